@@ -1,0 +1,73 @@
+/** The shapes that every service of the sandbox is made of. */
+
+/** A request as it came: nothing decoded, names as sent, repeated headers repeated. */
+export interface RawRequest {
+  readonly method: string;
+  /** The request target exactly as on the request line: raw path and raw query. */
+  readonly target: string;
+  /** Name and value pairs in the order they were sent. */
+  readonly headers: readonly (readonly [name: string, value: string])[];
+  readonly body: Buffer;
+}
+
+export interface RawResponse {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: Buffer;
+}
+
+export type JsonValue = null | boolean | number | string | readonly JsonValue[] | JsonObject;
+export interface JsonObject {
+  readonly [key: string]: JsonValue | undefined;
+}
+
+/** Who called, once the signature was found right. */
+export interface Caller {
+  readonly accountId: string;
+  /** The caller's ARN as GetCallerIdentity says it. */
+  readonly arn: string;
+  /** The unique id: `AIDA…` of a user, `AROA…:session` of an assumed role. */
+  readonly userId: string;
+  readonly accessKeyId: string;
+}
+
+/** What an operation knows beside its input and its state. */
+export interface CallContext {
+  readonly caller: Caller;
+  readonly region: string;
+  /** The service's own clock. */
+  readonly now: Date;
+  readonly requestId: string;
+}
+
+/** An error that AWS documents, with its name as AWS spells it. */
+export class AwsError extends Error {
+  /** HTTP status. */
+  readonly status: number;
+  /** Further members of the error's body. */
+  readonly extra: JsonObject;
+
+  constructor(name: string, message: string, status = 400, extra: JsonObject = {}) {
+    super(message);
+    this.name = name;
+    this.status = status;
+    this.extra = extra;
+  }
+}
+
+/** One operation: pure but for the state it is given. Throws AwsError for what AWS refuses. */
+export type Operation<State> = (
+  input: JsonObject,
+  state: State,
+  context: CallContext,
+) => JsonObject | undefined;
+
+/** A service that speaks AWS JSON 1.1: `X-Amz-Target: PREFIX.Operation`. */
+export interface JsonService<State> {
+  /** The service's name in a credential scope: `kms`, `secretsmanager`, `logs`. */
+  readonly signingName: string;
+  /** `TrentService`, `secretsmanager`, `Logs_20140328`. */
+  readonly targetPrefix: string;
+  readonly operations: Readonly<Record<string, Operation<State>>>;
+  newState(): State;
+}
