@@ -24,10 +24,10 @@ export function fakeClock(start: Date = new Date('2026-11-22T12:00:00Z')): FakeC
     now: () => new Date(start.getTime() + elapsed + offset),
     monotonic: () => elapsed,
 
-    sleep(ms, signal) {
+    async sleep(ms, signal) {
       signal.throwIfAborted();
-      if (ms <= 0) return Promise.resolve();
-      return new Promise((resolve, reject) => {
+      if (ms <= 0) return;
+      await new Promise<void>((resolve, reject) => {
         const forget = (): void => {
           sleepers = sleepers.filter((other) => other !== sleeper);
         };

@@ -1,0 +1,80 @@
+import { statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
+import { temporaryDirectory } from '../../test/support/temporary-directory.ts';
+import { controlRoutes } from './control.ts';
+import { askSocket } from './socket-client.ts';
+import { listenOnSocket } from './socket-server.ts';
+
+const { signal } = new AbortController();
+
+async function setup(control: Partial<Parameters<typeof controlRoutes>[0]> = {}) {
+  const path = join(temporaryDirectory(), 'control.sock');
+  const routes = controlRoutes({
+    status: () => ({ state: 'ready' }),
+    reload: async () => ({ applied: true }),
+    ...control,
+  });
+  const listen = async () => {
+    const server = await listenOnSocket(path, 0o600, routes);
+    onTestFinished(() => server.close());
+    return server;
+  };
+  return { path, listen };
+}
+
+test('the control socket answers status and reload, and refuses other verbs and paths', async () => {
+  const { path, listen } = await setup();
+  await listen();
+
+  expect(await askSocket(path, 'GET', '/status', signal)).toEqual({ status: 200, body: { state: 'ready' } });
+  expect(await askSocket(path, 'POST', '/reload', signal)).toEqual({ status: 200, body: { applied: true } });
+  expect((await askSocket(path, 'POST', '/status', signal)).status).toBe(405);
+  expect((await askSocket(path, 'GET', '/secrets', signal)).status).toBe(404);
+});
+
+test('a socket has its mode from the start and replaces one that a killed agent left', async () => {
+  const { path, listen } = await setup();
+  writeFileSync(path, 'stale');
+
+  await listen();
+
+  expect(statSync(path).isSocket()).toBe(true);
+  expect(statSync(path).mode & 0o777).toBe(0o600);
+});
+
+test('a route that throws is reported by code, never by message', async () => {
+  const { path, listen } = await setup({
+    reload: () => Promise.reject(new Error('with a hunter2 in it')),
+  });
+  await listen();
+
+  const { status, body } = await askSocket(path, 'POST', '/reload', signal);
+
+  expect(status).toBe(500);
+  expect(body).toMatchObject({ error: { code: 'DEFECT' } });
+  expect(JSON.stringify(body)).not.toContain('hunter2');
+});
+
+test('with nobody listening the answer is AGENT_NOT_RUNNING', async () => {
+  const { path } = await setup();
+
+  await expect(askSocket(path, 'GET', '/status', signal)).rejects.toMatchObject({
+    code: 'AGENT_NOT_RUNNING',
+  });
+});
+
+test('a closed server leaves no socket behind', async () => {
+  const { path, listen } = await setup();
+  const server = await listen();
+
+  await server.close();
+
+  expect(() => statSync(path)).toThrow('ENOENT');
+});
+
+test('a folder that is not there is a typed error', async () => {
+  const path = join(temporaryDirectory(), 'absent', 'control.sock');
+
+  await expect(listenOnSocket(path, 0o600, [])).rejects.toMatchObject({ code: 'API_SOCKET_UNAVAILABLE' });
+});
