@@ -1,0 +1,156 @@
+import { mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { isBuiltin } from 'node:module';
+import { basename, dirname, join, relative, resolve, sep } from 'node:path';
+import { build as bundle, type OutputFile, type Plugin } from 'esbuild';
+
+const root = dirname(import.meta.dirname);
+const outdir = join(root, 'dist');
+
+/** What is built: name in dist → source. Whatever else is needed becomes a chunk beside them. */
+export const entries: Readonly<Record<string, string>> = {
+  gatehouse: 'src/main.ts',
+  'events-worker': 'src/agent/events-worker.ts',
+};
+
+/** yargs and the AWS SDK hold CommonJS that calls `require`, which a module does not have. */
+const requireBanner = [
+  "import { createRequire as gatehouseCreateRequire } from 'node:module';",
+  'const require = gatehouseCreateRequire(import.meta.url);',
+].join('\n');
+
+/** The sandbox is no part of the program: in a checkout it is reached where it lies, in a package it is absent. */
+const sandboxOutside: Plugin = {
+  name: 'sandbox-outside',
+  setup(bundler) {
+    bundler.onResolve({ filter: /^\.\.?\// }, ({ path, resolveDir }) => {
+      const target = relative(root, resolve(resolveDir, path));
+      if (!target.startsWith(`sandbox${sep}`)) return undefined;
+      return { path: `../${target.replaceAll(sep, '/')}`, external: true };
+    });
+  },
+};
+
+/** Only these leave package.json for the bundle. */
+const smallPackageJson: Plugin = {
+  name: 'small-package-json',
+  setup(bundler) {
+    bundler.onLoad({ filter: /\/package\.json$/ }, async ({ path }) => {
+      if (dirname(path) !== root) return undefined;
+      const whole: Record<string, unknown> = JSON.parse(await readFile(path, 'utf8'));
+      return { contents: JSON.stringify({ name: whole['name'], version: whole['version'] }), loader: 'json' };
+    });
+  },
+};
+
+/** `new URL('./X.ts', import.meta.url)` means a worker's entry, which in dist lies beside whoever starts it. */
+const workerEntries: Plugin = {
+  name: 'worker-entries',
+  setup(bundler) {
+    bundler.onLoad({ filter: /\/src\/.*\.ts$/ }, async ({ path }) => {
+      const source = await readFile(path, 'utf8');
+      return { contents: withBuiltWorkers(source, relative(root, path)), loader: 'ts' };
+    });
+  },
+};
+
+/**
+ * A package that is imported where it is needed becomes a chunk, and of CommonJS a chunk of esbuild exports `default`
+ * alone. So each is given the names that Node finds in it.
+ */
+const namedExports: Plugin = {
+  name: 'named-exports',
+  setup(bundler) {
+    bundler.onResolve({ filter: /^[@a-z]/ }, ({ path, kind, resolveDir }) => {
+      if (kind !== 'dynamic-import' || isBuiltin(path)) return undefined;
+      return { path, namespace: 'named-exports', pluginData: resolveDir };
+    });
+    bundler.onLoad({ filter: /^/, namespace: 'named-exports' }, async ({ path, pluginData: resolveDir }) => {
+      const exported = Object.keys(await import(path)).filter((name) => /^(?!default$)\w+$/u.test(name));
+      return { contents: `export { ${exported.join(', ')} } from ${JSON.stringify(path)};`, resolveDir };
+    });
+  },
+};
+
+/**
+ * The source with worker entries named as they are in dist. `file` is relative to the repository.
+ * @throws when a worker is no entry of the build: it would be missing from dist.
+ */
+export function withBuiltWorkers(source: string, file: string): string {
+  return source.replaceAll(
+    /new URL\(\s*(['"])(\.{1,2}\/[^'"]+\.ts)\1,\s*import\.meta\.url,?\s*\)/gu,
+    (_whole, _quote, target: string) => {
+      const wanted = join(dirname(file), target);
+      const name = Object.keys(entries).find((key) => entries[key] === wanted);
+      if (name === undefined)
+        throw new Error(`${file} starts ${wanted}, which is no entry of scripts/build.ts`);
+      return `new URL('./${name}.mjs', import.meta.url)`;
+    },
+  );
+}
+
+/** Bundles into memory. Source maps are for our own use: package.json leaves them out of the package. */
+async function bundled(): Promise<OutputFile[]> {
+  const { outputFiles } = await bundle({
+    absWorkingDir: root,
+    entryPoints: { ...entries },
+    outdir,
+    outExtension: { '.js': '.mjs' },
+    chunkNames: '[name]-[hash]',
+    bundle: true,
+    splitting: true,
+    format: 'esm',
+    platform: 'node',
+    target: 'node26',
+    // The AWS SDK's modules rather than its CommonJS: only of modules is what nobody uses left out.
+    mainFields: ['module', 'main'],
+    // Names stay: people read the stack frames of a defect report.
+    minifySyntax: true,
+    minifyWhitespace: true,
+    sourcemap: 'external',
+    legalComments: 'none',
+    banner: { js: requireBanner },
+    plugins: [sandboxOutside, smallPackageJson, workerEntries, namedExports],
+    write: false,
+    logLevel: 'warning',
+  });
+  return outputFiles;
+}
+
+/**
+ * Makes dist/ what the source is; answers with its size.
+ * A program that runs from dist/ meanwhile keeps what it needs: chunks carry their hash in their name, entries are
+ * replaced whole, and what is no longer part of the build goes last.
+ */
+export async function build(): Promise<{ files: number; bytes: number }> {
+  const outputs = await bundled();
+  mkdirSync(outdir, { recursive: true });
+  for (const { path, contents } of outputs.toSorted((a, b) => Number(isEntry(a)) - Number(isEntry(b)))) {
+    const draft = `${path}.${process.pid}`;
+    writeFileSync(draft, contents);
+    renameSync(draft, path);
+  }
+  const current = new Set(outputs.map(({ path }) => basename(path)));
+  for (const name of readdirSync(outdir)) {
+    if (!current.has(name)) rmSync(join(outdir, name), { recursive: true });
+  }
+  const code = outputs.filter(({ path }) => path.endsWith('.mjs'));
+  return { files: code.length, bytes: code.reduce((sum, { contents }) => sum + contents.length, 0) };
+}
+
+function isEntry({ path }: OutputFile): boolean {
+  return Object.hasOwn(entries, basename(path, '.mjs'));
+}
+
+if (import.meta.main) {
+  const started = performance.now();
+  try {
+    const { files, bytes } = await build();
+    const seconds = ((performance.now() - started) / 1000).toFixed(1);
+    process.stdout.write(`dist/: ${files} files, ${(bytes / 1e6).toFixed(2)} MB, ${seconds} s\n`);
+  } catch (error) {
+    // What esbuild found is on stderr already, with the place in the source.
+    if (!(error instanceof Error && 'errors' in error)) throw error;
+    process.exitCode = 1;
+  }
+}

@@ -1,0 +1,148 @@
+import type { Reference } from './reference.ts';
+
+/** A rule that a reference breaks, in words. */
+export interface Violation {
+  readonly reference: Reference;
+  readonly rule: string;
+}
+
+export const rooms = [
+  'config',
+  'identity',
+  'keys',
+  'secrets',
+  'delivery',
+  'events',
+  'access',
+  'api',
+  'system',
+] as const;
+
+/** Highest first: who stands higher may import from who stands lower, never the other way. */
+const floors = ['main', 'cli', 'agent', 'room', 'base'] as const;
+type Floor = (typeof floors)[number];
+
+/**
+ * The adapters: the files that speak to AWS through its SDK. Beside them only agent/, which makes the clients.
+ * A new one is added here, by name, so that it is seen.
+ */
+export const adapters: readonly string[] = [
+  'src/identity/caller.ts',
+  'src/identity/container.ts',
+  'src/identity/instance-role.ts',
+  'src/keys/',
+  'src/secrets/secrets-manager.ts',
+  'src/events/sink/cloudwatch-logs.ts',
+];
+
+const environmentReaders = ['src/main.ts', 'src/cli/'];
+const processStarters = ['src/system/command.ts', 'src/cli/demo'];
+const sandboxStarters = ['src/cli/sandbox.ts', 'src/cli/demo'];
+
+type Rule = (reference: Reference) => string | undefined;
+
+const rules: readonly Rule[] = [
+  direction,
+  roomsApart,
+  testsStayTests,
+  sandboxAlone,
+  sandboxReached,
+  awsInAdapters,
+  oneHome('yargs', ['src/cli/']),
+  oneHome('pino', ['src/base/logger.ts']),
+  oneHome('node:child_process', processStarters),
+  environmentAtTheDoor,
+  nothingComputed,
+];
+
+/** Every rule of docs/architecture.md, "Direction", that one of these references breaks. Tests may import anything. */
+export function violationsOf(references: readonly Reference[]): Violation[] {
+  return references.flatMap((reference) => {
+    if (isTest(reference.file)) return [];
+    return rules.flatMap((rule) => {
+      const broken = rule(reference);
+      return broken === undefined ? [] : [{ reference, rule: broken }];
+    });
+  });
+}
+
+/** Contract suites are imported by tests only, so they are tests. */
+export function isTest(file: string): boolean {
+  return file.startsWith('test/') || /\.(test|contract)\.ts$/u.test(file) || file === 'vitest.config.ts';
+}
+
+function direction({ file, target }: Reference): string | undefined {
+  const from = floorOf(file);
+  if (from === undefined) return undefined;
+  const to = floorOf(target);
+  if (to !== undefined && floors.indexOf(to) < floors.indexOf(from))
+    return `${from} may not import from ${to}`;
+  if (/^(scripts|dist)\//u.test(target)) return 'src/ may not import from scripts/ or dist/';
+  return undefined;
+}
+
+function roomsApart({ file, target }: Reference): string | undefined {
+  const [from, to] = [roomOf(file), roomOf(target)];
+  if (from === undefined || to === undefined || from === to) return undefined;
+  return `rooms never import one another (${from}, ${to}): declare what is needed as a parameter and let agent/ hand it in`;
+}
+
+function testsStayTests({ target }: Reference): string | undefined {
+  return isTest(target) ? 'only tests may import from tests' : undefined;
+}
+
+function sandboxAlone({ file, target }: Reference): string | undefined {
+  if (!file.startsWith('sandbox/')) return undefined;
+  return /^(src|scripts)\//u.test(target) ? 'sandbox/ imports nothing from the program it tests' : undefined;
+}
+
+function sandboxReached({ file, kind, target }: Reference): string | undefined {
+  if (!file.startsWith('src/') || !target.startsWith('sandbox/')) return undefined;
+  if (!isUnder(file, sandboxStarters)) return 'only cli/sandbox.ts and cli/demo.ts may reach sandbox/';
+  return kind === 'static'
+    ? 'sandbox/ may only be imported dynamically: it is not in the package'
+    : undefined;
+}
+
+function awsInAdapters({ file, target }: Reference): string | undefined {
+  if (!file.startsWith('src/') || !/^@(aws-sdk|smithy|aws-crypto)\//u.test(target)) return undefined;
+  if (isUnder(file, adapters) || file.startsWith('src/agent/')) return undefined;
+  return 'the AWS SDK is for the adapters listed in scripts/layers/rules.ts and for agent/';
+}
+
+function oneHome(target: string, home: readonly string[]): Rule {
+  return (reference) => {
+    if (!reference.file.startsWith('src/') || isUnder(reference.file, home)) return undefined;
+    const isTarget = reference.target === target || reference.target.startsWith(`${target}/`);
+    return isTarget || `node:${reference.target}` === target
+      ? `${target} is for ${home.join(' and ')} only`
+      : undefined;
+  };
+}
+
+function environmentAtTheDoor({ file, kind }: Reference): string | undefined {
+  if (kind !== 'env' || !file.startsWith('src/') || isUnder(file, environmentReaders)) return undefined;
+  return 'process.env is read where configuration is loaded (main.ts, cli/); take an env record';
+}
+
+function nothingComputed({ file, kind }: Reference): string | undefined {
+  if (kind !== 'computed' || !file.startsWith('src/')) return undefined;
+  return 'an import whose target is computed cannot be checked; name it literally';
+}
+
+function floorOf(path: string): Floor | undefined {
+  if (path === 'src/main.ts') return 'main';
+  const [top, folder] = path.split('/');
+  if (top !== 'src') return undefined;
+  if (folder === 'cli' || folder === 'agent' || folder === 'base') return folder;
+  return 'room';
+}
+
+function roomOf(path: string): string | undefined {
+  return floorOf(path) === 'room' ? path.split('/')[1] : undefined;
+}
+
+/** A place ends in `/` (a folder), or is a file with or without its ending. */
+function isUnder(file: string, places: readonly string[]): boolean {
+  return places.some((place) => (place.endsWith('.ts') ? file === place : file.startsWith(place)));
+}

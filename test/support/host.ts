@@ -1,0 +1,291 @@
+import { appendFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as timeout } from 'node:timers/promises';
+import { CloudWatchLogsClient } from '@aws-sdk/client-cloudwatch-logs';
+import { CreateAliasCommand, CreateKeyCommand, KMSClient } from '@aws-sdk/client-kms';
+import {
+  CreateSecretCommand,
+  PutSecretValueCommand,
+  SecretsManagerClient,
+} from '@aws-sdk/client-secrets-manager';
+import { onTestFinished } from 'vitest';
+import { createSandbox, type Sandbox } from '../../sandbox/sandbox.ts';
+import { type Finished, gatehouse, type RunningAgent, startAgent } from './agent.ts';
+import { canary } from './canary.ts';
+import { temporaryDirectory } from './temporary-directory.ts';
+
+type Environment = Record<string, string>;
+
+/** A gateway config as a person writes it; tests change single keys of it, to wrong types too. */
+export interface GatewayDocument {
+  version: unknown;
+  keys?: Record<string, unknown>;
+  secrets: Record<string, unknown>;
+  deliveries: Record<string, unknown>[];
+  events?: Record<string, unknown> & { sources: Record<string, unknown> };
+  [key: string]: unknown;
+}
+
+export interface HostOptions {
+  /** Keys of the bootstrap config that differ from the usual. */
+  readonly bootstrap?: Record<string, unknown>;
+  /** Changes the gateway config before it is stored. */
+  readonly gateway?: (document: GatewayDocument) => void;
+  /** Stores the gateway config in another form than plain JSON. */
+  readonly encode?: (json: string) => string | Uint8Array;
+}
+
+export type Host = Awaited<ReturnType<typeof setup>>;
+
+export const gatewaySecret = 'prod/gatehouse/web';
+export const bindingKey = 'alias/gatehouse-binding';
+export const logGroup = '/gatehouse/web-1';
+
+/** Nobody: a user that every system has and no test runs as. */
+export const nobody = 65_534;
+
+/**
+ * One host and the AWS it lives in, for a test: the sandbox on a port of its own, with a binding key, the secret
+ * `prod/database` and a gateway config that delivers its password and ships `*.log` and the audit; folders for state
+ * and logs on the disk and for the runtime in memory; a bootstrap config. All of it is gone when the test is.
+ */
+export async function setup(options: HostOptions = {}) {
+  const sandbox = createSandbox();
+  const listener = await sandbox.listen();
+  onTestFinished(() => listener.close());
+  const operator = operatorOf(sandbox, listener.url);
+  onTestFinished(() => operator.close());
+
+  const disk = temporaryDirectory();
+  const runtimeDirectory = temporaryDirectory({ tmpfs: true });
+  const stateDirectory = join(disk, 'state');
+  const logFolder = join(disk, 'log');
+  const logFile = join(logFolder, 'app.log');
+  mkdirSync(logFolder);
+  const password = canary('database password', { plain: true });
+  const passwordFile = join(runtimeDirectory, 'secrets', 'database-password');
+
+  await operator.createKey(bindingKey);
+  await operator.createSecret('prod/database', JSON.stringify({ user: 'app', password: password.value }));
+  const document: GatewayDocument = {
+    version: 1,
+    keys: { bindingKey },
+    secrets: {
+      'database-password': { secretsManager: { secretId: 'prod/database', jsonField: 'password' } },
+    },
+    deliveries: [{ secret: 'database-password', file: passwordFile }],
+    events: { sources: { app: { files: [join(logFolder, '*.log')] }, agent: { audit: true } } },
+  };
+  options.gateway?.(document);
+  await operator.createSecret(
+    gatewaySecret,
+    options.encode?.(JSON.stringify(document)) ?? JSON.stringify(document),
+  );
+
+  const configFile = join(disk, 'config.json');
+  const bootstrap = {
+    name: 'web-1',
+    region: sandbox.region,
+    gatewayConfig: { secretName: gatewaySecret },
+    stateDirectory,
+    runtimeDirectory,
+    allow: { readFrom: [logFolder] },
+    ...options.bootstrap,
+  };
+  writeFileSync(configFile, JSON.stringify(bootstrap), { mode: 0o600 });
+
+  /** What a host of this cloud has in its environment: where AWS is. Its identity is its instance role. */
+  const env: Environment = {
+    AWS_ENDPOINT_URL: listener.url,
+    AWS_EC2_METADATA_SERVICE_ENDPOINT: listener.url,
+  };
+
+  const host = {
+    sandbox,
+    url: listener.url,
+    operator,
+    /** A folder on the disk, with everything of the host that is on one: config.json, state, log. */
+    disk,
+    stateDirectory,
+    runtimeDirectory,
+    logFolder,
+    logFile,
+    configFile,
+    env,
+    /** The password in `prod/database`, and where it is delivered. */
+    password,
+    passwordFile,
+
+    /** Starts `gatehouse run`; `environment` is added to the host's own, and undefined takes away. */
+    start(environment: Record<string, string | undefined> = {}): RunningAgent {
+      return startAgent(['--config', configFile], merged(env, environment));
+    },
+
+    /** Starts the agent and waits until it is ready. */
+    async started(environment: Record<string, string | undefined> = {}): Promise<RunningAgent> {
+      const agent = host.start(environment);
+      await agent.event('agent.ready');
+      return agent;
+    },
+
+    /** Runs another command on this host to its end. */
+    run(args: readonly string[], stdin?: string | Buffer): Promise<Finished> {
+      return gatehouse([...args, '--config', configFile], {
+        env,
+        ...(stdin === undefined ? {} : { stdin }),
+      });
+    },
+
+    /** What `gatehouse status --json` says. */
+    async status(): Promise<StatusDocument> {
+      const { stdout, stderr } = await host.run(['status', '--json']);
+      if (stdout === '') throw new Error(`no status: ${stderr}`);
+      return JSON.parse(stdout) as StatusDocument;
+    },
+
+    /** Seals a secret under the binding key, as the operator does it; returns the file. */
+    async seal(name: string, value: string): Promise<string> {
+      const file = join(disk, `${name}.sealed`);
+      const args = ['--name', name, '--in', '-', '--out', file, '--wrap', 'kms', '--key-id', bindingKey];
+      const { code, stderr } = await gatehouse(['seal', ...args], {
+        env: { ...env, ...operator.env },
+        stdin: value,
+      });
+      if (code !== 0) throw new Error(`sealing failed: ${stderr}`);
+      return file;
+    },
+
+    /** Stores another version of the gateway config: the one of `setup`, changed. */
+    async putGateway(change: (document: GatewayDocument) => void): Promise<void> {
+      const next = structuredClone(document);
+      change(next);
+      await operator.putSecret(gatewaySecret, JSON.stringify(next));
+    },
+
+    /** Appends lines to the log that source `app` ships. */
+    log(lines: readonly string[], file = logFile): void {
+      appendFileSync(file, lines.map((line) => `${line}\n`).join(''));
+    },
+
+    /** What CloudWatch Logs has of a stream, in the order of arrival: one list per PutLogEvents. */
+    batches(stream = 'app', group = logGroup): readonly (readonly string[])[] {
+      const { batches = [] } = sandbox.state.logs.groups[group]?.streams[stream] ?? {};
+      return batches.map(({ text, ends }) => ends.map((end, index) => text.slice(ends[index - 1] ?? 0, end)));
+    },
+
+    messages(stream = 'app', group = logGroup): readonly string[] {
+      return host.batches(stream, group).flat();
+    },
+
+    /** Audit records that arrived. */
+    audit(): readonly AuditDocument[] {
+      return host.messages('agent').map((message) => JSON.parse(message) as AuditDocument);
+    },
+
+    /** Waits until a stream has so many messages, or more, and returns them. */
+    arrived(count: number, stream = 'app'): Promise<readonly string[]> {
+      return eventually(`${count} messages in ${stream}`, () => {
+        const messages = host.messages(stream);
+        return messages.length >= count ? messages : undefined;
+      });
+    },
+
+    /** The delivered file's content, or undefined while there is none. */
+    delivered(file = passwordFile): string | undefined {
+      try {
+        return readFileSync(file, 'utf8');
+      } catch {
+        return undefined;
+      }
+    },
+  };
+  return host;
+}
+
+export interface AuditDocument {
+  readonly time: string;
+  readonly event: string;
+  readonly outcome: string;
+  readonly fields: Record<string, unknown>;
+}
+
+/** The parts of `status --json` that tests look at. */
+export interface StatusDocument {
+  readonly state: string;
+  readonly failing: readonly string[];
+  readonly pid: number;
+  readonly hostId: string;
+  readonly credentials: { readonly source?: string; readonly accessKeyId?: string };
+  readonly config?: {
+    readonly versionId?: string;
+    readonly restartNeeded: readonly string[];
+    readonly refused?: string;
+  };
+  readonly secrets: readonly { readonly name: string; readonly failing?: string }[];
+  readonly events?: { readonly spool: { readonly isSealed: boolean; readonly batches: number } };
+}
+
+/** Lines that tell their number, from `first` on. */
+export function numbered(count: number, first = 0): readonly string[] {
+  return Array.from({ length: count }, (_line, index) => `line ${first + index} of a program`);
+}
+
+const pollMs = 20;
+const patienceMs = 20_000;
+
+/** Asks until `probe` answers with something, for what says nothing when it happens. Bounded. */
+export async function eventually<T>(
+  what: string,
+  probe: () => T | undefined | Promise<T | undefined>,
+): Promise<T> {
+  const until = performance.now() + patienceMs;
+  for (;;) {
+    const found = await probe();
+    if (found !== undefined && found !== false) return found;
+    if (performance.now() > until) throw new Error(`not within ${patienceMs / 1000} s: ${what}`);
+    await timeout(pollMs);
+  }
+}
+
+/** An administrator with keys of his own, acting through the official SDK. */
+function operatorOf(sandbox: Sandbox, endpoint: string) {
+  const { accessKeyId, secretAccessKey } = sandbox.identities.createUser('operator');
+  const config = { endpoint, region: sandbox.region, credentials: { accessKeyId, secretAccessKey } };
+  const kms = new KMSClient(config);
+  const secretsManager = new SecretsManagerClient(config);
+  const logs = new CloudWatchLogsClient(config);
+  const valueOf = (value: string | Uint8Array) =>
+    typeof value === 'string' ? { SecretString: value } : { SecretBinary: value };
+
+  return {
+    kms,
+    secretsManager,
+    logs,
+    /** What the operator's own shell has set, beside what the host has. */
+    env: {
+      AWS_REGION: sandbox.region,
+      AWS_ACCESS_KEY_ID: accessKeyId,
+      AWS_SECRET_ACCESS_KEY: secretAccessKey,
+    },
+    /** Makes a key with an alias; returns its ARN. */
+    async createKey(alias: string): Promise<string> {
+      const { KeyMetadata: key } = await kms.send(new CreateKeyCommand({}));
+      await kms.send(new CreateAliasCommand({ AliasName: alias, TargetKeyId: key?.KeyId }));
+      return key?.Arn ?? '';
+    },
+    async createSecret(name: string, value: string | Uint8Array): Promise<void> {
+      await secretsManager.send(new CreateSecretCommand({ Name: name, ...valueOf(value) }));
+    },
+    async putSecret(name: string, value: string | Uint8Array): Promise<void> {
+      await secretsManager.send(new PutSecretValueCommand({ SecretId: name, ...valueOf(value) }));
+    },
+    close(): void {
+      for (const client of [kms, secretsManager, logs]) client.destroy();
+    },
+  };
+}
+
+function merged(env: Environment, changes: Record<string, string | undefined>): Environment {
+  const all = Object.entries({ ...env, ...changes });
+  return Object.fromEntries(all.filter((entry): entry is [string, string] => entry[1] !== undefined));
+}

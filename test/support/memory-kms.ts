@@ -1,0 +1,97 @@
+import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
+import { Secret } from '../../src/base/secret.ts';
+import { keysError } from '../../src/keys/errors.ts';
+import { errorOfState, type Kms } from '../../src/keys/kms.ts';
+import type { SealContext } from '../../src/keys/sealer.ts';
+
+export interface MemoryKms extends Kms {
+  /** Makes a key and gives its ARN. */
+  addKey(options?: { alias?: string; region?: string; accountId?: string }): string;
+  setState(keyArn: string, state: string): void;
+  /** Makes every call fail with this error until it is called with undefined. */
+  failWith(error: Error | undefined): void;
+  /** What was asked, in order: `GenerateDataKey ARN`. */
+  readonly calls: string[];
+}
+
+interface Key {
+  state: string;
+  readonly material: Buffer;
+}
+
+/** KMS in memory, for tests: contexts are bound, keys are told apart, states are honoured. */
+export function memoryKms(): MemoryKms {
+  const keys = new Map<string, Key>();
+  const aliases = new Map<string, string>();
+  const calls: string[] = [];
+  let failure: Error | undefined;
+
+  function usable(action: string, keyId: string, signal: AbortSignal): Key {
+    signal.throwIfAborted();
+    calls.push(`${action} ${keyId}`);
+    if (failure !== undefined) throw failure;
+    const key = keys.get(keyId);
+    if (key === undefined) throw keysError('KEY_NOT_FOUND', { keyId });
+    const stateError = action === 'DescribeKey' ? undefined : errorOfState(key.state, { keyId });
+    if (stateError !== undefined) throw stateError;
+    return key;
+  }
+
+  return {
+    calls,
+
+    addKey({ alias, region = 'eu-west-1', accountId = '123456789012' } = {}) {
+      const arn = `arn:aws:kms:${region}:${accountId}:key/${crypto.randomUUID()}`;
+      keys.set(arn, { state: 'Enabled', material: randomBytes(32) });
+      if (alias !== undefined) aliases.set(alias, arn);
+      return arn;
+    },
+
+    setState(keyArn, state) {
+      const key = keys.get(keyArn);
+      if (key !== undefined) key.state = state;
+    },
+
+    failWith(error) {
+      failure = error;
+    },
+
+    async describeKey(keyId, signal) {
+      const arn = aliases.get(keyId) ?? keyId;
+      return { arn, state: usable('DescribeKey', arn, signal).state, isSymmetric: true };
+    },
+
+    async newDataKey(keyArn, context, signal) {
+      const { material } = usable('GenerateDataKey', keyArn, signal);
+      const dataKey = randomBytes(32);
+      const iv = randomBytes(12);
+      const cipher = createCipheriv('aes-256-gcm', material, iv).setAAD(canonical(context));
+      const wrapped = Buffer.concat([iv, cipher.update(dataKey), cipher.final(), cipher.getAuthTag()]);
+      return { plaintext: Secret.ofBytes(dataKey), wrapped, keyArn };
+    },
+
+    async openDataKey(keyArn, wrapped, context, signal) {
+      const { material } = usable('Decrypt', keyArn, signal);
+      const opened = unwrap(material, Buffer.from(wrapped), context);
+      if (opened !== undefined) return Secret.ofBytes(opened);
+      const other = [...keys].some(
+        ([, key]) => unwrap(key.material, Buffer.from(wrapped), context) !== undefined,
+      );
+      throw keysError(other ? 'KEY_WRONG' : 'KEY_CIPHERTEXT_REFUSED', { keyId: keyArn });
+    },
+  };
+}
+
+function unwrap(material: Buffer, wrapped: Buffer, context: SealContext): Buffer | undefined {
+  const decipher = createDecipheriv('aes-256-gcm', material, wrapped.subarray(0, 12), { authTagLength: 16 });
+  try {
+    decipher.setAAD(canonical(context)).setAuthTag(wrapped.subarray(-16));
+    return Buffer.concat([decipher.update(wrapped.subarray(12, -16)), decipher.final()]);
+  } catch {
+    return undefined;
+  }
+}
+
+function canonical(context: SealContext): Buffer {
+  return Buffer.from(JSON.stringify(Object.entries(context).toSorted(([a], [b]) => (a < b ? -1 : 1))));
+}
