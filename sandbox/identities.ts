@@ -1,0 +1,208 @@
+import { randomBytes, randomInt } from 'node:crypto';
+import { AwsError, type Caller } from './service.ts';
+
+export interface User {
+  readonly userName: string;
+  readonly userId: string;
+  readonly arn: string;
+}
+
+export interface Role {
+  readonly roleName: string;
+  readonly roleId: string;
+  readonly arn: string;
+  /** What AssumeRole may ask for at most, in seconds; AWS's default is 3600. */
+  readonly maxSessionSeconds: number;
+  /** AssumeRole must give this one, where it is set. */
+  readonly externalId: string | undefined;
+}
+
+/** One access key and what it proves. Temporary keys have a session token and an expiration. */
+export interface AccessKey {
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
+  readonly sessionToken: string | undefined;
+  /** Milliseconds since the epoch; long-term keys have none. */
+  readonly expiresAt: number | undefined;
+  readonly principalArn: string;
+  readonly principalId: string;
+  /** The role of a session; undefined for a user's key. */
+  readonly roleArn: string | undefined;
+}
+
+/** Temporary credentials as STS hands them out. */
+export interface SessionCredentials {
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
+  readonly sessionToken: string;
+  readonly expiration: Date;
+  readonly assumedRoleArn: string;
+  readonly assumedRoleId: string;
+}
+
+export interface LongTermCredentials {
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
+}
+
+export interface SessionRequest {
+  /** Name or ARN of a role that exists. */
+  readonly role: string;
+  readonly sessionName: string;
+  readonly durationSeconds: number;
+}
+
+export interface RoleOptions {
+  readonly maxSessionSeconds?: number | undefined;
+  readonly externalId?: string | undefined;
+}
+
+export interface IdentitiesSnapshot {
+  readonly users: readonly User[];
+  readonly roles: readonly Role[];
+  readonly keys: readonly AccessKey[];
+}
+
+export interface Identities {
+  /** Makes the user unless it exists, and a new long-term key for it. */
+  createUser(userName: string): User & LongTermCredentials;
+  createRole(roleName: string, options?: RoleOptions): Role;
+  /** @param role name or ARN */
+  role(role: string): Role | undefined;
+  /** Credentials of a role session that verify until they expire. Checks no limit but that the role exists. */
+  issueSession(request: SessionRequest): SessionCredentials;
+  readonly find: (accessKeyId: string) => AccessKey | undefined;
+  caller(key: AccessKey): Caller;
+  /** Makes temporary credentials expired from now on: one key's, or everybody's. Says how many that changed. */
+  expire(accessKeyId?: string): number;
+  /** Forgets a key, as when it is deleted in IAM. */
+  remove(accessKeyId: string): void;
+  snapshot(): IdentitiesSnapshot;
+  restore(snapshot: IdentitiesSnapshot): void;
+}
+
+/** How many access keys are kept; beyond it the oldest temporary one is forgotten. */
+export const accessKeysMax = 10_000;
+
+/** The users, roles and access keys of the one account this cloud has. */
+export function createIdentities(accountId: string, now: () => Date): Identities {
+  const users = new Map<string, User>();
+  const roles = new Map<string, Role>();
+  const keys = new Map<string, AccessKey>();
+
+  const remember = (key: AccessKey): void => {
+    if (keys.size >= accessKeysMax) {
+      const oldest = keys.values().find((other) => other.sessionToken !== undefined);
+      if (oldest === undefined) throw new RangeError(`more than ${accessKeysMax} access keys`);
+      keys.delete(oldest.accessKeyId);
+    }
+    keys.set(key.accessKeyId, key);
+  };
+
+  const findRole = (role: string): Role | undefined =>
+    roles.get(role) ?? roles.values().find((other) => other.arn === role);
+
+  return {
+    createUser(userName) {
+      const user = users.get(userName) ?? {
+        userName,
+        userId: uniqueId('AIDA'),
+        arn: `arn:aws:iam::${accountId}:user/${userName}`,
+      };
+      users.set(userName, user);
+      const long = { accessKeyId: uniqueId('AKIA'), secretAccessKey: secretAccessKey() };
+      remember({
+        ...long,
+        sessionToken: undefined,
+        expiresAt: undefined,
+        principalArn: user.arn,
+        principalId: user.userId,
+        roleArn: undefined,
+      });
+      return { ...user, ...long };
+    },
+
+    createRole(roleName, options = {}) {
+      const role: Role = {
+        roleName,
+        roleId: roles.get(roleName)?.roleId ?? uniqueId('AROA'),
+        arn: `arn:aws:iam::${accountId}:role/${roleName}`,
+        maxSessionSeconds: options.maxSessionSeconds ?? 3600,
+        externalId: options.externalId,
+      };
+      roles.set(roleName, role);
+      return role;
+    },
+
+    role: findRole,
+
+    issueSession({ role: nameOrArn, sessionName, durationSeconds }) {
+      const role = findRole(nameOrArn);
+      if (role === undefined)
+        throw new AwsError('NoSuchEntity', `The role ${nameOrArn} cannot be found.`, 404);
+      const expiration = new Date(now().getTime() + durationSeconds * 1000);
+      // AWS says expirations in whole seconds.
+      expiration.setUTCMilliseconds(0);
+      const session = {
+        accessKeyId: uniqueId('ASIA'),
+        secretAccessKey: secretAccessKey(),
+        sessionToken: `IQoJb3JpZ2luX2Vj${randomBytes(240).toString('base64')}`,
+      };
+      const assumedRoleArn = `arn:aws:sts::${accountId}:assumed-role/${role.roleName}/${sessionName}`;
+      const assumedRoleId = `${role.roleId}:${sessionName}`;
+      remember({
+        ...session,
+        expiresAt: expiration.getTime(),
+        principalArn: assumedRoleArn,
+        principalId: assumedRoleId,
+        roleArn: role.arn,
+      });
+      return { ...session, expiration, assumedRoleArn, assumedRoleId };
+    },
+
+    find: (accessKeyId) => keys.get(accessKeyId),
+
+    caller: ({ principalArn, principalId, accessKeyId }) => ({
+      accountId,
+      arn: principalArn,
+      userId: principalId,
+      accessKeyId,
+    }),
+
+    expire(accessKeyId) {
+      const at = now().getTime();
+      const alive = [...keys.values()].filter(
+        (key) =>
+          key.expiresAt !== undefined &&
+          key.expiresAt > at &&
+          (accessKeyId === undefined || key.accessKeyId === accessKeyId),
+      );
+      for (const key of alive) keys.set(key.accessKeyId, { ...key, expiresAt: at });
+      return alive.length;
+    },
+
+    remove(accessKeyId) {
+      keys.delete(accessKeyId);
+    },
+
+    snapshot: () => ({ users: [...users.values()], roles: [...roles.values()], keys: [...keys.values()] }),
+
+    restore(snapshot) {
+      for (const user of snapshot.users) users.set(user.userName, user);
+      for (const role of snapshot.roles) roles.set(role.roleName, role);
+      for (const key of snapshot.keys) remember(key);
+    },
+  };
+}
+
+const base32 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
+
+/** A prefix that says the kind, as IAM's identifiers have it: 20 characters of an access key, 21 of a principal. */
+function uniqueId(prefix: 'AKIA' | 'ASIA' | 'AIDA' | 'AROA'): string {
+  const length = prefix === 'AKIA' || prefix === 'ASIA' ? 16 : 17;
+  return prefix + Array.from({ length }, () => base32[randomInt(base32.length)]).join('');
+}
+
+function secretAccessKey(): string {
+  return randomBytes(30).toString('base64');
+}

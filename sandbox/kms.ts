@@ -1,0 +1,36 @@
+import { aliasOperations } from './kms/aliases.ts';
+import { cryptographyOperations } from './kms/cryptography.ts';
+import { keyOperations } from './kms/keys.ts';
+import { policyOperations } from './kms/policies.ts';
+import { deleteDueKeys, type KmsState, newKmsState } from './kms/state.ts';
+import { tagOperations } from './kms/tags.ts';
+import type { JsonService, Operation } from './service.ts';
+
+export type { KmsState } from './kms/state.ts';
+
+const operations: Record<string, Operation<KmsState>> = {
+  ...keyOperations,
+  ...policyOperations,
+  ...aliasOperations,
+  ...tagOperations,
+  ...cryptographyOperations,
+};
+
+/**
+ * AWS KMS: symmetric keys with real AES-256-GCM. Follows the KMS API reference; messages are those seen from AWS
+ * where they are known. Key policies are stored, not enforced; there are no grants and no imported material.
+ */
+export const kms: JsonService<KmsState> = {
+  signingName: 'kms',
+  targetPrefix: 'TrentService',
+  newState: newKmsState,
+  operations: Object.fromEntries(
+    Object.entries(operations).map(([name, operation]): [string, Operation<KmsState>] => [
+      name,
+      (input, state, context) => {
+        deleteDueKeys(state, context.now);
+        return operation(input, state, context);
+      },
+    ]),
+  ),
+};

@@ -1,0 +1,36 @@
+import { policyOperations } from './secrets-manager/policies.ts';
+import { secretOperations } from './secrets-manager/secrets.ts';
+import {
+  deleteDueSecrets,
+  newSecretsManagerState,
+  type SecretsManagerState,
+} from './secrets-manager/state.ts';
+import { valueOperations } from './secrets-manager/values.ts';
+import type { JsonService, Operation } from './service.ts';
+
+export type { SecretsManagerState } from './secrets-manager/state.ts';
+
+const operations: Record<string, Operation<SecretsManagerState>> = {
+  ...secretOperations,
+  ...valueOperations,
+  ...policyOperations,
+};
+
+/**
+ * AWS Secrets Manager. Follows its API reference; messages are those seen from AWS where they are known. Resource
+ * policies and key ids are stored, not enforced; there is no rotation and no replication.
+ */
+export const secretsManager: JsonService<SecretsManagerState> = {
+  signingName: 'secretsmanager',
+  targetPrefix: 'secretsmanager',
+  newState: newSecretsManagerState,
+  operations: Object.fromEntries(
+    Object.entries(operations).map(([name, operation]): [string, Operation<SecretsManagerState>] => [
+      name,
+      (input, state, context) => {
+        deleteDueSecrets(state, context.now);
+        return operation(input, state, context);
+      },
+    ]),
+  ),
+};
