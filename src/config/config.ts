@@ -1,0 +1,168 @@
+import { posix } from 'node:path';
+import { z } from 'zod';
+import { cronProblem } from './schedule.ts';
+
+/** A five-field cron expression, in UTC. */
+const cronExpression = z.string().superRefine((value, context) => {
+  const message = cronProblem(value);
+  if (message !== undefined) context.addIssue({ code: 'custom', message });
+});
+
+const pathCharactersMax = 4096;
+
+/** Whether a path is absolute, below `/`, and written the one shortest way: no `.`, `..`, `//` or trailing slash. */
+function isPlainAbsolutePath(path: string): boolean {
+  return (
+    path.length > 1 &&
+    path.length <= pathCharactersMax &&
+    !path.includes('\0') &&
+    posix.isAbsolute(path) &&
+    posix.normalize(path) === path &&
+    !path.endsWith('/')
+  );
+}
+
+const absolutePath = z
+  .string()
+  .refine(isPlainAbsolutePath, 'expected an absolute path below /, without ".", ".." or a slash at its end');
+
+const foldersMax = 64;
+const folders = z.array(absolutePath).min(1, 'expected at least one folder').max(foldersMax);
+
+const stateDirectoryDefault = '/var/lib/gatehouse';
+export const runtimeDirectoryDefault = '/run/gatehouse';
+
+const gatewayConfig = z
+  .strictObject({
+    secretName: z
+      .string()
+      .regex(/^[A-Za-z0-9/_+=.@:-]{1,2048}$/u, 'expected the name or ARN of a secret in Secrets Manager')
+      .optional()
+      .meta({
+        description:
+          'Name of the secret that holds the gateway config, without the six random characters of its ARN. ' +
+          'Also GATEHOUSE_SECRET_NAME and AWS_KMS_SECRET_NAME. Without it the agent refuses to start.',
+        applies: 'restart',
+        examples: ['prod/gatehouse/web'],
+      }),
+    versionStage: z
+      .string()
+      .min(1, 'expected a version stage')
+      .max(256, 'expected a version stage of at most 256 characters')
+      .default('AWSCURRENT')
+      .meta({
+        description: 'Which version of the secret to use.',
+        applies: 'restart',
+        examples: ['AWSCURRENT', 'AWSPENDING'],
+      }),
+    refreshCron: cronExpression.default('*/5 * * * *').meta({
+      description:
+        'When the gateway config is read again: five cron fields, in UTC. SIGHUP reads it at once.',
+      applies: 'restart',
+      examples: ['*/5 * * * *', '0 3 * * *'],
+    }),
+  })
+  .prefault({})
+  .meta({ description: 'Where the gateway config is.', applies: 'restart' });
+
+const allow = z
+  .strictObject({
+    deliverTo: folders.meta({
+      description:
+        'Folders below which the gateway config may deliver secrets as files. Default: the runtime directory.',
+      applies: 'restart',
+      examples: [[runtimeDirectoryDefault]],
+    }),
+    readFrom: folders.default(['/var/log']).meta({
+      description: 'Folders below which the gateway config may have files read as event sources.',
+      applies: 'restart',
+      examples: [['/var/log', '/srv/app/log']],
+    }),
+  })
+  .meta({
+    description:
+      'What the gateway config may touch on this host. Whoever may write the gateway config must not become root here.',
+    applies: 'restart',
+  });
+
+/**
+ * The keys of the bootstrap config that belong to no other room. `name` and `allow.deliverTo` are required here
+ * because `loadBootstrap` fills them in; no key is required of the user.
+ */
+export const bootstrapConfig = {
+  name: z
+    .string()
+    .regex(/^[A-Za-z0-9._-]{1,128}$/u, 'expected letters, digits, ".", "_" and "-", at most 128 of them')
+    .meta({
+      description:
+        'Name of this host in log groups, log streams and sealed files. Default: the host name; give one where ' +
+        'something is sealed to this host, because host names change.',
+      applies: 'restart',
+      examples: ['web-1'],
+    }),
+  region: z
+    .string()
+    .regex(/^[a-z]{2,8}(?:-[a-z]{2,16}){1,3}-\d{1,2}$/u, 'expected an AWS region such as eu-west-1')
+    .optional()
+    .meta({
+      description: 'AWS region. Where it is not set, AWS_REGION and AWS_DEFAULT_REGION are asked.',
+      applies: 'restart',
+      examples: ['eu-west-1'],
+    }),
+  gatewayConfig,
+  allow,
+  stateDirectory: absolutePath.default(stateDirectoryDefault).meta({
+    description:
+      'Folder for what must outlive a restart: spool, positions. Default under systemd: STATE_DIRECTORY.',
+    applies: 'restart',
+    examples: [stateDirectoryDefault],
+  }),
+  runtimeDirectory: absolutePath.default(runtimeDirectoryDefault).meta({
+    description:
+      'Folder in memory for sockets and delivered secrets. Default under systemd: RUNTIME_DIRECTORY.',
+    applies: 'restart',
+    examples: [runtimeDirectoryDefault],
+  }),
+  stopTimeoutSeconds: z
+    .number()
+    .int()
+    .min(1)
+    .max(3600)
+    .default(20)
+    .meta({
+      description: 'How long a stop may take: intake, drain and close share this time.',
+      applies: 'restart',
+      unit: 'seconds',
+      examples: [20],
+    }),
+  logLevel: z
+    .enum(['debug', 'info', 'warn', 'error'])
+    .default('info')
+    .meta({
+      description: 'The least severe log lines to print.',
+      applies: 'restart',
+      examples: ['info'],
+    }),
+};
+
+/** The version of the gateway config's form that this program reads. */
+export const gatewayVersion = 1;
+
+/** The keys of the gateway config that belong to no other room. */
+export const gatewayConfigKeys = {
+  version: z.literal(gatewayVersion).meta({
+    description: 'Version of the form of this document.',
+    applies: 'live',
+    examples: [gatewayVersion],
+  }),
+  schedules: z
+    .strictObject({
+      refreshSecretsCron: cronExpression.default('*/5 * * * *').meta({
+        description: 'When secrets are read again and delivered if they changed: five cron fields, in UTC.',
+        applies: 'live',
+        examples: ['*/5 * * * *'],
+      }),
+    })
+    .prefault({})
+    .meta({ description: 'When recurring work is done.', applies: 'live' }),
+};

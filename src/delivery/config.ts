@@ -1,0 +1,86 @@
+import { z } from 'zod';
+
+const deliveriesMax = 1000;
+
+const ownerPattern = /^(?:[A-Za-z_][A-Za-z0-9_.@-]{0,63}\$?|\d{1,10})$/u;
+
+const deliveryConfig = z
+  .strictObject({
+    secret: z
+      .string()
+      .regex(/^[A-Za-z0-9._-]{1,128}$/u, 'expected the name of a secret')
+      .meta({
+        description: 'Name of the secret, from secrets.',
+        applies: 'live',
+        examples: ['database-password'],
+      }),
+    file: z
+      .string()
+      .regex(
+        /^\/(?!.*\/\.{0,2}(?:\/|$))(?!\.{0,2}(?:\/|$))[^\0]{1,4094}$/u,
+        'expected the absolute path of a file, without //, . or ..',
+      )
+      .meta({
+        description:
+          'The file to write, in a directory that allow.deliverTo of the bootstrap config permits.',
+        applies: 'live',
+        examples: ['/run/gatehouse/secrets/database-password'],
+      }),
+    owner: z
+      .string()
+      .regex(ownerPattern, 'expected a user name or number')
+      .optional()
+      .meta({
+        description: 'User who owns the file, by name or number; the user of the agent where not given.',
+        applies: 'live',
+        examples: ['app'],
+      }),
+    group: z
+      .string()
+      .regex(ownerPattern, 'expected a group name or number')
+      .optional()
+      .meta({
+        description: 'Group of the file, by name or number; the group of the agent where not given.',
+        applies: 'live',
+        examples: ['app'],
+      }),
+    mode: z
+      .string()
+      .regex(/^0?[0-7]{3}$/u, 'expected an octal mode such as "0400"')
+      .refine((mode) => (Number.parseInt(mode, 8) & 0o007) === 0, {
+        error: 'a secret is never open to all users: the last digit of mode must be 0',
+      })
+      .refine((mode) => (Number.parseInt(mode, 8) & 0o440) !== 0, {
+        error: 'neither owner nor group could read the file',
+      })
+      .default('0400')
+      .meta({ description: 'Octal permission bits of the file.', applies: 'live', examples: ['0400'] }),
+    allowDisk: z
+      .boolean()
+      .default(false)
+      .meta({ description: 'Permits a file system that is not in memory.', applies: 'live' }),
+  })
+  .meta({ description: 'Hands one secret over as a file.', applies: 'live' });
+
+/** The `deliveries` section of the gateway config. */
+export const deliveriesConfig = z
+  .array(deliveryConfig)
+  .max(deliveriesMax)
+  .meta({
+    description: 'Which secrets are handed to which programs, and how.',
+    applies: 'live',
+    examples: [
+      [
+        {
+          secret: 'database-password',
+          file: '/run/gatehouse/secrets/database-password',
+          owner: 'app',
+          group: 'app',
+          mode: '0400',
+        },
+      ],
+    ],
+  });
+
+export type DeliveriesConfig = z.infer<typeof deliveriesConfig>;
+export type DeliveryConfig = DeliveriesConfig[number];

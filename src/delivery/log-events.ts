@@ -1,0 +1,30 @@
+import { type LogEventTable, logEventsOf } from '../base/log-events.ts';
+
+const fields = { delivery: 'where to: the path of the file', secret: 'the secret’s name' };
+
+export const deliveryLogEvents = {
+  'delivery.written': {
+    level: 'info',
+    summary: 'a secret was handed over',
+    fields: { ...fields, version: 'the version handed over' },
+    audit: 'success',
+  },
+  'delivery.current': {
+    level: 'debug',
+    summary: 'a secret was already in place as it should be',
+    fields: { ...fields, version: 'the version in place' },
+  },
+  'delivery.failed': {
+    level: 'error',
+    summary: 'a secret could not be handed over; it is tried again',
+    fields: { ...fields, error: 'why', deliveredVersion: 'the version that is still in place, if any' },
+    audit: 'failure',
+  },
+  'delivery.recovered': {
+    level: 'info',
+    summary: 'a secret can be handed over again',
+    fields: { ...fields, version: 'the version in place' },
+  },
+} as const satisfies LogEventTable;
+
+export const deliveryEvent = logEventsOf(deliveryLogEvents);

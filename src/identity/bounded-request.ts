@@ -1,0 +1,41 @@
+import { request } from 'node:http';
+import { identityError } from './errors.ts';
+
+export interface BoundedReply {
+  readonly status: number;
+  readonly body: string;
+}
+
+/**
+ * One plain-http request without a body.
+ * @throws the error of `node:http` when there is no whole answer, the signal's reason when it aborts,
+ * CREDENTIALS_DOCUMENT_INVALID when the answer is longer than `bytesMax`.
+ */
+export function boundedRequest(
+  url: URL,
+  options: { method: 'GET' | 'PUT'; headers: Readonly<Record<string, string>>; bytesMax: number },
+  signal: AbortSignal,
+): Promise<BoundedReply> {
+  const { method, headers, bytesMax } = options;
+  return new Promise((resolve, reject) => {
+    const fail = (error: unknown): void => reject(signal.aborted ? signal.reason : error);
+    // No agent: a connection kept alive would outlive the few requests made in a day.
+    const outgoing = request(url, { method, headers, agent: false, signal }, (incoming) => {
+      const chunks: Buffer[] = [];
+      let length = 0;
+      incoming.on('data', (chunk: Buffer) => {
+        length += chunk.length;
+        if (length > bytesMax) {
+          incoming.destroy(identityError('CREDENTIALS_DOCUMENT_INVALID', { endpoint: url.origin, bytesMax }));
+        }
+        chunks.push(chunk);
+      });
+      incoming.on('error', fail);
+      incoming.on('end', () => {
+        resolve({ status: incoming.statusCode ?? 0, body: Buffer.concat(chunks).toString('utf8') });
+      });
+    });
+    outgoing.on('error', fail);
+    outgoing.end();
+  });
+}

@@ -1,0 +1,71 @@
+import { describe, expect, test } from 'vitest';
+import { credentialsConfig } from './config.ts';
+
+const rolesAnywhere = {
+  trustAnchorArn:
+    'arn:aws:rolesanywhere:eu-west-1:123456789012:trust-anchor/0f9f4d1c-5a9a-4b5e-9d0e-2f6f0c9f8a11',
+  profileArn: 'arn:aws:rolesanywhere:eu-west-1:123456789012:profile/0f9f4d1c-5a9a-4b5e-9d0e-2f6f0c9f8a12',
+  roleArn: 'arn:aws:iam::123456789012:role/hosts/Gatehouse=Host',
+  certificate: '/etc/gatehouse/identity/certificate.pem',
+  privateKey: '/etc/gatehouse/identity/private-key.pem',
+};
+
+function pathsOf(input: unknown): string[] {
+  const parsed = credentialsConfig.safeParse(input);
+  return parsed.success ? [] : parsed.error.issues.map((issue) => issue.path.join('.'));
+}
+
+describe('the credentials config', () => {
+  test('is automatic when nothing is said', () => {
+    expect(credentialsConfig.parse({})).toEqual({ source: 'auto' });
+  });
+
+  test('fills in the session’s duration', () => {
+    const config = credentialsConfig.parse({ source: 'roles-anywhere', rolesAnywhere });
+
+    expect(config.rolesAnywhere).toEqual({ ...rolesAnywhere, sessionDurationSeconds: 3600 });
+  });
+
+  test.each([
+    ['aws-cn', 'cn-north-1'],
+    ['aws-us-gov', 'us-gov-west-1'],
+  ])('knows the partition %s', (partition, region) => {
+    const moved = Object.fromEntries(
+      Object.entries(rolesAnywhere).map(([key, value]) => [
+        key,
+        value.replace('arn:aws:', `arn:${partition}:`).replace('eu-west-1', region),
+      ]),
+    );
+
+    expect(pathsOf({ rolesAnywhere: moved })).toEqual([]);
+  });
+
+  test.each<[string, Record<string, unknown>]>([
+    ['trustAnchorArn', { trustAnchorArn: rolesAnywhere.profileArn }],
+    ['trustAnchorArn', { trustAnchorArn: `${rolesAnywhere.trustAnchorArn}\n` }],
+    ['profileArn', { profileArn: rolesAnywhere.profileArn.replace('eu-west-1', 'us-east-1') }],
+    ['roleArn', { roleArn: 'arn:aws:iam::12345678901:role/Short' }],
+    ['roleArn', { roleArn: 'arn:aws:iam::123456789012:user/Someone' }],
+    ['certificate', { certificate: 'certificate.pem' }],
+    ['privateKey', { privateKey: '--debug' }],
+    ['intermediates', { intermediates: '' }],
+    ['sessionDurationSeconds', { sessionDurationSeconds: 899 }],
+    ['sessionDurationSeconds', { sessionDurationSeconds: 43_201 }],
+    ['sessionDurationSeconds', { sessionDurationSeconds: 3600.5 }],
+    ['helper', { helper: 'bin/aws_signing_helper' }],
+    ['helper', { helper: 'sh -c evil' }],
+    ['', { region: 'eu-west-1' }],
+  ])('points at rolesAnywhere.%s in %j', (path, change) => {
+    const expected = path === '' ? 'rolesAnywhere' : `rolesAnywhere.${path}`;
+
+    expect(pathsOf({ rolesAnywhere: { ...rolesAnywhere, ...change } })).toEqual([expected]);
+  });
+
+  test('asks for the section of the source that is named', () => {
+    expect(pathsOf({ source: 'roles-anywhere' })).toEqual(['rolesAnywhere']);
+  });
+
+  test('does not know sources that do not exist yet', () => {
+    expect(pathsOf({ source: 'web-identity' })).toEqual(['source']);
+  });
+});

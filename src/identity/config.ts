@@ -1,0 +1,103 @@
+import { z } from 'zod';
+
+const partition = 'aws[a-z-]{0,20}';
+const region = '[a-z]{2}[a-z0-9-]{3,30}';
+
+const path = z
+  .string()
+  .max(4096)
+  .regex(/^\/[^\0]+$/u, 'must be an absolute path');
+
+function rolesAnywhereArn(kind: 'trust-anchor' | 'profile') {
+  const shape = new RegExp(
+    `^arn:${partition}:rolesanywhere:${region}:\\d{12}:${kind}/[A-Za-z0-9-]{1,64}$`,
+    'u',
+  );
+  return z
+    .string()
+    .regex(shape, `must look like arn:aws:rolesanywhere:REGION:ACCOUNT:${kind}/ID`)
+    .meta({
+      description: `ARN of the Roles Anywhere ${kind.replace('-', ' ')}.`,
+      applies: 'restart',
+      examples: [`arn:aws:rolesanywhere:eu-west-1:123456789012:${kind}/0f9f4d1c-5a9a-4b5e-9d0e-2f6f0c9f8a11`],
+    });
+}
+
+const roleArn = new RegExp(`^arn:${partition}:iam::\\d{12}:role/[\\x21-\\x7e]{1,576}$`, 'u');
+
+const rolesAnywhereConfig = z
+  .strictObject({
+    trustAnchorArn: rolesAnywhereArn('trust-anchor'),
+    profileArn: rolesAnywhereArn('profile'),
+    roleArn: z
+      .string()
+      .regex(roleArn, 'must look like arn:aws:iam::ACCOUNT:role/NAME')
+      .meta({
+        description: 'ARN of the role this host assumes.',
+        applies: 'restart',
+        examples: ['arn:aws:iam::123456789012:role/GatehouseHost'],
+      }),
+    certificate: path.meta({
+      description: "Path of this host's certificate, PEM. Read at each renewal.",
+      applies: 'live',
+      examples: ['/etc/gatehouse/identity/certificate.pem'],
+    }),
+    privateKey: path.meta({
+      description: "Path of the certificate's private key, PEM. Read at each renewal.",
+      applies: 'live',
+      examples: ['/etc/gatehouse/identity/private-key.pem'],
+    }),
+    intermediates: path.optional().meta({
+      description: 'Path of the certificates between this host and the trust anchor, PEM.',
+      applies: 'live',
+      examples: ['/etc/gatehouse/identity/intermediates.pem'],
+    }),
+    sessionDurationSeconds: z.int().min(900).max(43_200).default(3600).meta({
+      description: "How long one set of credentials lasts; at most the role's own maximum.",
+      applies: 'restart',
+      unit: 'seconds',
+    }),
+    helper: z
+      .string()
+      .max(4096)
+      .regex(/^(?:\/[^\0]+|[\w.-]+)$/u, 'must be an absolute path or a bare program name')
+      .optional()
+      .meta({
+        description: "The external signing helper, AWS's aws_signing_helper: an absolute path, or a name.",
+        applies: 'restart',
+        examples: ['/usr/local/bin/aws_signing_helper'],
+      }),
+  })
+  .refine((config) => regionOf(config.trustAnchorArn) === regionOf(config.profileArn), {
+    path: ['profileArn'],
+    message: 'must be in the same region as trustAnchorArn',
+  });
+
+export const credentialsConfig = z
+  .strictObject({
+    source: z
+      .enum(['auto', 'environment', 'roles-anywhere', 'container', 'instance-role'])
+      .default('auto')
+      .meta({
+        description:
+          'Where AWS credentials come from. `auto` takes the first that applies: environment, roles-anywhere if configured, container, instance-role.',
+        applies: 'restart',
+        examples: ['auto'],
+      }),
+    rolesAnywhere: rolesAnywhereConfig.optional().meta({
+      description: 'IAM Roles Anywhere: credentials for an X.509 certificate.',
+      applies: 'restart',
+    }),
+  })
+  .refine((config) => config.source !== 'roles-anywhere' || config.rolesAnywhere !== undefined, {
+    path: ['rolesAnywhere'],
+    message: 'is required when source is roles-anywhere',
+  });
+
+export type CredentialsConfig = z.output<typeof credentialsConfig>;
+export type RolesAnywhereConfig = z.output<typeof rolesAnywhereConfig>;
+
+/** The region that an ARN names. */
+function regionOf(arn: string): string | undefined {
+  return arn.split(':')[3];
+}

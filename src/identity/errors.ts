@@ -1,0 +1,161 @@
+import { type ErrorTable, errorsOf } from '../base/errors.ts';
+import { exitCode } from '../base/exit-code.ts';
+
+export const identityErrors = {
+  CREDENTIALS_NOT_FOUND: {
+    summary: 'no credential source applies on this host',
+    remedy:
+      'Give this host an identity: attach an instance role or a container role, or configure credentials.rolesAnywhere. The details say why each source was passed over.',
+    retry: true,
+    exitCode: exitCode.refused,
+    httpStatus: 503,
+  },
+  CREDENTIALS_SOURCE_LOST: {
+    summary: 'the credential source that answered before no longer applies',
+    remedy:
+      'Restore the source named in the details; the agent never changes to another identity while it runs.',
+    retry: true,
+    exitCode: exitCode.unavailable,
+    httpStatus: 503,
+  },
+  CREDENTIALS_EXPIRED: {
+    summary: 'the credentials have expired and could not be renewed',
+    remedy: 'Mend what the cause names; renewal is tried again until it succeeds.',
+    retry: true,
+    exitCode: exitCode.refused,
+    httpStatus: 503,
+  },
+  CREDENTIALS_HANDED_OUT_EXPIRED: {
+    summary: 'a credential source handed out credentials that have already expired',
+    remedy: "Check this host's clock and the health of the source.",
+    retry: true,
+    exitCode: exitCode.unavailable,
+    httpStatus: 503,
+  },
+  CREDENTIALS_ENVIRONMENT_INVALID: {
+    summary: 'the credentials in the environment are incomplete or malformed',
+    remedy:
+      'Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY together, with AWS_SESSION_TOKEN where they are temporary, or unset them all.',
+    retry: false,
+    exitCode: exitCode.configuration,
+  },
+  CREDENTIALS_ENDPOINT_REFUSED: {
+    summary: 'the credential endpoint is not one that may be asked',
+    remedy:
+      'Use https, or plain http to a loopback or link-local address only: over any other network the credentials could be read.',
+    retry: false,
+    exitCode: exitCode.configuration,
+  },
+  CREDENTIALS_TOKEN_UNUSABLE: {
+    summary: 'the authorization token of the container endpoint cannot be read or sent',
+    remedy:
+      'Check that the file named by AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE exists, is readable by the agent and holds one line.',
+    retry: true,
+    exitCode: exitCode.configuration,
+  },
+  CREDENTIALS_CONTAINER_UNREACHABLE: {
+    summary: 'the container credential endpoint does not answer',
+    remedy: 'Check that the ECS or EKS Pod Identity agent runs on this host and that the task has a network.',
+    retry: true,
+    exitCode: exitCode.unavailable,
+    httpStatus: 503,
+  },
+  CREDENTIALS_METADATA_UNREACHABLE: {
+    summary: 'the EC2 metadata service does not answer',
+    remedy:
+      'Check that this is an EC2 instance, that its metadata service is enabled and, in a container, that the hop limit is 2 or more.',
+    retry: true,
+    exitCode: exitCode.unavailable,
+    httpStatus: 503,
+  },
+  CREDENTIALS_METADATA_REFUSED: {
+    summary: 'the EC2 metadata service refuses to answer',
+    remedy: 'Check that version 2 of the metadata service is enabled and that no proxy stands before it.',
+    retry: false,
+    exitCode: exitCode.refused,
+  },
+  CREDENTIALS_NO_ROLE: {
+    summary: 'this instance has no role',
+    remedy: 'Attach an instance profile with a role to the instance.',
+    retry: false,
+    exitCode: exitCode.refused,
+  },
+  CREDENTIALS_DOCUMENT_INVALID: {
+    summary: 'a credential endpoint answered something that is not credentials',
+    remedy: 'Check what listens at the endpoint named in the details.',
+    retry: true,
+    exitCode: exitCode.damagedInput,
+  },
+  CREDENTIALS_REFUSED: {
+    summary: 'AWS refuses to give credentials, or refuses those it gave',
+    remedy:
+      "Check the role's trust policy, the certificate, trust anchor and profile where Roles Anywhere is used, and this host's clock.",
+    retry: false,
+    exitCode: exitCode.refused,
+  },
+  CREDENTIALS_SIGNER_MISSING: {
+    summary: 'IAM Roles Anywhere is configured without the program that signs',
+    remedy: 'Set credentials.rolesAnywhere.helper to the path of aws_signing_helper.',
+    retry: false,
+    exitCode: exitCode.configuration,
+  },
+  CREDENTIALS_NOT_CONFIGURED: {
+    summary: 'the chosen credential source lacks its configuration',
+    remedy: 'Add the section named in the details, or choose another credentials.source.',
+    retry: false,
+    exitCode: exitCode.configuration,
+  },
+  CREDENTIALS_HELPER_NOT_STARTED: {
+    summary: 'the signing helper could not be started',
+    remedy: 'Check that credentials.rolesAnywhere.helper names a program that the agent may execute.',
+    retry: false,
+    exitCode: exitCode.configuration,
+  },
+  CREDENTIALS_HELPER_FAILED: {
+    summary: 'the signing helper failed',
+    remedy: 'Run the helper by hand with the same arguments to see what it says; its output is never logged.',
+    retry: true,
+    exitCode: exitCode.unavailable,
+  },
+  CREDENTIALS_HELPER_TIMED_OUT: {
+    summary: 'the signing helper took too long and was killed',
+    remedy: 'Check that the Roles Anywhere endpoint can be reached from this host.',
+    retry: true,
+    exitCode: exitCode.unavailable,
+  },
+  CREDENTIALS_HELPER_OUTPUT_TOO_LARGE: {
+    summary: 'the signing helper wrote more than credentials take and was killed',
+    remedy: 'Check that credentials.rolesAnywhere.helper names the signing helper and not another program.',
+    retry: false,
+    exitCode: exitCode.damagedInput,
+  },
+  CREDENTIALS_HELPER_NOT_JSON: {
+    summary: 'the signing helper wrote something that is not JSON',
+    remedy: 'Check that credentials.rolesAnywhere.helper names the signing helper and not another program.',
+    retry: false,
+    exitCode: exitCode.damagedInput,
+  },
+  CREDENTIALS_HELPER_INCOMPLETE: {
+    summary: 'the signing helper wrote JSON that is not version 1 of the credential_process format',
+    remedy: 'Check the version of the signing helper; the details name the fields that are missing or wrong.',
+    retry: false,
+    exitCode: exitCode.damagedInput,
+  },
+  CREDENTIALS_THROTTLED: {
+    summary: 'AWS asks for fewer calls',
+    remedy:
+      'Nothing: the call is tried again later. Look for other callers of the same account if it persists.',
+    retry: true,
+    exitCode: exitCode.tryAgain,
+    httpStatus: 503,
+  },
+  CREDENTIALS_STS_UNREACHABLE: {
+    summary: 'AWS STS cannot be reached',
+    remedy: "Check the network, the proxy settings and the VPC endpoint for STS of this host's region.",
+    retry: true,
+    exitCode: exitCode.unavailable,
+    httpStatus: 503,
+  },
+} as const satisfies ErrorTable;
+
+export const identityError = errorsOf(identityErrors);

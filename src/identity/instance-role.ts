@@ -1,0 +1,185 @@
+import { BlockList, isIPv6 } from 'node:net';
+import { z } from 'zod';
+import type { Clock } from '../base/clock.ts';
+import { GatehouseError } from '../base/errors.ts';
+import { Secret } from '../base/secret.ts';
+import { type BoundedReply, boundedRequest } from './bounded-request.ts';
+import { type CredentialSource, type Credentials, unexpired } from './credential-source.ts';
+import { identityError } from './errors.ts';
+
+type Env = Readonly<Record<string, string | undefined>>;
+
+const name = 'instance-role';
+const rolesPath = '/latest/meta-data/iam/security-credentials/';
+
+/** The service answers in milliseconds where it exists; where it does not, nobody should wait long to learn it. */
+const answerWithinMs = 1000;
+const documentBytesMax = 64 * 1024;
+
+/** One load is three requests, so the token need not live long. EC2 takes 1 to 21600. */
+const tokenSeconds = 60;
+
+/** https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instance-metadata-security-credentials.html */
+const document = z.object({
+  Code: z.string(),
+  AccessKeyId: z.string().min(1).optional(),
+  SecretAccessKey: z.string().min(1).optional(),
+  Token: z.string().min(1).optional(),
+  Expiration: z.iso.datetime({ offset: true }).optional(),
+  AccountId: z.string().optional(),
+});
+
+/**
+ * Credentials of the EC2 instance's role, by version 2 of the metadata service; version 1 is never asked. When the
+ * service does not answer this source does not apply, unless `required`: then that is the error.
+ *
+ * Not the SDK's `fromInstanceMetadata`: that takes its endpoint from process.env and ~/.aws/config only, reports an
+ * unreachable service as a refused fall-back to version 1, and answers expired credentials with a made-up expiry
+ * when renewal fails.
+ */
+export function instanceRole(env: Env, clock: Clock, options: { required: boolean }): CredentialSource {
+  const disabled = env['AWS_EC2_METADATA_DISABLED']?.toLowerCase() === 'true';
+  return {
+    name,
+    absence: disabled ? 'AWS_EC2_METADATA_DISABLED is true' : 'the EC2 metadata service does not answer',
+
+    async load(signal) {
+      signal.throwIfAborted();
+      if (disabled) return undefined;
+      const endpoint = metadataEndpoint(env);
+      const ask: Ask = (path, request) => answer(new URL(path, endpoint), request, clock, signal);
+
+      let token: string;
+      try {
+        token = await sessionToken(ask);
+      } catch (error) {
+        if (!options.required && isUnreachable(error)) return undefined;
+        throw error;
+      }
+      const get = (path: string): Promise<BoundedReply> =>
+        ask(path, { method: 'GET', headers: { 'x-aws-ec2-metadata-token': token } });
+      const role = await roleName(get);
+      return unexpired(await roleCredentials(get, role), clock.now());
+    },
+  };
+}
+
+type Ask = (
+  path: string,
+  request: { method: 'GET' | 'PUT'; headers: Readonly<Record<string, string>> },
+) => Promise<BoundedReply>;
+type Get = (path: string) => Promise<BoundedReply>;
+
+async function sessionToken(ask: Ask): Promise<string> {
+  const reply = await ask('/latest/api/token', {
+    method: 'PUT',
+    headers: { 'x-aws-ec2-metadata-token-ttl-seconds': String(tokenSeconds) },
+  });
+  if (reply.status !== 200) throw refusal('token', reply.status);
+  return printable(reply.body, 'token');
+}
+
+async function roleName(get: Get): Promise<string> {
+  const reply = await get(rolesPath);
+  const role = reply.body.split('\n', 1)[0]?.trim() ?? '';
+  if (reply.status === 404 || (reply.status === 200 && role === ''))
+    throw identityError('CREDENTIALS_NO_ROLE');
+  if (reply.status !== 200) throw refusal('role', reply.status);
+  // https://docs.aws.amazon.com/IAM/latest/APIReference/API_Role.html: nothing that could change the path.
+  if (!/^[\w+=,.@-]{1,64}$/u.test(role)) throw damaged('role');
+  return role;
+}
+
+async function roleCredentials(get: Get, role: string): Promise<Credentials> {
+  const reply = await get(`${rolesPath}${role}`);
+  if (reply.status === 404) throw identityError('CREDENTIALS_NO_ROLE', { role });
+  if (reply.status !== 200) throw refusal('credentials', reply.status);
+
+  const parsed = document.safeParse(jsonOf(reply.body));
+  if (!parsed.success) throw damaged('credentials');
+  const { Code, AccessKeyId, SecretAccessKey, Token, Expiration, AccountId } = parsed.data;
+  if (Code !== 'Success') {
+    // Such as AssumeRoleUnauthorizedAccess, when the role's trust policy leaves EC2 out.
+    const awsError = /^[A-Za-z]{1,64}$/u.test(Code) ? Code : undefined;
+    throw identityError('CREDENTIALS_REFUSED', { source: name, role, awsError });
+  }
+  if (!AccessKeyId || !SecretAccessKey || !Token || !Expiration) throw damaged('credentials');
+  return {
+    accessKeyId: AccessKeyId,
+    secretAccessKey: Secret.ofText(SecretAccessKey),
+    sessionToken: Secret.ofText(Token),
+    expiration: new Date(Expiration),
+    ...(AccountId ? { accountId: AccountId } : {}),
+    source: name,
+  };
+}
+
+async function answer(
+  url: URL,
+  request: Parameters<Ask>[1],
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<BoundedReply> {
+  try {
+    return await clock.deadline(answerWithinMs, 'EC2 metadata', signal, (either) =>
+      boundedRequest(url, { ...request, bytesMax: documentBytesMax }, either),
+    );
+  } catch (error) {
+    signal.throwIfAborted();
+    if (error instanceof GatehouseError && error.code !== 'DEADLINE_EXCEEDED') throw error;
+    throw identityError('CREDENTIALS_METADATA_UNREACHABLE', { endpoint: url.origin }, error);
+  }
+}
+
+function isUnreachable(error: unknown): boolean {
+  return error instanceof GatehouseError && error.code === 'CREDENTIALS_METADATA_UNREACHABLE';
+}
+
+function refusal(step: string, status: number): GatehouseError {
+  if (status === 429) return identityError('CREDENTIALS_THROTTLED', { source: name, step, status });
+  if (status >= 500) return identityError('CREDENTIALS_METADATA_UNREACHABLE', { step, status });
+  return identityError('CREDENTIALS_METADATA_REFUSED', { step, status });
+}
+
+function damaged(step: string): GatehouseError {
+  return identityError('CREDENTIALS_DOCUMENT_INVALID', { source: name, step });
+}
+
+function printable(text: string, step: string): string {
+  if (!/^[\x21-\x7e]+$/u.test(text)) throw damaged(step);
+  return text;
+}
+
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+const local = new BlockList();
+local.addSubnet('127.0.0.0', 8);
+local.addSubnet('169.254.0.0', 16);
+local.addAddress('::1', 'ipv6');
+local.addSubnet('fd00:ec2::', 32, 'ipv6');
+
+/** @throws CREDENTIALS_ENDPOINT_REFUSED for anything but plain http to loopback or link-local addresses. */
+function metadataEndpoint(env: Env): URL {
+  const isV6 = env['AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE']?.toLowerCase() === 'ipv6';
+  const usual = isV6 ? 'http://[fd00:ec2::254]' : 'http://169.254.169.254';
+  const endpoint = env['AWS_EC2_METADATA_SERVICE_ENDPOINT'] || usual;
+  const url = URL.canParse(endpoint) ? new URL(endpoint) : undefined;
+  if (url?.protocol !== 'http:' || !isLocal(url.hostname)) {
+    throw identityError('CREDENTIALS_ENDPOINT_REFUSED', {
+      source: name,
+      endpoint: url?.origin ?? 'not a URL',
+    });
+  }
+  return url;
+}
+
+function isLocal(hostname: string): boolean {
+  const address = hostname.replace(/^\[(.+)\]$/u, '$1');
+  return hostname === 'localhost' || local.check(address, isIPv6(address) ? 'ipv6' : 'ipv4');
+}

@@ -1,0 +1,148 @@
+import type { KMSClient } from '@aws-sdk/client-kms';
+import { GatehouseError } from '../base/errors.ts';
+import { Secret } from '../base/secret.ts';
+import { keysError } from './errors.ts';
+import { errorOfState, type Kms } from './kms.ts';
+
+type KmsCode = Parameters<typeof keysError>[0];
+
+/** https://docs.aws.amazon.com/kms/latest/APIReference/CommonErrors.html and each operation's own errors. */
+const codes: Readonly<Record<string, KmsCode>> = {
+  NotFoundException: 'KEY_NOT_FOUND',
+  DisabledException: 'KEY_DISABLED',
+  KMSInvalidStateException: 'KEY_UNUSABLE',
+  InvalidKeyUsageException: 'KEY_KIND_UNSUITABLE',
+  UnsupportedOperationException: 'KEY_KIND_UNSUITABLE',
+  AccessDeniedException: 'KEY_DENIED',
+  IncorrectKeyException: 'KEY_WRONG',
+  InvalidCiphertextException: 'KEY_CIPHERTEXT_REFUSED',
+  ThrottlingException: 'KEY_THROTTLED',
+  LimitExceededException: 'KEY_THROTTLED',
+  KMSInternalException: 'KEY_UNREACHABLE',
+  DependencyTimeoutException: 'KEY_UNREACHABLE',
+  KeyUnavailableException: 'KEY_UNREACHABLE',
+  ServiceUnavailable: 'KEY_UNREACHABLE',
+  InternalFailure: 'KEY_UNREACHABLE',
+  UnrecognizedClientException: 'KEY_CREDENTIALS_REFUSED',
+  ExpiredTokenException: 'KEY_CREDENTIALS_REFUSED',
+  InvalidClientTokenId: 'KEY_CREDENTIALS_REFUSED',
+  InvalidSignatureException: 'KEY_CREDENTIALS_REFUSED',
+  IncompleteSignature: 'KEY_CREDENTIALS_REFUSED',
+  MissingAuthenticationTokenException: 'KEY_CREDENTIALS_REFUSED',
+};
+
+/**
+ * KMS by way of the AWS SDK: the one place where its errors are translated. `connect` gives the region's client, the
+ * same one each time.
+ */
+export function awsKms(connect: () => Promise<Pick<KMSClient, 'send'>>): Kms {
+  const kms: Kms = {
+    async describeKey(keyId, signal) {
+      const { DescribeKeyCommand } = await import('@aws-sdk/client-kms');
+      const { KeyMetadata: key } = await translated('kms:DescribeKey', keyId, signal, async () =>
+        (await connect()).send(new DescribeKeyCommand({ KeyId: keyId }), { abortSignal: signal }),
+      );
+      if (key?.Arn === undefined || key.KeyState === undefined) throw incomplete('kms:DescribeKey', keyId);
+      // Both members are optional in the API, and mean the common kind where they are left out.
+      const { KeyUsage: usage = 'ENCRYPT_DECRYPT', KeySpec: spec = 'SYMMETRIC_DEFAULT' } = key;
+      const isSymmetric = usage === 'ENCRYPT_DECRYPT' && spec === 'SYMMETRIC_DEFAULT';
+      return { arn: key.Arn, state: key.KeyState, isSymmetric };
+    },
+
+    async newDataKey(keyArn, context, signal) {
+      const { GenerateDataKeyCommand } = await import('@aws-sdk/client-kms');
+      const input = { KeyId: keyArn, KeySpec: 'AES_256' as const, EncryptionContext: { ...context } };
+      const answer = await explained(keyArn, signal, 'kms:GenerateDataKey', async () =>
+        (await connect()).send(new GenerateDataKeyCommand(input), { abortSignal: signal }),
+      );
+      if (
+        answer.Plaintext === undefined ||
+        answer.CiphertextBlob === undefined ||
+        answer.KeyId === undefined
+      ) {
+        throw incomplete('kms:GenerateDataKey', keyArn);
+      }
+      return {
+        plaintext: takeSecret(answer.Plaintext),
+        wrapped: Buffer.from(answer.CiphertextBlob),
+        keyArn: answer.KeyId,
+      };
+    },
+
+    async openDataKey(keyArn, wrapped, context, signal) {
+      const { DecryptCommand } = await import('@aws-sdk/client-kms');
+      const input = { KeyId: keyArn, CiphertextBlob: wrapped, EncryptionContext: { ...context } };
+      const answer = await explained(keyArn, signal, 'kms:Decrypt', async () =>
+        (await connect()).send(new DecryptCommand(input), { abortSignal: signal }),
+      );
+      if (answer.Plaintext === undefined) throw incomplete('kms:Decrypt', keyArn);
+      if (answer.KeyId !== keyArn) throw keysError('KEY_WRONG', { keyId: keyArn });
+      return takeSecret(answer.Plaintext);
+    },
+  };
+
+  /** KMSInvalidStateException does not say which state: the key is asked, and where that fails the error stays. */
+  async function explained<T>(keyArn: string, signal: AbortSignal, action: string, call: () => Promise<T>) {
+    try {
+      return await translated(action, keyArn, signal, call);
+    } catch (error) {
+      if (!(error instanceof GatehouseError) || error.code !== 'KEY_UNUSABLE') throw error;
+      const state = await stateOf(keyArn, signal);
+      throw errorOfState(state, error.details, error.cause) ?? error;
+    }
+  }
+
+  async function stateOf(keyArn: string, signal: AbortSignal): Promise<string> {
+    try {
+      const { state } = await kms.describeKey(keyArn, signal);
+      return state;
+    } catch {
+      return 'unknown';
+    }
+  }
+
+  return kms;
+}
+
+/** Wraps the bytes and overwrites what the SDK handed over. */
+function takeSecret(bytes: Uint8Array): Secret {
+  const secret = Secret.ofBytes(bytes);
+  bytes.fill(0);
+  return secret;
+}
+
+function incomplete(action: string, keyId: string): GatehouseError {
+  return keysError('KEY_UNREACHABLE', { action, keyId });
+}
+
+async function translated<T>(
+  action: string,
+  keyId: string,
+  signal: AbortSignal,
+  call: () => Promise<T>,
+): Promise<T> {
+  signal.throwIfAborted();
+  try {
+    return await call();
+  } catch (error) {
+    if (signal.aborted) throw signal.reason;
+    if (error instanceof GatehouseError) throw error;
+    throw keysError(codeOf(error), { action, keyId }, error);
+  }
+}
+
+function codeOf(error: unknown): KmsCode {
+  if (!(error instanceof Error)) return 'KEY_UNREACHABLE';
+  const known = codes[error.name];
+  if (known !== undefined) return known;
+  const status = statusOf(error);
+  // No status: nothing answered. 5xx: something answered for KMS, a proxy or a load balancer.
+  return status === undefined || status >= 500 ? 'KEY_UNREACHABLE' : 'KEY_REQUEST_REFUSED';
+}
+
+function statusOf(error: Error): number | undefined {
+  if (!('$metadata' in error)) return undefined;
+  const metadata = error.$metadata;
+  if (typeof metadata !== 'object' || metadata === null || !('httpStatusCode' in metadata)) return undefined;
+  return typeof metadata.httpStatusCode === 'number' ? metadata.httpStatusCode : undefined;
+}

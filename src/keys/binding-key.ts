@@ -1,0 +1,99 @@
+import { GatehouseError, reportOf } from '../base/errors.ts';
+import type { Log } from '../base/log-events.ts';
+import type { Secret } from '../base/secret.ts';
+import { keysError } from './errors.ts';
+import { parseKeyArn, regionOfKeyId } from './key-arn.ts';
+import { type DataKey, errorOfState, type KeyDescription, type KmsFor } from './kms.ts';
+import { keysEvent } from './log-events.ts';
+import type { SealContext } from './sealer.ts';
+
+export interface BindingKeyOptions {
+  /** Key ARN, alias ARN, `alias/NAME` or bare key id. */
+  readonly keyId: string;
+  /** ARNs of retired keys that still open. */
+  readonly trustedKeys: readonly string[];
+  /** Where an identifier without a region is looked up. */
+  readonly region: string;
+  readonly kmsFor: KmsFor;
+  readonly log: Log;
+}
+
+/** The KMS key that wraps what this host keeps, by its ARN. */
+export interface BindingKey {
+  readonly keyArn: string;
+  /** The binding key first, then the retired ones: all that may open. */
+  readonly openWith: readonly string[];
+  /** A new data key; the caller disposes of its plaintext. The context must be given again to open it. */
+  newDataKey(context: SealContext, signal: AbortSignal): Promise<DataKey>;
+  /**
+   * Opens what `newDataKey` wrapped, under the binding key or a retired one.
+   * @throws KEY_NOT_TRUSTED wrapped under another key
+   * @throws KEY_CIPHERTEXT_REFUSED damaged, or bound to another context
+   */
+  openDataKey(wrapped: Uint8Array, context: SealContext, signal: AbortSignal): Promise<Secret>;
+}
+
+/**
+ * Resolves the key to its ARN, once, and checks that it can be used.
+ * @throws KEY_NOT_FOUND, KEY_DISABLED, KEY_PENDING_DELETION, KEY_UNUSABLE, KEY_KIND_UNSUITABLE, KEY_DENIED,
+ *   KEY_UNREACHABLE, KEY_THROTTLED
+ */
+export async function bindingKey(options: BindingKeyOptions, signal: AbortSignal): Promise<BindingKey> {
+  const { keyId, trustedKeys, kmsFor, log } = options;
+  const keyArn = await usableKeyArn(options, signal);
+  log(keysEvent('key.resolved', { keyId, keyArn }));
+  const openWith = [...new Set([keyArn, ...trustedKeys])];
+
+  return {
+    keyArn,
+    openWith,
+
+    newDataKey: (context, sig) => kmsFor(regionOf(keyArn)).newDataKey(keyArn, context, sig),
+
+    async openDataKey(wrapped, context, sig) {
+      for (const candidate of openWith) {
+        try {
+          const key = await kmsFor(regionOf(candidate)).openDataKey(candidate, wrapped, context, sig);
+          if (candidate !== keyArn) log(keysEvent('key.retired-used', { keyArn: candidate }));
+          return key;
+        } catch (error) {
+          if (!(error instanceof GatehouseError) || error.code !== 'KEY_WRONG') throw error;
+        }
+      }
+      throw keysError('KEY_NOT_TRUSTED', { accepted: openWith });
+    },
+  };
+}
+
+type KeyLookup = Pick<BindingKeyOptions, 'keyId' | 'region' | 'kmsFor' | 'log'>;
+
+/** The ARN of a key that can be used now. */
+export async function usableKeyArn(lookup: KeyLookup, signal: AbortSignal): Promise<string> {
+  const key = await described(lookup, signal);
+  const details = { keyId: lookup.keyId, keyArn: key.arn };
+  const stateError = errorOfState(key.state, details);
+  if (stateError !== undefined) throw stateError;
+  if (!key.isSymmetric) throw keysError('KEY_KIND_UNSUITABLE', details);
+  return key.arn;
+}
+
+async function described(
+  { keyId, region, kmsFor, log }: KeyLookup,
+  signal: AbortSignal,
+): Promise<KeyDescription> {
+  try {
+    return await kmsFor(regionOfKeyId(keyId) ?? region).describeKey(keyId, signal);
+  } catch (error) {
+    const isArn = parseKeyArn(keyId) !== undefined;
+    if (!isArn || !(error instanceof GatehouseError) || error.code !== 'KEY_DENIED') throw error;
+    // An ARN needs no resolving, and KMS itself refuses a key in a wrong state: kms:DescribeKey is not worth a failed start.
+    log(keysEvent('key.state-unknown', { keyArn: keyId, error: reportOf(error) }));
+    return { arn: keyId, state: 'Enabled', isSymmetric: true };
+  }
+}
+
+function regionOf(keyArn: string): string {
+  const region = regionOfKeyId(keyArn);
+  if (region === undefined) throw keysError('KEY_REQUEST_REFUSED', { keyId: keyArn });
+  return region;
+}

@@ -1,0 +1,53 @@
+import type { ErrorDetails, GatehouseError } from '../base/errors.ts';
+import type { Secret } from '../base/secret.ts';
+import { keysError } from './errors.ts';
+import type { SealContext } from './sealer.ts';
+
+/** The states of a key as KMS spells them. */
+export interface KeyDescription {
+  readonly arn: string;
+  /** `Enabled`, `Disabled`, `PendingDeletion`, `PendingImport`, … */
+  readonly state: string;
+  /** True for a symmetric key made to encrypt: the one kind that makes data keys and takes a context. */
+  readonly isSymmetric: boolean;
+}
+
+export interface DataKey {
+  /** 32 random bytes. */
+  readonly plaintext: Secret;
+  /** The same under the KMS key: what may be stored. */
+  readonly wrapped: Buffer;
+  /** The ARN of the key that wrapped it. */
+  readonly keyArn: string;
+}
+
+/** What we need of KMS, in one region. Every method throws KEY_… errors only, or the signal's reason. */
+export interface Kms {
+  /** `keyId`: a key ARN, alias ARN, `alias/NAME` or bare id. */
+  describeKey(keyId: string, signal: AbortSignal): Promise<KeyDescription>;
+  newDataKey(keyArn: string, context: SealContext, signal: AbortSignal): Promise<DataKey>;
+  /** Opens what `newDataKey` wrapped: with that very key and the same context, or not at all. */
+  openDataKey(
+    keyArn: string,
+    wrapped: Uint8Array,
+    context: SealContext,
+    signal: AbortSignal,
+  ): Promise<Secret>;
+}
+
+/** KMS of a region; each key is asked where it lives. */
+export type KmsFor = (region: string) => Kms;
+
+/** Why a key in this state cannot be used; undefined when it can. */
+export function errorOfState(
+  state: string,
+  details: ErrorDetails,
+  cause?: unknown,
+): GatehouseError | undefined {
+  if (state === 'Enabled') return undefined;
+  if (state === 'Disabled') return keysError('KEY_DISABLED', details, cause);
+  if (state === 'PendingDeletion' || state === 'PendingReplicaDeletion') {
+    return keysError('KEY_PENDING_DELETION', details, cause);
+  }
+  return keysError('KEY_UNUSABLE', { ...details, state }, cause);
+}

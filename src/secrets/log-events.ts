@@ -1,0 +1,32 @@
+import { type LogEventTable, logEventsOf } from '../base/log-events.ts';
+
+export const secretsLogEvents = {
+  'secret.read': {
+    level: 'info',
+    summary: 'a version of a secret was read for the first time',
+    fields: {
+      secret: 'its name',
+      version: 'the version: an id of Secrets Manager, or number and digest of a sealed file',
+      source: '`secretsManager` or `sealedFile`',
+    },
+    audit: 'success',
+  },
+  'secret.read-failed': {
+    level: 'error',
+    summary: 'a secret could not be read; the last good value stays in use where there is one',
+    fields: {
+      secret: 'its name',
+      source: '`secretsManager` or `sealedFile`',
+      error: 'why',
+      heldVersion: 'the version still in use, if any',
+    },
+    audit: 'failure',
+  },
+  'secret.recovered': {
+    level: 'info',
+    summary: 'a secret can be read again',
+    fields: { secret: 'its name', version: 'the version read' },
+  },
+} as const satisfies LogEventTable;
+
+export const secretsEvent = logEventsOf(secretsLogEvents);

@@ -1,0 +1,142 @@
+import type { GetSecretValueCommandOutput, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
+import { GatehouseError } from '../base/errors.ts';
+import { Secret } from '../base/secret.ts';
+import { secretsError } from './errors.ts';
+import { jsonField } from './json-field.ts';
+import type { SecretSource } from './secret-source.ts';
+
+/** Which value of which secret; AWSCURRENT where neither stage nor id is given. */
+export interface SecretValueReference {
+  /** Name, ARN or partial ARN. */
+  readonly secretId: string;
+  readonly versionStage?: string | undefined;
+  readonly versionId?: string | undefined;
+}
+
+export interface SecretsManagerReference extends SecretValueReference {
+  /** Takes this field of a JSON SecretString; a key of the outermost object. */
+  readonly jsonField?: string | undefined;
+}
+
+/** A secret's value as Secrets Manager gives it: `text` of a SecretString, or `bytes` of a SecretBinary. */
+export interface SecretValue {
+  readonly text?: string;
+  readonly bytes?: Buffer;
+  readonly versionId: string;
+  readonly arn: string;
+  readonly name: string;
+}
+
+type Client = Pick<SecretsManagerClient, 'send'>;
+type SecretCode = Parameters<typeof secretsError>[0];
+
+/** https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetSecretValue.html#API_GetSecretValue_Errors */
+const codes: Readonly<Record<string, SecretCode>> = {
+  ResourceNotFoundException: 'SECRET_NOT_FOUND',
+  AccessDeniedException: 'SECRET_DENIED',
+  DecryptionFailure: 'SECRET_KEY_UNUSABLE',
+  DecryptionFailureException: 'SECRET_KEY_UNUSABLE',
+  ThrottlingException: 'SECRET_THROTTLED',
+  LimitExceededException: 'SECRET_THROTTLED',
+  InternalServiceError: 'SECRET_UNREACHABLE',
+  InternalServiceErrorException: 'SECRET_UNREACHABLE',
+  InternalFailure: 'SECRET_UNREACHABLE',
+  ServiceUnavailable: 'SECRET_UNREACHABLE',
+  UnrecognizedClientException: 'SECRET_CREDENTIALS_REFUSED',
+  ExpiredTokenException: 'SECRET_CREDENTIALS_REFUSED',
+  InvalidClientTokenId: 'SECRET_CREDENTIALS_REFUSED',
+  InvalidSignatureException: 'SECRET_CREDENTIALS_REFUSED',
+  IncompleteSignature: 'SECRET_CREDENTIALS_REFUSED',
+  MissingAuthenticationTokenException: 'SECRET_CREDENTIALS_REFUSED',
+};
+
+/** Secrets in AWS Secrets Manager. `connect` gives the client, the same one each time. */
+export function secretsManager(connect: () => Promise<Client>): SecretSource<SecretsManagerReference> {
+  return {
+    async read(reference, signal) {
+      const { text, bytes, versionId } = await getSecretValue(await connect(), reference, signal);
+      return { value: valueOf(reference, text, bytes), version: versionId };
+    },
+  };
+}
+
+function valueOf(
+  reference: SecretsManagerReference,
+  text: string | undefined,
+  bytes: Buffer | undefined,
+): Secret {
+  if (reference.jsonField !== undefined) {
+    if (text === undefined) throw secretsError('SECRET_NOT_JSON', { secretId: reference.secretId });
+    return jsonField(text, reference.jsonField, { secretId: reference.secretId });
+  }
+  if (bytes === undefined) return Secret.ofText(text ?? '');
+  const value = Secret.ofBytes(bytes);
+  bytes.fill(0);
+  return value;
+}
+
+/**
+ * Reads one value from Secrets Manager.
+ * @throws SECRET_NOT_FOUND, SECRET_VERSION_NOT_FOUND, SECRET_DELETED, SECRET_DENIED, SECRET_KEY_UNUSABLE,
+ *   SECRET_CREDENTIALS_REFUSED, SECRET_THROTTLED, SECRET_UNREACHABLE, SECRET_REQUEST_REFUSED
+ */
+export async function getSecretValue(
+  client: Client,
+  { secretId, versionStage, versionId }: SecretValueReference,
+  signal: AbortSignal,
+): Promise<SecretValue> {
+  signal.throwIfAborted();
+  const { GetSecretValueCommand } = await import('@aws-sdk/client-secrets-manager');
+  const details = { secretId, versionStage, versionId };
+  let answer: GetSecretValueCommandOutput;
+  try {
+    const command = new GetSecretValueCommand({
+      SecretId: secretId,
+      ...(versionStage === undefined ? {} : { VersionStage: versionStage }),
+      ...(versionId === undefined ? {} : { VersionId: versionId }),
+    });
+    answer = await client.send(command, { abortSignal: signal });
+  } catch (error) {
+    if (signal.aborted) throw signal.reason;
+    if (error instanceof GatehouseError) throw error;
+    throw secretsError(codeOf(error), details, error);
+  }
+  const { SecretString: text, SecretBinary: bytes, VersionId, ARN = '', Name = '' } = answer;
+  if (VersionId === undefined || (text === undefined && bytes === undefined)) {
+    throw secretsError('SECRET_UNREACHABLE', details);
+  }
+  return {
+    ...(text === undefined ? {} : { text }),
+    ...(bytes === undefined ? {} : { bytes: Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength) }),
+    versionId: VersionId,
+    arn: ARN,
+    name: Name,
+  };
+}
+
+function codeOf(error: unknown): SecretCode {
+  if (!(error instanceof Error)) return 'SECRET_UNREACHABLE';
+  // Secrets Manager has one name for a missing secret and a missing version, and none for a deleted secret: only the
+  // text tells them apart.
+  if (error.name === 'ResourceNotFoundException' && /staging label|version ?id/iu.test(error.message)) {
+    return 'SECRET_VERSION_NOT_FOUND';
+  }
+  if (
+    error.name === 'InvalidRequestException' &&
+    /marked (?:for deletion|deleted)|scheduled for deletion/iu.test(error.message)
+  ) {
+    return 'SECRET_DELETED';
+  }
+  const known = codes[error.name];
+  if (known !== undefined) return known;
+  const status = statusOf(error);
+  // No status: nothing answered. 5xx: something answered in its place, a proxy or a load balancer.
+  return status === undefined || status >= 500 ? 'SECRET_UNREACHABLE' : 'SECRET_REQUEST_REFUSED';
+}
+
+function statusOf(error: Error): number | undefined {
+  if (!('$metadata' in error)) return undefined;
+  const metadata = error.$metadata;
+  if (typeof metadata !== 'object' || metadata === null || !('httpStatusCode' in metadata)) return undefined;
+  return typeof metadata.httpStatusCode === 'number' ? metadata.httpStatusCode : undefined;
+}

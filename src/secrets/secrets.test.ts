@@ -1,0 +1,194 @@
+import { describe, expect, it } from 'vitest';
+import type { LogEvent } from '../base/log-events.ts';
+import { Secret } from '../base/secret.ts';
+import { secretsConfig } from './config.ts';
+import { secretsError } from './errors.ts';
+import { secretSourceContract } from './secret-source.contract.ts';
+import type { SecretReading, SecretSource } from './secret-source.ts';
+import { secrets } from './secrets.ts';
+
+const never = new AbortController().signal;
+
+/** A source in memory: by secret id, a value with its version, or an error. */
+function memorySource() {
+  const values = new Map<string, { text: Buffer; version: string } | Error>();
+  let underWay = 0;
+  let mostUnderWay = 0;
+  const source: SecretSource<{ readonly secretId: string }> = {
+    async read({ secretId }, signal): Promise<SecretReading> {
+      signal.throwIfAborted();
+      underWay += 1;
+      mostUnderWay = Math.max(mostUnderWay, underWay);
+      await Promise.resolve();
+      underWay -= 1;
+      const found = values.get(secretId) ?? secretsError('SECRET_NOT_FOUND', { secretId });
+      if (found instanceof Error) throw found;
+      return { value: Secret.ofBytes(found.text), version: found.version };
+    },
+  };
+  return { source, values, mostUnderWay: () => mostUnderWay };
+}
+
+secretSourceContract('the source in memory', () => {
+  const { source, values } = memorySource();
+  let version = 0;
+  return {
+    source,
+    reference: { secretId: 'here' },
+    absent: { secretId: 'absent' },
+    put(text) {
+      version += 1;
+      values.set('here', { text, version: `v${version}` });
+    },
+  };
+});
+
+function setup(names: readonly string[] = ['a', 'b']) {
+  const { source, values, mostUnderWay } = memorySource();
+  const events: LogEvent[] = [];
+  const held = secrets({
+    secretsManager: source,
+    sealedFile: { read: ({ path }, signal) => source.read({ secretId: path }, signal) },
+    log: (event) => events.push(event),
+  });
+  held.configure(Object.fromEntries(names.map((name) => [name, { secretsManager: { secretId: name } }])));
+  const put = (name: string, text: string, version = `${text}-version`) =>
+    values.set(name, { text: Buffer.from(text), version });
+  const text = (name: string) => held.get(name)?.value.revealText();
+  return { held, values, put, text, events, mostUnderWay };
+}
+
+describe('secrets', () => {
+  it('reads all, each from its own source', async () => {
+    const { held, put, text } = setup();
+    held.configure({ a: { secretsManager: { secretId: 'prod/a' } }, b: { sealedFile: '/etc/b.sealed' } });
+    put('prod/a', 'one');
+    put('/etc/b.sealed', 'two');
+
+    const { changed, failed } = await held.refresh(undefined, never);
+
+    expect(changed.toSorted()).toEqual(['a', 'b']);
+    expect(failed.size).toBe(0);
+    expect([text('a'), text('b')]).toEqual(['one', 'two']);
+  });
+
+  it('reads the others when one fails, and keeps the last good value of that one', async () => {
+    const { held, values, put, text } = setup();
+    put('a', 'one');
+    put('b', 'two');
+    await held.refresh(undefined, never);
+    values.delete('a');
+    put('b', 'three');
+
+    const { changed, failed } = await held.refresh(undefined, never);
+
+    expect(changed).toEqual(['b']);
+    expect([...failed].map(([name, error]) => [name, error.code])).toEqual([['a', 'SECRET_NOT_FOUND']]);
+    expect([text('a'), text('b')]).toEqual(['one', 'three']);
+    expect(held.status()).toEqual([
+      { name: 'a', source: 'secretsManager', version: 'one-version', failing: 'SECRET_NOT_FOUND' },
+      { name: 'b', source: 'secretsManager', version: 'three-version' },
+    ]);
+  });
+
+  it('audits each version once, a failure once until it changes, and its end', async () => {
+    const { held, values, put, events } = setup(['a']);
+
+    put('a', 'one');
+    await held.refresh(undefined, never);
+    await held.refresh(undefined, never);
+    values.set('a', secretsError('SECRET_DENIED'));
+    await held.refresh(undefined, never);
+    await held.refresh(undefined, never);
+    values.set('a', secretsError('SECRET_UNREACHABLE'));
+    await held.refresh(undefined, never);
+    put('a', 'one');
+    await held.refresh(undefined, never);
+    put('a', 'two');
+    await held.refresh(undefined, never);
+
+    expect(events.map(({ name, audit }) => [name, audit])).toEqual([
+      ['secret.read', 'success'],
+      ['secret.read-failed', 'failure'],
+      ['secret.read-failed', 'failure'],
+      ['secret.recovered', undefined],
+      ['secret.read', 'success'],
+    ]);
+    expect(JSON.stringify(events)).not.toMatch(/"(?:one|two)"/u);
+  });
+
+  it('calls a value that changed under the same version changed', async () => {
+    const { held, put } = setup(['a']);
+    put('a', 'one', 'same');
+    await held.refresh(undefined, never);
+    put('a', 'two', 'same');
+
+    expect((await held.refresh(undefined, never)).changed).toEqual(['a']);
+  });
+
+  it('reads only the names it is given, and knows which it has not', async () => {
+    const { held, put, text } = setup();
+    put('a', 'one');
+    put('b', 'two');
+
+    const { failed } = await held.refresh(['a', 'nobody'], never);
+
+    expect(text('b')).toBeUndefined();
+    expect(failed.get('nobody')?.code).toBe('SECRET_UNKNOWN');
+  });
+
+  it('keeps values across a new config for the names that stay', async () => {
+    const { held, put, text } = setup();
+    put('a', 'one');
+    put('b', 'two');
+    await held.refresh(undefined, never);
+
+    held.configure({ a: { secretsManager: { secretId: 'elsewhere' } } });
+
+    expect(text('a')).toBe('one');
+    expect(held.get('b')).toBeUndefined();
+  });
+
+  it('reads a few at once, not all', async () => {
+    const names = Array.from({ length: 40 }, (_, n) => `s${n}`);
+    const { held, put, mostUnderWay } = setup(names);
+    for (const name of names) put(name, name);
+
+    const { changed } = await held.refresh(undefined, never);
+
+    expect(changed.length).toBe(40);
+    expect(mostUnderWay()).toBe(8);
+  });
+
+  it('stops with the reason of an aborted signal and records no failure', async () => {
+    const { held, events } = setup();
+    const reason = new Error('stopping');
+
+    await expect(held.refresh(undefined, AbortSignal.abort(reason))).rejects.toBe(reason);
+    expect(events).toEqual([]);
+  });
+});
+
+describe('secretsConfig', () => {
+  it('accepts both kinds of place', () => {
+    const config = {
+      'database-password': { secretsManager: { secretId: 'prod/database', jsonField: 'password' } },
+      'tls-key': { sealedFile: '/etc/gatehouse/sealed/tls-key.sealed' },
+    };
+
+    expect(secretsConfig.parse(config)).toEqual(config);
+  });
+
+  it.each([
+    { 'a b': { sealedFile: '/x' } },
+    { a: {} },
+    { a: { sealedFile: '/x', secretsManager: { secretId: 'x' } } },
+    { a: { sealedFile: 'relative' } },
+    { a: { sealedFile: '/etc/../x' } },
+    { a: { sealedFile: '/etc/x/' } },
+    { a: { sealedFile: '/x', value: 'hunter2' } },
+    { a: { secretsManager: { secretId: '' } } },
+  ])('refuses %o', (config) => {
+    expect(secretsConfig.safeParse(config).success).toBe(false);
+  });
+});

@@ -1,0 +1,203 @@
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as timeout } from 'node:timers/promises';
+import { describe, expect, test } from 'vitest';
+import { temporaryDirectory } from '../../test/support/temporary-directory.ts';
+import { runCommand } from './command.ts';
+
+const signal = new AbortController().signal;
+const limits = { timeoutMs: 10_000, outputBytesMax: 100_000 };
+
+/** A script, and what to run it with. */
+function setup(script: string) {
+  const directory = temporaryDirectory();
+  const file = join(directory, 'script.sh');
+  writeFileSync(file, `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+  return { directory, argv: [file] as const };
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    // A zombie has ended; who has to reap it is not our affair.
+    return !/^State:\s+Z/mu.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
+  } catch {
+    return false;
+  }
+}
+
+/** The pid that a script wrote, once it has ended; fails after two seconds. */
+async function ended(pidFile: string): Promise<void> {
+  const pid = Number(readFileSync(pidFile, 'utf8'));
+  for (let turn = 0; turn < 100 && isRunning(pid); turn += 1) await timeout(20);
+  expect(isRunning(pid)).toBe(false);
+}
+
+async function exists(file: string): Promise<void> {
+  while (!existsSync(file)) await timeout(10);
+}
+
+describe('a command', () => {
+  test('gives its output and exit code', async () => {
+    const { argv } = setup('echo out; echo "to err" >&2; exit 3');
+
+    const result = await runCommand(argv, limits, signal);
+
+    expect(result.stdout.toString()).toBe('out\n');
+    expect(result.stderr.revealText()).toBe('to err\n');
+    expect(result.stderrBytes).toBe(7);
+    expect(result.exitCode).toBe(3);
+    expect(result.signalName).toBeUndefined();
+  });
+
+  test('gets its arguments as they are: there is no shell', async () => {
+    const { argv } = setup('printf "%s|" "$@"');
+
+    const { stdout } = await runCommand([...argv, '$(id)', 'a b', '*'], limits, signal);
+
+    expect(stdout.toString()).toBe('$(id)|a b|*|');
+  });
+
+  test('sees only a scrubbed environment', async () => {
+    const { argv } = setup('env');
+
+    const { stdout } = await runCommand(argv, { ...limits, env: { HTTPS_PROXY: 'http://proxy' } }, signal);
+
+    const names = stdout
+      .toString()
+      .split('\n')
+      .map((line) => line.split('=')[0] ?? '')
+      .filter((name) => !['', 'PWD', 'OLDPWD', 'SHLVL', '_'].includes(name));
+    expect(names.toSorted()).toEqual(['HOME', 'HTTPS_PROXY', 'LANG', 'PATH']);
+  });
+
+  test.each([
+    'NOTIFY_SOCKET',
+    'AWS_SESSION_TOKEN',
+    'NODE_OPTIONS',
+    'GATEHOUSE_SECRET_NAME',
+    'PATH',
+    'LISTEN_FDS',
+  ])('is never given %s', async (variable) => {
+    const running = runCommand(['true'], { ...limits, env: { [variable]: 'x' } }, signal);
+
+    await expect(running).rejects.toThrow(TypeError);
+  });
+
+  test('by a bare name is found on the fixed path', async () => {
+    const { exitCode } = await runCommand(['true'], limits, signal);
+
+    expect(exitCode).toBe(0);
+  });
+
+  test.each([
+    ['/nowhere/at/all'],
+    ['gatehouse-no-such-command'],
+    ['./relative'],
+    ['/etc/passwd'],
+    ['/etc/passwd/x'],
+  ])('%s cannot be found', async (command) => {
+    await expect(runCommand([command], limits, signal)).rejects.toMatchObject({ code: 'COMMAND_NOT_FOUND' });
+  });
+
+  test('reads what it is given, and may leave it unread', async () => {
+    const stdin = Buffer.alloc(200_000, 'x');
+
+    const reader = await runCommand(['wc', '-c'], { ...limits, stdin }, signal);
+    const other = await runCommand(['true'], { ...limits, stdin }, signal);
+
+    expect(reader.stdout.toString().trim()).toBe('200000');
+    expect(other.exitCode).toBe(0);
+  });
+
+  test('has an empty input when it is given none', async () => {
+    const { stdout } = await runCommand(['wc', '-c'], limits, signal);
+
+    expect(stdout.toString().trim()).toBe('0');
+  });
+
+  test('that a signal ends says which', async () => {
+    const { argv } = setup('kill -TERM $$');
+
+    const { exitCode, signalName } = await runCommand(argv, limits, signal);
+
+    expect(exitCode).toBe(143);
+    expect(signalName).toBe('SIGTERM');
+  });
+
+  test('that hangs is killed with all it started', async () => {
+    const { argv, directory } = setup('trap "" TERM; sleep 60 & echo $! > "$(dirname "$0")/pid"; wait');
+
+    const running = runCommand(argv, { ...limits, timeoutMs: 300 }, signal);
+
+    await expect(running).rejects.toMatchObject({ code: 'COMMAND_TIMED_OUT', details: { timeoutMs: 300 } });
+    await ended(join(directory, 'pid'));
+  });
+
+  test.each([
+    ['stdout', ''],
+    ['stderr', '>&2'],
+  ])('that floods %s is killed', async (stream, redirection) => {
+    const { argv } = setup(`exec yes ${redirection}`);
+
+    const running = runCommand(argv, limits, signal);
+
+    await expect(running).rejects.toMatchObject({ code: 'COMMAND_OUTPUT_TOO_LARGE', details: { stream } });
+  });
+
+  test('may write just as much as it may', async () => {
+    const { argv } = setup('head -c 100000 /dev/zero');
+
+    const { stdout } = await runCommand(argv, limits, signal);
+
+    expect(stdout).toHaveLength(100_000);
+    await expect(runCommand(argv, { ...limits, outputBytesMax: 99_999 }, signal)).rejects.toMatchObject({
+      code: 'COMMAND_OUTPUT_TOO_LARGE',
+    });
+  });
+
+  test('keeps only the beginning of what it says', async () => {
+    const { argv } = setup('head -c 50000 /dev/zero >&2');
+
+    const { stderr, stderrBytes } = await runCommand(argv, limits, signal);
+
+    expect(stderr).toHaveLength(16 * 1024);
+    expect(stderrBytes).toBe(50_000);
+  });
+
+  test('is killed when the signal aborts, with that signal’s reason', async () => {
+    const { argv, directory } = setup('echo $$ > "$(dirname "$0")/pid"; exec sleep 60');
+    const stop = new AbortController();
+    const reason = new Error('enough');
+
+    const running = runCommand(argv, limits, stop.signal);
+    const stopping = exists(join(directory, 'pid')).then(() => stop.abort(reason));
+
+    await expect(running).rejects.toBe(reason);
+    await stopping;
+    await ended(join(directory, 'pid'));
+  });
+
+  test('leaves nothing behind when it ends, and does not wait for it', async () => {
+    const { argv, directory } = setup('sleep 60 & echo $! > "$(dirname "$0")/pid"; echo done');
+
+    const { stdout } = await runCommand(argv, limits, signal);
+
+    expect(stdout.toString()).toBe('done\n');
+    await ended(join(directory, 'pid'));
+  });
+
+  test('does not wait for a process that left its group and kept its output open', async () => {
+    const { argv, directory } = setup(
+      'setsid sh -c \'echo $$ > "$1"; exec sleep 5\' - "$(dirname "$0")/pid" & echo done',
+    );
+    const before = performance.now();
+
+    const { stdout } = await runCommand(argv, limits, signal);
+
+    expect(stdout.toString()).toBe('done\n');
+    expect(performance.now() - before).toBeLessThan(4000);
+    if (existsSync(join(directory, 'pid')))
+      process.kill(Number(readFileSync(join(directory, 'pid'), 'utf8')));
+  });
+});

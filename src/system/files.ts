@@ -1,0 +1,279 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { constants, type Stats } from 'node:fs';
+import { type FileHandle, link, open, opendir, realpath, rename, statfs, unlink } from 'node:fs/promises';
+import { basename, dirname, resolve } from 'node:path';
+import { systemError } from './errors.ts';
+import {
+  type Allowance,
+  at,
+  errnoOf,
+  failed,
+  linksMax,
+  linkTarget,
+  ownUid,
+  selfPath,
+  walked,
+} from './walk.ts';
+
+const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_WRONLY } = constants;
+
+/** Names looked at in one directory when old temporaries are searched. */
+const namesMax = 100_000;
+
+/** statfs(2) types of file systems without a disk. Their pages may still be swapped out. */
+const inMemoryTypes: ReadonlySet<number> = new Set([0x0102_1994, 0x8584_58f6]);
+
+export interface OpenDirectoryOptions {
+  /** Directories that are missing are made when they lie in one of these, and the result must lie in one of them. */
+  readonly within?: readonly string[];
+  /** Mode of directories that are made. */
+  readonly mode?: number;
+}
+
+export interface WriteOptions {
+  readonly mode: number;
+  /** Left as the process has it where not given. */
+  readonly uid?: number | undefined;
+  readonly gid?: number | undefined;
+  /** False: FILE_EXISTS when the name is taken. True where not given. */
+  readonly overwrite?: boolean | undefined;
+}
+
+/** A file's content with what decides who may read it. */
+export interface FileContent {
+  readonly bytes: Buffer;
+  readonly uid: number;
+  readonly gid: number;
+  /** Permission bits. */
+  readonly mode: number;
+}
+
+/** A directory held open: names in it stay in it, whatever happens to its path meanwhile. */
+export interface OpenDirectory {
+  /** Its path with every link resolved. */
+  readonly path: string;
+  readonly uid: number;
+  /** Permission bits with the sticky bit. */
+  readonly mode: number;
+  isInMemory(): Promise<boolean>;
+  /** The content of a regular file; undefined when there is none that could be read, or a longer or linked one. */
+  read(name: string, bytesMax: number): Promise<FileContent | undefined>;
+  /** Puts a file in place of `name`, whole or not at all; owner, group and mode are right before the name exists. */
+  replace(name: string, bytes: Uint8Array, options: WriteOptions): Promise<void>;
+  /** Removes what an interrupted `replace` of this name left behind. Not while another one is under way. */
+  removeStale(name: string): Promise<void>;
+  close(): Promise<void>;
+}
+
+/**
+ * Opens a directory component by component: a link counts only if root or this user made it, so nobody else can lead
+ * us elsewhere. Node has no openat; `/proc/self/fd/N/name` does the same.
+ * @throws FILE_NOT_FOUND, FILE_DENIED, FILE_LINK_UNTRUSTED, FILE_NOT_ALLOWED, FILE_FAILED
+ */
+export async function openDirectory(
+  path: string,
+  options: OpenDirectoryOptions = {},
+): Promise<OpenDirectory> {
+  const handle = await walked(path, await allowance(options));
+  try {
+    return openedDirectory(handle.directory, handle.path, await handle.directory.stat());
+  } catch (error) {
+    await handle.directory.close();
+    throw failed(error, path);
+  }
+}
+
+/**
+ * Writes a file whole or not at all, into a directory that exists.
+ * @throws FILE_EXISTS, and as `openDirectory`
+ */
+export async function writeFileAtomically(
+  path: string,
+  bytes: Uint8Array,
+  options: WriteOptions,
+): Promise<void> {
+  const absolute = resolve(path);
+  const directory = await openDirectory(dirname(absolute));
+  try {
+    await directory.replace(basename(absolute), bytes, options);
+  } finally {
+    await directory.close();
+  }
+}
+
+/**
+ * Reads a regular file of at most `bytesMax` bytes. Links count as for `openDirectory`.
+ * @throws FILE_NOT_FOUND, FILE_DENIED, FILE_LINK_UNTRUSTED, FILE_NOT_REGULAR, FILE_TOO_LARGE, FILE_FAILED
+ */
+export async function readRegularFile(
+  path: string,
+  { bytesMax }: { readonly bytesMax: number },
+): Promise<Buffer> {
+  let target = resolve(path);
+  for (let links = 0; links < linksMax; links += 1) {
+    const { directory, path: parent } = await walked(dirname(target), {});
+    try {
+      const inside = at(directory, basename(target));
+      const next = await linkTarget(inside, target, parent);
+      if (next === undefined) return await readOpened(inside, target, bytesMax);
+      target = next;
+    } finally {
+      await directory.close();
+    }
+  }
+  throw systemError('FILE_LINK_UNTRUSTED', { path, problem: 'too many links' });
+}
+
+/**
+ * Makes sure that a directory is there, is ours, and lets nobody else in.
+ * @throws FILE_DIRECTORY_UNSAFE, and as `openDirectory`
+ */
+export async function ensurePrivateDirectory(path: string): Promise<void> {
+  const directory = await openDirectory(path, { within: [path], mode: 0o700 });
+  await directory.close();
+  if (directory.uid !== ownUid() || (directory.mode & 0o077) !== 0) {
+    throw systemError('FILE_DIRECTORY_UNSAFE', {
+      path,
+      ownerUid: directory.uid,
+      mode: directory.mode.toString(8),
+    });
+  }
+}
+
+/** True when what is written there reaches no disk: tmpfs or ramfs. */
+export async function isInMemory(path: string): Promise<boolean> {
+  const { type } = await statfs(path).catch((error: unknown) => {
+    throw failed(error, path);
+  });
+  return inMemoryTypes.has(type);
+}
+
+async function allowance({ within, mode = 0o700 }: OpenDirectoryOptions): Promise<Allowance> {
+  if (within === undefined) return {};
+  // The prefixes come from who runs the agent, so their own links are trusted.
+  const real = await Promise.all(within.map((prefix) => realpath(prefix).catch(() => prefix)));
+  return { within: [...within, ...real], mode };
+}
+
+async function readOpened(inside: string, path: string, bytesMax: number): Promise<Buffer> {
+  try {
+    // O_NONBLOCK: opening a FIFO would else wait for its writer.
+    const file = await open(inside, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+    try {
+      const status = await file.stat();
+      if (!status.isFile()) throw systemError('FILE_NOT_REGULAR', { path });
+      return await wholeContent(file, path, bytesMax);
+    } finally {
+      await file.close();
+    }
+  } catch (error) {
+    throw failed(error, path);
+  }
+}
+
+/** Reads to the end rather than to the size that stat gave: the file may be growing. */
+async function wholeContent(file: FileHandle, path: string, bytesMax: number): Promise<Buffer> {
+  const { size } = await file.stat();
+  if (size > bytesMax) throw systemError('FILE_TOO_LARGE', { path, bytes: size, bytesMax });
+  const buffer = Buffer.alloc(size + 1);
+  let filled = 0;
+  while (filled < buffer.length) {
+    const { bytesRead } = await file.read(buffer, filled, buffer.length - filled, filled);
+    if (bytesRead === 0) return buffer.subarray(0, filled);
+    filled += bytesRead;
+  }
+  throw systemError('FILE_CHANGED', { path });
+}
+
+function openedDirectory(handle: FileHandle, path: string, status: Stats): OpenDirectory {
+  return {
+    path,
+    uid: status.uid,
+    mode: status.mode & 0o7777,
+    isInMemory: () => isInMemory(selfPath(handle)),
+
+    async read(name, bytesMax) {
+      const inside = at(handle, checkedName(name));
+      try {
+        const file = await open(inside, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+        try {
+          const { uid, gid, mode, nlink, size } = await file.stat();
+          if (nlink !== 1 || size > bytesMax) return undefined;
+          return { bytes: await wholeContent(file, inside, bytesMax), uid, gid, mode: mode & 0o7777 };
+        } finally {
+          await file.close();
+        }
+      } catch {
+        return undefined;
+      }
+    },
+
+    async replace(name, bytes, options) {
+      const temporary = at(
+        handle,
+        `${temporaryPrefix(checkedName(name))}${randomBytes(8).toString('hex')}.tmp`,
+      );
+      const target = `${path}/${name}`;
+      try {
+        await writeNew(temporary, bytes, options);
+        if (options.overwrite === false) await link(temporary, at(handle, name));
+        else await rename(temporary, at(handle, name));
+        await syncDirectory(handle);
+      } catch (error) {
+        throw errnoOf(error) === 'EEXIST'
+          ? systemError('FILE_EXISTS', { path: target }, error)
+          : failed(error, target);
+      } finally {
+        // Gone after a rename; otherwise this is the other name of a link, or what a failure left.
+        await unlink(temporary).catch(() => undefined);
+      }
+    },
+
+    async removeStale(name) {
+      const prefix = temporaryPrefix(checkedName(name));
+      let seen = 0;
+      for await (const entry of await opendir(selfPath(handle))) {
+        seen += 1;
+        if (seen > namesMax) return;
+        if (entry.name.startsWith(prefix) && entry.name.endsWith('.tmp')) {
+          await unlink(at(handle, entry.name)).catch(() => undefined);
+        }
+      }
+    },
+
+    close: () => handle.close(),
+  };
+}
+
+async function syncDirectory(directory: FileHandle): Promise<void> {
+  const readable = await open(selfPath(directory), O_RDONLY | O_DIRECTORY);
+  try {
+    await readable.sync();
+  } finally {
+    await readable.close();
+  }
+}
+
+/** The same for every temporary of one name, however long the name. */
+function temporaryPrefix(name: string): string {
+  return `.gatehouse-${createHash('sha256').update(name).digest('hex').slice(0, 16)}-`;
+}
+
+async function writeNew(path: string, bytes: Uint8Array, { uid, gid, mode }: WriteOptions): Promise<void> {
+  const file = await open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
+  try {
+    await file.writeFile(bytes);
+    // -1: left as it is, chown(2). The owner before the mode, since a change of owner clears bits of the mode.
+    if (uid !== undefined || gid !== undefined) await file.chown(uid ?? -1, gid ?? -1);
+    await file.chmod(mode);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+function checkedName(name: string): string {
+  if (name === '' || name === '.' || name === '..' || name.includes('/'))
+    throw new TypeError('expected one file name');
+  return name;
+}

@@ -1,0 +1,84 @@
+import { randomUUID } from 'node:crypto';
+import { chmodSync, lstatSync, mkdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { systemError } from './errors.ts';
+import { writeFileAtomically } from './files.ts';
+
+/** The state directory, held by this agent alone until it is released. */
+export interface StateDirectory {
+  readonly path: string;
+  /** Generated once and kept: tells this host from others that have its name. */
+  readonly hostId: string;
+  release(): void;
+}
+
+/**
+ * Makes sure the state directory is ours and private, and locks it. Node has no flock: SQLite's exclusive lock does it
+ * and vanishes with the process.
+ * @throws STATE_DIRECTORY_UNUSABLE, STATE_DIRECTORY_UNSAFE, STATE_DIRECTORY_LOCKED
+ */
+export async function lockStateDirectory(path: string): Promise<StateDirectory> {
+  assertPrivate(path);
+  const lock = exclusiveLock(path);
+  try {
+    const hostId = await keptHostId(path);
+    return { path, hostId, release: () => lock.close() };
+  } catch (error) {
+    lock.close();
+    throw error;
+  }
+}
+
+function assertPrivate(path: string): void {
+  let status: ReturnType<typeof lstatSync>;
+  try {
+    mkdirSync(path, { recursive: true, mode: 0o700 });
+    status = lstatSync(path);
+  } catch (error) {
+    throw systemError('STATE_DIRECTORY_UNUSABLE', { path }, error);
+  }
+  if (!status.isDirectory()) throw systemError('STATE_DIRECTORY_UNUSABLE', { path });
+  const uid = process.getuid?.() ?? status.uid;
+  if (status.uid !== uid) {
+    throw systemError('STATE_DIRECTORY_UNSAFE', { path, ownerUid: status.uid, expectedUid: uid });
+  }
+  if ((status.mode & 0o022) !== 0) {
+    throw systemError('STATE_DIRECTORY_UNSAFE', { path, mode: (status.mode & 0o777).toString(8) });
+  }
+}
+
+function exclusiveLock(directory: string): DatabaseSync {
+  const path = join(directory, 'lock');
+  try {
+    const lock = new DatabaseSync(path);
+    chmodSync(path, 0o600);
+    // A rollback journal, not WAL: an exclusive transaction then holds the file against every other opener.
+    lock.exec('PRAGMA journal_mode = DELETE; BEGIN EXCLUSIVE');
+    return lock;
+  } catch (error) {
+    const isBusy = error instanceof Error && 'errcode' in error && error.errcode === sqliteBusy;
+    throw systemError(
+      isBusy ? 'STATE_DIRECTORY_LOCKED' : 'STATE_DIRECTORY_UNUSABLE',
+      { path: directory },
+      error,
+    );
+  }
+}
+
+/** SQLITE_BUSY, https://www.sqlite.org/rescode.html#busy */
+const sqliteBusy = 5;
+
+async function keptHostId(directory: string): Promise<string> {
+  const path = join(directory, 'host-id');
+  try {
+    const kept = readFileSync(path, 'utf8').trim();
+    if (!/^[0-9a-f-]{36}$/u.test(kept)) throw systemError('STATE_HOST_ID_DAMAGED', { path });
+    return kept;
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error;
+  }
+  const hostId = randomUUID();
+  await writeFileAtomically(path, Buffer.from(`${hostId}\n`), { mode: 0o600 });
+  return hostId;
+}
