@@ -1,0 +1,232 @@
+import { isUtf8 } from 'node:buffer';
+import * as fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import {
+  batchBytesMax,
+  batchEventsMax,
+  characterEnd,
+  encodeChunk,
+  eventOverheadBytes,
+  eventsOf,
+  messageBytesMax,
+  openBatch,
+  partOf,
+} from './batch.ts';
+
+const stream = { logGroup: '/a/"b', logStream: 'ü' };
+const timeMs = 1_795_000_000_000;
+
+function messagesOf(bytes: Buffer): string[] {
+  return encodeChunk(bytes, timeMs).pieces.flatMap((piece) => {
+    const batch = openBatch(stream);
+    batch.add(piece);
+    return eventsOf(batch.seal()).map(({ message }) => message);
+  });
+}
+
+/** What the encoder is to do, written for clarity and one line at a time. */
+function modelMessages(bytes: Buffer): string[] {
+  if (bytes.length === 0) return [];
+  const lines = bytes.toString('utf8').replaceAll('\r\n', '\n').split('\n');
+  if (lines.at(-1) === '' && lines.length > 1) lines.pop();
+  return lines.map((line) => line || ' ');
+}
+
+const nasty = fc.constantFrom(
+  '\\n',
+  '\\',
+  'n',
+  '\n',
+  '\n\n',
+  '\r\n',
+  '\r',
+  '"',
+  '\t',
+  '\0',
+  'ü',
+  '😀',
+  '\u2028',
+  ' ',
+  'a',
+);
+const text = fc
+  .array(fc.oneof(nasty, fc.string({ unit: 'binary' })), { maxLength: 40 })
+  .map((parts) => parts.join(''));
+
+describe('encoding a chunk', () => {
+  test('gives each line as one message, whatever text it is', () => {
+    fc.assert(
+      fc.property(text, (lines) => {
+        const bytes = Buffer.from(lines);
+
+        expect(messagesOf(bytes)).toEqual(modelMessages(bytes));
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
+  test('gives each line as one message, whatever bytes it is', () => {
+    const bytesOrText = fc.oneof(
+      fc.uint8Array({ maxLength: 20 }),
+      nasty.map((part) => new Uint8Array(Buffer.from(part))),
+    );
+    fc.assert(
+      fc.property(fc.array(bytesOrText, { maxLength: 20 }), (parts) => {
+        const bytes = Buffer.concat(parts);
+
+        expect(messagesOf(bytes)).toEqual(modelMessages(bytes));
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
+  test('counts events and bytes as CloudWatch Logs does', () => {
+    fc.assert(
+      fc.property(text, (lines) => {
+        const { pieces } = encodeChunk(Buffer.from(lines), timeMs);
+        const messages = messagesOf(Buffer.from(lines));
+
+        const bytes = messages.reduce((sum, each) => sum + Buffer.byteLength(each) + eventOverheadBytes, 0);
+        expect(pieces.reduce((sum, piece) => sum + piece.bytes, 0)).toBe(bytes);
+        expect(pieces.reduce((sum, piece) => sum + piece.events, 0)).toBe(messages.length);
+      }),
+    );
+  });
+
+  test('replaces bytes that are not UTF-8 and counts their lines', () => {
+    const bytes = Buffer.from('good\nb\xffd\nworse\xc3\n\xf0\x9f\n', 'latin1');
+
+    const { replacedLines } = encodeChunk(bytes, timeMs);
+
+    expect(replacedLines).toBe(3);
+    expect(messagesOf(bytes)).toEqual(['good', 'b\ufffdd', 'worse\ufffd', '\ufffd']);
+  });
+
+  test('ships a blank line as a space', () => {
+    expect(messagesOf(Buffer.from('\n\n\na\n\r\n\n'))).toEqual([' ', ' ', ' ', 'a', ' ', ' ']);
+  });
+
+  test('does not take a written backslash and n for a line end', () => {
+    expect(messagesOf(Buffer.from('a\\nb\nc\\\\n\n\\\nd\n'))).toEqual(['a\\nb', 'c\\\\n', '\\', 'd']);
+  });
+
+  test('splits a line too long for one event where a character ends', () => {
+    const line = `${'x'.repeat(messageBytesMax - 1)}ü${'y'.repeat(messageBytesMax)}`;
+
+    const { pieces, splitEvents } = encodeChunk(Buffer.from(`first\n${line}\nlast\n`), timeMs);
+
+    const messages = messagesOf(Buffer.from(`first\n${line}\nlast\n`));
+    expect(splitEvents).toBe(3);
+    expect(messages[0]).toBe('first');
+    expect(messages.at(-1)).toBe('last');
+    expect(messages.slice(1, -1).join('')).toBe(line);
+    expect(messages[1]).toBe('x'.repeat(messageBytesMax - 1));
+    for (const piece of pieces) expect(piece.bytes).toBeLessThanOrEqual(batchBytesMax);
+  });
+
+  test('takes a line of exactly the longest message as one event', () => {
+    const { pieces, splitEvents } = encodeChunk(Buffer.from(`${'x'.repeat(messageBytesMax)}\n`), timeMs);
+
+    expect(splitEvents).toBe(0);
+    expect(pieces).toMatchObject([{ events: 1, bytes: batchBytesMax }]);
+  });
+
+  test('makes pieces that fit a batch out of more lines than one may have', () => {
+    const lines = Array.from({ length: 25_003 }, (_, index) => `${index}`);
+    const bytes = Buffer.from(`${lines.join('\n')}\n`);
+
+    const { pieces } = encodeChunk(bytes, timeMs);
+
+    for (const piece of pieces) expect(piece.events).toBeLessThanOrEqual(batchEventsMax);
+    expect(messagesOf(bytes)).toEqual(lines);
+  });
+});
+
+describe('a batch', () => {
+  test('never exceeds a limit, and loses no line, whatever is put into it', () => {
+    const length = fc.oneof(fc.integer({ min: 0, max: 100 }), fc.integer({ min: 0, max: 400_000 }));
+    const chunk = fc.array(
+      length.map((each) => 'l'.repeat(each)),
+      { minLength: 1, maxLength: 3 },
+    );
+    const delayMs = fc.oneof(
+      fc.integer({ min: -5000, max: 5000 }),
+      fc.integer({ min: 0, max: 20 * 60 * 60 * 1000 }),
+    );
+    const step = fc.record({ lines: chunk, afterMs: delayMs });
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 12 }), (steps) => {
+        const batches = [openBatch(stream)];
+        let now = timeMs;
+        for (const { lines, afterMs } of steps) {
+          now += afterMs;
+          for (const piece of encodeChunk(Buffer.from(`${lines.join('\n')}\n`), now).pieces) {
+            if (!batches.at(-1)?.fits(piece)) batches.push(openBatch(stream));
+            batches.at(-1)?.add(piece);
+          }
+        }
+
+        const sent = batches.filter(({ events }) => events > 0).map((open) => open.seal());
+        const expected = steps.flatMap(({ lines }) => lines.map((each) => each || ' '));
+        expect(sent.flatMap((batch) => eventsOf(batch).map(({ message }) => message))).toEqual(expected);
+        for (const batch of sent) {
+          const events = eventsOf(batch);
+          const times = events.map(({ timestamp }) => timestamp);
+          const bytes = events.reduce((sum, { message }) => sum + Buffer.byteLength(message) + 26, 0);
+          expect(bytes).toBe(batch.bytes);
+          expect(bytes).toBeLessThanOrEqual(1_048_576);
+          expect(events.length).toBe(batch.events);
+          expect(times).toEqual(times.toSorted((a, b) => a - b));
+          expect((times.at(-1) ?? 0) - (times[0] ?? 0)).toBeLessThan(24 * 60 * 60 * 1000);
+        }
+      }),
+      { numRuns: 50 },
+    );
+  });
+
+  test('refuses lines that do not fit', () => {
+    const batch = openBatch(stream);
+    const [piece] = encodeChunk(Buffer.from(`${'x'.repeat(messageBytesMax)}\n`), timeMs).pieces;
+    if (piece === undefined) throw new Error('no piece');
+    batch.add(piece);
+
+    expect(batch.fits(piece)).toBe(false);
+    expect(() => batch.add(piece)).toThrow(RangeError);
+  });
+
+  test('names group and stream in its request, in UTF-8', () => {
+    const batch = openBatch(stream);
+    const [piece] = encodeChunk(Buffer.from('ä\n'), timeMs).pieces;
+    if (piece !== undefined) batch.add(piece);
+
+    const { body } = batch.seal();
+
+    expect(isUtf8(body)).toBe(true);
+    expect(JSON.parse(body.toString())).toEqual({
+      logGroupName: '/a/"b',
+      logStreamName: 'ü',
+      logEvents: [{ timestamp: timeMs, message: 'ä' }],
+    });
+  });
+
+  test('can be cut into parts that are batches', () => {
+    const batch = openBatch(stream);
+    const [piece] = encodeChunk(Buffer.from('one\ntwo\nthree ü\n'), timeMs).pieces;
+    if (piece !== undefined) batch.add(piece);
+
+    const part = partOf(batch.seal(), eventsOf(batch.seal()).slice(1));
+
+    expect(part.events).toBe(2);
+    expect(part.bytes).toBe(3 + 8 + 2 * 26);
+    expect(eventsOf(part).map(({ message }) => message)).toEqual(['two', 'three ü']);
+  });
+});
+
+test('a cut never falls inside a character', () => {
+  const bytes = Buffer.from('aü😀b');
+  for (let end = 1; end <= bytes.length; end += 1) {
+    const cut = characterEnd(end, (at) => bytes[at]);
+    expect(isUtf8(bytes.subarray(0, cut))).toBe(true);
+    expect(isUtf8(bytes.subarray(cut))).toBe(true);
+  }
+});

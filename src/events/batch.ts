@@ -1,0 +1,239 @@
+import { isUtf8 } from 'node:buffer';
+
+/** PutLogEvents: Σ(UTF-8 bytes of message + 26) of one call. */
+export const batchBytesMax = 1_048_576;
+export const eventOverheadBytes = 26;
+/** The longest message that fits a batch alone. */
+export const messageBytesMax = batchBytesMax - eventOverheadBytes;
+export const batchEventsMax = 10_000;
+/** PutLogEvents: the events of one call span at most 24 hours. */
+export const batchSpanMsMax = 24 * 60 * 60 * 1000;
+
+export interface StreamName {
+  readonly logGroup: string;
+  readonly logStream: string;
+}
+
+/** What one PutLogEvents carries, as it goes over the wire. Meets every limit of the call. */
+export interface Batch {
+  readonly stream: StreamName;
+  /** The whole request as JSON in UTF-8: sent as it is, each time the same bytes. */
+  readonly body: Buffer;
+  readonly events: number;
+  /** As CloudWatch Logs counts: bytes of the messages and 26 for each. */
+  readonly bytes: number;
+}
+
+/** Lines as a part of a batch's JSON; never more than one batch can hold. */
+export interface EncodedLines {
+  /** Events as JSON, joined by commas, one latin1 character for each byte of its UTF-8. */
+  readonly json: string;
+  readonly timeMs: number;
+  readonly events: number;
+  /** As CloudWatch Logs counts. */
+  readonly bytes: number;
+}
+
+export interface Encoding {
+  readonly pieces: readonly EncodedLines[];
+  /** Lines that were not UTF-8 and had their wrong bytes replaced by U+FFFD. */
+  readonly replacedLines: number;
+  /** Events that are a part of a line too long for one. */
+  readonly splitEvents: number;
+}
+
+/**
+ * Makes a chunk's lines into JSON, without looking at each line: one JSON.stringify of the whole chunk taken as latin1
+ * (so that UTF-8 passes through byte by byte), then each escaped newline becomes the text between two events.
+ * A line's `\r\n` counts as its end. A blank line becomes a space, for CloudWatch Logs takes no empty message.
+ */
+export function encodeChunk(bytes: Buffer, timeMs: number): Encoding {
+  if (bytes.length === 0) return { pieces: [], replacedLines: 0, splitEvents: 0 };
+  const isClean = isUtf8(bytes);
+  const clean = isClean ? bytes : Buffer.from(bytes.toString('utf8'), 'utf8');
+  const text = withoutBlankLines(withPlainNewlines(clean.toString('latin1')));
+  const pieces: EncodedLines[] = [];
+  const splitEvents = encodeText(text, timeMs, pieces) + (isCutLine(bytes) ? 1 : 0);
+  return { pieces, replacedLines: isClean ? 0 : countReplaced(bytes), splitEvents };
+}
+
+/** Whether a source cut this piece out of a line too long for one event. */
+function isCutLine(bytes: Buffer): boolean {
+  return bytes.length <= messageBytesMax && bytes.length > messageBytesMax - 4 && bytes.at(-1) !== 0x0a;
+}
+
+/** Line ends become single newlines, and the last one goes. */
+function withPlainNewlines(text: string): string {
+  const plain = text.includes('\r\n') ? text.replaceAll('\r\n', '\n') : text;
+  return plain.endsWith('\n') ? plain.slice(0, -1) : plain;
+}
+
+function withoutBlankLines(text: string): string {
+  let filled = text;
+  // Twice, for the matches of one pass do not overlap: three newlines in a row hold two blank lines.
+  while (filled.includes('\n\n')) filled = filled.replaceAll('\n\n', '\n \n');
+  if (filled === '' || filled.startsWith('\n')) filled = ` ${filled}`;
+  return filled.endsWith('\n') ? `${filled} ` : filled;
+}
+
+/** Appends to `pieces`; returns how many events are parts of a line. */
+function encodeText(text: string, timeMs: number, pieces: EncodedLines[]): number {
+  if (text.length <= messageBytesMax) {
+    const piece = encodePiece(text, timeMs);
+    if (piece.bytes <= batchBytesMax && piece.events <= batchEventsMax) {
+      pieces.push(piece);
+      return 0;
+    }
+  }
+  const middle = middleNewline(text);
+  if (middle >= 0) {
+    const before = encodeText(text.slice(0, middle), timeMs, pieces);
+    return before + encodeText(text.slice(middle + 1), timeMs, pieces);
+  }
+  return encodeLongLine(text, timeMs, pieces);
+}
+
+/** The newline nearest to the middle on one side of it; -1 when there is none. */
+function middleNewline(text: string): number {
+  const half = text.length >> 1;
+  const before = text.lastIndexOf('\n', half);
+  return before >= 0 ? before : text.indexOf('\n', half);
+}
+
+function encodeLongLine(line: string, timeMs: number, pieces: EncodedLines[]): number {
+  let events = 0;
+  for (let from = 0; from < line.length; events += 1) {
+    const to = characterEnd(
+      line.length - from <= messageBytesMax ? line.length : from + messageBytesMax,
+      (at) => line.charCodeAt(at),
+    );
+    pieces.push(encodePiece(line.slice(from, to), timeMs));
+    from = to;
+  }
+  return events;
+}
+
+/**
+ * The last place up to `end` that is not inside a UTF-8 character; `byteAt` gives NaN or undefined past the end.
+ * Bytes that are not UTF-8 at all are cut at `end`.
+ */
+export function characterEnd(end: number, byteAt: (index: number) => number | undefined): number {
+  for (let at = end; at > end - 4 && at > 0; at -= 1) {
+    if (((byteAt(at) ?? 0) & 0xc0) !== 0x80) return at;
+  }
+  return end;
+}
+
+/** A byte that UTF-8 never has, and that JSON does not escape. */
+const neverInUtf8 = '\xff';
+
+function encodePiece(text: string, timeMs: number): EncodedLines {
+  const between = `"},{"timestamp":${timeMs},"message":"`;
+  // A backslash before an n is escaped to \\n, whose end looks like an escaped newline: then newlines go as a byte
+  // that cannot be confused, at the cost of one more pass.
+  const isAmbiguous = text.includes('\\n');
+  const newline = isAmbiguous ? neverInUtf8 : '\\n';
+  const escaped = JSON.stringify(isAmbiguous ? text.replaceAll('\n', neverInUtf8) : text);
+  const joined = escaped.replaceAll(newline, between);
+  const newlines = (joined.length - escaped.length) / (between.length - newline.length);
+  const events = newlines + 1;
+  return {
+    json: `{"timestamp":${timeMs},"message":${joined}}`,
+    timeMs,
+    events,
+    bytes: text.length - newlines + events * eventOverheadBytes,
+  };
+}
+
+function countReplaced(bytes: Buffer): number {
+  let count = 0;
+  for (let from = 0; from < bytes.length; ) {
+    const newline = bytes.indexOf(0x0a, from);
+    const to = newline < 0 ? bytes.length : newline;
+    if (!isUtf8(bytes.subarray(from, to))) count += 1;
+    from = to + 1;
+  }
+  return count;
+}
+
+/** A batch that is being filled. */
+export interface OpenBatch {
+  readonly stream: StreamName;
+  readonly events: number;
+  /** Whether the batch still meets every limit with these lines in it. */
+  fits(lines: EncodedLines): boolean;
+  /** @throws RangeError when they do not fit. */
+  add(lines: EncodedLines): void;
+  seal(): Batch;
+}
+
+export function openBatch(stream: StreamName): OpenBatch {
+  const pieces: string[] = [];
+  let events = 0;
+  let bytes = 0;
+  let firstMs = 0;
+  let lastMs = 0;
+
+  const fits = (lines: EncodedLines): boolean =>
+    events === 0 ||
+    (events + lines.events <= batchEventsMax &&
+      bytes + lines.bytes <= batchBytesMax &&
+      lines.timeMs >= lastMs &&
+      lines.timeMs - firstMs < batchSpanMsMax);
+
+  return {
+    stream,
+    get events() {
+      return events;
+    },
+    fits,
+    add(lines) {
+      if (!fits(lines)) throw new RangeError('the lines do not fit the batch');
+      if (events === 0) firstMs = lines.timeMs;
+      lastMs = lines.timeMs;
+      pieces.push(lines.json);
+      events += lines.events;
+      bytes += lines.bytes;
+    },
+    seal: () => ({ stream, body: bodyOf(stream, pieces), events, bytes }),
+  };
+}
+
+/** The request of a PutLogEvents: `pieces` are events as JSON in latin1 characters. */
+function bodyOf(stream: StreamName, pieces: readonly string[]): Buffer {
+  const head = Buffer.from(
+    `{"logGroupName":${JSON.stringify(stream.logGroup)},"logStreamName":${JSON.stringify(stream.logStream)},"logEvents":[`,
+  );
+  const length = pieces.reduce((sum, piece) => sum + piece.length + 1, head.length + 1);
+  const body = Buffer.allocUnsafe(length);
+  head.copy(body);
+  let at = head.length;
+  for (const piece of pieces) {
+    at += body.write(piece, at, 'latin1');
+    at += body.write(',', at, 'latin1');
+  }
+  body.write(']}', at - 1, 'latin1');
+  return body;
+}
+
+/** One event, apart from its batch: only where single events matter, which is rare. */
+export interface SingleEvent {
+  readonly timestamp: number;
+  readonly message: string;
+}
+
+/** The events of a batch as objects. */
+export function eventsOf(batch: Batch): readonly SingleEvent[] {
+  const request: { readonly logEvents: readonly SingleEvent[] } = JSON.parse(batch.body.toString('utf8'));
+  return request.logEvents;
+}
+
+/** A part of a batch as a batch of its own. */
+export function partOf(batch: Batch, events: readonly SingleEvent[]): Batch {
+  const { logGroup, logStream } = batch.stream;
+  const body = Buffer.from(
+    JSON.stringify({ logGroupName: logGroup, logStreamName: logStream, logEvents: events }),
+  );
+  const bytes = events.reduce((sum, { message }) => sum + Buffer.byteLength(message) + eventOverheadBytes, 0);
+  return { stream: batch.stream, body, events: events.length, bytes };
+}

@@ -1,0 +1,92 @@
+import type { ErrorReport } from '../base/errors.ts';
+import type { LogEvent } from '../base/log-events.ts';
+import type { EventsConfig } from './config.ts';
+import type { EventsStatus } from './status.ts';
+
+/** What the worker starts with: plain data, for it crosses a thread. */
+export interface EventsSettings {
+  readonly config: EventsConfig;
+  /** The bootstrap `name` and the id kept in the state directory. */
+  readonly name: string;
+  readonly hostId: string;
+  readonly hostname: string;
+  readonly region: string;
+  readonly accountId?: string;
+  readonly instanceId?: string;
+  /** `allow.readFrom`. */
+  readonly readFrom: readonly string[];
+  /** The spool's file, in the state directory. */
+  readonly spoolPath: string;
+  /** The environment variables that AWS clients honour, and no others. */
+  readonly env: Readonly<Record<string, string>>;
+}
+
+/** `workerData`. The data key is the worker's own copy: it wraps and overwrites it. */
+export interface WorkerStart {
+  readonly settings: EventsSettings;
+  readonly dataKey: Uint8Array | undefined;
+}
+
+/** Credentials as they cross: in clear, between two threads of one process, wrapped again on arrival. */
+export interface PlainCredentials {
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
+  readonly sessionToken?: string;
+}
+
+/** From the main thread to the worker. */
+export type ToWorker =
+  | { readonly kind: 'audit'; readonly line: string }
+  | { readonly kind: 'credentials'; readonly id: number; readonly credentials: PlainCredentials }
+  | { readonly kind: 'no-credentials'; readonly id: number; readonly code: string }
+  | { readonly kind: 'status-wanted'; readonly id: number }
+  | { readonly kind: 'stop'; readonly deadlineMs: number };
+
+/** From the worker to the main thread. */
+export type FromWorker =
+  | { readonly kind: 'ready' }
+  | { readonly kind: 'log'; readonly event: LogEvent }
+  | { readonly kind: 'audit-taken' }
+  | { readonly kind: 'credentials-wanted'; readonly id: number; readonly renewed: boolean }
+  | { readonly kind: 'status'; readonly id: number; readonly status: EventsStatus }
+  | { readonly kind: 'stopped' }
+  | { readonly kind: 'fatal'; readonly report: ErrorReport };
+
+/** Questions whose answers come by message. */
+export interface Questions<Answer> {
+  /** Asks with a number of its own; the answer comes with the same number. */
+  ask(send: (id: number) => void): Promise<Answer>;
+  answer(id: number, answer: Answer): void;
+  refuse(id: number, error: unknown): void;
+  /** Refuses all that wait, and all to come. */
+  close(error: unknown): void;
+}
+
+export function questions<Answer>(): Questions<Answer> {
+  const waiting = new Map<number, PromiseWithResolvers<Answer>>();
+  let lastId = 0;
+  let closed: { readonly error: unknown } | undefined;
+
+  function take(id: number): PromiseWithResolvers<Answer> | undefined {
+    const question = waiting.get(id);
+    waiting.delete(id);
+    return question;
+  }
+
+  return {
+    async ask(send) {
+      if (closed !== undefined) throw closed.error;
+      lastId += 1;
+      const question = Promise.withResolvers<Answer>();
+      waiting.set(lastId, question);
+      send(lastId);
+      return question.promise;
+    },
+    answer: (id, answer) => take(id)?.resolve(answer),
+    refuse: (id, error) => take(id)?.reject(error),
+    close(error) {
+      closed = { error };
+      for (const id of waiting.keys()) take(id)?.reject(error);
+    },
+  };
+}

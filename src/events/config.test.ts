@@ -1,0 +1,47 @@
+import { describe, expect, test } from 'vitest';
+import { eventsConfig } from './config.ts';
+
+function problems(config: unknown): string[] {
+  const { error } = eventsConfig.safeParse(config);
+  return (error?.issues ?? []).map(({ path, message }) => `${path.join('.')}: ${message}`);
+}
+
+describe('the events config', () => {
+  test('has a default for everything', () => {
+    expect(eventsConfig.parse({})).toEqual({
+      logGroup: '/gatehouse/{name}',
+      logStream: '{source}',
+      createLogGroup: true,
+      spool: { bytesMax: 2 ** 30, whenFull: 'pause', allowClearSpool: false },
+      sources: {},
+    });
+  });
+
+  test('takes sources of both kinds with names of their own', () => {
+    const sources = {
+      app: { files: ['/var/log/app/*.log'], exclude: ['/var/log/app/*.gz'], logGroup: '/app/{name}' },
+      agent: { audit: true, logStream: 'audit' },
+    };
+
+    expect(eventsConfig.parse({ sources }).sources).toEqual(sources);
+  });
+
+  test.each([
+    [{ sources: { a: {} } }, 'sources.a: must have exactly one of files and audit'],
+    [
+      { sources: { a: { audit: true, files: ['/x'] } } },
+      'sources.a: must have exactly one of files and audit',
+    ],
+    [{ sources: { a: { audit: true, exclude: ['/x'] } } }, 'sources.a.exclude: goes with files only'],
+    [{ sources: { a: { files: ['x.log'] } } }, 'sources.a.files.0: must be an absolute path'],
+    [{ sources: { a: { files: ['/x/../y'] } } }, 'sources.a.files.0: must not contain ..'],
+    [{ logGroup: '/a/{nmae}' }, 'logGroup: {nmae} is not known'],
+    [{ retentionDays: 31 }, 'retentionDays: '],
+    [{ spool: { whenFull: 'drop-oldest' } }, 'spool.whenFull: '],
+    [{ spool: { bytesMax: 1 } }, 'spool.bytesMax: '],
+    [{ sources: { '.retention': { audit: true } } }, 'sources..retention: '],
+    [{ nonsense: 1 }, 'Unrecognized key'],
+  ])('refuses %j', (config, problem) => {
+    expect(problems(config).join('\n')).toContain(problem);
+  });
+});

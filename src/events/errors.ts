@@ -1,0 +1,97 @@
+import { type ErrorTable, errorsOf } from '../base/errors.ts';
+import { exitCode } from '../base/exit-code.ts';
+
+export const eventsErrors = {
+  EVENTS_THROTTLED: {
+    summary: 'CloudWatch Logs asked to slow down',
+    remedy:
+      'Nothing to do: events wait in the spool and are sent later. Ask AWS for a higher quota if it lasts.',
+    retry: true,
+    exitCode: exitCode.tryAgain,
+  },
+  EVENTS_UNREACHABLE: {
+    summary: 'CloudWatch Logs could not be reached, or failed on its side',
+    remedy: 'Check the network, the proxy and the VPC endpoint `logs`. Events wait in the spool meanwhile.',
+    retry: true,
+    exitCode: exitCode.unavailable,
+  },
+  EVENTS_CREDENTIALS_REFUSED: {
+    summary: 'CloudWatch Logs did not accept the AWS credentials',
+    remedy:
+      'Look at `gatehouse whoami` and at the host clock; events wait until the credentials are renewed.',
+    retry: true,
+    exitCode: exitCode.refused,
+  },
+  EVENTS_CREDENTIALS_UNAVAILABLE: {
+    summary: 'there are no AWS credentials to send events with',
+    remedy: 'Look at the code in the details and at `gatehouse whoami`; events wait in the spool meanwhile.',
+    retry: true,
+    exitCode: exitCode.refused,
+  },
+  EVENTS_DENIED: {
+    summary: 'the AWS credentials may not write to this log group',
+    remedy:
+      'Grant logs:PutLogEvents, and logs:CreateLogGroup, logs:CreateLogStream and logs:PutRetentionPolicy where the agent creates them.',
+    retry: true,
+    exitCode: exitCode.refused,
+  },
+  EVENTS_GROUP_MISSING: {
+    summary: 'the log group does not exist and may not be created',
+    remedy: 'Create the log group, or set events.createLogGroup to true. Events wait in the spool meanwhile.',
+    retry: true,
+    exitCode: exitCode.configuration,
+  },
+  EVENTS_REQUEST_INVALID: {
+    summary: 'CloudWatch Logs holds the request to be invalid',
+    remedy: 'Check logGroup, logStream and retentionDays of the source named in the details.',
+    retry: true,
+    exitCode: exitCode.configuration,
+  },
+  EVENTS_SEND_FAILED: {
+    summary: 'CloudWatch Logs answered with an error that this program does not know',
+    remedy: 'Look up the name of the error in the causes; events wait in the spool and are tried again.',
+    retry: true,
+    exitCode: exitCode.unavailable,
+  },
+  EVENTS_SPOOL_UNWRITABLE: {
+    summary: 'the spool could not be written',
+    remedy:
+      'Free disk space or mend the disk under the state directory; nothing is lost and writing goes on by itself.',
+    retry: true,
+    exitCode: exitCode.cannotCreate,
+  },
+  EVENTS_SPOOL_DAMAGED: {
+    summary: 'the spool is damaged, or was sealed under another data key',
+    remedy: 'Keep a copy of the spool file, move it away and restart; what it held and was not sent is lost.',
+    retry: false,
+    exitCode: exitCode.damagedInput,
+  },
+  EVENTS_SPOOL_NEWER: {
+    summary: 'the spool was written by a newer version of this program',
+    remedy: 'Run that version again, or let it empty the spool and move the file away.',
+    retry: false,
+    exitCode: exitCode.configuration,
+  },
+  EVENTS_SPOOL_LOCKED: {
+    summary: 'another process has the spool open',
+    remedy: 'Stop the other agent that uses this state directory.',
+    retry: false,
+    exitCode: exitCode.tryAgain,
+  },
+  EVENTS_SPOOL_KEY_MISSING: {
+    summary: 'there is no key to seal the spool with',
+    remedy: 'Set keys.bindingKey, or allow a spool in clear with events.spool.allowClearSpool.',
+    retry: false,
+    exitCode: exitCode.configuration,
+  },
+  EVENTS_WORKER_DIED: {
+    summary: 'the events worker ended without being asked to',
+    remedy: 'Read the causes and the log lines before it. Restart the agent: what was spooled is kept.',
+    retry: false,
+    exitCode: exitCode.defect,
+  },
+} as const satisfies ErrorTable;
+
+export const eventsError = errorsOf(eventsErrors);
+
+export type EventsErrorCode = keyof typeof eventsErrors;

@@ -1,0 +1,99 @@
+import { describe, expect, onTestFinished, test } from 'vitest';
+import type { FakeClock } from '../../test/support/fake-clock.ts';
+import type { EventSource, Positions } from './event-source.ts';
+
+export interface Reading {
+  /** What came so far, as lines. */
+  lines(): string[];
+  /** The positions as a spool would have kept them. */
+  readonly positions: Map<string, string>;
+  stop(): Promise<void>;
+  readonly signal: AbortSignal;
+}
+
+/** Pulls all that a source gives, until it is stopped. */
+export function reading(source: EventSource, from: Positions = new Map()): Reading {
+  const stopping = new AbortController();
+  const positions = new Map(from);
+  let text = '';
+  const done = (async () => {
+    for await (const { bytes, positions: moved } of source.chunks(from, stopping.signal)) {
+      const added = bytes.toString();
+      text += added === '' || added.endsWith('\n') ? added : `${added}⏎\n`;
+      for (const { item, value } of moved) {
+        if (value === undefined) positions.delete(item);
+        else positions.set(item, value);
+      }
+    }
+  })();
+  const stop = async (): Promise<void> => {
+    stopping.abort();
+    await done;
+  };
+  onTestFinished(stop);
+  return { lines: () => text.split('\n').slice(0, -1), positions, stop, signal: stopping.signal };
+}
+
+export interface SourceMaking {
+  readonly source: EventSource;
+  readonly clock: FakeClock;
+  /** Makes these lines come in; returns once the source can have seen them. */
+  readonly write: (lines: readonly string[]) => Promise<void>;
+}
+
+/** What every source must do. */
+export function eventSourceContract(name: string, make: () => SourceMaking): void {
+  describe(`${name} as an event source`, () => {
+    test('hands every line on, once and in order', async () => {
+      const { source, clock, write } = make();
+      const read = reading(source);
+
+      await write(['one', 'two']);
+      await write(['three']);
+      await clock.advance(10_000);
+
+      expect(read.lines()).toEqual(['one', 'two', 'three']);
+      expect(source.counts().lagBytes).toBe(0);
+    });
+
+    test('ends without an error when it is stopped', async () => {
+      const { source, clock, write } = make();
+      const read = reading(source);
+      await write(['one']);
+      await clock.advance(10_000);
+
+      await expect(read.stop()).resolves.toBeUndefined();
+    });
+
+    test('waits while nobody asks', async () => {
+      const { source, clock, write } = make();
+      const stopping = new AbortController();
+      const iterator = source.chunks(new Map(), stopping.signal)[Symbol.asyncIterator]();
+
+      await write(['one']);
+      const first = await iterator.next();
+      await write(['two']);
+      await clock.advance(60_000);
+      const second = iterator.next();
+      await clock.advance(60_000);
+
+      expect(first.done).toBe(false);
+      expect((await second).value.bytes.toString()).toBe('two\n');
+      stopping.abort();
+      await iterator.return?.();
+    });
+
+    test('gives each chunk the time at which it was read', async () => {
+      const { source, clock, write } = make();
+      const stopping = new AbortController();
+      const iterator = source.chunks(new Map(), stopping.signal)[Symbol.asyncIterator]();
+
+      await write(['one']);
+      const { value } = await iterator.next();
+
+      expect(value.timeMs).toBe(clock.now().getTime());
+      stopping.abort();
+      await iterator.return?.();
+    });
+  });
+}

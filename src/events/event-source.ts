@@ -1,0 +1,47 @@
+/** What a source hands on: bytes of several lines, never one object a line. */
+export interface Chunk {
+  /**
+   * Lines, each ending with a newline; the last one need not. At most `chunkBytesMax` bytes. A last line without a
+   * newline is an event of its own: the source decided that its rest will not come, or that it is too long to hold.
+   * Valid only until the next chunk is asked for: sources reuse their buffers. May be empty, when only the position moved.
+   */
+  readonly bytes: Buffer;
+  /** When these lines were read, in milliseconds since 1970. */
+  readonly timeMs: number;
+  /** Where reading goes on once `bytes` are durable; empty from a source that cannot be read again. */
+  readonly positions: readonly Position[];
+  /** The path for `{file}` in the name of a log stream; chunks that move the same item have the same path. */
+  readonly file: string | undefined;
+}
+
+/** Where reading goes on in one item (a file, say) of a source. */
+export interface Position {
+  /** Which part of the source; unique in it. */
+  readonly item: string;
+  /** What the source needs to go on there, in a form of its own; undefined: forget this item. */
+  readonly value: string | undefined;
+}
+
+/** The positions of a source as they were last made durable: item → value. */
+export type Positions = ReadonlyMap<string, string>;
+
+/** A source's account of itself. */
+export interface SourceCounts {
+  /** Bytes that are there to be read and were not read yet. */
+  readonly lagBytes: number;
+  /** Items (files) being read. */
+  readonly items: number;
+}
+
+/** Where events come from. */
+export interface EventSource {
+  /**
+   * The source's chunks, from where it was. A chunk is made only when asked for, so a consumer that waits holds the
+   * source back. On resume a source repeats rather than loses. Ends when `signal` aborts, without throwing.
+   */
+  chunks(from: Positions, signal: AbortSignal): AsyncIterable<Chunk>;
+  counts(): SourceCounts;
+}
+
+/** No chunk is larger: a single line as long as one event may be must fit. */
+export const chunkBytesMax = 2 ** 20;

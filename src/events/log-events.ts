@@ -1,0 +1,140 @@
+import { type LogEventTable, logEventsOf } from '../base/log-events.ts';
+
+export const eventsLogEvents = {
+  'events.started': {
+    level: 'info',
+    summary: 'events are being shipped',
+    fields: {
+      sources: 'how many sources',
+      spooledBatches: 'batches left from before',
+      spooledBytes: 'their bytes',
+    },
+  },
+  'events.stopped': {
+    level: 'info',
+    summary: 'shipping of events ended',
+    fields: { spooledBatches: 'batches that stay in the spool', spooledBytes: 'their bytes' },
+  },
+  'events.name-replaced': {
+    level: 'warn',
+    summary:
+      'a log group or stream name had characters that CloudWatch Logs forbids, or a value not known here; they became -',
+    fields: { kind: 'logGroup or logStream', name: 'the name as used', source: 'the source' },
+  },
+  'events.file-opened': {
+    level: 'info',
+    summary: 'a file is being read',
+    fields: { source: 'the source', path: 'the file', offset: 'where reading starts, in bytes' },
+  },
+  'events.file-finished': {
+    level: 'info',
+    summary: 'a rotated file was read to its end and let go',
+    fields: { source: 'the source', path: 'the file', bytes: 'its length in bytes' },
+  },
+  'events.file-restarted': {
+    level: 'warn',
+    summary: 'a file was truncated or replaced in place and is read from its start',
+    fields: { source: 'the source', path: 'the file', offset: 'how far it had been read, in bytes' },
+  },
+  'events.file-vanished': {
+    level: 'warn',
+    summary: 'a file that had been read is gone; whether its end was read is not known',
+    fields: { source: 'the source', path: 'the file', offset: 'how far it had been read, in bytes' },
+  },
+  'events.file-refused': {
+    level: 'warn',
+    summary: 'a path that matches a source is not read',
+    fields: { source: 'the source', path: 'the path', reason: 'why: a name or an errno' },
+  },
+  'events.file-read-failed': {
+    level: 'warn',
+    summary: 'a file could not be read; it is tried again',
+    fields: { source: 'the source', path: 'the file', reason: 'errno' },
+  },
+  'events.files-too-many': {
+    level: 'warn',
+    summary: 'more files are being read than may be open; the rest wait',
+    fields: { source: 'the source', openFilesMax: 'the bound', waiting: 'how many wait' },
+  },
+  'events.watch-failed': {
+    level: 'info',
+    summary: 'a directory cannot be watched; its files are looked at from time to time instead',
+    fields: { source: 'the source', path: 'the directory', reason: 'errno' },
+  },
+  'events.text-replaced': {
+    level: 'warn',
+    summary: 'lines that are not UTF-8 had their wrong bytes replaced by U+FFFD',
+    fields: { source: 'the source', lines: 'how many lines so far' },
+  },
+  'events.line-split': {
+    level: 'warn',
+    summary: 'lines longer than one event can be were split into several events',
+    fields: { source: 'the source', events: 'how many such pieces so far' },
+  },
+  'events.audit-dropped': {
+    level: 'error',
+    summary: 'audit records were lost because the queue before the spool was full',
+    fields: { source: 'the source', records: 'how many in all' },
+    audit: 'failure',
+  },
+  'events.spool-full': {
+    level: 'warn',
+    summary: 'the spool is full; sources pause',
+    fields: { bytes: 'bytes in the spool', bytesMax: 'its bound' },
+  },
+  'events.spool-relieved': {
+    level: 'info',
+    summary: 'the spool has room again; sources go on',
+    fields: { bytes: 'bytes in the spool' },
+  },
+  'events.spool-failed': {
+    level: 'error',
+    summary: 'the spool could not be written; sources pause and writing is tried again',
+    fields: { error: 'what failed' },
+  },
+  'events.spool-recovered': { level: 'info', summary: 'the spool can be written again', fields: {} },
+  'events.send-failed': {
+    level: 'warn',
+    summary: 'sending failed; the batch stays in the spool and is tried again',
+    fields: { logGroup: 'the group', logStream: 'the stream', error: 'what failed' },
+  },
+  'events.send-recovered': {
+    level: 'info',
+    summary: 'sending works again',
+    fields: { logGroup: 'the group', logStream: 'the stream', failures: 'attempts that failed' },
+  },
+  'events.refused': {
+    level: 'error',
+    summary: 'CloudWatch Logs refused events; they are in the dead letter with their reason',
+    fields: {
+      logGroup: 'the group',
+      logStream: 'the stream',
+      events: 'how many',
+      reasons: 'too-old, too-new, expired or invalid',
+    },
+  },
+  'events.dead-letter-full': {
+    level: 'error',
+    summary: 'the dead letter is full; its oldest events were lost',
+    fields: { events: 'how many were lost', bytesMax: 'the bound' },
+    audit: 'failure',
+  },
+  'events.group-created': {
+    level: 'info',
+    summary: 'a log group was created',
+    fields: { logGroup: 'the group', retentionDays: 'how long it keeps events' },
+    audit: 'success',
+  },
+  'events.stream-created': {
+    level: 'debug',
+    summary: 'a log stream was created',
+    fields: { logGroup: 'the group', logStream: 'the stream' },
+  },
+  'events.retention-failed': {
+    level: 'warn',
+    summary: 'the retention of a log group could not be set; it is tried again',
+    fields: { logGroup: 'the group', retentionDays: 'the wish', error: 'what failed' },
+  },
+} as const satisfies LogEventTable;
+
+export const eventsEvent = logEventsOf(eventsLogEvents);

@@ -1,0 +1,389 @@
+import { appendFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { fakeClock } from '../../test/support/fake-clock.ts';
+import { temporaryDirectory } from '../../test/support/temporary-directory.ts';
+import type { LogEvent } from '../base/log-events.ts';
+import type { Batch } from './batch.ts';
+import { eventsError } from './errors.ts';
+import type { Chunk, EventSource } from './event-source.ts';
+import { type PipelineLimits, type PipelineSource, pipeline } from './pipeline.ts';
+import { memorySink } from './sink/memory.ts';
+import { fileSource, fileSourceLimits } from './source/file.ts';
+import { memorySpool } from './spool/memory.ts';
+import type { Spool } from './spool.ts';
+import { wake } from './wake.ts';
+
+const streamOf = (file: string | undefined) => ({ logGroup: 'g', logStream: file ?? 's' });
+
+/** A source whose chunks the test gives. */
+function scriptedSource(clock: ReturnType<typeof fakeClock>) {
+  const bell = wake();
+  const chunks: Chunk[] = [];
+  let pulled = 0;
+  const source: EventSource = {
+    async *chunks(_from, signal) {
+      for (;;) {
+        for (let next = chunks.shift(); next !== undefined; next = chunks.shift()) {
+          pulled += 1;
+          yield next;
+        }
+        if (signal.aborted) return;
+        await bell.rung(signal);
+      }
+    },
+    counts: () => ({ lagBytes: 0, items: chunks.length }),
+  };
+  const give = (text: string, offset?: number, file?: string): void => {
+    chunks.push({
+      bytes: Buffer.from(text),
+      timeMs: clock.now().getTime(),
+      positions: offset === undefined ? [] : [{ item: 'item', value: String(offset) }],
+      file,
+    });
+    bell.ring();
+  };
+  return { source, give, pulled: () => pulled };
+}
+
+function setup(options: { limits?: Partial<PipelineLimits>; bytesMax?: number; sources?: number } = {}) {
+  const clock = fakeClock();
+  const events: LogEvent[] = [];
+  const log = (event: LogEvent): void => void events.push(event);
+  const spool = memorySpool({ bytesMax: options.bytesMax ?? 2 ** 24, clock, log });
+  const sink = memorySink();
+  const scripted = Array.from({ length: options.sources ?? 1 }, () => scriptedSource(clock));
+  const sources = scripted.map(
+    ({ source }, index): PipelineSource => ({ name: `s${index}`, source, streamOf }),
+  );
+  const [first] = scripted;
+  if (first === undefined) throw new Error('no source');
+  const stop = new AbortController();
+  const start = (over: Partial<{ spool: Spool; sources: PipelineSource[] }> = {}) => {
+    const line = pipeline({ sources, spool, sink, clock, log, limits: options.limits ?? {}, ...over });
+    const done = line.run(stop.signal);
+    done.catch(() => undefined);
+    onTestFinished(() => stop.abort());
+    return { line, done };
+  };
+  const said = (name: string) => events.filter((event) => event.name === name);
+  return { clock, spool, sink, give: first.give, pulled: first.pulled, scripted, start, stop, said, log };
+}
+
+describe('a pipeline', () => {
+  test('brings every line to the sink, in order, and settles it', async () => {
+    const { clock, sink, spool, give, start } = setup();
+    const { line } = start();
+
+    give('one\ntwo\n', 8);
+    await clock.advance(1000);
+    give('three\n', 14);
+    await clock.advance(1000);
+
+    expect(sink.messages()).toEqual(['one', 'two', 'three']);
+    expect(spool.counts().batches).toBe(0);
+    expect(spool.position('s0').get('item')).toBe('14');
+    expect(line.status()).toMatchObject({
+      sources: [{ name: 's0', bytes: 14, events: 3, waitingEvents: 0 }],
+      sent: { events: 3, batches: 2, refused: 0, failures: 0 },
+    });
+  });
+
+  test('waits no longer than it may for more lines', async () => {
+    const { clock, sink, give, start } = setup({ limits: { flushAfterMs: 250 } });
+    start();
+
+    give('one\n');
+    await clock.advance(249);
+    expect(sink.messages()).toEqual([]);
+
+    give('two\n');
+    await clock.advance(1);
+    expect(sink.messages()).toEqual(['one', 'two']);
+  });
+
+  test('does not wait when a batch is full', async () => {
+    const { clock, sink, give, start } = setup();
+    start();
+    for (let index = 0; index < 3; index += 1) give(`${'x'.repeat(500_000)}\n`);
+
+    await clock.advance(0);
+
+    expect(sink.messages()).toHaveLength(2);
+  });
+
+  test('keeps a position until the batch with its last bytes is durable', async () => {
+    const { clock, spool, give, start } = setup();
+    const held: { batch: Batch; positions: readonly unknown[] }[] = [];
+    const holding: Spool = {
+      ...spool,
+      append: (batch, positions) => {
+        held.push({ batch, positions });
+        return new Promise(() => {});
+      },
+    };
+    start({ spool: holding });
+
+    give('one\n', 4);
+    await clock.advance(1000);
+
+    expect(held).toMatchObject([{ batch: { events: 1 }, positions: [{ item: 'item', value: '4' }] }]);
+    expect(spool.position('s0').size).toBe(0);
+  });
+
+  test('sends the first part of a chunk that spans batches without its position', async () => {
+    const { clock, spool, give, start } = setup();
+    const appended: (readonly unknown[])[] = [];
+    const watching: Spool = {
+      ...spool,
+      append(batch, positions, signal) {
+        appended.push(positions);
+        return spool.append(batch, positions, signal);
+      },
+    };
+    start({ spool: watching });
+
+    give('x\n'.repeat(15_000), 30_000);
+    await clock.advance(1000);
+
+    expect(appended.length).toBeGreaterThan(1);
+    expect(appended.slice(0, -1).every((positions) => positions.length === 0)).toBe(true);
+    expect(appended.at(-1)).toMatchObject([{ value: '30000' }]);
+  });
+
+  test('a position that moved without bytes goes with the next batch of its stream', async () => {
+    const { clock, spool, give, start } = setup();
+    start();
+
+    give('', 7);
+    await clock.advance(1000);
+    expect(spool.position('s0').size).toBe(0);
+
+    give('one\n');
+    await clock.advance(1000);
+    expect(spool.position('s0').get('item')).toBe('7');
+  });
+
+  test('tries again until a batch is taken; says failure once and recovery once', async () => {
+    const { clock, sink, give, start, said } = setup();
+    const { line } = start();
+    let left = 5;
+    sink.onSend = () => {
+      left -= 1;
+      if (left >= 0) throw eventsError('EVENTS_UNREACHABLE');
+      return [];
+    };
+
+    give('one\n');
+    await clock.advance(120_000);
+
+    expect(sink.batches).toHaveLength(6);
+    expect(new Set(sink.batches.map(({ body }) => body.toString())).size).toBe(1);
+    expect(sink.messages()).toEqual(['one']);
+    expect(said('events.send-failed')).toHaveLength(1);
+    expect(said('events.send-recovered')).toMatchObject([{ fields: { failures: 5 } }]);
+    expect(line.status()).toMatchObject({ sent: { failures: 5 }, failingStreams: 0 });
+  });
+
+  test('keeps the order of a stream while others go on', async () => {
+    const { clock, sink, give, start } = setup();
+    start();
+    let isDown = true;
+    sink.onSend = ({ stream }) => {
+      if (stream.logStream === 'bad' && isDown) throw eventsError('EVENTS_DENIED');
+      return [];
+    };
+
+    give('1\n', undefined, 'bad');
+    await clock.advance(1000);
+    give('2\n', undefined, 'bad');
+    give('a\n', undefined, 'good');
+    await clock.advance(1000);
+    expect(sink.messages()).toEqual(['a']);
+
+    isDown = false;
+    await clock.advance(60_000);
+    expect(sink.messages('bad')).toEqual(['1', '2']);
+  });
+
+  test('sends to no more streams at a time than it may, and to each in its turn', async () => {
+    const { clock, sink, give, start } = setup({ limits: { sendsMax: 2 } });
+    start();
+    let under = 0;
+    let most = 0;
+    sink.onSend = async (_batch, signal) => {
+      under += 1;
+      most = Math.max(most, under);
+      await clock.sleep(100, signal);
+      under -= 1;
+      return [];
+    };
+
+    for (let index = 0; index < 10; index += 1) give(`${index}\n`, undefined, `file ${index}`);
+    await clock.advance(10_000);
+
+    expect(most).toBe(2);
+    expect(sink.messages().toSorted()).toEqual(['0', '1', '2', '3', '4', '5', '6', '7', '8', '9']);
+  });
+
+  test('holds its sources back while the spool is full', async () => {
+    const { clock, sink, give, start, pulled, said } = setup({ bytesMax: 1_500_000 });
+    start();
+    let isDown = true;
+    sink.onSend = () => {
+      if (isDown) throw eventsError('EVENTS_UNREACHABLE');
+      return [];
+    };
+
+    for (let index = 0; index < 20; index += 1) give(`${index} ${'x'.repeat(600_000)}\n`, index);
+    await clock.advance(60_000);
+    expect(pulled()).toBeLessThan(6);
+    expect(said('events.spool-full')).toHaveLength(1);
+
+    isDown = false;
+    await clock.advance(600_000);
+    expect(sink.messages()).toHaveLength(20);
+    expect(said('events.spool-relieved')).toHaveLength(1);
+  });
+
+  test('goes on when a spool that could not be written can be again', async () => {
+    const { clock, sink, spool, give, start, said } = setup();
+    let failures = 3;
+    const failing: Spool = {
+      ...spool,
+      append(batch, positions, signal) {
+        failures -= 1;
+        if (failures >= 0) return Promise.reject(eventsError('EVENTS_SPOOL_UNWRITABLE'));
+        return spool.append(batch, positions, signal);
+      },
+    };
+    start({ spool: failing });
+
+    give('1\n', 1);
+    await clock.advance(260);
+    give('2\n', 2);
+    await clock.advance(60_000);
+
+    expect(sink.messages()).toEqual(['1', '2']);
+    expect(spool.position('s0').get('item')).toBe('2');
+    expect(said('events.spool-failed')).toHaveLength(1);
+    expect(said('events.spool-recovered')).toHaveLength(1);
+  });
+
+  test('puts refused events into the dead letter and says so', async () => {
+    const { clock, sink, spool, give, start, said } = setup();
+    const { line } = start();
+    sink.onSend = () => [{ reason: 'too-old', timestamp: 1, message: 'two' }];
+
+    give('one\ntwo\n');
+    await clock.advance(1000);
+
+    expect(spool.deadLetters(10)).toMatchObject([{ reason: 'too-old', message: 'two' }]);
+    expect(said('events.refused')).toMatchObject([{ fields: { events: 1, reasons: ['too-old'] } }]);
+    expect(line.status()).toMatchObject({ sent: { events: 1, refused: 1 }, deadLetter: { events: 1 } });
+  });
+
+  test('a damaged spool ends it with that error', async () => {
+    const { clock, spool, give, start } = setup();
+    const damaged: Spool = { ...spool, read: () => Promise.reject(eventsError('EVENTS_SPOOL_DAMAGED')) };
+    const { done } = start({ spool: damaged });
+
+    give('one\n');
+    await clock.advance(1000);
+
+    await expect(done).rejects.toMatchObject({ code: 'EVENTS_SPOOL_DAMAGED' });
+  });
+
+  test('sends what the spool still holds from before', async () => {
+    const { clock, sink, spool, start } = setup();
+    const before = setup();
+    before.sink.onSend = () => new Promise(() => {});
+    before.start({ spool });
+    before.give('left over\n');
+    await before.clock.advance(1000);
+    before.stop.abort();
+
+    start();
+    await clock.advance(1000);
+
+    expect(sink.messages()).toEqual(['left over']);
+  });
+});
+
+describe('a pipeline that is drained', () => {
+  test('takes nothing more in, sends what it has, and ends', async () => {
+    const { clock, sink, give, start, pulled } = setup();
+    const { line, done } = start();
+    give('one\n', 4);
+    await clock.advance(0);
+
+    const drained = line.drain(5000);
+    give('too late\n');
+    await clock.advance(1000);
+    await Promise.all([drained, done]);
+
+    expect(sink.messages().slice(0, 1)).toEqual(['one']);
+    expect(pulled()).toBeLessThanOrEqual(2);
+  });
+
+  test('leaves in time when nothing can be sent, and the spool keeps it', async () => {
+    const { clock, sink, spool, give, start, said } = setup();
+    const { line, done } = start();
+    sink.onSend = () => {
+      throw eventsError('EVENTS_UNREACHABLE');
+    };
+    give('one\n', 4);
+    await clock.advance(1000);
+
+    const drained = line.drain(5000);
+    await clock.advance(5000);
+    await Promise.all([drained, done]);
+
+    expect(spool.counts().batches).toBe(1);
+    expect(spool.position('s0').get('item')).toBe('4');
+    expect(said('events.stopped')).toMatchObject([{ fields: { spooledBatches: 1 } }]);
+  });
+
+  test('leaves in time when the spool is full, and forgets no position', async () => {
+    const { clock, sink, spool, give, start } = setup({ bytesMax: 1_000_000 });
+    const { line, done } = start();
+    sink.onSend = () => {
+      throw eventsError('EVENTS_UNREACHABLE');
+    };
+    for (let index = 1; index <= 5; index += 1) give(`${index} ${'x'.repeat(600_000)}\n`, index);
+    await clock.advance(10_000);
+
+    const drained = line.drain(1000);
+    await clock.advance(1000);
+    await Promise.all([drained, done]);
+
+    const batches = await spool.read(
+      { stream: streamOf(undefined), batchesMax: 9 },
+      new AbortController().signal,
+    );
+    expect(spool.position('s0').get('item')).toBe(String(batches.length));
+  });
+});
+
+test('a file is shipped across two lives of the pipeline, each line once', async () => {
+  const directory = temporaryDirectory();
+  const path = join(directory, 'app.log');
+  const { clock, sink, start, log } = setup();
+  const sourceOf = (): PipelineSource => ({
+    name: 'app',
+    source: fileSource({ name: 'app', files: [path], readFrom: [directory], clock, log }),
+    streamOf: () => ({ logGroup: 'g', logStream: 's' }),
+  });
+  appendFileSync(path, 'one\ntwo\n');
+  const first = start({ sources: [sourceOf()] });
+  await clock.advance(1000);
+  const drained = first.line.drain(1000);
+  await clock.advance(1000);
+  await Promise.all([drained, first.done]);
+  appendFileSync(path, 'three\n');
+
+  start({ sources: [sourceOf()] });
+  await clock.advance(2 * fileSourceLimits.findEveryMs);
+
+  expect(sink.messages()).toEqual(['one', 'two', 'three']);
+});

@@ -1,0 +1,371 @@
+import type { Clock } from '../base/clock.ts';
+import { asGatehouseError, GatehouseError, reportOf } from '../base/errors.ts';
+import type { Log } from '../base/log-events.ts';
+import { backoffMs, retrying } from '../base/retry.ts';
+import { runTasks } from '../base/task-group.ts';
+import { encodeChunk, type OpenBatch, openBatch, type StreamName } from './batch.ts';
+import type { Chunk, EventSource, Position } from './event-source.ts';
+import { eventsEvent } from './log-events.ts';
+import type { Sink } from './sink.ts';
+import { type RefusedEvent, type Spool, type SpooledBatch, streamKey } from './spool.ts';
+import type { EventsStatus, SourceStatus } from './status.ts';
+import { wake } from './wake.ts';
+
+export interface PipelineSource {
+  readonly name: string;
+  readonly source: EventSource;
+  /** Where a chunk goes; `file` is the chunk's. The same file always goes to the same stream. */
+  streamOf(file: string | undefined): StreamName;
+}
+
+export interface PipelineOptions {
+  readonly sources: readonly PipelineSource[];
+  readonly spool: Spool;
+  readonly sink: Sink;
+  readonly limits?: Partial<PipelineLimits>;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+export interface PipelineLimits {
+  /** A batch goes to the spool this long after its first line came, full or not. */
+  readonly flushAfterMs: number;
+  /** Streams that are sent to at the same time. Each has one batch under way, which keeps its order. */
+  readonly sendsMax: number;
+  /** One try to send, all calls of it together. */
+  readonly sendTimeoutMs: number;
+  readonly backoffBaseMs: number;
+  readonly backoffCapMs: number;
+}
+
+export const pipelineLimits: PipelineLimits = {
+  flushAfterMs: 250,
+  sendsMax: 8,
+  sendTimeoutMs: 60_000,
+  backoffBaseMs: 200,
+  backoffCapMs: 30_000,
+};
+
+/** Batches that one stream sends before another may have its place. */
+const sendsInTurnMax = 16;
+
+export interface Pipeline {
+  /** Works until it is drained or `signal` aborts. @throws what the spool throws and trying again cannot mend. */
+  run(signal: AbortSignal): Promise<void>;
+  /**
+   * Ends `run`: takes nothing more in, puts what is in memory into the spool and sends what is there, until it is empty
+   * or `deadlineMs` have passed. The rest stays in the spool.
+   */
+  drain(deadlineMs: number): Promise<void>;
+  status(): EventsStatus;
+}
+
+/** A batch that is being filled, and where its sources go on once it is durable. */
+interface Filling {
+  readonly batch: OpenBatch;
+  readonly positions: Map<string, Position>;
+  readonly sinceMs: number;
+}
+
+interface Intake extends PipelineSource {
+  readonly counts: { bytes: number; events: number; replacedLines: number; splitEvents: number };
+  /** By stream. */
+  readonly filling: Map<string, Filling>;
+  /** Positions that moved without bytes; they go with the next batch of their stream. */
+  readonly moved: Map<string, Map<string, Position>>;
+}
+
+/**
+ * Sources → batches → spool → sink. Its invariant: **a position is never committed before its bytes are durable.**
+ * Positions go to the spool only in the append of the batch that holds their last bytes, appends of a stream are in the
+ * order of reading, and the spool keeps both or neither.
+ *
+ * The only ways to lose an event: what a source could not hold (each source states its guarantee), an event that
+ * CloudWatch Logs refuses while the dead letter is full, and the loss of the spool's disk. Each is said.
+ */
+export function pipeline(options: PipelineOptions): Pipeline {
+  const { spool, sink, clock, log } = options;
+  const limits = { ...pipelineLimits, ...options.limits };
+  const intakes: readonly Intake[] = options.sources.map((source) => ({
+    ...source,
+    counts: { bytes: 0, events: 0, replacedLines: 0, splitEvents: 0 },
+    filling: new Map(),
+    moved: new Map(),
+  }));
+  const intakeStop = new AbortController();
+  const ending = new AbortController();
+  const opened = wake();
+  const appended = wake();
+  const sent = { events: 0, bytes: 0, batches: 0, refused: 0, failures: 0 };
+  /** Streams whose last try failed, by key. */
+  const failing = new Map<string, { readonly failures: number; readonly code: string }>();
+  let lastError: EventsStatus['lastError'];
+  let isSpoolFailing = false;
+  let intakesDone = Promise.resolve();
+  let senders = 0;
+
+  async function take(intake: Intake, signal: AbortSignal): Promise<void> {
+    const stop = AbortSignal.any([signal, intakeStop.signal]);
+    try {
+      for await (const chunk of intake.source.chunks(spool.position(intake.name), stop)) {
+        await fill(intake, chunk, signal);
+      }
+      for (const key of intake.filling.keys()) await flush(intake, key, signal);
+    } catch (error) {
+      if (!ending.signal.aborted) throw error;
+    }
+  }
+
+  async function fill(intake: Intake, chunk: Chunk, signal: AbortSignal): Promise<void> {
+    const stream = intake.streamOf(chunk.file);
+    const key = streamKey(stream);
+    const { pieces, replacedLines, splitEvents } = encodeChunk(chunk.bytes, chunk.timeMs);
+    for (const piece of pieces) {
+      if (intake.filling.get(key)?.batch.fits(piece) === false) await flush(intake, key, signal);
+      const filling = intake.filling.get(key) ?? start(intake, key, stream);
+      filling.batch.add(piece);
+      intake.counts.events += piece.events;
+    }
+    intake.counts.bytes += chunk.bytes.length;
+    // Only now: the batch that holds the chunk's last bytes may not be the one that holds its first.
+    const moved = intake.filling.get(key)?.positions ?? intake.moved.get(key) ?? new Map<string, Position>();
+    if (!intake.filling.has(key)) intake.moved.set(key, moved);
+    for (const position of chunk.positions) moved.set(position.item, position);
+    say(intake, replacedLines, splitEvents);
+  }
+
+  function start(intake: Intake, key: string, stream: StreamName): Filling {
+    const positions = intake.moved.get(key) ?? new Map<string, Position>();
+    intake.moved.delete(key);
+    const filling = { batch: openBatch(stream), positions, sinceMs: clock.monotonic() };
+    intake.filling.set(key, filling);
+    opened.ring();
+    return filling;
+  }
+
+  /** Said when it starts, not for each line. */
+  function say({ name, counts }: Intake, replacedLines: number, splitEvents: number): void {
+    const isFirst = { replaced: counts.replacedLines === 0, split: counts.splitEvents === 0 };
+    counts.replacedLines += replacedLines;
+    counts.splitEvents += splitEvents;
+    if (replacedLines > 0 && isFirst.replaced) {
+      log(eventsEvent('events.text-replaced', { source: name, lines: counts.replacedLines }));
+    }
+    if (splitEvents > 0 && isFirst.split) {
+      log(eventsEvent('events.line-split', { source: name, events: counts.splitEvents }));
+    }
+  }
+
+  /** Makes a batch durable with its positions; waits while the spool is full or cannot be written. */
+  async function flush(intake: Intake, key: string, signal: AbortSignal): Promise<void> {
+    const filling = intake.filling.get(key);
+    if (filling === undefined) return;
+    intake.filling.delete(key);
+    const batch = filling.batch.seal();
+    const source = intake.name;
+    const positions = [...filling.positions.values()].map(({ item, value }) => ({ source, item, value }));
+    await inTurn(key, () => untilWritten(() => spool.append(batch, positions, signal), signal));
+    appended.ring();
+  }
+
+  /** Tries again while the spool cannot be written: a full disk comes back. */
+  async function untilWritten(work: () => Promise<void>, signal: AbortSignal): Promise<void> {
+    const policy = {
+      baseMs: limits.backoffBaseMs,
+      capMs: limits.backoffCapMs,
+      attemptsMax: Infinity,
+      isRetryable: (error: unknown) => error instanceof GatehouseError && error.row.retry,
+      onRetry(error: unknown) {
+        if (!isSpoolFailing) log(eventsEvent('events.spool-failed', { error: reportOf(error) }));
+        isSpoolFailing = true;
+      },
+    };
+    await retrying(work, policy, clock, signal);
+    if (isSpoolFailing) log(eventsEvent('events.spool-recovered', {}));
+    isSpoolFailing = false;
+  }
+
+  const turns = new Map<string, Promise<void>>();
+
+  /** A stream's appends one after the other: one that is tried again must not be overtaken. */
+  async function inTurn(key: string, work: () => Promise<void>): Promise<void> {
+    const before = turns.get(key);
+    const turn = before === undefined ? work() : before.then(work);
+    turns.set(key, turn);
+    try {
+      await turn;
+    } finally {
+      if (turns.get(key) === turn) turns.delete(key);
+    }
+  }
+
+  async function flushInTime(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await opened.rung(signal);
+      for (let waitMs = untilDue(); waitMs !== undefined && !signal.aborted; waitMs = untilDue()) {
+        await clock.sleep(waitMs, signal);
+        for (const intake of intakes) {
+          for (const [key, { sinceMs }] of intake.filling) {
+            if (clock.monotonic() - sinceMs >= limits.flushAfterMs) await flush(intake, key, signal);
+          }
+        }
+      }
+    }
+  }
+
+  /** Milliseconds until the oldest open batch is due; undefined when there is none. */
+  function untilDue(): number | undefined {
+    const since = intakes.flatMap(({ filling }) => [...filling.values()].map(({ sinceMs }) => sinceMs));
+    if (since.length === 0) return undefined;
+    return Math.max(1, Math.min(...since) + limits.flushAfterMs - clock.monotonic());
+  }
+
+  /** Starts a sender for each stream that has batches and none, as many as may be, each stream in its turn. */
+  async function ship(signal: AbortSignal): Promise<void> {
+    const sending = new Map<string, Promise<void>>();
+    const failed = new AbortController();
+    const either = AbortSignal.any([signal, failed.signal]);
+    for (let round = 0; !either.aborted; round += 1) {
+      const streams = spool.streams();
+      const first = streams.length === 0 ? 0 : round % streams.length;
+      for (const stream of [...streams.slice(first), ...streams.slice(0, first)]) {
+        const key = streamKey(stream);
+        if (sending.size >= limits.sendsMax || sending.has(key)) continue;
+        const sender = sendSome(stream, either)
+          .catch((error: unknown) => failed.abort(error))
+          .finally(() => {
+            sending.delete(key);
+            senders = sending.size;
+            appended.ring();
+          });
+        sending.set(key, sender);
+        senders = sending.size;
+      }
+      await appended.rung(either);
+    }
+    await Promise.all(sending.values());
+    if (!signal.aborted) throw asGatehouseError(failed.signal.reason);
+  }
+
+  /** Sends a stream's batches, one after the other, until there are none or others want their turn. */
+  async function sendSome(stream: StreamName, signal: AbortSignal): Promise<void> {
+    for (let sends = 0; sends < sendsInTurnMax && !signal.aborted; sends += 1) {
+      const [batch] = await spool.read({ stream, batchesMax: 1 }, signal);
+      if (batch === undefined) return;
+      const refused = await sendUntilTaken(batch, signal);
+      if (refused === undefined) return;
+      await untilWritten(() => spool.settle(batch, refused), signal);
+      account(batch, refused);
+    }
+  }
+
+  /** Undefined when it was stopped before the batch was taken. */
+  async function sendUntilTaken(
+    batch: SpooledBatch,
+    signal: AbortSignal,
+  ): Promise<readonly RefusedEvent[] | undefined> {
+    const backoff = { baseMs: limits.backoffBaseMs, capMs: limits.backoffCapMs };
+    for (let attempt = 0; !signal.aborted; attempt += 1) {
+      try {
+        return await clock.deadline(limits.sendTimeoutMs, 'PutLogEvents', signal, (limited) =>
+          sink.send(batch, limited),
+        );
+      } catch (error) {
+        if (signal.aborted) return undefined;
+        fail(batch, error, attempt + 1);
+        await clock.sleep(backoffMs(attempt, backoff), signal).catch(() => undefined);
+      }
+    }
+    return undefined;
+  }
+
+  function fail({ stream }: SpooledBatch, error: unknown, failures: number): void {
+    const report = reportOf(error);
+    // Once for all streams: when AWS is away it is away for each of them.
+    const isNew = ![...failing.values()].some(({ code }) => code === report.code);
+    if (isNew) log(eventsEvent('events.send-failed', { ...stream, error: report }));
+    failing.set(streamKey(stream), { failures, code: report.code });
+    sent.failures += 1;
+    lastError = { code: report.code, atMs: clock.now().getTime() };
+  }
+
+  function account(batch: SpooledBatch, refused: readonly RefusedEvent[]): void {
+    const { failures = 0 } = failing.get(streamKey(batch.stream)) ?? {};
+    failing.delete(streamKey(batch.stream));
+    sent.batches += 1;
+    sent.events += batch.events - refused.length;
+    sent.bytes += batch.bytes;
+    sent.refused += refused.length;
+    if (failures > 0 && failing.size === 0) {
+      log(eventsEvent('events.send-recovered', { ...batch.stream, failures }));
+    }
+    if (refused.length > 0) {
+      const reasons = [...new Set(refused.map(({ reason }) => reason))];
+      log(eventsEvent('events.refused', { ...batch.stream, events: refused.length, reasons }));
+    }
+  }
+
+  function statusOf({ name, source, counts, filling }: Intake): SourceStatus {
+    const { lagBytes, items } = source.counts();
+    const waitingEvents = [...filling.values()].reduce((sum, { batch }) => sum + batch.events, 0);
+    return { name, ...counts, lagBytes, items, waitingEvents };
+  }
+
+  function isIdle(): boolean {
+    return spool.counts().batches === 0 && senders === 0;
+  }
+
+  async function emptied(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted && !isIdle()) {
+      await clock.sleep(limits.flushAfterMs / 10, signal).catch(() => undefined);
+    }
+  }
+
+  return {
+    async run(signal) {
+      const { batches, bytes } = spool.counts();
+      log(
+        eventsEvent('events.started', {
+          sources: intakes.length,
+          spooledBatches: batches,
+          spooledBytes: bytes,
+        }),
+      );
+      const taken: Promise<void>[] = [];
+      const intakeTasks = intakes.map((intake) => async (group: AbortSignal) => {
+        const task = take(intake, group);
+        taken.push(task.catch(() => undefined));
+        await task;
+      });
+      const work = runTasks([...intakeTasks, flushInTime, ship], AbortSignal.any([signal, ending.signal]));
+      intakesDone = Promise.all(taken).then(() => undefined);
+      await work;
+      const left = spool.counts();
+      log(eventsEvent('events.stopped', { spooledBatches: left.batches, spooledBytes: left.bytes }));
+    },
+
+    async drain(deadlineMs) {
+      const over = new AbortController();
+      const deadline = clock.sleep(deadlineMs, over.signal).then(
+        () => over.abort(),
+        () => undefined,
+      );
+      intakeStop.abort();
+      await Promise.race([intakesDone.then(() => emptied(over.signal)), deadline]);
+      over.abort();
+      ending.abort();
+    },
+
+    status: () => {
+      const { batches, bytes, bytesMax, isSealed, deadLetters, deadLetterBytes } = spool.counts();
+      return {
+        sources: intakes.map(statusOf),
+        spool: { batches, bytes, bytesMax, isSealed, isFailing: isSpoolFailing },
+        sent: { ...sent },
+        deadLetter: { events: deadLetters, bytes: deadLetterBytes },
+        failingStreams: failing.size,
+        ...(lastError === undefined ? {} : { lastError }),
+      };
+    },
+  };
+}

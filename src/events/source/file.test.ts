@@ -1,0 +1,489 @@
+import { execFileSync } from 'node:child_process';
+import {
+  appendFileSync,
+  chownSync,
+  copyFileSync,
+  lchownSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { fakeClock } from '../../../test/support/fake-clock.ts';
+import { temporaryDirectory } from '../../../test/support/temporary-directory.ts';
+import type { LogEvent } from '../../base/log-events.ts';
+import { messageBytesMax } from '../batch.ts';
+import { eventSourceContract, reading } from '../event-source.contract.ts';
+import { chunkBytesMax } from '../event-source.ts';
+import { type FileSourceLimits, fileSource, fileSourceLimits } from './file.ts';
+
+function setup(options: { pattern?: string; exclude?: string[]; limits?: Partial<FileSourceLimits> } = {}) {
+  const directory = temporaryDirectory();
+  const clock = fakeClock();
+  const events: LogEvent[] = [];
+  const { pattern = 'app.log', exclude = [], limits = {} } = options;
+  const path = (name: string): string => join(directory, name);
+  const newSource = () =>
+    fileSource({
+      name: 'app',
+      files: [path(pattern)],
+      exclude: exclude.map(path),
+      readFrom: [directory],
+      limits,
+      clock,
+      log: (event) => events.push(event),
+    });
+  return {
+    directory,
+    clock,
+    path,
+    newSource,
+    source: newSource(),
+    append: (name: string, text: string) => appendFileSync(path(name), text),
+    said: (name: string) => events.filter((event) => event.name === name).map(({ fields }) => fields),
+    /** Lets the source notice what happened, without waiting long enough for a partial line. */
+    look: () => clock.advance(fileSourceLimits.findEveryMs / 2 - 1),
+    find: () => clock.advance(fileSourceLimits.findEveryMs),
+  };
+}
+
+eventSourceContract('fileSource', () => {
+  const { source, clock, append, find } = setup();
+  append('app.log', '');
+  return {
+    source,
+    clock,
+    async write(lines) {
+      append('app.log', lines.map((line) => `${line}\n`).join(''));
+      await find();
+    },
+  };
+});
+
+describe('a file source that reads', () => {
+  test('takes a file from its beginning, and what is added', async () => {
+    const { source, append, find } = setup();
+    append('app.log', 'old\n');
+
+    const read = reading(source);
+    await find();
+    append('app.log', 'new\n');
+    await find();
+
+    expect(read.lines()).toEqual(['old', 'new']);
+  });
+
+  test('finds files that come later, by glob, but not those left out', async () => {
+    const { source, append, find } = setup({ pattern: '*.log', exclude: ['b*'] });
+    const read = reading(source);
+    await find();
+
+    append('a.log', 'a\n');
+    append('b.log', 'b\n');
+    append('c.txt', 'c\n');
+    await find();
+
+    expect(read.lines()).toEqual(['a']);
+  });
+
+  test('gives files turns', async () => {
+    const { source, append, find } = setup({ pattern: '*.log' });
+    append('a.log', `${'a'.repeat(99)}\n`.repeat(5000));
+    append('b.log', 'b\n');
+
+    const read = reading(source);
+    await find();
+
+    expect(read.lines().indexOf('b')).toBeLessThan(2000);
+    expect(read.lines()).toHaveLength(5001);
+  });
+
+  test('ships a last line without its end when it has waited long enough, and its rest after it', async () => {
+    const { source, clock, append } = setup();
+    append('app.log', 'whole\npart');
+    const read = reading(source);
+    await clock.advance(fileSourceLimits.partialLineMs - 1);
+    expect(read.lines()).toEqual(['whole']);
+
+    await clock.advance(fileSourceLimits.partialLineMs);
+    expect(read.lines()).toEqual(['whole', 'part⏎']);
+
+    append('app.log', 'ial\n');
+    await clock.advance(fileSourceLimits.partialLineMs);
+    expect(read.lines()).toEqual(['whole', 'part⏎', 'ial']);
+  });
+
+  test('a last line that its writer completes in time is one line', async () => {
+    const { source, append, look } = setup();
+    append('app.log', 'half');
+    const read = reading(source);
+    await look();
+
+    append('app.log', ' and half\n');
+    await look();
+    await look();
+
+    expect(read.lines()).toEqual(['half and half']);
+  });
+
+  test('cuts a line too long for an event where a character ends', async () => {
+    const { source, append, find } = setup();
+    const long = `x${'ü'.repeat(messageBytesMax)}`;
+    append('app.log', `before\n${long}\nafter\n`);
+
+    const read = reading(source);
+    await find();
+
+    const [before, ...rest] = read.lines();
+    const after = rest.pop();
+    expect([before, after]).toEqual(['before', 'after']);
+    expect(rest.map((line) => line.replace('⏎', '')).join('')).toBe(long);
+    for (const line of rest) {
+      expect(Buffer.byteLength(line.replace('⏎', ''))).toBeLessThanOrEqual(chunkBytesMax);
+    }
+  });
+});
+
+describe('a file source that was stopped', () => {
+  test('goes on where its positions say', async () => {
+    const { source, newSource, append, find } = setup();
+    append('app.log', 'one\n');
+    const first = reading(source);
+    await find();
+    await first.stop();
+    append('app.log', 'two\n');
+
+    const second = reading(newSource(), first.positions);
+    await find();
+
+    expect(second.lines()).toEqual(['two']);
+  });
+
+  test('goes on in a file that has grown from nearly nothing', async () => {
+    const { source, newSource, append, find, path } = setup();
+    append('app.log', 'a\n');
+    const first = reading(source);
+    await find();
+    await first.stop();
+    append('app.log', `${'b'.repeat(5000)}\n`);
+    const second = reading(newSource(), first.positions);
+    await find();
+    await second.stop();
+    append('app.log', 'c\n');
+
+    const third = reading(newSource(), second.positions);
+    await find();
+
+    expect([...first.lines(), ...second.lines(), ...third.lines()].join('\n')).toBe(
+      readFileSync(path('app.log'), 'utf8').trimEnd(),
+    );
+  });
+
+  test('finds its file under the name to which it was renamed, then takes the new one', async () => {
+    const { source, newSource, append, find, path } = setup();
+    append('app.log', 'one\n');
+    const first = reading(source);
+    await find();
+    await first.stop();
+    append('app.log', 'two\n');
+    renameSync(path('app.log'), path('app.log.1'));
+    append('app.log', 'three\n');
+
+    const second = reading(newSource(), first.positions);
+    await find();
+
+    expect(second.lines()).toEqual(['two', 'three']);
+  });
+
+  test('does the same when the new name matches its globs too', async () => {
+    const { source, newSource, append, find, path } = setup({ pattern: 'app.log*' });
+    append('app.log', 'one\n');
+    const first = reading(source);
+    await find();
+    await first.stop();
+    append('app.log', 'two\n'.repeat(60_000));
+    renameSync(path('app.log'), path('app.log.1'));
+    append('app.log', 'three\n');
+
+    const second = reading(newSource(), first.positions);
+    await find();
+
+    expect(second.lines()).toHaveLength(60_001);
+    expect(second.lines().at(-1)).toBe('three');
+  });
+
+  test('takes several rotated files in the order in which they were written', async () => {
+    const { source, newSource, append, find, path } = setup();
+    append('app.log', '1\n');
+    const first = reading(source);
+    await find();
+    renameSync(path('app.log'), path('app.log.1'));
+    append('app.log', '2\n');
+    await find();
+    await first.stop();
+    utimesSync(path('app.log.1'), 1000, 1000);
+    append('app.log', '2\n'.repeat(200_000));
+    renameSync(path('app.log.1'), path('app.log.2'));
+    renameSync(path('app.log'), path('app.log.1'));
+    append('app.log', '3\n'.repeat(100));
+
+    const second = reading(newSource(), new Map([...first.positions].toReversed()));
+    await find();
+
+    expect(second.lines()).toHaveLength(200_100);
+    expect(second.lines().indexOf('3')).toBe(200_000);
+  });
+
+  test('starts over in another file that has the old inode, whatever its length', async () => {
+    for (const text of ['x\n', 'something else, and longer than before\n'.repeat(100)]) {
+      const { source, newSource, append, find, path, said } = setup();
+      append('app.log', 'one, two, three\n');
+      const first = reading(source);
+      await find();
+      await first.stop();
+      writeFileSync(path('app.log'), text);
+
+      const second = reading(newSource(), first.positions);
+      await find();
+
+      expect(`${second.lines().join('\n')}\n`).toBe(text);
+      expect(said('events.file-restarted')).toHaveLength(1);
+    }
+  });
+
+  test('starts over in a file that merely begins like the old one', async () => {
+    const { source, newSource, append, find, path } = setup();
+    const banner = `${'*'.repeat(2000)}\n`;
+    append('app.log', `${banner}one\n`);
+    const first = reading(source);
+    await find();
+    await first.stop();
+    rmSync(path('app.log'));
+    append('app.log', `${banner}two\nthree\n`);
+
+    const second = reading(newSource(), first.positions);
+    await find();
+
+    expect(second.lines().slice(1)).toEqual(['two', 'three']);
+  });
+
+  test('knows a file by content when device and inode changed', async () => {
+    const { source, newSource, append, find, path } = setup();
+    append('app.log', 'one\n');
+    const first = reading(source);
+    await find();
+    await first.stop();
+    copyFileSync(path('app.log'), path('copy'));
+    writeFileSync(path('placeholder'), '');
+    rmSync(path('app.log'));
+    renameSync(path('copy'), path('app.log'));
+    append('app.log', 'two\n');
+
+    const second = reading(newSource(), first.positions);
+    await find();
+
+    expect(second.lines()).toEqual(['two']);
+  });
+
+  test('does not take one of two equal files for the other', async () => {
+    const { source, newSource, append, find } = setup({ pattern: '*.log' });
+    append('a.log', 'same\n');
+    const first = reading(source);
+    await find();
+    await first.stop();
+    append('b.log', 'same\n');
+
+    const second = reading(newSource(), first.positions);
+    await find();
+
+    expect(second.lines()).toEqual(['same']);
+  });
+
+  test('says when a file that it had read is gone', async () => {
+    const { source, newSource, append, find, path, said } = setup();
+    append('app.log', 'one\n');
+    const first = reading(source);
+    await find();
+    await first.stop();
+    rmSync(path('app.log'));
+
+    reading(newSource(), first.positions);
+    await find();
+
+    expect(said('events.file-vanished')).toEqual([{ source: 'app', path: path('app.log'), offset: 4 }]);
+  });
+});
+
+describe('a file source under rotation', () => {
+  test('reads a renamed file to its end, with what its writer adds late, and lets it go', async () => {
+    const { source, append, find, path, clock, said } = setup();
+    append('app.log', 'one\n');
+    const read = reading(source);
+    await find();
+
+    append('app.log', 'two\n');
+    renameSync(path('app.log'), path('app.log.1'));
+    append('app.log', 'three\n');
+    await find();
+    append('app.log.1', 'late\nunfinished');
+    await find();
+    expect(read.lines().slice(0, 4)).toEqual(['one', 'two', 'three', 'late']);
+    expect(read.positions.size).toBe(2);
+
+    await clock.advance(3 * fileSourceLimits.retireAfterMs);
+    expect(read.lines().slice(4)).toEqual(['unfinished⏎']);
+    expect(read.positions.size).toBe(1);
+    expect(said('events.file-finished')).toHaveLength(1);
+  });
+
+  test('reads a deleted file to its end', async () => {
+    const { source, append, find, path, clock, said } = setup();
+    append('app.log', 'one\n');
+    const read = reading(source);
+    await find();
+    append('app.log', 'two\n');
+    rmSync(path('app.log'));
+
+    await clock.advance(3 * fileSourceLimits.retireAfterMs);
+
+    expect(read.lines()).toEqual(['one', 'two']);
+    expect(said('events.file-finished')).toHaveLength(1);
+    expect(source.counts().items).toBe(0);
+  });
+
+  test('follows a file through renames inside its globs without repeating it', async () => {
+    const { source, append, find, path } = setup({ pattern: 'app.log*' });
+    append('app.log', '1\n');
+    const read = reading(source);
+    await find();
+    for (const generation of [2, 3, 4]) {
+      for (const old of [3, 2, 1]) {
+        try {
+          renameSync(path(`app.log.${old}`), path(`app.log.${old + 1}`));
+        } catch {
+          // Not that many generations yet.
+        }
+      }
+      renameSync(path('app.log'), path('app.log.1'));
+      append('app.log', `${generation}\n`);
+      await find();
+    }
+
+    expect(read.lines()).toEqual(['1', '2', '3', '4']);
+  });
+
+  test('starts over in a file that was truncated, and says so', async () => {
+    const { source, append, find, path, said } = setup();
+    append('app.log', 'one\ntwo\n');
+    const read = reading(source);
+    await find();
+
+    truncateSync(path('app.log'));
+    append('app.log', 'new\n');
+    await find();
+
+    expect(read.lines()).toEqual(['one', 'two', 'new']);
+    expect(said('events.file-restarted')).toEqual([{ source: 'app', path: path('app.log'), offset: 8 }]);
+  });
+
+  test('notices a truncated file that has already grown beyond where it was', async () => {
+    const { source, append, find, path } = setup();
+    append('app.log', 'one\n');
+    const read = reading(source);
+    await find();
+
+    truncateSync(path('app.log'));
+    append('app.log', 'longer than before\n');
+    await find();
+
+    expect(read.lines()).toEqual(['one', 'longer than before']);
+  });
+});
+
+describe('a file source that is careful', () => {
+  test('refuses what is no regular file, says so once, and goes on', async () => {
+    const { source, append, find, path, said } = setup({ pattern: '*.log' });
+    mkdirSync(path('folder.log'));
+    execFileSync('mkfifo', [path('pipe.log')]);
+    append('good.log', 'good\n');
+
+    const read = reading(source);
+    await find();
+    await find();
+
+    expect(read.lines()).toEqual(['good']);
+    expect(said('events.file-refused').map(({ path: refused, reason }) => [refused, reason])).toEqual(
+      expect.arrayContaining([
+        [path('folder.log'), 'directory'],
+        [path('pipe.log'), 'not-a-regular-file'],
+      ]),
+    );
+    expect(said('events.file-refused')).toHaveLength(2);
+  });
+
+  test('follows a link of its own to a place that is allowed, but none that leads out', async () => {
+    const outside = temporaryDirectory();
+    writeFileSync(join(outside, 'secret'), 'secret\n');
+    const { source, append, find, path, said } = setup({ pattern: '*.log' });
+    append('target', 'linked\n');
+    symlinkSync('target', path('in.log'));
+    symlinkSync(join(outside, 'secret'), path('out.log'));
+
+    const read = reading(source);
+    await find();
+
+    expect(read.lines()).toEqual(['linked']);
+    expect(said('events.file-refused')).toMatchObject([
+      { path: path('out.log'), reason: 'outside-allow-read-from' },
+    ]);
+  });
+
+  test.runIf(process.getuid?.() === 0)(
+    'refuses a link that neither root nor the owner of its target made',
+    async () => {
+      const { source, append, find, path, said } = setup({ pattern: '*.log' });
+      mkdirSync(path('folder'));
+      append('folder/target', 'not theirs\n');
+      symlinkSync('folder/target', path('planted.log'));
+      lchownSync(path('planted.log'), 1234, 1234);
+      symlinkSync('folder', path('planted'));
+      lchownSync(path('planted'), 1234, 1234);
+      symlinkSync('planted/target', path('indirect.log'));
+      append('theirs.txt', 'theirs\n');
+      chownSync(path('theirs.txt'), 1234, 1234);
+      symlinkSync('theirs.txt', path('own.log'));
+      lchownSync(path('own.log'), 1234, 1234);
+
+      const read = reading(source);
+      await find();
+
+      expect(read.lines()).toEqual(['theirs']);
+      expect(said('events.file-refused').map(({ path: refused, reason }) => [refused, reason])).toEqual(
+        expect.arrayContaining([
+          [path('planted.log'), 'foreign-link'],
+          [path('indirect.log'), 'foreign-link'],
+        ]),
+      );
+    },
+  );
+
+  test('keeps no more files open than it may, and still reads all', async () => {
+    const { source, append, find, clock } = setup({ pattern: '*.log', limits: { openFilesMax: 2 } });
+    for (const name of ['a', 'b', 'c', 'd', 'e']) append(`${name}.log`, `${name}\n`);
+
+    const read = reading(source);
+    await clock.advance(10 * fileSourceLimits.findEveryMs);
+    expect(read.lines().toSorted()).toEqual(['a', 'b', 'c', 'd', 'e']);
+
+    append('a.log', 'more\n');
+    await find();
+    await find();
+    expect(read.lines()).toContain('more');
+  });
+});

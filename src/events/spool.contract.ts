@@ -1,0 +1,188 @@
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { fakeClock } from '../../test/support/fake-clock.ts';
+import type { LogEvent } from '../base/log-events.ts';
+import { type Batch, encodeChunk, eventsOf, openBatch } from './batch.ts';
+import type { Spool } from './spool.ts';
+
+export const a = { logGroup: '/gatehouse/a', logStream: 'one' };
+export const b = { logGroup: '/gatehouse/a', logStream: 'two' };
+export const never = new AbortController().signal;
+
+export function batchOf(stream: Batch['stream'], text: string): Batch {
+  const open = openBatch(stream);
+  for (const piece of encodeChunk(Buffer.from(text), 1_795_000_000_000).pieces) open.add(piece);
+  return open.seal();
+}
+
+export function textOf(batch: Batch): string {
+  return eventsOf(batch)
+    .map(({ message }) => message)
+    .join('\n');
+}
+
+export interface SpoolMaking {
+  readonly bytesMax: number;
+  readonly clock: ReturnType<typeof fakeClock>;
+  readonly log: (event: LogEvent) => void;
+}
+
+/** What every spool must do. */
+export function spoolContract(name: string, make: (making: SpoolMaking) => Spool): void {
+  function setup(bytesMax = 2 ** 20) {
+    const events: LogEvent[] = [];
+    const clock = fakeClock();
+    const spool = make({ bytesMax, clock, log: (event) => events.push(event) });
+    onTestFinished(() => spool.close());
+    return { spool, events, clock };
+  }
+
+  describe(`${name} as a spool`, () => {
+    test('keeps the batches of each stream in the order of their appends', async () => {
+      const { spool } = setup();
+      await spool.append(batchOf(a, 'a1'), [], never);
+      await spool.append(batchOf(b, 'b1'), [], never);
+      await spool.append(batchOf(a, 'a2'), [], never);
+
+      const batches = await spool.read({ stream: a, batchesMax: 9 }, never);
+
+      expect(batches.map(textOf)).toEqual(['a1', 'a2']);
+      expect(batches.map(({ stream }) => stream)).toEqual([a, a]);
+      expect(await spool.read({ stream: a, batchesMax: 1 }, never)).toHaveLength(1);
+      expect(spool.streams()).toEqual([a, b]);
+    });
+
+    test('gives the same bytes back, and what was counted', async () => {
+      const { spool } = setup();
+      const batch = batchOf(a, 'eins\nzwei ü\n');
+
+      await spool.append(batch, [], never);
+
+      const [read] = await spool.read({ stream: a, batchesMax: 1 }, never);
+      expect(read).toMatchObject({ events: 2, bytes: batch.bytes, stream: a });
+      expect(read?.body.equals(batch.body)).toBe(true);
+    });
+
+    test('reading does not remove, settling does', async () => {
+      const { spool } = setup();
+      await spool.append(batchOf(a, 'a1'), [], never);
+      await spool.append(batchOf(a, 'a2'), [], never);
+      const [first] = await spool.read({ stream: a, batchesMax: 1 }, never);
+      if (first === undefined) throw new Error('nothing read');
+
+      expect(await spool.read({ stream: a, batchesMax: 9 }, never)).toHaveLength(2);
+      await spool.settle(first, []);
+      await spool.settle(first, []);
+
+      expect((await spool.read({ stream: a, batchesMax: 9 }, never)).map(textOf)).toEqual(['a2']);
+      expect(spool.counts().batches).toBe(1);
+    });
+
+    test('keeps positions with batches, by source and item, and forgets those without value', async () => {
+      const { spool } = setup();
+      await spool.append(
+        batchOf(a, 'x'),
+        [
+          { source: 's', item: '1', value: 'p1' },
+          { source: 's', item: '2', value: 'p2' },
+          { source: 't', item: '1', value: 'q1' },
+        ],
+        never,
+      );
+      await spool.append(
+        batchOf(a, 'y'),
+        [
+          { source: 's', item: '1', value: 'p1b' },
+          { source: 's', item: '2', value: undefined },
+        ],
+        never,
+      );
+
+      expect([...spool.position('s')]).toEqual([['1', 'p1b']]);
+      expect([...spool.position('t')]).toEqual([['1', 'q1']]);
+      expect([...spool.position('u')]).toEqual([]);
+    });
+
+    test('keeps positions that belong to no batch', async () => {
+      const { spool } = setup();
+
+      await spool.keep([{ source: '.notes', item: 'i', value: 'v' }]);
+
+      expect([...spool.position('.notes')]).toEqual([['i', 'v']]);
+      expect(spool.counts().batches).toBe(0);
+    });
+
+    test('holds an append back while it is full, in order, and says so once', async () => {
+      const size = batchOf(a, 'x'.repeat(4000)).body.length;
+      const { spool, events } = setup(2 * size + 2000);
+      const done: string[] = [];
+      await spool.append(batchOf(a, '1'.repeat(4000)), [], never);
+      await spool.append(batchOf(a, '2'.repeat(4000)), [], never);
+
+      const third = spool
+        .append(batchOf(a, '3'.repeat(4000)), [{ source: 's', item: 'i', value: '3' }], never)
+        .then(() => done.push('third'));
+      const fourth = spool
+        .append(batchOf(a, '4'), [{ source: 's', item: 'i', value: '4' }], never)
+        .then(() => done.push('fourth'));
+      await new Promise(setImmediate);
+      expect(done).toEqual([]);
+      expect(spool.position('s').size).toBe(0);
+
+      for (const batch of await spool.read({ stream: a, batchesMax: 2 }, never))
+        await spool.settle(batch, []);
+      await Promise.all([third, fourth]);
+      for (const batch of await spool.read({ stream: a, batchesMax: 2 }, never))
+        await spool.settle(batch, []);
+
+      expect(done).toEqual(['third', 'fourth']);
+      expect(spool.position('s').get('i')).toBe('4');
+      expect(events.map((event) => event.name)).toEqual(['events.spool-full', 'events.spool-relieved']);
+    });
+
+    test('an append that waits can be given up, and leaves nothing', async () => {
+      const { spool } = setup(5000);
+      await spool.append(batchOf(a, '1'.repeat(4000)), [], never);
+      const stop = new AbortController();
+
+      const waiting = spool.append(
+        batchOf(a, '2'.repeat(4000)),
+        [{ source: 's', item: 'i', value: '2' }],
+        stop.signal,
+      );
+      stop.abort(new Error('stopped'));
+
+      await expect(waiting).rejects.toThrow('stopped');
+      expect(spool.counts().batches).toBe(1);
+      expect(spool.position('s').size).toBe(0);
+    });
+
+    test('takes a batch larger than its bound when it is empty', async () => {
+      const { spool } = setup(1000);
+
+      await spool.append(batchOf(a, 'x'.repeat(5000)), [], never);
+
+      expect(spool.counts().batches).toBe(1);
+    });
+
+    test('keeps refused events in the dead letter with their reason', async () => {
+      const { spool, clock } = setup();
+      await spool.append(batchOf(a, 'bad\ngood'), [], never);
+      const [batch] = await spool.read({ stream: a, batchesMax: 1 }, never);
+      if (batch === undefined) throw new Error('nothing read');
+
+      await spool.settle(batch, [{ reason: 'too-old', timestamp: 1, message: 'bad' }]);
+
+      expect(spool.deadLetters(10)).toEqual([
+        {
+          id: 1,
+          stream: a,
+          reason: 'too-old',
+          refusedMs: clock.now().getTime(),
+          timestamp: 1,
+          message: 'bad',
+        },
+      ]);
+      expect(spool.counts()).toMatchObject({ batches: 0, deadLetters: 1 });
+    });
+  });
+}

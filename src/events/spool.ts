@@ -1,0 +1,78 @@
+import type { Batch, SingleEvent, StreamName } from './batch.ts';
+import type { Position, Positions } from './event-source.ts';
+
+/** A batch in the spool. */
+export interface SpooledBatch extends Batch {
+  /** Grows with each append and is never used again. */
+  readonly id: number;
+}
+
+export const refusalReasons = ['too-old', 'too-new', 'expired', 'invalid'] as const;
+
+/** Why an event was refused: the three of `rejectedLogEventsInfo`, or `invalid` when it alone fails the call. */
+export type RefusalReason = (typeof refusalReasons)[number];
+
+/** An event that CloudWatch Logs will never take. */
+export interface RefusedEvent extends SingleEvent {
+  readonly reason: RefusalReason;
+}
+
+/** Where a source's reading goes on once what is appended with it is durable. */
+export interface SourcePosition extends Position {
+  readonly source: string;
+}
+
+export interface ReadLimits {
+  readonly stream: StreamName;
+  readonly batchesMax: number;
+}
+
+export interface SpoolCounts {
+  readonly batches: number;
+  readonly bytes: number;
+  readonly bytesMax: number;
+  readonly isSealed: boolean;
+  readonly deadLetters: number;
+  readonly deadLetterBytes: number;
+}
+
+export interface DeadLetter extends RefusedEvent {
+  readonly id: number;
+  readonly stream: StreamName;
+  /** When it was refused, in milliseconds since 1970. */
+  readonly refusedMs: number;
+}
+
+/**
+ * The durable buffer between sources and sink. Bounded in bytes: an append that does not fit waits.
+ * Appends are made durable in the order in which they were asked for.
+ */
+export interface Spool {
+  /**
+   * Makes the batch and the positions durable in one step: after a crash there are both or neither.
+   * Waits while the spool is full. @throws EVENTS_SPOOL_UNWRITABLE, and then neither is there.
+   */
+  append(batch: Batch, positions: readonly SourcePosition[], signal: AbortSignal): Promise<void>;
+  /** Makes positions durable by themselves: notes of what is under way, which belong to no batch. */
+  keep(positions: readonly SourcePosition[]): Promise<void>;
+  /** The oldest batches of a stream, oldest first. They stay until settled. @throws EVENTS_SPOOL_DAMAGED */
+  read(limits: ReadLimits, signal: AbortSignal): Promise<readonly SpooledBatch[]>;
+  /** Removes an acknowledged batch and keeps what of it was refused in the dead letter, in one step. */
+  settle(batch: SpooledBatch, refused: readonly RefusedEvent[]): Promise<void>;
+  /** A source's positions as they were last made durable. */
+  position(source: string): Positions;
+  /** The streams that have batches waiting. */
+  streams(): readonly StreamName[];
+  /** The refused events, oldest first. */
+  deadLetters(limit: number): readonly DeadLetter[];
+  counts(): SpoolCounts;
+  close(): void;
+}
+
+/** Refused events beyond this are lost, oldest first, and that is said. */
+export const deadLetterBytesMax = 16 * 2 ** 20;
+
+/** Key of a stream in maps. No log group has a colon in its name. */
+export function streamKey({ logGroup, logStream }: StreamName): string {
+  return `${logGroup}:${logStream}`;
+}

@@ -1,0 +1,4 @@
+import { spoolContract } from '../spool.contract.ts';
+import { memorySpool } from './memory.ts';
+
+spoolContract('memorySpool', memorySpool);

@@ -1,0 +1,86 @@
+import type { Log } from '../../base/log-events.ts';
+import { eventsEvent } from '../log-events.ts';
+
+/** A bounded space. Work that needs some of it is done in the order in which it was asked for. */
+export interface Room {
+  readonly bytes: number;
+  /**
+   * Does `work` when there are `bytes` for it, which it then holds until they are given back; at once if there are.
+   * Work larger than all the room is let in when the room is empty. Work that throws holds nothing.
+   */
+  within<T>(bytes: number, signal: AbortSignal, work: () => T): Promise<T>;
+  give(bytes: number): void;
+}
+
+interface Waiter {
+  readonly bytes: number;
+  enter(): void;
+}
+
+/** Room again is said when this part of the space is free: at the brim it would be said for each batch. */
+const relievedShare = 0.5;
+
+/** `bytes` are there already. Being full, and having room again, is said once each. */
+export function room(bytesMax: number, bytes: number, log: Log): Room {
+  let taken = bytes;
+  let isFull = false;
+  const waiters: Waiter[] = [];
+
+  const hasRoom = (wanted: number): boolean => taken === 0 || taken + wanted <= bytesMax;
+
+  function enter<T>(wanted: number, work: () => T): T {
+    taken += wanted;
+    try {
+      return work();
+    } catch (error) {
+      taken -= wanted;
+      throw error;
+    }
+  }
+
+  return {
+    get bytes() {
+      return taken;
+    },
+
+    async within(wanted, signal, work) {
+      signal.throwIfAborted();
+      if (waiters.length === 0 && hasRoom(wanted)) return enter(wanted, work);
+      if (!isFull) {
+        isFull = true;
+        log(eventsEvent('events.spool-full', { bytes: taken, bytesMax }));
+      }
+      return new Promise((resolve, reject) => {
+        const onAbort = (): void => {
+          waiters.splice(waiters.indexOf(waiter), 1);
+          reject(signal.reason);
+        };
+        const waiter: Waiter = {
+          bytes: wanted,
+          enter() {
+            signal.removeEventListener('abort', onAbort);
+            try {
+              resolve(enter(wanted, work));
+            } catch (error) {
+              reject(error);
+            }
+          },
+        };
+        signal.addEventListener('abort', onAbort, { once: true });
+        waiters.push(waiter);
+      });
+    },
+
+    give(freed) {
+      taken -= freed;
+      for (let [next] = waiters; next !== undefined && hasRoom(next.bytes); [next] = waiters) {
+        waiters.shift();
+        next.enter();
+      }
+      if (isFull && waiters.length === 0 && taken <= bytesMax * relievedShare) {
+        isFull = false;
+        log(eventsEvent('events.spool-relieved', { bytes: taken }));
+      }
+    },
+  };
+}

@@ -1,0 +1,44 @@
+/** How one source stands. Counts are since the start of the agent. */
+export interface SourceStatus {
+  readonly name: string;
+  /** Bytes and events read. */
+  readonly bytes: number;
+  readonly events: number;
+  /** Files being read, or records waiting. */
+  readonly items: number;
+  /** Bytes that are there and not read yet. */
+  readonly lagBytes: number;
+  /** Events read and not in the spool yet. */
+  readonly waitingEvents: number;
+  /** Lines that were not UTF-8. */
+  readonly replacedLines: number;
+  /** Events that are a part of a line too long for one. */
+  readonly splitEvents: number;
+}
+
+/** How shipping stands: what `gatehouse status` shows of events. Plain data: it crosses from the worker as it is. */
+export interface EventsStatus {
+  readonly sources: readonly SourceStatus[];
+  readonly spool: {
+    readonly batches: number;
+    readonly bytes: number;
+    readonly bytesMax: number;
+    readonly isSealed: boolean;
+    /** Whether it cannot be written just now. */
+    readonly isFailing: boolean;
+  };
+  /** Acknowledged since the start; `bytes` as CloudWatch Logs counts them. */
+  readonly sent: {
+    readonly batches: number;
+    readonly events: number;
+    readonly bytes: number;
+    readonly refused: number;
+    /** Tries that failed. */
+    readonly failures: number;
+  };
+  readonly deadLetter: { readonly events: number; readonly bytes: number };
+  /** Streams whose next batch was not taken at the last try. */
+  readonly failingStreams: number;
+  /** The last error of sending, whether or not it is over. */
+  readonly lastError?: { readonly code: string; readonly atMs: number };
+}

@@ -1,0 +1,41 @@
+import { describe, expect, test } from 'vitest';
+import { expandTemplate, templateProblem } from './template.ts';
+
+describe('a template', () => {
+  test.each([
+    ['logGroup', '/gatehouse/{name}', 'nothing'],
+    ['logStream', '{hostname}/{file} with spaces', 'nothing'],
+    ['logGroup', '/gatehouse/{nmae}', '{nmae} is not known'],
+    ['logGroup', '/gate house', 'allows no " "'],
+    ['logGroup', 'aws/x', 'aws/'],
+    ['logStream', 'a:b', 'allows no ":"'],
+    ['logStream', 'a{b', 'does not close'],
+    ['logStream', '', 'empty'],
+  ] as const)('as a %s %j is judged: %s', (kind, template, problem) => {
+    expect(templateProblem(kind, template) ?? 'nothing').toContain(problem);
+  });
+
+  test('takes values as they are where they are allowed', () => {
+    expect(expandTemplate('logGroup', '/gatehouse/{name}', { name: 'web-1' })).toEqual({
+      name: '/gatehouse/web-1',
+      isChanged: false,
+    });
+  });
+
+  test('replaces what is forbidden or not known, and tells', () => {
+    expect(expandTemplate('logGroup', '{name}/{accountId}', { name: 'my host' })).toEqual({
+      name: 'my-host/-',
+      isChanged: true,
+    });
+    expect(expandTemplate('logStream', '{file}', { file: '/a:b*' })).toEqual({
+      name: '/a-b-',
+      isChanged: true,
+    });
+  });
+
+  test('gives no name longer than CloudWatch Logs takes', () => {
+    const { name, isChanged } = expandTemplate('logStream', '{file}', { file: 'x'.repeat(600) });
+
+    expect([name.length, isChanged]).toEqual([512, true]);
+  });
+});

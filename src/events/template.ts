@@ -1,0 +1,58 @@
+/** The names that templates of log group and stream know. A value that is not known on this host is absent. */
+export const templateNames = [
+  'name',
+  'hostId',
+  'source',
+  'instanceId',
+  'accountId',
+  'region',
+  'hostname',
+  'file',
+] as const;
+
+export type TemplateName = (typeof templateNames)[number];
+
+export type TemplateValues = Readonly<Partial<Record<TemplateName, string>>>;
+
+/** CloudWatch Logs: 512 characters for either name. */
+const nameLengthMax = 512;
+
+const forbidden = {
+  logGroup: /[^.\-_/#A-Za-z0-9]/gu,
+  logStream: /[:*\p{Cc}]/gu,
+} as const;
+
+export type NameKind = keyof typeof forbidden;
+
+const placeholder = /\{([^{}]*)\}/gu;
+
+/** What is wrong with a template, or undefined. */
+export function templateProblem(kind: NameKind, template: string): string | undefined {
+  const known: readonly string[] = templateNames;
+  for (const [, name = ''] of template.matchAll(placeholder)) {
+    if (!known.includes(name)) {
+      return `{${name}} is not known; use ${templateNames.map((each) => `{${each}}`).join(' ')}`;
+    }
+  }
+  const fixed = template.replaceAll(placeholder, '');
+  if (/[{}]/u.test(fixed)) return 'has a { or } that does not close';
+  const [bad] = fixed.match(forbidden[kind]) ?? [];
+  if (bad !== undefined) return `CloudWatch Logs allows no ${JSON.stringify(bad)} in a ${kind}`;
+  if (template.length === 0) return 'must not be empty';
+  if (kind === 'logGroup' && template.startsWith('aws/')) return 'must not start with aws/';
+  return undefined;
+}
+
+export interface ExpandedName {
+  readonly name: string;
+  /** Whether characters were replaced, a value is not known, or the name was cut; to be said. */
+  readonly isChanged: boolean;
+}
+
+/** Fills a template in and makes the result a name that CloudWatch Logs takes. An absent value becomes `-`. */
+export function expandTemplate(kind: NameKind, template: string, values: TemplateValues): ExpandedName {
+  const wished = template.replaceAll(placeholder, (whole, name: TemplateName) => values[name] ?? whole);
+  const known = template.replaceAll(placeholder, (_whole, name: TemplateName) => values[name] ?? '-');
+  const name = known.replaceAll(forbidden[kind], '-').slice(0, nameLengthMax) || '-';
+  return { name, isChanged: name !== wished };
+}
