@@ -3,7 +3,7 @@ import type { Route } from './route.ts';
 /** What the control socket can ask of the agent. Never a secret, never a credential. */
 export interface Control {
   /** The agent's state as JSON-able data. */
-  status(): unknown;
+  status(): Promise<unknown>;
   /** Reads the gateway config and the secrets again; resolves with what came of it. */
   reload(signal: AbortSignal): Promise<unknown>;
 }
@@ -11,7 +11,11 @@ export interface Control {
 /** The routes of `control.sock`. */
 export function controlRoutes(control: Control): readonly Route[] {
   return [
-    { method: 'GET', path: '/status', answer: () => ({ status: 200, body: control.status() }) },
+    {
+      method: 'GET',
+      path: '/status',
+      answer: async () => ({ status: 200, body: await control.status() }),
+    },
     {
       method: 'POST',
       path: '/reload',

@@ -11,7 +11,7 @@ const { signal } = new AbortController();
 async function setup(control: Partial<Parameters<typeof controlRoutes>[0]> = {}) {
   const path = join(temporaryDirectory(), 'control.sock');
   const routes = controlRoutes({
-    status: () => ({ state: 'ready' }),
+    status: async () => ({ state: 'ready' }),
     reload: async () => ({ applied: true }),
     ...control,
   });

@@ -1,4 +1,4 @@
-export type {} from 'zod';
+import type { GlobalMeta as _ } from 'zod';
 
 declare module 'zod' {
   /** What every key of a config schema says of itself; the reference pages are made from it. */

@@ -1,5 +1,4 @@
 import { pino } from 'pino';
-import type { ErrorReport } from './errors.ts';
 import type { Log, LogEvent, LogFieldValue, LogLevel } from './log-events.ts';
 
 export interface LoggerOptions {
@@ -18,7 +17,7 @@ export interface Logger {
 
 /** Writes log events as lines: `level`, `time` (ISO 8601), `event`, `message`, and the event's fields. */
 export function createLogger(options: LoggerOptions): Logger {
-  const write = options.pretty ? (line: string) => options.write(prettyLine(line)) : options.write;
+  const write = (line: string): void => options.write(options.pretty ? prettyLine(line) : line);
   const logger = pino(
     {
       level: options.level,
@@ -47,16 +46,23 @@ const colours: Readonly<Record<string, string>> = {
   error: '\u001b[31m',
 };
 
+interface Line {
+  readonly level: string;
+  readonly time: string;
+  readonly event: string;
+  readonly message: string;
+  readonly [field: string]: LogFieldValue;
+}
+
 function prettyLine(line: string): string {
-  const { level, time, event, message, ...fields } = JSON.parse(line) as Record<string, LogFieldValue>;
-  const clock = String(time).slice(11, 23);
+  const parsed: Line = JSON.parse(line);
+  const { level, time, event, message, ...fields } = parsed;
   const shown = Object.entries(fields).map(([name, value]) => `${name}=${prettyValue(value)}`);
-  const colour = colours[String(level)] ?? '';
-  return `${dim}${clock}${reset} ${colour}${String(event)}${reset} ${String(message)} ${dim}${shown.join(' ')}${reset}\n`;
+  const said = `${dim}${time.slice(11, 23)}${reset} ${colours[level] ?? ''}${event}${reset} ${message}`;
+  return `${said} ${dim}${shown.join(' ')}${reset}\n`;
 }
 
 function prettyValue(value: LogFieldValue): string {
-  if (Array.isArray(value)) return value.join(',');
-  if (typeof value === 'object' && value !== null) return (value as ErrorReport).code;
-  return String(value);
+  if (typeof value !== 'object' || value === null) return String(value);
+  return 'code' in value ? value.code : value.join(',');
 }

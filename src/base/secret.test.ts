@@ -10,7 +10,7 @@ test('a secret prints as [secret] in every form', () => {
 
   const printed = [
     String(secret),
-    `${secret}`,
+    '' + secret,
     JSON.stringify(wrapped),
     inspect(wrapped, { depth: 9, showHidden: true }),
     Object.entries(secret).join(),
@@ -44,5 +44,5 @@ test('two secrets are equal when their bytes are', () => {
 });
 
 function structuredCloneOrEmpty(secret: Secret): object {
-  return structuredClone(secret) as object;
+  return structuredClone(secret);
 }

@@ -6,11 +6,17 @@ const untilAborted = (signal: AbortSignal): Promise<void> =>
     signal.addEventListener('abort', () => reject(signal.reason), { once: true });
   });
 
+async function failing(): Promise<void> {
+  throw new Error('first');
+}
+
+async function failsToStop(signal: AbortSignal): Promise<void> {
+  await untilAborted(signal).catch(() => undefined);
+  throw new Error('could not close');
+}
+
 test('the first error cancels the other tasks, waits for them, and is thrown', async () => {
   const ended: string[] = [];
-  const failing = async (): Promise<void> => {
-    throw new Error('first');
-  };
   const cleaning = async (signal: AbortSignal): Promise<void> => {
     await untilAborted(signal).catch(() => undefined);
     ended.push('cleaned up');
@@ -34,10 +40,6 @@ test('an abort from outside ends the group quietly', async () => {
 
 test('a task that fails while it is being stopped is not hidden', async () => {
   const outside = new AbortController();
-  const failsToStop = async (signal: AbortSignal): Promise<void> => {
-    await untilAborted(signal).catch(() => undefined);
-    throw new Error('could not close');
-  };
 
   const group = runTasks([failsToStop], outside.signal);
   outside.abort(new Error('stop'));

@@ -1,0 +1,135 @@
+import { readFileSync } from 'node:fs';
+import type { Credentials } from '../identity/credential-source.ts';
+import { agentError } from './errors.ts';
+
+/** Environment variables as a record: the parts that AWS's own programs read. */
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+export interface AwsClientOptions {
+  readonly env: Environment;
+  readonly region: string;
+  /** Asked before every call: it must answer from memory. */
+  credentials(): Promise<Credentials>;
+  /** Asked when AWS says that the credentials it was shown have expired. */
+  renew(): Promise<Credentials>;
+}
+
+/** The services we call, by the name that AWS_ENDPOINT_URL_… uses. */
+export type AwsServiceName = 'SECRETS_MANAGER' | 'KMS' | 'STS' | 'CLOUDWATCH_LOGS';
+
+const connectionTimeoutMs = 5_000;
+const requestTimeoutMs = 30_000;
+const socketsMax = 32;
+const attemptsMax = 3;
+
+/** A moment that the SDK takes for "expired": it then asks us before every call instead of keeping its own copy. */
+const alwaysAsk = new Date(0);
+
+/**
+ * What every AWS client of this program is made with: endpoint, FIPS, dual stack, proxy, CA bundle, time limits and
+ * retries. The SDK by itself honours neither HTTPS_PROXY nor AWS_CA_BUNDLE.
+ * @throws AWS_ENDPOINT_INVALID, AWS_ENDPOINT_INSECURE, AWS_CA_BUNDLE_UNREADABLE
+ */
+export function awsClientConfig(service: AwsServiceName, options: AwsClientOptions) {
+  const { env, region } = options;
+  const endpoint = endpointOf(service, env);
+  const agent = { keepAlive: true, maxSockets: socketsMax };
+  const proxyEnv = {
+    HTTPS_PROXY: env.HTTPS_PROXY ?? env.https_proxy,
+    NO_PROXY: env.NO_PROXY ?? env.no_proxy,
+  };
+  const ca = caBundle(env);
+
+  return {
+    region,
+    ...(endpoint === undefined ? {} : { endpoint }),
+    useFipsEndpoint: env.AWS_USE_FIPS_ENDPOINT === 'true',
+    useDualstackEndpoint: env.AWS_USE_DUALSTACK_ENDPOINT === 'true',
+    maxAttempts: attemptsMax,
+    retryMode: 'standard',
+    requestHandler: {
+      connectionTimeout: connectionTimeoutMs,
+      requestTimeout: requestTimeoutMs,
+      throwOnRequestTimeout: true,
+      httpAgent: agent,
+      httpsAgent: { ...agent, proxyEnv, ...(ca === undefined ? {} : { ca }) },
+    },
+    credentials: async () => identityOf(await options.credentials()),
+  };
+}
+
+/** What AWS says of credentials that were good once: they ran out, or their session was revoked. */
+const expiredNames: ReadonlySet<string> = new Set(['ExpiredToken', 'ExpiredTokenException']);
+
+/** The part of a client's middleware stack that we use; each service's client has its own type for it. */
+interface Middlewares {
+  add(
+    middleware: <Args, Output>(next: (args: Args) => Promise<Output>) => (args: Args) => Promise<Output>,
+    options: { step: 'initialize'; name: string; override: boolean },
+  ): void;
+}
+
+/** Has a client renew its credentials and repeat the call, once, when AWS says that they have expired. */
+export function renewsExpired<Client extends { readonly middlewareStack: Middlewares }>(
+  client: Client,
+  { renew }: Pick<AwsClientOptions, 'renew'>,
+): Client {
+  client.middlewareStack.add(
+    (next) => async (args) => {
+      try {
+        return await next(args);
+      } catch (error) {
+        if (!(error instanceof Error && expiredNames.has(error.name))) throw error;
+        await renew();
+        return next(args);
+      }
+    },
+    { step: 'initialize', name: 'gatehouseRenewsExpired', override: true },
+  );
+  return client;
+}
+
+function identityOf(credentials: Credentials) {
+  return {
+    accessKeyId: credentials.accessKeyId,
+    secretAccessKey: credentials.secretAccessKey.revealText(),
+    ...(credentials.sessionToken === undefined
+      ? {}
+      : { sessionToken: credentials.sessionToken.revealText() }),
+    expiration: alwaysAsk,
+  };
+}
+
+function endpointOf(service: AwsServiceName, env: Environment): string | undefined {
+  const variable =
+    env[`AWS_ENDPOINT_URL_${service}`] === undefined ? 'AWS_ENDPOINT_URL' : `AWS_ENDPOINT_URL_${service}`;
+  const endpoint = env[variable];
+  if (endpoint === undefined || endpoint === '') return undefined;
+  if (!URL.canParse(endpoint)) throw agentError('AWS_ENDPOINT_INVALID', { variable });
+  const url = new URL(endpoint);
+  if (url.protocol !== 'https:' && !(url.protocol === 'http:' && isNearby(url.hostname))) {
+    throw agentError('AWS_ENDPOINT_INSECURE', { variable, host: url.host });
+  }
+  return endpoint;
+}
+
+/** Loopback and link-local hosts: the only ones that plain http may reach. */
+function isNearby(hostname: string): boolean {
+  return (
+    hostname === 'localhost' ||
+    hostname === '[::1]' ||
+    /^127\.\d+\.\d+\.\d+$/u.test(hostname) ||
+    /^169\.254\.\d+\.\d+$/u.test(hostname) ||
+    /^\[fe[89ab][0-9a-f]:/u.test(hostname)
+  );
+}
+
+function caBundle(env: Environment): string | undefined {
+  const path = env.AWS_CA_BUNDLE;
+  if (path === undefined || path === '') return undefined;
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    throw agentError('AWS_CA_BUNDLE_UNREADABLE', { path }, error);
+  }
+}

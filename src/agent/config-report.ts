@@ -1,0 +1,65 @@
+import { readFileSync } from 'node:fs';
+import { type EffectiveRow, effective } from '../config/effective.ts';
+import { decodeGateway, validateGateway } from '../config/gateway.ts';
+import { parseJson } from '../config/json.ts';
+import { type JsonSchema, jsonSchemaOf } from '../config/schema.ts';
+import { bootstrapSchema, gatewayRules, gatewaySchema } from './config.ts';
+import { agentError } from './errors.ts';
+import { bootstrapOf } from './host.ts';
+import type { Launch } from './launch.ts';
+
+export interface ValidConfig {
+  readonly kind: 'bootstrap' | 'gateway';
+  readonly file?: string;
+}
+
+/**
+ * Checks a config file, bootstrap or gateway as its keys say; without a file, the bootstrap config of this launch.
+ * A gateway config is checked against the limits of this host's bootstrap config.
+ * @throws CONFIG_…, GATEWAY_CONFIG_…, INPUT_MISSING
+ */
+export function validateConfig(launch: Launch, file: string | undefined): ValidConfig {
+  if (file === undefined) {
+    const { file: found } = bootstrapOf(launch);
+    return { kind: 'bootstrap', ...(found === undefined ? {} : { file: found }) };
+  }
+  const bytes = bytesOf(file);
+  if (isGateway(bytes)) {
+    validateGateway(gatewaySchema, gatewayRules(bootstrapOf(launch).config), decodeGateway({ bytes }));
+    return { kind: 'gateway', file };
+  }
+  // By itself: what the environment of this shell adds is not the file's merit.
+  bootstrapOf({ ...launch, flags: { config: file }, env: {} });
+  return { kind: 'bootstrap', file };
+}
+
+/** Every value of the bootstrap config in effect, with where it came from. */
+export function showConfig(launch: Launch): readonly EffectiveRow[] {
+  const { config, origins } = bootstrapOf(launch);
+  return effective(config, origins);
+}
+
+/** The JSON Schema of a config, for editors. */
+export function configSchema(kind: 'bootstrap' | 'gateway'): JsonSchema {
+  return kind === 'bootstrap'
+    ? jsonSchemaOf(bootstrapSchema, { title: 'Gatehouse bootstrap config', isComplete: false })
+    : jsonSchemaOf(gatewaySchema, { title: 'Gatehouse gateway config', isComplete: true });
+}
+
+function bytesOf(file: string): Buffer {
+  try {
+    return readFileSync(file);
+  } catch (error) {
+    throw agentError('INPUT_MISSING', { file }, error);
+  }
+}
+
+const gatewayKeys = Object.keys(gatewaySchema.shape);
+
+/** A bootstrap config shares no key with a gateway config, and is never base64. */
+function isGateway(bytes: Buffer): boolean {
+  const parsed = parseJson(bytes.toString('utf8'));
+  if ('fault' in parsed) return /^[A-Za-z\d+/=\s]+$/u.test(bytes.toString('latin1'));
+  const { value } = parsed;
+  return typeof value === 'object' && value !== null && gatewayKeys.some((key) => Object.hasOwn(value, key));
+}

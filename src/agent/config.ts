@@ -1,0 +1,136 @@
+import { z } from 'zod';
+import type { Problem } from '../base/errors.ts';
+import { closest } from '../config/closest.ts';
+import { bootstrapConfig, gatewayConfigKeys } from '../config/config.ts';
+import { exampleOf } from '../config/example.ts';
+import type { Rule } from '../config/gateway.ts';
+import { isGlobBelow } from '../config/glob-below.ts';
+import { pathText } from '../config/path-text.ts';
+import { deliveriesConfig } from '../delivery/config.ts';
+import { eventsConfig } from '../events/config.ts';
+import { credentialsConfig } from '../identity/config.ts';
+import { keysConfig } from '../keys/config.ts';
+import { secretsConfig } from '../secrets/config.ts';
+
+/** The bootstrap config: local, without secrets, the limits of the gateway config. Loaded by `loadBootstrap`. */
+export const bootstrapSchema = z.strictObject({
+  name: bootstrapConfig.name,
+  region: bootstrapConfig.region,
+  gatewayConfig: bootstrapConfig.gatewayConfig,
+  credentials: credentialsConfig.prefault({}).meta({
+    description: 'Where the AWS credentials of this host come from.',
+    applies: 'restart',
+  }),
+  allow: bootstrapConfig.allow,
+  stateDirectory: bootstrapConfig.stateDirectory,
+  runtimeDirectory: bootstrapConfig.runtimeDirectory,
+  stopTimeoutSeconds: bootstrapConfig.stopTimeoutSeconds,
+  logLevel: bootstrapConfig.logLevel,
+});
+
+export type BootstrapConfig = z.output<typeof bootstrapSchema>;
+
+/** The gateway config: everything else, the value of a secret. Read by `decodeGateway`, then `validateGateway`. */
+export const gatewaySchema = z.strictObject({
+  version: gatewayConfigKeys.version,
+  keys: keysConfig.prefault({}),
+  secrets: secretsConfig.default({}),
+  deliveries: deliveriesConfig.default([]),
+  events: eventsConfig.optional().meta({
+    description: 'What is shipped to CloudWatch Logs. Without it nothing is, and there is no spool.',
+    applies: 'restart',
+  }),
+  schedules: gatewayConfigKeys.schedules,
+});
+
+export type GatewayConfig = z.output<typeof gatewaySchema>;
+
+/** What one room's schema cannot see: rules between keys, and the limits that the bootstrap config sets. */
+export function gatewayRules(bootstrap: Pick<BootstrapConfig, 'allow'>): readonly Rule<GatewayConfig>[] {
+  const { deliverTo, readFrom } = bootstrap.allow;
+  return [
+    deliveriesNameSecrets,
+    (gateway) => deliveriesStayInside(gateway, deliverTo),
+    deliveriesHaveFilesOfTheirOwn,
+    (gateway) => sourcesStayInside(gateway, readFrom),
+    spoolIsSealed,
+    sealedFilesHaveKeys,
+  ];
+}
+
+function deliveriesNameSecrets({ deliveries, secrets }: GatewayConfig): Problem[] {
+  const names = Object.keys(secrets);
+  return deliveries.flatMap(({ secret }, index) => {
+    if (names.includes(secret)) return [];
+    const meant = closest(secret, names);
+    const hint = meant === undefined ? '' : `; did you mean "${meant}"?`;
+    return [{ path: pathText(['deliveries', index, 'secret']), message: `secrets has no such name${hint}` }];
+  });
+}
+
+/** That a file's path is absolute and has no `..` in it is checked where its form is. */
+function deliveriesStayInside({ deliveries }: GatewayConfig, deliverTo: readonly string[]): Problem[] {
+  return deliveries.flatMap(({ file }, index) => {
+    if (deliverTo.some((folder) => file.startsWith(`${folder}/`))) return [];
+    const path = pathText(['deliveries', index, 'file']);
+    return [
+      { path, message: `must be below one of allow.deliverTo of the bootstrap config: ${list(deliverTo)}` },
+    ];
+  });
+}
+
+function deliveriesHaveFilesOfTheirOwn({ deliveries }: GatewayConfig): Problem[] {
+  const files = deliveries.map(({ file }) => file);
+  return files.flatMap((file, index) => {
+    const first = files.indexOf(file);
+    if (first === index) return [];
+    const message = `is the file of ${pathText(['deliveries', first])} already`;
+    return [{ path: pathText(['deliveries', index, 'file']), message }];
+  });
+}
+
+function sourcesStayInside({ events }: GatewayConfig, readFrom: readonly string[]): Problem[] {
+  return Object.entries(events?.sources ?? {}).flatMap(([name, { files = [] }]) =>
+    files.flatMap((glob, index) => {
+      if (readFrom.some((folder) => isGlobBelow(glob, folder))) return [];
+      const path = pathText(['events', 'sources', name, 'files', index]);
+      return [
+        { path, message: `must be below one of allow.readFrom of the bootstrap config: ${list(readFrom)}` },
+      ];
+    }),
+  );
+}
+
+function spoolIsSealed({ events, keys }: GatewayConfig): Problem[] {
+  if (events === undefined || events.spool.allowClearSpool || keys.bindingKey !== undefined) return [];
+  return [
+    {
+      path: 'keys.bindingKey',
+      message:
+        'is missing: events need it to seal their spool, or events.spool.allowClearSpool to do without',
+    },
+  ];
+}
+
+function sealedFilesHaveKeys({ secrets, keys }: GatewayConfig): Problem[] {
+  if (keys.bindingKey !== undefined || keys.trustedKeys.length > 0) return [];
+  return Object.entries(secrets).flatMap(([name, secret]) => {
+    if (!('sealedFile' in secret) || secret.sealedFile === undefined) return [];
+    const path = pathText(['secrets', name, 'sealedFile']);
+    return [
+      { path, message: 'needs keys.bindingKey or keys.trustedKeys: no other key may open a sealed file' },
+    ];
+  });
+}
+
+function list(folders: readonly string[]): string {
+  return folders.join(', ');
+}
+
+/** What a user starts from: config.example.json, made of the examples in the schema. */
+export function exampleBootstrap(): Record<string, unknown> {
+  return {
+    $schema: './config.schema.json',
+    ...exampleOf(bootstrapSchema, [['region'], ['gatewayConfig', 'secretName']]),
+  };
+}

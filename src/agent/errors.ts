@@ -1,0 +1,103 @@
+import { apiErrors } from '../api/errors.ts';
+import { baseErrors, type ErrorTable, errorsOf } from '../base/errors.ts';
+import { exitCode } from '../base/exit-code.ts';
+import { configErrors } from '../config/errors.ts';
+import { deliveryErrors } from '../delivery/errors.ts';
+import { eventsErrors } from '../events/errors.ts';
+import { identityErrors } from '../identity/errors.ts';
+import { keysErrors } from '../keys/errors.ts';
+import { secretsErrors } from '../secrets/errors.ts';
+import { systemErrors } from '../system/errors.ts';
+
+export const agentErrors = {
+  AWS_ENDPOINT_INVALID: {
+    summary: 'the AWS endpoint in the environment is not a URL',
+    remedy:
+      'Give the named variable a full URL such as https://vpce-….kms.eu-west-1.vpce.amazonaws.com, or unset it.',
+    retry: false,
+    exitCode: exitCode.configuration,
+  },
+  AWS_ENDPOINT_INSECURE: {
+    summary: 'the AWS endpoint in the environment is neither https nor on this host',
+    remedy:
+      'Use https: plain http carries secrets in clear and is accepted for loopback and link-local hosts only.',
+    retry: false,
+    exitCode: exitCode.configuration,
+  },
+  AWS_CA_BUNDLE_UNREADABLE: {
+    summary: 'the CA bundle named by AWS_CA_BUNDLE cannot be read',
+    remedy: 'Name a readable PEM file in AWS_CA_BUNDLE, or unset it to trust the usual authorities.',
+    retry: false,
+    exitCode: exitCode.configuration,
+  },
+  INPUT_MISSING: {
+    summary: 'the input file cannot be read',
+    remedy: 'Name a file that exists and that you may read, or - for standard input.',
+    retry: false,
+    exitCode: exitCode.missingInput,
+  },
+  USAGE: {
+    summary: 'the command line is not one this program knows',
+    remedy: 'See gatehouse --help, or gatehouse COMMAND --help.',
+    retry: false,
+    exitCode: exitCode.usage,
+  },
+  OUTPUT_UNWRITABLE: {
+    summary: 'standard output cannot be written',
+    remedy: 'Free space where the output goes, or send it elsewhere; what arrived there is incomplete.',
+    retry: false,
+    exitCode: exitCode.cannotCreate,
+  },
+  SEALING_KEY_MISSING: {
+    summary: 'nothing says which key is to seal, and this host has no master key yet',
+    remedy: 'Name a KMS key by id, ARN or alias: --wrap kms --key-id ID.',
+    retry: false,
+    exitCode: exitCode.usage,
+  },
+  SANDBOX_FAULTS_INVALID: {
+    summary: 'the file of faults to inject is not valid',
+    remedy: 'Correct each problem listed; the file holds {"faults": [ … ]}.',
+    retry: false,
+    exitCode: exitCode.damagedInput,
+  },
+  SANDBOX_FILE_UNREADABLE: {
+    summary: 'a file that the sandbox is given cannot be read',
+    remedy: 'Name a file that exists and that you may read.',
+    retry: false,
+    exitCode: exitCode.missingInput,
+  },
+  SANDBOX_STATE_DAMAGED: {
+    summary: 'the file with the state of the sandbox is damaged',
+    remedy: 'Name a file that this version of the sandbox wrote, or remove it to begin with an empty AWS.',
+    retry: false,
+    exitCode: exitCode.damagedInput,
+  },
+  SANDBOX_ADDRESS_IN_USE: {
+    summary: 'the sandbox cannot listen on this port',
+    remedy: 'Choose another port, or let --port 0 choose one that is free.',
+    retry: true,
+    exitCode: exitCode.unavailable,
+  },
+  SANDBOX_NOT_INCLUDED: {
+    summary: 'the sandbox is not part of this installation',
+    remedy: 'Run it from a checkout of Gatehouse: npm run -s gatehouse -- sandbox.',
+    retry: false,
+    exitCode: exitCode.unavailable,
+  },
+} as const satisfies ErrorTable;
+
+export const agentError = errorsOf(agentErrors);
+
+/** Every error code of the program. The reference page is made from it. */
+export const errorTable: ErrorTable = {
+  ...baseErrors,
+  ...agentErrors,
+  ...apiErrors,
+  ...configErrors,
+  ...deliveryErrors,
+  ...eventsErrors,
+  ...identityErrors,
+  ...keysErrors,
+  ...secretsErrors,
+  ...systemErrors,
+};

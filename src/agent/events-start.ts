@@ -1,0 +1,80 @@
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import type { EventsConfig } from '../events/config.ts';
+import { callerIdentity } from '../identity/caller.ts';
+import type { StateDirectory } from '../system/state-directory.ts';
+import type { Environment } from './aws-client.ts';
+import { type Events, startEvents } from './events.ts';
+import type { Host } from './host.ts';
+import type { KeyAccess } from './key-access.ts';
+import { spoolKey } from './spool-key.ts';
+
+/**
+ * Opens the spool and starts shipping in the worker; undefined where the gateway config ships nothing.
+ * @throws KEY_…, FILE_…, EVENTS_…
+ */
+export async function openEvents(
+  host: Host,
+  state: StateDirectory,
+  keys: KeyAccess,
+  config: EventsConfig | undefined,
+  signal: AbortSignal,
+): Promise<Events | undefined> {
+  if (config === undefined) return undefined;
+  const { launch, recorder, credentials, bootstrap, region } = host;
+  const accountId = await accountIdFor(config, host, signal);
+  const dataKey = keys.bindingKey === undefined ? undefined : await spoolKey(state, keys.bindingKey, signal);
+  const settings = {
+    config,
+    name: bootstrap.config.name,
+    hostId: state.hostId,
+    hostname: hostname(),
+    region,
+    ...(accountId === undefined ? {} : { accountId }),
+    readFrom: bootstrap.config.allow.readFrom,
+    spoolPath: join(state.path, 'spool.db'),
+    env: awsEnvironment(launch.env),
+  };
+  try {
+    return await startEvents(
+      {
+        settings,
+        credentials: (sig) => credentials.current(sig),
+        renew: (sig) => credentials.renew(sig),
+        dataKey,
+        log: recorder.log,
+        clock: launch.clock,
+      },
+      // Not the agent's own signal: a stop must let the worker drain.
+      new AbortController().signal,
+    );
+  } finally {
+    dataKey?.dispose();
+  }
+}
+
+/** Asked of STS only where a name is made of it. */
+async function accountIdFor(
+  config: EventsConfig,
+  host: Host,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  const templates = [config, ...Object.values(config.sources)].flatMap(({ logGroup, logStream }) => [
+    logGroup,
+    logStream,
+  ]);
+  if (!templates.some((template) => template?.includes('{accountId}') ?? false)) return undefined;
+  return (await callerIdentity(await host.aws.sts(), signal)).accountId;
+}
+
+const awsVariable =
+  /^(?:AWS_ENDPOINT_URL(?:_[A-Z_]+)?|AWS_CA_BUNDLE|AWS_USE_(?:FIPS|DUALSTACK)_ENDPOINT|(?:https|no)_proxy)$/iu;
+
+/** What of the environment the worker's AWS client needs, and nothing else. */
+function awsEnvironment(env: Environment): Record<string, string> {
+  const needed: Record<string, string> = {};
+  for (const [name, value] of Object.entries(env)) {
+    if (value !== undefined && awsVariable.test(name)) needed[name] = value;
+  }
+  return needed;
+}

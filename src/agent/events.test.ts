@@ -1,0 +1,138 @@
+import { randomBytes } from 'node:crypto';
+import { appendFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as timeout } from 'node:timers/promises';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { createSandbox } from '../../sandbox/sandbox.ts';
+import { temporaryDirectory } from '../../test/support/temporary-directory.ts';
+import { systemClock } from '../base/clock.ts';
+import type { LogEvent } from '../base/log-events.ts';
+import { Secret } from '../base/secret.ts';
+import type { EventsSettings } from '../events/channel.ts';
+import { eventsConfig } from '../events/config.ts';
+import type { Credentials } from '../identity/credential-source.ts';
+import { type EventsOptions, startEvents } from './events.ts';
+import type { AuditRecord } from './recorder.ts';
+
+const logGroup = '/gatehouse/web-1';
+
+async function setup() {
+  const sandbox = createSandbox();
+  const { url, close } = await sandbox.listen();
+  onTestFinished(() => close());
+  const directory = temporaryDirectory();
+  const user = sandbox.identities.createUser('agent');
+  const credentials = async (): Promise<Credentials> => ({
+    accessKeyId: user.accessKeyId,
+    secretAccessKey: Secret.ofText(user.secretAccessKey),
+    source: 'test',
+  });
+  const settings: EventsSettings = {
+    config: eventsConfig.parse({
+      sources: { app: { files: [join(directory, '*.log')] }, agent: { audit: true } },
+    }),
+    name: 'web-1',
+    hostId: 'host-1',
+    hostname: 'web-1.example',
+    region: sandbox.region,
+    readFrom: [directory],
+    spoolPath: join(directory, 'spool.sqlite'),
+    env: { AWS_ENDPOINT_URL: url },
+  };
+  const logged: LogEvent[] = [];
+  const stop = new AbortController();
+  onTestFinished(() => stop.abort());
+  const start = async (options: Partial<EventsOptions> = {}) => {
+    const events = await startEvents(
+      {
+        settings,
+        credentials,
+        renew: credentials,
+        dataKey: Secret.ofBytes(randomBytes(32)),
+        log: (event) => logged.push(event),
+        clock: systemClock,
+        ...options,
+      },
+      stop.signal,
+    );
+    events.done.catch(() => undefined);
+    return events;
+  };
+  const messages = (logStream: string): string[] =>
+    (sandbox.state.logs.groups[logGroup]?.streams[logStream]?.batches ?? []).flatMap(({ text, ends }) =>
+      ends.map((end, index) => text.slice(index === 0 ? 0 : ends[index - 1], end)),
+    );
+  return { directory, credentials, start, stop, logged, messages };
+}
+
+describe('the events worker', () => {
+  test('ships files and audit records, tells its status, and drains when it is stopped', async () => {
+    const { directory, start, messages, logged } = await setup();
+    const events = await start();
+
+    appendFileSync(join(directory, 'app.log'), 'one\ntwo\n');
+    events.audit(audited('secret.read'));
+    await until(async () => (await events.status()).sent.events === 3);
+    events.audit(audited('agent.stop'));
+    await events.stop(5000);
+    await events.done;
+
+    expect(messages('app')).toEqual(['one', 'two']);
+    expect(messages('agent').map((line) => JSON.parse(line))).toEqual([
+      audited('secret.read'),
+      audited('agent.stop'),
+    ]);
+    expect(logged.map(({ name }) => name)).toEqual(
+      expect.arrayContaining(['events.started', 'events.group-created', 'events.stopped']),
+    );
+    await expect(events.status()).rejects.toMatchObject({ code: 'EVENTS_WORKER_DIED' });
+  });
+
+  test('goes on sending when there are credentials again', async () => {
+    const { directory, start, messages, logged, credentials } = await setup();
+    let isAway = true;
+    const events = await start({
+      credentials: () => (isAway ? Promise.reject(new Error('no credentials yet')) : credentials()),
+    });
+
+    appendFileSync(join(directory, 'app.log'), 'one\n');
+    await until(async () => (await events.status()).failingStreams === 1);
+    isAway = false;
+    await until(async () => (await events.status()).sent.events === 1);
+
+    expect(messages('app')).toEqual(['one']);
+    const failed = logged.find(({ name }) => name === 'events.send-failed');
+    expect(failed?.fields['error']).toMatchObject({
+      code: 'EVENTS_CREDENTIALS_UNAVAILABLE',
+      details: { code: 'DEFECT' },
+    });
+  });
+
+  test('is not started with a spool that it may not keep', async () => {
+    const { start } = await setup();
+
+    await expect(start({ dataKey: undefined })).rejects.toMatchObject({ code: 'EVENTS_SPOOL_KEY_MISSING' });
+  });
+
+  test('ends at once when it is aborted, and says why', async () => {
+    const { start, stop } = await setup();
+    const events = await start();
+    const reason = new Error('aborted');
+
+    stop.abort(reason);
+
+    await expect(events.done).rejects.toBe(reason);
+  });
+});
+
+const audited = (event: string): AuditRecord => ({
+  time: '2026-11-22T12:00:00Z',
+  event,
+  outcome: 'success',
+  fields: {},
+});
+
+/** The worker lives on the system's clock, so this waits for real. */
+async function until(isTrue: () => Promise<boolean>): Promise<void> {
+  while (!(await isTrue())) await timeout(20);
+}

@@ -1,0 +1,177 @@
+import { Worker } from 'node:worker_threads';
+import type { Clock } from '../base/clock.ts';
+import { type ErrorReport, type GatehouseError, reportOf } from '../base/errors.ts';
+import type { Log } from '../base/log-events.ts';
+import type { Secret } from '../base/secret.ts';
+import {
+  type EventsSettings,
+  type FromWorker,
+  type PlainCredentials,
+  questions,
+  type ToWorker,
+  type WorkerStart,
+} from '../events/channel.ts';
+import { type EventsErrorCode, eventsError, eventsErrors } from '../events/errors.ts';
+import { eventsEvent } from '../events/log-events.ts';
+import type { EventsStatus } from '../events/status.ts';
+import type { Credentials } from '../identity/credential-source.ts';
+import type { AuditRecord } from './recorder.ts';
+
+export interface EventsOptions {
+  readonly settings: EventsSettings;
+  /** Asked before each call to AWS: must answer from memory where it can. */
+  readonly credentials: (signal: AbortSignal) => Promise<Credentials>;
+  /** Asked when AWS says that they have expired. */
+  readonly renew: (signal: AbortSignal) => Promise<Credentials>;
+  /** 32 bytes that seal the spool; the worker gets a copy. */
+  readonly dataKey?: Secret | undefined;
+  readonly log: Log;
+  readonly clock: Clock;
+}
+
+/** The events pipeline, running in its worker. */
+export interface Events {
+  /** Hands an audit record to the sources that ship them. */
+  audit(record: AuditRecord): void;
+  status(): Promise<EventsStatus>;
+  /** Stops intake, sends what time allows, keeps the rest in the spool. Resolves when the worker has ended. */
+  stop(deadlineMs: number): Promise<void>;
+  /** Resolves after `stop`; rejects when the worker ends without it. */
+  readonly done: Promise<void>;
+}
+
+/** Audit records on their way to the worker. */
+const auditsUnderWayMax = 10_000;
+/** What stopping may take beyond its deadline before the worker is ended: safe, for the spool is durable. */
+const graceMs = 2_000;
+
+/**
+ * Starts the worker and resolves when its spool is open. Abort ends the worker at once.
+ * @throws EVENTS_SPOOL_… when the spool cannot be opened, EVENTS_WORKER_DIED
+ */
+export async function startEvents(options: EventsOptions, signal: AbortSignal): Promise<Events> {
+  const { settings, credentials, renew, dataKey, log, clock } = options;
+  signal.throwIfAborted();
+  const worker = startWorker(settings, dataKey);
+  const send = (message: ToWorker): void => worker.postMessage(message, []);
+  const statuses = questions<EventsStatus>();
+  const ready = Promise.withResolvers<void>();
+  const ended = Promise.withResolvers<void>();
+  let auditsUnderWay = 0;
+  let auditsDropped = 0;
+
+  worker.on('message', (message: FromWorker) => {
+    switch (message.kind) {
+      case 'ready':
+        ready.resolve();
+        break;
+      case 'log':
+        log(message.event);
+        break;
+      case 'audit-taken':
+        auditsUnderWay -= 1;
+        break;
+      case 'credentials-wanted':
+        void answerCredentials(message.id, message.renewed ? renew : credentials);
+        break;
+      case 'status':
+        statuses.answer(message.id, message.status);
+        break;
+      case 'stopped':
+        ended.resolve();
+        break;
+      case 'fatal':
+        ended.reject(fatal(message.report));
+        break;
+    }
+  });
+  worker.on('error', (error) => ended.reject(eventsError('EVENTS_WORKER_DIED', {}, error)));
+  worker.on('exit', (exitCode) => ended.reject(eventsError('EVENTS_WORKER_DIED', { exitCode })));
+  signal.addEventListener('abort', () => void end(signal.reason), { once: true });
+  ended.promise.then(
+    () => statuses.close(eventsError('EVENTS_WORKER_DIED')),
+    (error: unknown) => {
+      statuses.close(error);
+      ready.reject(error);
+    },
+  );
+
+  async function answerCredentials(
+    id: number,
+    load: (signal: AbortSignal) => Promise<Credentials>,
+  ): Promise<void> {
+    try {
+      send({ kind: 'credentials', id, credentials: plain(await load(signal)) });
+    } catch (error) {
+      send({ kind: 'no-credentials', id, code: reportOf(error).code });
+    }
+  }
+
+  async function end(reason: unknown): Promise<void> {
+    ended.reject(reason);
+    await worker.terminate();
+  }
+
+  await ready.promise;
+  return {
+    audit(record) {
+      if (auditsUnderWay >= auditsUnderWayMax) {
+        auditsDropped += 1;
+        log(eventsEvent('events.audit-dropped', { source: 'agent', records: auditsDropped }));
+        return;
+      }
+      auditsUnderWay += 1;
+      send({ kind: 'audit', line: JSON.stringify(record) });
+    },
+
+    status: () => statuses.ask((id) => send({ kind: 'status-wanted', id })),
+
+    async stop(deadlineMs) {
+      send({ kind: 'stop', deadlineMs });
+      const waited = new AbortController();
+      const late = clock.sleep(deadlineMs + graceMs, waited.signal).then(
+        () => 'late' as const,
+        () => undefined,
+      );
+      try {
+        if ((await Promise.race([ended.promise, late])) === 'late') ended.resolve();
+      } finally {
+        waited.abort();
+        await worker.terminate();
+      }
+    },
+
+    done: ended.promise,
+  };
+}
+
+function startWorker(settings: EventsSettings, dataKey: Secret | undefined): Worker {
+  const own = dataKey === undefined ? undefined : new Uint8Array(dataKey.revealBytes());
+  const workerData: WorkerStart = { settings, dataKey: own };
+  return new Worker(new URL('./events-worker.ts', import.meta.url), {
+    workerData,
+    // Moved, not copied: the worker overwrites the only one.
+    transferList: own === undefined ? [] : [own.buffer],
+    // The SDK looks into the environment by itself; what it is to know, awsClientConfig tells it.
+    env: {},
+    name: 'events',
+  });
+}
+
+function plain({ accessKeyId, secretAccessKey, sessionToken }: Credentials): PlainCredentials {
+  return {
+    accessKeyId,
+    secretAccessKey: secretAccessKey.revealText(),
+    ...(sessionToken === undefined ? {} : { sessionToken: sessionToken.revealText() }),
+  };
+}
+
+function isOurs(code: string): code is EventsErrorCode {
+  return Object.hasOwn(eventsErrors, code);
+}
+
+/** The worker's error, again as one of ours. */
+function fatal({ code, details, causes, frames }: ErrorReport): GatehouseError {
+  if (isOurs(code)) return eventsError(code, details);
+  return eventsError('EVENTS_WORKER_DIED', { code, causes, ...(frames === undefined ? {} : { frames }) });
+}

@@ -1,0 +1,75 @@
+import { hostname } from 'node:os';
+import type { Logger } from '../base/logger.ts';
+import { createLogger } from '../base/logger.ts';
+import { loadBootstrap, type Origins, requireRegion } from '../config/bootstrap.ts';
+import { configEvent } from '../config/log-events.ts';
+import { type Chain, chain } from '../identity/chain.ts';
+import { type RefreshingCredentials, refreshing } from '../identity/refreshing.ts';
+import { credentialSources } from '../identity/sources.ts';
+import { runCommand } from '../system/command.ts';
+import { type AwsClients, awsClients } from './aws-clients.ts';
+import { type BootstrapConfig, bootstrapSchema } from './config.ts';
+import type { Launch } from './launch.ts';
+import { createRecorder, type Recorder } from './recorder.ts';
+
+/** The bootstrap config with where each value came from. */
+export interface Bootstrap {
+  readonly config: BootstrapConfig;
+  readonly origins: Origins;
+  readonly file?: string;
+  readonly unknownVariables: readonly string[];
+}
+
+/** What every command that talks to AWS needs. */
+export interface Host {
+  readonly launch: Launch;
+  readonly bootstrap: Bootstrap;
+  readonly region: string;
+  readonly logger: Logger;
+  readonly recorder: Recorder;
+  readonly credentials: RefreshingCredentials;
+  /** Who answered for the credentials, and who did not apply. */
+  readonly chain: Chain;
+  readonly aws: AwsClients;
+}
+
+/** Loads the bootstrap config as file, environment and flags of this launch give it. */
+export function bootstrapOf(launch: Launch): Bootstrap {
+  const { flags, env } = launch;
+  return loadBootstrap(bootstrapSchema, {
+    file: flags.config,
+    flags: { 'secret-name': flags.secretName, 'log-level': flags.logLevel },
+    env,
+    uid: process.getuid?.() ?? 0,
+    hostname: hostname(),
+  });
+}
+
+/** Makes a host out of its bootstrap config. No call leaves the machine before credentials are first asked for. */
+export function openHost(launch: Launch, bootstrap: Bootstrap): Host {
+  const { config } = bootstrap;
+  const { env, clock } = launch;
+  const region = requireRegion(config);
+  const logger = createLogger({
+    level: config.logLevel,
+    pretty: launch.logsArePretty,
+    write: (line) => launch.writeLog(line),
+  });
+  const recorder = createRecorder(logger, clock);
+  const { log } = recorder;
+  if (bootstrap.unknownVariables.length > 0) {
+    log(configEvent('config.variable-unknown', { variables: bootstrap.unknownVariables }));
+  }
+
+  const sources = chain(credentialSources(config.credentials, { env, runCommand, clock }));
+  const credentials = refreshing(sources, { clock, log });
+  // The SDK asks without a signal: what it waits for is bounded by the sources' own time limits.
+  const unaborted = new AbortController().signal;
+  const aws = awsClients({
+    env,
+    region,
+    credentials: () => credentials.current(unaborted),
+    renew: () => credentials.renew(unaborted),
+  });
+  return { launch, bootstrap, region, logger, recorder, credentials, chain: sources, aws };
+}

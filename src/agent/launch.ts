@@ -1,0 +1,23 @@
+import type { Clock } from '../base/clock.ts';
+import type { LogLevel } from '../base/log-events.ts';
+import type { Environment } from './aws-client.ts';
+
+/** What the command line says of the bootstrap config; each wins over environment and file. */
+export interface LaunchFlags {
+  /** Path of the bootstrap config file. */
+  readonly config?: string | undefined;
+  readonly secretName?: string | undefined;
+  readonly logLevel?: LogLevel | undefined;
+}
+
+/** What a process starts with: everything that agent/ needs to know of the world around it. */
+export interface Launch {
+  readonly flags: LaunchFlags;
+  readonly env: Environment;
+  readonly clock: Clock;
+  readonly version: string;
+  /** Log events as lines for people; JSON lines otherwise. */
+  readonly logsArePretty: boolean;
+  /** Writes a whole log line, at once. */
+  writeLog(line: string): void;
+}

@@ -1,0 +1,67 @@
+import { type LogEventTable, logEventsOf } from '../base/log-events.ts';
+import { configLogEvents } from '../config/log-events.ts';
+import { deliveryLogEvents } from '../delivery/log-events.ts';
+import { eventsLogEvents } from '../events/log-events.ts';
+import { identityLogEvents } from '../identity/log-events.ts';
+import { keysLogEvents } from '../keys/log-events.ts';
+import { secretsLogEvents } from '../secrets/log-events.ts';
+
+export const agentLogEvents = {
+  'agent.starting': {
+    level: 'info',
+    summary: 'the agent is starting',
+    fields: { name: 'the host’s name', version: 'the program’s version', pid: 'process id' },
+  },
+  'agent.ready': {
+    level: 'info',
+    summary: 'all is up',
+    audit: 'success',
+    fields: {
+      name: 'the host’s name',
+      hostId: 'the host’s own id',
+      configVersion: 'version id of the gateway config',
+      state: 'ready, or degraded when a secret or delivery failed',
+      startMs: 'milliseconds since the process started',
+    },
+  },
+  'agent.stopping': {
+    level: 'info',
+    summary: 'the agent is stopping',
+    audit: 'success',
+    fields: { cause: 'a signal’s name, or the code of the error' },
+  },
+  'agent.stopped': {
+    level: 'info',
+    summary: 'the agent has stopped',
+    fields: { drained: 'whether every event was sent before the stop' },
+  },
+  'agent.failed': {
+    level: 'error',
+    summary: 'the agent cannot go on',
+    audit: 'failure',
+    fields: { error: 'what failed' },
+  },
+  'agent.reload-requested': {
+    level: 'info',
+    summary: 'a reload was asked for',
+    fields: { by: 'signal, control socket' },
+  },
+  'agent.audit-lost': {
+    level: 'error',
+    summary: 'audit records found no room to wait and are lost',
+    fields: { count: 'records' },
+  },
+} as const satisfies LogEventTable;
+
+export const agentEvent = logEventsOf(agentLogEvents);
+
+/** Every log event of the program. The reference page is made from it. */
+export const logEventTable: LogEventTable = {
+  ...agentLogEvents,
+  ...configLogEvents,
+  ...deliveryLogEvents,
+  ...eventsLogEvents,
+  ...identityLogEvents,
+  ...keysLogEvents,
+  ...secretsLogEvents,
+};

@@ -1,0 +1,71 @@
+import type { Clock } from '../base/clock.ts';
+import type { Log, LogEvent, LogFieldValue } from '../base/log-events.ts';
+import type { Logger } from '../base/logger.ts';
+
+/** One entry of the agent's audit: what happened, when, how it ended; never a value. */
+export interface AuditRecord {
+  /** ISO 8601, UTC. */
+  readonly time: string;
+  readonly event: string;
+  readonly outcome: 'success' | 'failure';
+  readonly fields: Readonly<Record<string, LogFieldValue>>;
+}
+
+/** Takes every log event of the agent: writes it, counts it and, where its row says so, audits it. */
+export interface Recorder {
+  readonly log: Log;
+  /** How often each event happened since the start, by name. */
+  counters(): Readonly<Record<string, number>>;
+  /**
+   * Gives audit records to `sink` from now on, those that waited first. `undefined` makes them wait again, at most
+   * `auditPendingMax` of them: the oldest beyond that are counted as lost, and said.
+   */
+  auditTo(sink: ((record: AuditRecord) => void) | undefined): void;
+  /** Audit records that found no room to wait. */
+  auditLost(): number;
+}
+
+export const auditPendingMax = 10_000;
+
+export function createRecorder(logger: Logger, clock: Clock): Recorder {
+  const counts = new Map<string, number>();
+  let pending: AuditRecord[] = [];
+  let lost = 0;
+  let sink: ((record: AuditRecord) => void) | undefined;
+
+  const audit = (event: LogEvent): void => {
+    if (event.audit === undefined) return;
+    const record = {
+      time: clock.now().toISOString(),
+      event: event.name,
+      outcome: event.audit,
+      fields: event.fields,
+    };
+    if (sink !== undefined) {
+      sink(record);
+      return;
+    }
+    if (pending.length === auditPendingMax) {
+      pending.shift();
+      lost += 1;
+    }
+    pending.push(record);
+  };
+
+  return {
+    log(event) {
+      counts.set(event.name, (counts.get(event.name) ?? 0) + 1);
+      logger.log(event);
+      audit(event);
+    },
+    counters: () => Object.fromEntries(counts),
+    auditTo(next) {
+      sink = next;
+      if (sink === undefined) return;
+      const waited = pending;
+      pending = [];
+      for (const record of waited) sink(record);
+    },
+    auditLost: () => lost,
+  };
+}

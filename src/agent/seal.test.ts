@@ -1,0 +1,163 @@
+import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import {
+  CreateAliasCommand,
+  CreateKeyCommand,
+  DisableKeyCommand,
+  KMSClient,
+  ScheduleKeyDeletionCommand,
+} from '@aws-sdk/client-kms';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { createSandbox } from '../../sandbox/sandbox.ts';
+import { temporaryDirectory } from '../../test/support/temporary-directory.ts';
+import { systemClock } from '../base/clock.ts';
+import type { Launch } from './launch.ts';
+import { type SealRequest, seal } from './seal.ts';
+import { unseal } from './unseal.ts';
+
+const never = new AbortController().signal;
+const secret = 'correct horse battery staple';
+
+/** The sandbox over HTTP, a key with an alias in it, and a host with a name. */
+async function setup({ name = 'web-1' }: { name?: string | undefined } = {}) {
+  const sandbox = createSandbox({ region: 'eu-west-1' });
+  const listener = await sandbox.listen({ port: 0 });
+  onTestFinished(() => listener.close());
+  const credentials = sandbox.identities.createUser('sealer');
+  const kms = new KMSClient({ region: 'eu-west-1', endpoint: listener.url, credentials });
+  const newKey = async () => (await kms.send(new CreateKeyCommand({}))).KeyMetadata?.Arn ?? '';
+  const keyArn = await newKey();
+  await kms.send(new CreateAliasCommand({ AliasName: 'alias/binding', TargetKeyId: keyArn }));
+
+  const directory = temporaryDirectory();
+  const config = join(directory, 'config.json');
+  writeFileSync(config, '{}', { mode: 0o600 });
+  const launchAs = (hostName: string): Launch => ({
+    flags: { config },
+    env: {
+      AWS_ENDPOINT_URL: listener.url,
+      AWS_REGION: 'eu-west-1',
+      AWS_ACCESS_KEY_ID: credentials.accessKeyId,
+      AWS_SECRET_ACCESS_KEY: credentials.secretAccessKey,
+      ...(hostName === '' ? {} : { GATEHOUSE_NAME: hostName }),
+    },
+    clock: systemClock,
+    version: '0.0.0',
+    logsArePretty: false,
+    writeLog: () => undefined,
+  });
+  const file = join(directory, 'tls-key.sealed');
+  const sealed = (request: Partial<SealRequest> = {}) => {
+    const bytes = Buffer.from(secret);
+    const whole = { name: 'tls-key', bytes, file, keyId: 'alias/binding', bindToHost: false, force: false };
+    return seal(launchAs(name), { ...whole, ...request }, never);
+  };
+  const unsealed = (keyId?: string, hostName = name) =>
+    unseal(launchAs(hostName), keyId === undefined ? { file } : { file, keyId }, never);
+  return { kms, keyArn, newKey, file, sealed, unsealed };
+}
+
+describe('seal and unseal against the sandbox', () => {
+  it('a sealed file is private, hides its secret and opens with the key of its alias', async () => {
+    const { keyArn, file, sealed, unsealed } = await setup();
+
+    expect(await sealed()).toEqual({ name: 'tls-key', file, version: 1, keyArn });
+    expect((statSync(file).mode & 0o777).toString(8)).toBe('600');
+    expect(readFileSync(file).includes(secret)).toBe(false);
+
+    const opened = await unsealed('alias/binding');
+    expect(opened).toEqual({ bytes: Buffer.from(secret), name: 'tls-key', keyArn });
+  });
+
+  it('without a key id, a key of the own account opens it, and is named', async () => {
+    const { keyArn, sealed, unsealed } = await setup();
+    await sealed();
+
+    expect((await unsealed()).keyArn).toBe(keyArn);
+  });
+
+  it('another key than the given one never opens it', async () => {
+    const { newKey, sealed, unsealed } = await setup();
+    await sealed();
+
+    await expect(unsealed(await newKey())).rejects.toMatchObject({ code: 'KEY_NOT_TRUSTED' });
+  });
+
+  it('what is bound to a host opens on that host only', async () => {
+    const { sealed, unsealed } = await setup();
+    await sealed({ bindToHost: true });
+
+    expect((await unsealed()).bytes.toString()).toBe(secret);
+    await expect(unsealed(undefined, 'web-2')).rejects.toMatchObject({ code: 'SECRET_SEALED_FOR_OTHER_USE' });
+  });
+
+  it('nothing is bound to a host that has only its host name', async () => {
+    const { file, sealed } = await setup({ name: '' });
+
+    await expect(sealed({ bindToHost: true })).rejects.toMatchObject({ code: 'SECRET_HOST_UNNAMED' });
+    expect(existsSync(file)).toBe(false);
+  });
+
+  it('a file that exists is replaced only by force', async () => {
+    const { file, sealed, unsealed } = await setup();
+    writeFileSync(file, 'mine');
+
+    await expect(sealed()).rejects.toMatchObject({ code: 'FILE_EXISTS' });
+    expect(readFileSync(file, 'utf8')).toBe('mine');
+
+    await sealed({ force: true, version: 2 });
+    expect((await unsealed()).bytes.toString()).toBe(secret);
+  });
+
+  it('a damaged file is refused before KMS is asked', async () => {
+    const { file, sealed, unsealed } = await setup();
+    await sealed();
+    writeFileSync(file, Buffer.concat([readFileSync(file), Buffer.from('!')]));
+
+    await expect(unsealed()).rejects.toMatchObject({ code: 'SEALED_DAMAGED', row: { exitCode: 65 } });
+  });
+
+  it('a damaged wrapped key is told apart from a damaged content', async () => {
+    const { file, sealed, unsealed } = await setup();
+    await sealed();
+    const good = readFileSync(file);
+    const flipped = (at: number) => {
+      const bytes = Buffer.from(good);
+      bytes.writeUInt8(bytes.readUInt8(at) ^ 1, at);
+      return bytes;
+    };
+
+    writeFileSync(file, flipped(good.length - 20));
+    await expect(unsealed()).rejects.toMatchObject({ code: 'SEALED_DAMAGED' });
+    // The wrapped key ends before content type, frame length, commitment, tag and the only frame.
+    writeFileSync(file, flipped(good.length - (1 + 4 + 32 + 16) - (4 + 4 + 12 + 4 + secret.length + 16) - 1));
+    await expect(unsealed()).rejects.toMatchObject({ code: 'KEY_CIPHERTEXT_REFUSED' });
+  });
+
+  it('a key in a wrong state is named by its state, for sealing and for opening', async () => {
+    const { kms, keyArn, sealed, unsealed } = await setup();
+    await sealed();
+
+    await kms.send(new DisableKeyCommand({ KeyId: keyArn }));
+    await expect(sealed({ force: true })).rejects.toMatchObject({ code: 'KEY_DISABLED' });
+    await expect(unsealed()).rejects.toMatchObject({ code: 'KEY_DISABLED' });
+
+    await kms.send(new ScheduleKeyDeletionCommand({ KeyId: keyArn }));
+    await expect(sealed({ force: true })).rejects.toMatchObject({ code: 'KEY_PENDING_DELETION' });
+    await expect(unsealed()).rejects.toMatchObject({ code: 'KEY_PENDING_DELETION' });
+  });
+
+  it('a key that does not exist and a name that is none are refused', async () => {
+    const { sealed } = await setup();
+
+    await expect(sealed({ keyId: 'alias/nobody' })).rejects.toMatchObject({ code: 'KEY_NOT_FOUND' });
+    await expect(sealed({ name: 'a b' })).rejects.toMatchObject({ code: 'SECRET_NAME_INVALID' });
+    await expect(sealed({ version: 0 })).rejects.toMatchObject({ code: 'SECRET_NAME_INVALID' });
+  });
+
+  it('a file that is not there is missing input', async () => {
+    const { unsealed } = await setup();
+
+    await expect(unsealed()).rejects.toMatchObject({ code: 'FILE_NOT_FOUND', row: { exitCode: 66 } });
+  });
+});

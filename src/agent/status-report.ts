@@ -1,0 +1,71 @@
+import type { EventsStatus } from '../events/status.ts';
+import type { RefreshingState } from '../identity/refreshing.ts';
+import type { Events } from './events.ts';
+import type { FollowedConfig } from './followed-config.ts';
+import type { Host } from './host.ts';
+import type { AgentState, AgentStatus, CredentialsStatus } from './status.ts';
+import type { WorkloadSecrets } from './workload-secrets.ts';
+
+/** The parts of a running agent that its status speaks of; those that are not there yet are absent. */
+export interface AgentParts {
+  readonly host: Host;
+  readonly hostId: string;
+  readonly startedAt: Date;
+  phase: 'starting' | 'ready' | 'stopping';
+  config?: FollowedConfig;
+  workload?: WorkloadSecrets;
+  events?: Events;
+}
+
+/** The state of the agent as `control.sock` gives it. */
+export async function statusOf(parts: AgentParts): Promise<AgentStatus> {
+  const { host, hostId, startedAt, config, workload } = parts;
+  const credentials = credentialsStatus(host.credentials.state());
+  const configState = config?.state();
+  const { secrets, deliveries } = workload?.status() ?? { secrets: [], deliveries: [] };
+  const events = await parts.events?.status();
+
+  const failing = [
+    ...(credentials.failing === undefined ? [] : ['credentials']),
+    ...(configState?.refused === undefined ? [] : ['config']),
+    ...secrets.filter((secret) => secret.failing !== undefined).map(({ name }) => `secret ${name}`),
+    ...deliveries.filter((each) => each.failing !== undefined).map(({ delivery }) => `delivery ${delivery}`),
+    ...failingOf(events),
+  ];
+  return {
+    state: stateOf(parts.phase, failing),
+    failing,
+    name: host.bootstrap.config.name,
+    hostId,
+    version: host.launch.version,
+    pid: process.pid,
+    startedAt: startedAt.toISOString(),
+    credentials,
+    ...(configState === undefined ? {} : { config: configState }),
+    secrets,
+    deliveries,
+    ...(events === undefined ? {} : { events }),
+    counters: host.recorder.counters(),
+  };
+}
+
+function stateOf(phase: AgentParts['phase'], failing: readonly string[]): AgentState {
+  return phase === 'ready' && failing.length > 0 ? 'degraded' : phase;
+}
+
+function failingOf(events: EventsStatus | undefined): string[] {
+  if (events === undefined) return [];
+  return [
+    ...(events.spool.isFailing ? ['spool'] : []),
+    ...(events.failingStreams > 0 ? [`events: ${events.failingStreams} streams`] : []),
+  ];
+}
+
+function credentialsStatus({ source, accessKeyId, expiration, failing }: RefreshingState): CredentialsStatus {
+  return {
+    ...(source === undefined ? {} : { source }),
+    ...(accessKeyId === undefined ? {} : { accessKeyId }),
+    ...(expiration === undefined ? {} : { expiration: expiration.toISOString() }),
+    ...(failing === undefined ? {} : { failing: { ...failing, since: failing.since.toISOString() } }),
+  };
+}

@@ -1,0 +1,95 @@
+import { backoffMs } from '../base/retry.ts';
+import { runTasks } from '../base/task-group.ts';
+import type { DeliveryStatus } from '../delivery/deliveries.ts';
+import { deliveries } from '../delivery/deliveries.ts';
+import { fileDelivery } from '../delivery/file.ts';
+import { parseSealedMessage } from '../keys/sealed-message.ts';
+import { sealedBytesMax } from '../keys/sealer.ts';
+import { sealedFile } from '../secrets/sealed-file.ts';
+import { type SecretStatus, secrets } from '../secrets/secrets.ts';
+import { secretsManager } from '../secrets/secrets-manager.ts';
+import { runCommand } from '../system/command.ts';
+import { openDirectory, readRegularFile } from '../system/files.ts';
+import { owners } from '../system/owners.ts';
+import type { GatewayConfig } from './config.ts';
+import type { Host } from './host.ts';
+import type { KeyAccess } from './key-access.ts';
+
+/** The secrets of the host and what is done with them: read, held, delivered. */
+export interface WorkloadSecrets {
+  /** Follows a config: reads every secret, tries every delivery once. What fails is said, and tried again. */
+  configure(config: Pick<GatewayConfig, 'secrets' | 'deliveries'>, signal: AbortSignal): Promise<void>;
+  /** Reads every secret again and delivers those that changed. */
+  refresh(signal: AbortSignal): Promise<void>;
+  /** Tries again what failed, secrets and deliveries, until the signal aborts. */
+  run(signal: AbortSignal): Promise<void>;
+  status(): { readonly secrets: readonly SecretStatus[]; readonly deliveries: readonly DeliveryStatus[] };
+  /** Overwrites every value held. */
+  close(): void;
+}
+
+/** A secret that cannot be read is asked for again after a wait between these. */
+const retryMsMin = 2_000;
+const retryBackoff = { baseMs: 2_000, capMs: 60_000 };
+
+export function workloadSecrets(host: Host, keys: KeyAccess): WorkloadSecrets {
+  const { log } = host.recorder;
+  const { clock } = host.launch;
+  const { name, allow } = host.bootstrap.config;
+
+  const held = secrets({
+    log,
+    secretsManager: secretsManager(() => host.aws.secretsManager()),
+    sealedFile: sealedFile({
+      agentName: name,
+      readFile: (path) => readRegularFile(path, { bytesMax: sealedBytesMax }),
+      contextOf: (sealed) => parseSealedMessage(sealed).context,
+      open: (sealed, context, signal) => keys.open(sealed, context, signal),
+    }),
+  });
+
+  const parts = {
+    allowedUnder: allow.deliverTo,
+    self: { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 },
+    openDirectory,
+    ownerIds: owners(runCommand),
+  };
+  const delivered = deliveries({
+    log,
+    clock,
+    make: (config) => fileDelivery(config, parts),
+    secretOf: (secret) => held.get(secret),
+  });
+
+  /** Reads the named secrets, or all, and delivers those that changed. */
+  async function refresh(names: readonly string[] | undefined, signal: AbortSignal): Promise<void> {
+    const { changed } = await held.refresh(names, signal);
+    if (changed.length > 0) await delivered.deliver(changed, signal);
+  }
+
+  async function retryFailed(signal: AbortSignal): Promise<void> {
+    for (let attempt = 0; ; ) {
+      await clock.sleep(retryMsMin + backoffMs(attempt, retryBackoff), signal);
+      const failing = held.status().filter((secret) => secret.failing !== undefined);
+      attempt = failing.length === 0 ? 0 : attempt + 1;
+      if (failing.length > 0)
+        await refresh(
+          failing.map((secret) => secret.name),
+          signal,
+        );
+    }
+  }
+
+  return {
+    async configure(config, signal) {
+      held.configure(config.secrets);
+      await held.refresh(undefined, signal);
+      delivered.configure(config.deliveries);
+      await delivered.deliver(undefined, signal);
+    },
+    refresh: (signal) => refresh(undefined, signal),
+    run: (signal) => runTasks([(sig) => delivered.run(sig), retryFailed], signal),
+    status: () => ({ secrets: held.status(), deliveries: delivered.status() }),
+    close: () => held.close(),
+  };
+}

@@ -1,0 +1,143 @@
+import yargs, { type Argv } from 'yargs';
+import { agentError } from '../agent/errors.ts';
+import { asGatehouseError } from '../base/errors.ts';
+import { exitCode } from '../base/exit-code.ts';
+import { closest } from '../config/closest.ts';
+import { type Command, globalOptions, type Invocation } from './command.ts';
+import { configCommand } from './config.ts';
+import { demoCommand } from './demo.ts';
+import { failureText } from './failure.ts';
+import { watchOutput } from './output.ts';
+import { runCommand } from './run.ts';
+import { sandboxCommand } from './sandbox.ts';
+import { sealCommand } from './seal.ts';
+import { statusCommand } from './status.ts';
+import { unsealCommand } from './unseal.ts';
+import { version } from './version.ts';
+import { whoamiCommand } from './whoami.ts';
+
+/** Every command, in the order that help and reference show them. */
+export const commands: readonly Command[] = [
+  runCommand,
+  statusCommand,
+  whoamiCommand,
+  configCommand,
+  sealCommand,
+  unsealCommand,
+  sandboxCommand,
+  demoCommand,
+];
+
+/** Runs a command line. Resolves with the exit code; what failed has been said on stderr by then. */
+export async function main(
+  argv: readonly string[],
+  env: Readonly<Record<string, string | undefined>>,
+): Promise<number> {
+  const { stdout, stderr, stdin } = process;
+  const invocation: Invocation = { env, stdout, stderr, stdin };
+  const isJson = asksForJson(argv);
+  const output = watchOutput(invocation);
+  // Node would print the message, which may be one that repeats what it must not.
+  process.on('uncaughtException', (error) => {
+    stderr.write(failureText(error, isJson));
+    process.exit(asGatehouseError(error).row.exitCode);
+  });
+
+  try {
+    const code = await runCommandLine(argv, invocation);
+    await output.flushed();
+    return code;
+  } catch (error) {
+    stderr.write(failureText(error, isJson));
+    return asGatehouseError(error).row.exitCode;
+  }
+}
+
+async function runCommandLine(argv: readonly string[], invocation: Invocation): Promise<number> {
+  let result: number | undefined;
+  const parser = yargs([...argv])
+    .scriptName('gatehouse')
+    .usage('$0 COMMAND\n\nA host agent that keeps no long-lived secret.')
+    .options(globalOptions)
+    .version(version)
+    .help()
+    .detectLocale(false)
+    .strict()
+    .strictCommands()
+    .demandCommand(1, nameACommand)
+    .parserConfiguration({ 'duplicate-arguments-array': false })
+    .wrap(Math.min(110, invocation.stdout.columns ?? 110))
+    .exitProcess(false)
+    .fail((message, error) => {
+      throw usageErrorOf(message, error);
+    });
+  for (const each of commands) {
+    register(parser, each, invocation, (code) => {
+      result = code;
+    });
+  }
+
+  const { help, version: isVersion } = await parser.parseAsync();
+  if (result !== undefined) return result;
+  if (help === true || isVersion === true) return exitCode.done;
+  // A command behind `--` is an operand to yargs, and nobody's.
+  throw agentError('USAGE', { problem: nameACommand });
+}
+
+const nameACommand = 'Name a command.';
+
+/** An error that a command threw stays what it is; what yargs has to say becomes a usage error. */
+function usageErrorOf(message: string | undefined, error: Error | undefined): unknown {
+  if (error !== undefined && error.name !== 'YError') return error;
+  const said = (message ?? error?.message ?? '').replaceAll(/\s+/gu, ' ');
+  const [, unknown] = /^Unknown commands?: (\S+)/u.exec(said) ?? [];
+  const meant = unknown === undefined ? undefined : closest(unknown, commandWords);
+  return agentError('USAGE', { problem: meant === undefined ? said : `${said}; did you mean ${meant}?` });
+}
+
+const commandWords = commands.flatMap(wordsOf);
+
+function wordsOf({ usage, aliases = [], subcommands = [] }: Command): string[] {
+  return [firstWord(usage), ...aliases, ...subcommands.flatMap(wordsOf)];
+}
+
+/** Errors of the command line itself come before any flag of it was understood. */
+function asksForJson(argv: readonly string[]): boolean {
+  const end = argv.indexOf('--');
+  const flags = end === -1 ? argv : argv.slice(0, end);
+  return flags.some((flag) => flag === '--json' || flag === '--json=true');
+}
+
+function register(
+  parser: Argv,
+  declared: Command,
+  invocation: Invocation,
+  exit: (code: number) => void,
+): void {
+  parser.command({
+    command: declared.usage,
+    aliases: [...(declared.aliases ?? [])],
+    describe: declared.summary,
+    builder(inner: Argv) {
+      inner.options({ ...declared.options });
+      for (const [name, positional] of Object.entries(declared.positionals ?? {})) {
+        inner.positional(name, positional);
+      }
+      for (const below of declared.subcommands ?? []) register(inner, below, invocation, exit);
+      return declared.subcommands === undefined
+        ? inner
+        : inner.demandCommand(1, `Name what to do: ${words(declared)}.`);
+    },
+    async handler(args) {
+      if (declared.subcommands === undefined) exit(await declared.run(args, invocation));
+    },
+  });
+}
+
+function words(declared: Command): string {
+  return (declared.subcommands ?? []).map(({ usage }) => firstWord(usage)).join(', ');
+}
+
+function firstWord(usage: string): string {
+  return usage.split(' ', 1)[0] ?? '';
+}

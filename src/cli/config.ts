@@ -1,0 +1,66 @@
+import { command } from './command.ts';
+import { launchOf } from './launch.ts';
+import { tableText } from './rows.ts';
+
+const validateCommand = command({
+  usage: 'validate [file]',
+  summary: 'Check a bootstrap or gateway config (told by its keys), or this host’s bootstrap config',
+  options: {},
+  positionals: { file: { type: 'string', describe: 'Config file; without it what `run` would use' } },
+  async run(args, invocation) {
+    const { validateConfig } = await import('../agent/config-report.ts');
+    const valid = validateConfig(launchOf(args, invocation), args.file);
+    invocation.stdout.write(
+      args.json
+        ? `${JSON.stringify(valid)}\n`
+        : `valid ${valid.kind} config${valid.file === undefined ? '' : `: ${valid.file}`}\n`,
+    );
+    return 0;
+  },
+});
+
+const showCommand = command({
+  usage: 'show',
+  summary: 'Show the bootstrap config in effect and where each value came from',
+  options: {},
+  async run(args, invocation) {
+    const { showConfig } = await import('../agent/config-report.ts');
+    const rows = showConfig(launchOf(args, invocation));
+    invocation.stdout.write(
+      args.json
+        ? `${JSON.stringify(rows)}\n`
+        : tableText(
+            ['KEY', 'VALUE', 'FROM'],
+            rows.map(({ path, value, origin }) => [path, JSON.stringify(value), origin]),
+          ),
+    );
+    return 0;
+  },
+});
+
+const schemaCommand = command({
+  usage: 'schema [kind]',
+  summary: 'Print the JSON Schema of the bootstrap or gateway config',
+  options: {},
+  positionals: {
+    kind: {
+      choices: ['bootstrap', 'gateway'] as const,
+      default: 'bootstrap' as const,
+      describe: 'Which one',
+    },
+  },
+  async run(args, invocation) {
+    const { configSchema } = await import('../agent/config-report.ts');
+    invocation.stdout.write(`${JSON.stringify(configSchema(args.kind), undefined, 2)}\n`);
+    return 0;
+  },
+});
+
+/** `gatehouse config`: what is configured, and whether it is right. */
+export const configCommand = command({
+  usage: 'config',
+  summary: 'Check and show configuration',
+  options: {},
+  subcommands: [validateCommand, showCommand, schemaCommand],
+  run: () => Promise.resolve(0),
+});

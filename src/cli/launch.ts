@@ -1,0 +1,24 @@
+import type { Launch, LaunchFlags } from '../agent/launch.ts';
+import { systemClock } from '../base/clock.ts';
+import type { GlobalArguments, Invocation } from './command.ts';
+import { version } from './version.ts';
+
+/** What the agent is started with, from the command line and the process around it. */
+export function launchOf(args: GlobalArguments, invocation: Invocation, flags: LaunchFlags = {}): Launch {
+  return {
+    flags: { config: args.config, logLevel: args['log-level'], ...flags },
+    env: invocation.env,
+    clock: systemClock,
+    version,
+    logsArePretty: invocation.stderr.isTTY && invocation.env.NO_COLOR === undefined,
+    // Synchronous for files, terminals, pipes and sockets on Linux: an exit loses no line.
+    writeLog: (line) => {
+      invocation.stderr.write(line);
+    },
+  };
+}
+
+/** The same for a command that an operator waits for: it says itself what went wrong, and logs only when asked to. */
+export function operatorLaunchOf(args: GlobalArguments, invocation: Invocation): Launch {
+  return launchOf(args, invocation, { logLevel: args['log-level'] ?? 'error' });
+}

@@ -1,0 +1,45 @@
+import { agentError } from '../agent/errors.ts';
+import { stopSignal } from '../system/signals.ts';
+import { command } from './command.ts';
+import { inputBytes } from './input.ts';
+import { operatorLaunchOf } from './launch.ts';
+
+/** `gatehouse seal`: a secret becomes a sealed file. */
+export const sealCommand = command({
+  usage: 'seal',
+  summary: 'Seal a secret into a file that only KMS can open',
+  options: {
+    name: { type: 'string', demandOption: true, describe: 'The secret’s name', requiresArg: true },
+    in: {
+      type: 'string',
+      demandOption: true,
+      describe: 'File with the plaintext, or - for stdin',
+      requiresArg: true,
+    },
+    out: { type: 'string', demandOption: true, describe: 'Sealed file to write', requiresArg: true },
+    wrap: { choices: ['kms'] as const, default: 'kms' as const, describe: 'What wraps the data key' },
+    'key-id': { type: 'string', describe: 'KMS key: id, ARN or alias', requiresArg: true },
+    'bind-to-host': { type: 'boolean', default: false, describe: 'Only a host with this `name` may open it' },
+    force: { type: 'boolean', default: false, describe: 'Replace a file that exists' },
+  },
+  async run(args, invocation) {
+    const keyId = args['key-id'];
+    if (keyId === undefined) throw agentError('SEALING_KEY_MISSING');
+    const { seal } = await import('../agent/seal.ts');
+    const sealed = await seal(
+      operatorLaunchOf(args, invocation),
+      {
+        name: args.name,
+        bytes: await inputBytes(args.in, invocation),
+        file: args.out,
+        keyId,
+        bindToHost: args['bind-to-host'],
+        force: args.force,
+      },
+      stopSignal(),
+    );
+    if (args.json) invocation.stdout.write(`${JSON.stringify(sealed)}\n`);
+    else invocation.stderr.write(`sealed ${sealed.name} into ${sealed.file} under ${sealed.keyArn}\n`);
+    return 0;
+  },
+});

@@ -1,0 +1,96 @@
+import type { AgentStatus } from '../agent/status.ts';
+import { stopSignal } from '../system/signals.ts';
+import { command } from './command.ts';
+import { launchOf } from './launch.ts';
+import { rowsText, tableText } from './rows.ts';
+
+/** `gatehouse status`: what the running agent is doing. */
+export const statusCommand = command({
+  usage: 'status',
+  summary: 'Show what the running agent is doing; exit code 0 ready or degraded, 75 not yet, 69 no agent',
+  options: {},
+  async run(args, invocation) {
+    const { exitCodeOf, status } = await import('../agent/status.ts');
+    const found = await status(launchOf(args, invocation), stopSignal());
+    invocation.stdout.write(args.json ? `${JSON.stringify(found)}\n` : textOf(found));
+    return exitCodeOf(found);
+  },
+});
+
+function textOf(status: AgentStatus): string {
+  const { credentials, config, secrets, deliveries, events } = status;
+  const sections = [
+    rowsText([
+      ['state', status.state],
+      ...status.failing.map((what): [string, string] => ['failing', what]),
+      ['host', `${status.name} (${status.hostId})`],
+      ['version', `${status.version}, pid ${status.pid}, since ${status.startedAt}`],
+      ['credentials', credentialsText(credentials)],
+      ...(config === undefined ? [] : configRows(config)),
+    ]),
+  ];
+  if (secrets.length > 0) {
+    const rows = secrets.map(({ name, source, version, failing }) => [
+      name,
+      source,
+      version ?? '-',
+      failing ?? 'ok',
+    ]);
+    sections.push(tableText(['SECRET', 'SOURCE', 'VERSION', 'STATE'], rows));
+  }
+  if (deliveries.length > 0) {
+    const rows = deliveries.map((each) => [
+      each.delivery,
+      each.secret,
+      each.deliveredAt ?? '-',
+      each.failing ?? 'ok',
+    ]);
+    sections.push(tableText(['DELIVERY', 'SECRET', 'DELIVERED', 'STATE'], rows));
+  }
+  if (events !== undefined) sections.push(...eventSections(events));
+  return sections.join('\n');
+}
+
+function credentialsText({ source, expiration, failing }: AgentStatus['credentials']): string {
+  const held = source === undefined ? 'none yet' : `${source}, until ${expiration ?? 'they are replaced'}`;
+  return failing === undefined ? held : `${held}; renewal fails since ${failing.since}: ${failing.code}`;
+}
+
+function configRows(config: NonNullable<AgentStatus['config']>): [string, string][] {
+  return [
+    ['config', `${config.secretName} version ${config.versionId ?? '-'}, applied ${config.appliedAt ?? '-'}`],
+    ...config.restartNeeded.map((path): [string, string] => ['restart needed', path]),
+    ...(config.refused === undefined ? [] : [['config refused', config.refused] as [string, string]]),
+  ];
+}
+
+function eventSections({
+  sources,
+  spool,
+  sent,
+  deadLetter,
+  lastError,
+}: NonNullable<AgentStatus['events']>): string[] {
+  return [
+    tableText(
+      ['SOURCE', 'EVENTS', 'BYTES', 'BEHIND'],
+      sources.map((each) => [each.name, String(each.events), String(each.bytes), String(each.lagBytes)]),
+    ),
+    rowsText([
+      [
+        'spool',
+        `${spool.batches} batches, ${spool.bytes} of ${spool.bytesMax} bytes, ${spool.isSealed ? 'sealed' : 'in clear'}`,
+      ],
+      ['sent', `${sent.events} events, ${sent.bytes} bytes; ${sent.refused} refused`],
+      ['dead letter', `${deadLetter.events} events`],
+      ...(lastError === undefined
+        ? []
+        : [
+            ['last error', `${lastError.code} at ${new Date(lastError.atMs).toISOString()}`] as [
+              string,
+              string,
+            ],
+          ]),
+    ]),
+  ];
+}
