@@ -26,6 +26,8 @@ export default defineConfig({
           globalSetup: ['test/support/built-agent.ts'],
           testTimeout: minuteMs,
           hookTimeout: minuteMs,
+          // They wait for other processes more than they compute.
+          maxWorkers: 3,
         },
       },
       {

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { isLocalAddress } from '../base/local-address.ts';
 import type { Credentials } from '../identity/credential-source.ts';
 import { agentError } from './errors.ts';
 
@@ -14,8 +15,8 @@ export interface AwsClientOptions {
   renew(): Promise<Credentials>;
 }
 
-/** The services we call, by the name that AWS_ENDPOINT_URL_… uses. */
-export type AwsServiceName = 'SECRETS_MANAGER' | 'KMS' | 'STS' | 'CLOUDWATCH_LOGS';
+/** A service by the name that AWS_ENDPOINT_URL_… has for it: `SECRETS_MANAGER`. */
+type AwsServiceName = Uppercase<string>;
 
 const connectionTimeoutMs = 5_000;
 const requestTimeoutMs = 30_000;
@@ -107,21 +108,10 @@ function endpointOf(service: AwsServiceName, env: Environment): string | undefin
   if (endpoint === undefined || endpoint === '') return undefined;
   if (!URL.canParse(endpoint)) throw agentError('AWS_ENDPOINT_INVALID', { variable });
   const url = new URL(endpoint);
-  if (url.protocol !== 'https:' && !(url.protocol === 'http:' && isNearby(url.hostname))) {
+  if (url.protocol !== 'https:' && !(url.protocol === 'http:' && isLocalAddress(url.hostname))) {
     throw agentError('AWS_ENDPOINT_INSECURE', { variable, host: url.host });
   }
   return endpoint;
-}
-
-/** Loopback and link-local hosts: the only ones that plain http may reach. */
-function isNearby(hostname: string): boolean {
-  return (
-    hostname === 'localhost' ||
-    hostname === '[::1]' ||
-    /^127\.\d+\.\d+\.\d+$/u.test(hostname) ||
-    /^169\.254\.\d+\.\d+$/u.test(hostname) ||
-    /^\[fe[89ab][0-9a-f]:/u.test(hostname)
-  );
 }
 
 function caBundle(env: Environment): string | undefined {

@@ -9,6 +9,7 @@ import { jsonSchemaOf } from '../config/schema.ts';
 import { bareSchema, metadataOf } from '../config/schema-tree.ts';
 import { bootstrapSchema, exampleBootstrap, gatewayRules, gatewaySchema } from './config.ts';
 
+const directories = { runtimeDirectory: '/run/gatehouse', stateDirectory: '/srv/tmpfs/state' };
 const allow = { deliverTo: ['/run/gatehouse', '/srv/tmpfs'], readFrom: ['/var/log', '/srv/app/log'] };
 
 /** The gateway config of ../shared/design/interfaces.md, without what this version leaves out. */
@@ -39,7 +40,7 @@ const whole = {
 };
 
 function validate(document: unknown) {
-  return validateGateway(gatewaySchema, gatewayRules({ allow }), document);
+  return validateGateway(gatewaySchema, gatewayRules({ allow, ...directories }), document);
 }
 
 /** The problems of a gateway config; none when it is valid. */
@@ -120,6 +121,45 @@ describe('the gateway config', () => {
     const deliveries = [delivery, { ...delivery, file: '/srv/tmpfs/a/b/c' }];
 
     expect(problems({ ...whole, deliveries })).toEqual([]);
+  });
+
+  it.each([
+    '/run/gatehouse/control.sock',
+    '/run/gatehouse/control.sock/x',
+    '/run/gatehouse/consumers',
+    '/run/gatehouse/consumers/app.sock',
+    '/run/gatehouse/.socket-AbCdEf',
+    '/run/gatehouse/.socket-AbCdEf/s',
+    '/run/gatehouse/.gatehouse-0123456789abcdef-0123456789abcdef.tmp',
+    '/run/gatehouse/secrets/.gatehouse-0123456789abcdef-0123456789abcdef.tmp',
+  ])('does not deliver to a name of the agent’s own: %s', (file) => {
+    expect(problems({ ...whole, deliveries: [{ ...delivery, file }] })).toEqual([
+      { path: 'deliveries[0].file', message: 'is a name that the agent keeps for itself' },
+    ]);
+  });
+
+  it.each(['/srv/tmpfs/state', '/srv/tmpfs/state/spool-key', '/srv/tmpfs/state/a/b'])(
+    'does not deliver into the state directory: %s',
+    (file) => {
+      expect(problems({ ...whole, deliveries: [{ ...delivery, file }] })).toEqual([
+        {
+          path: 'deliveries[0].file',
+          message: 'is in stateDirectory, which is for the agent alone: /srv/tmpfs/state',
+        },
+      ]);
+    },
+  );
+
+  it.each([
+    '/run/gatehouse/control.sock.pem',
+    '/run/gatehouse/consumers.txt',
+    '/run/gatehouse/secrets/control.sock',
+    '/run/gatehouse/.gatehouserc',
+    '/run/gatehouse/.hidden',
+    '/srv/tmpfs/consumers',
+    '/srv/tmpfs/state-of-mind',
+  ])('delivers to what only looks like one: %s', (file) => {
+    expect(problems({ ...whole, deliveries: [{ ...delivery, file }] })).toEqual([]);
   });
 
   it('does not deliver twice to one file', () => {

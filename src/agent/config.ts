@@ -46,12 +46,15 @@ export const gatewaySchema = z.strictObject({
 export type GatewayConfig = z.output<typeof gatewaySchema>;
 
 /** What one room's schema cannot see: rules between keys, and the limits that the bootstrap config sets. */
-export function gatewayRules(bootstrap: Pick<BootstrapConfig, 'allow'>): readonly Rule<GatewayConfig>[] {
+export function gatewayRules(
+  bootstrap: Pick<BootstrapConfig, 'allow' | 'runtimeDirectory' | 'stateDirectory'>,
+): readonly Rule<GatewayConfig>[] {
   const { deliverTo, readFrom } = bootstrap.allow;
   return [
     deliveriesNameSecrets,
     (gateway) => deliveriesStayInside(gateway, deliverTo),
     deliveriesHaveFilesOfTheirOwn,
+    (gateway) => deliveriesSpareOurs(gateway, bootstrap),
     (gateway) => sourcesStayInside(gateway, readFrom),
     spoolIsSealed,
     sealedFilesHaveKeys,
@@ -86,6 +89,29 @@ function deliveriesHaveFilesOfTheirOwn({ deliveries }: GatewayConfig): Problem[]
     if (first === index) return [];
     const message = `is the file of ${pathText(['deliveries', first])} already`;
     return [{ path: pathText(['deliveries', index, 'file']), message }];
+  });
+}
+
+/** Names of ours in the runtime directory: sockets, and the folder in which one is bound before it has its name. */
+const reservedNames = /^(?:control\.sock|consumers|\.socket-.*)$/u;
+/** What a file is called while it is being written, see `OpenDirectory.replace`: such names are also cleaned up. */
+const temporaryName = /\/\.gatehouse-[^/]*$/u;
+
+/** A delivery over our own files would cut the agent off, or have it read what the gateway config says. */
+function deliveriesSpareOurs(
+  { deliveries }: GatewayConfig,
+  { runtimeDirectory, stateDirectory }: Pick<BootstrapConfig, 'runtimeDirectory' | 'stateDirectory'>,
+): Problem[] {
+  return deliveries.flatMap(({ file }, index) => {
+    const name = file.startsWith(`${runtimeDirectory}/`)
+      ? (file.slice(runtimeDirectory.length + 1).split('/')[0] ?? '')
+      : '';
+    const path = pathText(['deliveries', index, 'file']);
+    if (file === stateDirectory || file.startsWith(`${stateDirectory}/`)) {
+      return [{ path, message: `is in stateDirectory, which is for the agent alone: ${stateDirectory}` }];
+    }
+    if (!reservedNames.test(name) && !temporaryName.test(file)) return [];
+    return [{ path, message: 'is a name that the agent keeps for itself' }];
   });
 }
 

@@ -30,11 +30,24 @@ export const agentErrors = {
     retry: false,
     exitCode: exitCode.configuration,
   },
+  AGENT_NOT_READY: {
+    summary: 'the agent is starting or stopping and takes no commands',
+    remedy: 'Ask again when gatehouse status says ready.',
+    retry: true,
+    exitCode: exitCode.tryAgain,
+    httpStatus: 503,
+  },
   INPUT_MISSING: {
     summary: 'the input file cannot be read',
     remedy: 'Name a file that exists and that you may read, or - for standard input.',
     retry: false,
     exitCode: exitCode.missingInput,
+  },
+  INPUT_TOO_LARGE: {
+    summary: 'the input is larger than it may be',
+    remedy: 'Name the right file; the limit in the details is far above what such an input needs.',
+    retry: false,
+    exitCode: exitCode.damagedInput,
   },
   USAGE: {
     summary: 'the command line is not one this program knows',

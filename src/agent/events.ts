@@ -34,7 +34,10 @@ export interface Events {
   /** Hands an audit record to the sources that ship them. */
   audit(record: AuditRecord): void;
   status(): Promise<EventsStatus>;
-  /** Stops intake, sends what time allows, keeps the rest in the spool. Resolves when the worker has ended. */
+  /**
+   * Stops intake, sends what time allows, keeps the rest in the spool. Resolves when the worker has ended, at once when
+   * it had ended before.
+   */
   stop(deadlineMs: number): Promise<void>;
   /** Resolves after `stop`; rejects when the worker ends without it. */
   readonly done: Promise<void>;
@@ -58,7 +61,9 @@ export async function startEvents(options: EventsOptions, signal: AbortSignal): 
   const ready = Promise.withResolvers<void>();
   const ended = Promise.withResolvers<void>();
   let auditsUnderWay = 0;
+  let hasEnded = false;
   let auditsDropped = 0;
+  let isDroppingAudits = false;
 
   worker.on('message', (message: FromWorker) => {
     switch (message.kind) {
@@ -88,10 +93,14 @@ export async function startEvents(options: EventsOptions, signal: AbortSignal): 
   worker.on('error', (error) => ended.reject(eventsError('EVENTS_WORKER_DIED', {}, error)));
   worker.on('exit', (exitCode) => ended.reject(eventsError('EVENTS_WORKER_DIED', { exitCode })));
   signal.addEventListener('abort', () => void end(signal.reason), { once: true });
+  const onEnd = (error: unknown): void => {
+    hasEnded = true;
+    statuses.close(error);
+  };
   ended.promise.then(
-    () => statuses.close(eventsError('EVENTS_WORKER_DIED')),
+    () => onEnd(eventsError('EVENTS_WORKER_DIED')),
     (error: unknown) => {
-      statuses.close(error);
+      onEnd(error);
       ready.reject(error);
     },
   );
@@ -117,9 +126,12 @@ export async function startEvents(options: EventsOptions, signal: AbortSignal): 
     audit(record) {
       if (auditsUnderWay >= auditsUnderWayMax) {
         auditsDropped += 1;
-        log(eventsEvent('events.audit-dropped', { source: 'agent', records: auditsDropped }));
+        if (!isDroppingAudits)
+          log(eventsEvent('events.audit-dropped', { source: 'agent', records: auditsDropped }));
+        isDroppingAudits = true;
         return;
       }
+      isDroppingAudits = false;
       auditsUnderWay += 1;
       send({ kind: 'audit', line: JSON.stringify(record) });
     },
@@ -127,6 +139,8 @@ export async function startEvents(options: EventsOptions, signal: AbortSignal): 
     status: () => statuses.ask((id) => send({ kind: 'status-wanted', id })),
 
     async stop(deadlineMs) {
+      // How it ended, `done` has said.
+      if (hasEnded) return;
       send({ kind: 'stop', deadlineMs });
       const waited = new AbortController();
       const late = clock.sleep(deadlineMs + graceMs, waited.signal).then(

@@ -1,10 +1,8 @@
-import type { Log } from '../base/log-events.ts';
 import { awsKms } from '../keys/aws-kms.ts';
 import { type BindingKey, bindingKey } from '../keys/binding-key.ts';
 import type { KmsFor } from '../keys/kms.ts';
-import { kmsOpen } from '../keys/kms-sealer.ts';
-import { keysEvent } from '../keys/log-events.ts';
-import type { SealContext } from '../keys/sealer.ts';
+import { kmsOpener } from '../keys/kms-sealer.ts';
+import type { Opener } from '../keys/sealer.ts';
 import type { GatewayConfig } from './config.ts';
 import type { Host } from './host.ts';
 
@@ -13,12 +11,10 @@ export function kmsOf({ aws }: Pick<Host, 'aws'>): KmsFor {
   return (region) => awsKms(() => aws.kms(region));
 }
 
-/** What opens and seals on this host. */
-export interface KeyAccess {
+/** What opens and seals on this host: whatever was sealed under the binding key or a retired one. */
+export interface KeyAccess extends Opener {
   /** Absent where the gateway config names none. */
   readonly bindingKey?: BindingKey;
-  /** Opens what was sealed under the binding key or a retired one. The caller owns the bytes. */
-  open(sealed: Uint8Array, context: SealContext, signal: AbortSignal): Promise<Buffer>;
 }
 
 /** Resolves the keys that the gateway config names. @throws KEY_… */
@@ -28,21 +24,10 @@ export async function openKeys(
   signal: AbortSignal,
 ): Promise<KeyAccess> {
   const kmsFor = kmsOf(host);
-  const { log } = host.recorder;
-  if (keyId === undefined) return { open: opening(trustedKeys, undefined, { kmsFor, log }) };
   const { region } = host;
+  const { log } = host.recorder;
+  if (keyId === undefined) return kmsOpener({ openWith: trustedKeys, keyArn: undefined, kmsFor, log });
   const binding = await bindingKey({ keyId, trustedKeys, region, kmsFor, log }, signal);
-  return { bindingKey: binding, open: opening(binding.openWith, binding.keyArn, { kmsFor, log }) };
-}
-
-function opening(
-  keyArns: readonly string[],
-  bindingKeyArn: string | undefined,
-  { kmsFor, log }: { readonly kmsFor: KmsFor; readonly log: Log },
-): KeyAccess['open'] {
-  return async (sealed, context, signal) => {
-    const { bytes, keyArn } = await kmsOpen(sealed, context, { trust: { keyArns }, kmsFor }, signal);
-    if (keyArn !== bindingKeyArn) log(keysEvent('key.retired-used', { keyArn }));
-    return bytes;
-  };
+  const { keyArn, openWith } = binding;
+  return { bindingKey: binding, ...kmsOpener({ openWith, keyArn, kmsFor, log }) };
 }

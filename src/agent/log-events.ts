@@ -28,12 +28,12 @@ export const agentLogEvents = {
     level: 'info',
     summary: 'the agent is stopping',
     audit: 'success',
-    fields: { cause: 'a signal’s name, or the code of the error' },
+    fields: { cause: 'the name of the signal that asked for it' },
   },
   'agent.stopped': {
     level: 'info',
     summary: 'the agent has stopped',
-    fields: { drained: 'whether every event was sent before the stop' },
+    fields: {},
   },
   'agent.failed': {
     level: 'error',

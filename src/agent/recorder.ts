@@ -1,6 +1,7 @@
 import type { Clock } from '../base/clock.ts';
 import type { Log, LogEvent, LogFieldValue } from '../base/log-events.ts';
 import type { Logger } from '../base/logger.ts';
+import { agentEvent } from './log-events.ts';
 
 /** One entry of the agent's audit: what happened, when, how it ended; never a value. */
 export interface AuditRecord {
@@ -21,8 +22,6 @@ export interface Recorder {
    * `auditPendingMax` of them: the oldest beyond that are counted as lost, and said.
    */
   auditTo(sink: ((record: AuditRecord) => void) | undefined): void;
-  /** Audit records that found no room to wait. */
-  auditLost(): number;
 }
 
 export const auditPendingMax = 10_000;
@@ -52,20 +51,23 @@ export function createRecorder(logger: Logger, clock: Clock): Recorder {
     pending.push(record);
   };
 
+  const log = (event: LogEvent): void => {
+    counts.set(event.name, (counts.get(event.name) ?? 0) + 1);
+    logger.log(event);
+    audit(event);
+  };
+
   return {
-    log(event) {
-      counts.set(event.name, (counts.get(event.name) ?? 0) + 1);
-      logger.log(event);
-      audit(event);
-    },
+    log,
     counters: () => Object.fromEntries(counts),
     auditTo(next) {
       sink = next;
       if (sink === undefined) return;
+      if (lost > 0) log(agentEvent('agent.audit-lost', { count: lost }));
+      lost = 0;
       const waited = pending;
       pending = [];
       for (const record of waited) sink(record);
     },
-    auditLost: () => lost,
   };
 }

@@ -1,23 +1,22 @@
 import { controlRoutes } from '../api/control.ts';
 import { listenOnSocket } from '../api/socket-server.ts';
 import { reportOf } from '../base/errors.ts';
-import { runTasks } from '../base/task-group.ts';
 import { requireSecretName } from '../config/bootstrap.ts';
 import { ensureRuntimeDirectory } from '../system/runtime-directory.ts';
 import { hangUps } from '../system/signals.ts';
 import { lockStateDirectory } from '../system/state-directory.ts';
-import type { Events } from './events.ts';
+import { agentError } from './errors.ts';
 import { openEvents } from './events-start.ts';
+import { type Agent, follow, type Reloaded } from './follow.ts';
 import { type FollowedConfig, followedConfig } from './followed-config.ts';
 import { readGateway } from './gateway.ts';
 import { bootstrapOf, type Host, openHost } from './host.ts';
 import { openKeys } from './key-access.ts';
 import type { Launch } from './launch.ts';
 import { agentEvent } from './log-events.ts';
-import { runOnSchedule } from './schedule.ts';
 import { controlSocketPath } from './status.ts';
 import { type AgentParts, statusOf } from './status-report.ts';
-import { type InTurn, turns } from './turns.ts';
+import { turns } from './turns.ts';
 import { type WorkloadSecrets, workloadSecrets } from './workload-secrets.ts';
 
 /** Only the agent's own user, and root, may ask and command it. */
@@ -47,37 +46,30 @@ export async function run(launch: Launch, stop: AbortSignal): Promise<void> {
 async function live(host: Host, secretName: string, stop: AbortSignal): Promise<void> {
   await using opened = new AsyncDisposableStack();
   const { log } = host.recorder;
-  const reloads = hangUps(stop);
+  const parts: AgentParts = { host, startedAt: host.launch.clock.now(), phase: 'starting' };
+  const reloads = hangUps();
   try {
-    const agent = await start(host, secretName, opened, stop);
+    const agent = await start(parts, secretName, opened, stop);
     await follow(agent, reloads, stop);
-    log(agentEvent('agent.stopping', {}));
+    log(agentEvent('agent.stopping', { cause: String(stop.reason?.message) }));
   } catch (error) {
     // Told to stop while it was still starting: nothing went wrong.
     if (stop.aborted && error === stop.reason) return;
     log(agentEvent('agent.failed', { error: reportOf(error) }));
     throw error;
+  } finally {
+    parts.phase = 'stopping';
   }
-}
-
-/** An agent that is up. */
-interface Agent {
-  readonly host: Host;
-  readonly config: FollowedConfig;
-  readonly workload: WorkloadSecrets;
-  readonly events: Events | undefined;
-  readonly inTurn: InTurn;
-  /** Reads config and secrets again. */
-  reload(by: string, signal: AbortSignal): Promise<void>;
 }
 
 /** Brings the agent up in the order of docs/architecture.md; each part is closed by `opened`. */
 async function start(
-  host: Host,
+  parts: AgentParts,
   secretName: string,
   opened: AsyncDisposableStack,
   signal: AbortSignal,
 ): Promise<Agent> {
+  const { host } = parts;
   const { config: bootstrap } = host.bootstrap;
   const { clock } = host.launch;
   const { recorder } = host;
@@ -87,15 +79,15 @@ async function start(
   await ensureRuntimeDirectory(bootstrap.runtimeDirectory);
   const state = await lockStateDirectory(bootstrap.stateDirectory);
   opened.defer(() => state.release());
+  parts.hostId = state.hostId;
+  // Its values are wanted until everything else is closed.
+  opened.defer(() => parts.workload?.close());
 
-  const parts: AgentParts = { host, hostId: state.hostId, startedAt: clock.now(), phase: 'starting' };
-  opened.defer(() => {
-    parts.phase = 'stopping';
-  });
   const inTurn = turns();
-  const reload = (by: string, sig: AbortSignal): Promise<void> => {
+  const reload = async (by: string, sig: AbortSignal): Promise<Reloaded> => {
+    if (parts.phase !== 'ready') throw agentError('AGENT_NOT_READY', { phase: parts.phase });
     log(agentEvent('agent.reload-requested', { by }));
-    return inTurn(() => refresh(parts, sig));
+    return inTurn(() => refresh(config, workload, sig));
   };
   const control = await listenOnSocket(
     controlSocketPath(bootstrap.runtimeDirectory),
@@ -110,24 +102,20 @@ async function start(
     clock,
     log,
     read: (sig) => readGateway(host, secretName, sig),
-    apply: async (next, sig) => parts.workload?.configure(next, sig),
+    apply: (next, sig) => workload.configure(next, sig),
   });
   const gateway = await config.start(signal);
   parts.config = config;
 
   const keys = await openKeys(host, gateway.keys, signal);
   const events = await openEvents(host, state, keys, gateway.events, signal);
+  recorder.auditTo((record) => events?.audit(record));
   if (events !== undefined) {
     parts.events = events;
-    recorder.auditTo((record) => events.audit(record));
-    opened.defer(async () => {
-      await events.stop(bootstrap.stopTimeoutSeconds * 1000 * drainShare);
-      recorder.auditTo(undefined);
-    });
+    opened.defer(() => events.stop(bootstrap.stopTimeoutSeconds * 1000 * drainShare));
   }
 
   const workload = workloadSecrets(host, keys);
-  opened.defer(() => workload.close());
   parts.workload = workload;
   await workload.configure(gateway, signal);
 
@@ -137,44 +125,26 @@ async function start(
   const startMs = Math.round(clock.monotonic());
   const { name } = bootstrap;
   log(agentEvent('agent.ready', { name, hostId: state.hostId, configVersion, state: readiness, startMs }));
-  return { host, config, workload, events, inTurn, reload };
-}
-
-/** The life of an agent that is up: everything that goes on side by side, until `stop` or the first failure. */
-async function follow(agent: Agent, reloads: AsyncIterable<void>, stop: AbortSignal): Promise<void> {
-  const { host, config, workload, events, inTurn } = agent;
-  const { clock } = host.launch;
-  const { refreshCron } = host.bootstrap.config.gatewayConfig;
-  const refreshSecretsCron = () => config.current().schedules.refreshSecretsCron;
-  const refreshConfig = (signal: AbortSignal) => inTurn(() => config.refresh(signal));
-  const refreshSecrets = (signal: AbortSignal) => inTurn(() => workload.refresh(signal));
-
-  await runTasks(
-    [
-      (signal) => host.credentials.run(signal),
-      (signal) => workload.run(signal),
-      (signal) => untilDeath(events, signal),
-      (signal) => runOnSchedule(() => refreshCron, refreshConfig, clock, signal),
-      (signal) => runOnSchedule(refreshSecretsCron, refreshSecrets, clock, signal),
-      async (signal) => {
-        for await (const _ of reloads) await agent.reload('signal', signal);
-      },
-    ],
-    stop,
-  );
-}
-
-/** Rejects when the events worker dies; resolves when `signal` aborts, for it is stopped only after everything else. */
-function untilDeath(events: Events | undefined, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    if (signal.aborted) resolve();
-    signal.addEventListener('abort', () => resolve(), { once: true });
-    events?.done.catch(reject);
-  });
+  return {
+    clock,
+    credentials: host.credentials,
+    config,
+    refreshConfigCron: bootstrap.gatewayConfig.refreshCron,
+    workload,
+    events,
+    inTurn,
+    reload,
+  };
 }
 
 /** Reads the gateway config again and follows it, then the secrets. What fails is said and tried again later. */
-async function refresh({ config, workload }: AgentParts, signal: AbortSignal): Promise<void> {
-  const outcome = await config?.refresh(signal);
-  if (outcome !== 'applied') await workload?.refresh(signal);
+async function refresh(
+  config: FollowedConfig,
+  workload: WorkloadSecrets,
+  signal: AbortSignal,
+): Promise<Reloaded> {
+  const outcome = await config.refresh(signal);
+  // A config that is applied has every secret read.
+  if (outcome !== 'applied') await workload.refresh(signal);
+  return { config: outcome };
 }

@@ -12,7 +12,7 @@ export async function runOnSchedule(
   signal: AbortSignal,
 ): Promise<void> {
   for (;;) {
-    await sleepUntilNextRun(expression(), { jitterMaxMs }, clock, signal);
+    await sleepUntilNextRun(expression, { jitterMaxMs }, clock, signal);
     await work(signal);
   }
 }

@@ -58,6 +58,18 @@ async function setup({ name = 'web-1' }: { name?: string | undefined } = {}) {
 }
 
 describe('seal and unseal against the sandbox', () => {
+  it('overwrites the plaintext, sealed or not', async () => {
+    const { sealed } = await setup();
+    const [good, bad] = [Buffer.from(secret), Buffer.from(secret)];
+
+    await sealed({ bytes: good });
+    await expect(sealed({ bytes: bad, keyId: 'alias/nobody', force: true })).rejects.toMatchObject({
+      code: 'KEY_NOT_FOUND',
+    });
+
+    expect([good, bad]).toEqual([Buffer.alloc(secret.length), Buffer.alloc(secret.length)]);
+  });
+
   it('a sealed file is private, hides its secret and opens with the key of its alias', async () => {
     const { keyArn, file, sealed, unsealed } = await setup();
 

@@ -1,8 +1,8 @@
 import type { Log } from '../base/log-events.ts';
+import { secretNamePattern } from '../base/secret-name.ts';
 import { usableKeyArn } from '../keys/binding-key.ts';
 import type { KmsFor } from '../keys/kms.ts';
-import { kmsSeal } from '../keys/kms-sealer.ts';
-import { secretNamePattern } from '../secrets/config.ts';
+import { kmsSealer } from '../keys/kms-sealer.ts';
 import { secretsError } from '../secrets/errors.ts';
 import { newContext } from '../secrets/sealed-file.ts';
 import { writeFileAtomically } from '../system/files.ts';
@@ -13,6 +13,7 @@ import type { Launch } from './launch.ts';
 export interface SealRequest {
   /** The secret's name; the file opens under no other. */
   readonly name: string;
+  /** The plaintext, for `seal` to keep: it is overwritten once it is sealed or could not be. */
   readonly bytes: Uint8Array;
   /** Where the sealed file goes. */
   readonly file: string;
@@ -26,7 +27,7 @@ export interface SealRequest {
   readonly version?: number;
 }
 
-export interface Sealed {
+export interface NewSealedFile {
   readonly name: string;
   readonly file: string;
   readonly version: number;
@@ -48,36 +49,44 @@ export interface SealingHost {
  * @throws SECRET_NAME_INVALID, SECRET_HOST_UNNAMED, FILE_EXISTS, SEALED_TOO_LARGE, KEY_…, FILE_…, CONFIG_…,
  *   CREDENTIALS_…
  */
-export async function seal(launch: Launch, request: SealRequest, signal: AbortSignal): Promise<Sealed> {
-  const bootstrap = bootstrapOf(launch);
-  const host = openHost(launch, bootstrap);
+export async function seal(
+  launch: Launch,
+  request: SealRequest,
+  signal: AbortSignal,
+): Promise<NewSealedFile> {
   try {
-    const { region, recorder } = host;
-    const isNamed = bootstrap.origins.get('name') !== 'host name';
-    const agentName = isNamed ? bootstrap.config.name : undefined;
-    const kmsFor = kmsOf(host);
-    return await sealFile(request, { kmsFor, region, agentName, log: recorder.log }, signal);
+    const bootstrap = bootstrapOf(launch);
+    const host = openHost(launch, bootstrap);
+    try {
+      const { region, recorder } = host;
+      const isNamed = bootstrap.origins.get('name') !== 'host name';
+      const agentName = isNamed ? bootstrap.config.name : undefined;
+      const kmsFor = kmsOf(host);
+      return await sealFile(request, { kmsFor, region, agentName, log: recorder.log }, signal);
+    } finally {
+      host.aws.close();
+    }
   } finally {
-    host.aws.close();
+    request.bytes.fill(0);
   }
 }
 
-/** `seal`, on a host that is already open. */
+/** `seal`, on a host that is already open. Leaves the plaintext as it is. */
 export async function sealFile(
   request: SealRequest,
   host: SealingHost,
   signal: AbortSignal,
-): Promise<Sealed> {
+): Promise<NewSealedFile> {
   const { name, bytes, file, keyId, bindToHost, force, version = 1 } = request;
   if (!secretNamePattern.test(name) || !Number.isSafeInteger(version) || version < 1) {
     throw secretsError('SECRET_NAME_INVALID', { name, version });
   }
   if (bindToHost && host.agentName === undefined) throw secretsError('SECRET_HOST_UNNAMED', { name });
 
-  const { kmsFor } = host;
+  const { kmsFor, log } = host;
   const keyArn = await usableKeyArn({ ...host, keyId }, signal);
   const context = newContext(name, version, bindToHost ? host.agentName : undefined);
-  const sealed = await kmsSeal(bytes, context, { keyArn, kmsFor }, signal);
+  const sealed = await kmsSealer({ keyArn, openWith: [keyArn], kmsFor, log }).seal(bytes, context, signal);
   await writeFileAtomically(file, sealed, { mode: 0o600, overwrite: force });
   return { name, file, version, keyArn };
 }

@@ -9,7 +9,8 @@ import type { StateDirectory } from '../system/state-directory.ts';
 const wrappedBytesMax = 6144;
 
 /**
- * The data key that seals the spool: kept in the state directory wrapped by the binding key, made at the first start.
+ * The data key that seals the spool: kept in the state directory wrapped by the binding key, made at the first start,
+ * and wrapped anew where a retired key still wraps it.
  * The caller disposes of it.
  * @throws KEY_…, FILE_…
  */
@@ -21,7 +22,11 @@ export async function spoolKey(
   const file = join(state.path, 'spool-key');
   const context = { 'gatehouse:purpose': 'spool', 'gatehouse:host': state.hostId };
   const kept = await keptKey(file);
-  if (kept !== undefined) return bindingKey.openDataKey(kept, context, signal);
+  if (kept !== undefined) {
+    const { plaintext, rewrapped } = await bindingKey.openAndRewrap(kept, context, signal);
+    if (rewrapped !== undefined) await writeFileAtomically(file, rewrapped, { mode: 0o600 });
+    return plaintext;
+  }
 
   const { plaintext, wrapped } = await bindingKey.newDataKey(context, signal);
   await writeFileAtomically(file, wrapped, { mode: 0o600 });

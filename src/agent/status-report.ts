@@ -9,7 +9,8 @@ import type { WorkloadSecrets } from './workload-secrets.ts';
 /** The parts of a running agent that its status speaks of; those that are not there yet are absent. */
 export interface AgentParts {
   readonly host: Host;
-  readonly hostId: string;
+  /** Known once the state directory is locked. */
+  hostId?: string;
   readonly startedAt: Date;
   phase: 'starting' | 'ready' | 'stopping';
   config?: FollowedConfig;
@@ -36,7 +37,7 @@ export async function statusOf(parts: AgentParts): Promise<AgentStatus> {
     state: stateOf(parts.phase, failing),
     failing,
     name: host.bootstrap.config.name,
-    hostId,
+    ...(hostId === undefined ? {} : { hostId }),
     version: host.launch.version,
     pid: process.pid,
     startedAt: startedAt.toISOString(),

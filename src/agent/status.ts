@@ -26,7 +26,7 @@ export interface AgentStatus {
   /** What of it fails: `secret database-password`, `delivery /run/…`, `credentials`, `config`. */
   readonly failing: readonly string[];
   readonly name: string;
-  readonly hostId: string;
+  readonly hostId?: string;
   readonly version: string;
   readonly pid: number;
   readonly startedAt: string;

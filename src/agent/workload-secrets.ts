@@ -37,15 +37,19 @@ export function workloadSecrets(host: Host, keys: KeyAccess): WorkloadSecrets {
   const { clock } = host.launch;
   const { name, allow } = host.bootstrap.config;
 
+  const inSecretsManager = secretsManager(() => host.aws.secretsManager());
+  const inSealedFile = sealedFile({
+    agentName: name,
+    readFile: (path) => readRegularFile(path, { bytesMax: sealedBytesMax }),
+    contextOf: (sealed) => parseSealedMessage(sealed).context,
+    open: (sealed, context, signal) => keys.open(sealed, context, signal),
+  });
   const held = secrets({
     log,
-    secretsManager: secretsManager(() => host.aws.secretsManager()),
-    sealedFile: sealedFile({
-      agentName: name,
-      readFile: (path) => readRegularFile(path, { bytesMax: sealedBytesMax }),
-      contextOf: (sealed) => parseSealedMessage(sealed).context,
-      open: (sealed, context, signal) => keys.open(sealed, context, signal),
-    }),
+    sources: {
+      secretsManager: (_name, place, signal) => inSecretsManager.read(place, signal),
+      sealedFile: (secret, path, signal) => inSealedFile.read({ name: secret, path }, signal),
+    },
   });
 
   const parts = {
@@ -53,6 +57,7 @@ export function workloadSecrets(host: Host, keys: KeyAccess): WorkloadSecrets {
     self: { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 },
     openDirectory,
     ownerIds: owners(runCommand),
+    delivered: new Map<string, string>(),
   };
   const delivered = deliveries({
     log,

@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 import { describe, expect, test } from 'vitest';
 import type { Clock } from './clock.ts';
 
@@ -56,6 +57,18 @@ export function clockContract(
       await expect(clock.deadline(10_000, 'bad', signal, () => Promise.reject(failure))).rejects.toBe(
         failure,
       );
+    });
+
+    test('work that is done leaves nobody listening to its signals', async () => {
+      const { clock } = setup();
+      const { signal } = new AbortController();
+      let within: AbortSignal | undefined;
+
+      await clock.deadline(10_000, 'quick', signal, async (given) => {
+        within = given;
+      });
+
+      expect(within === undefined ? [] : getEventListeners(within, 'abort')).toEqual([]);
     });
 
     test('an abort from outside reaches the work and its caller', async () => {

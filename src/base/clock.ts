@@ -56,13 +56,15 @@ export async function withDeadline<T>(
     () => undefined,
   );
   const either = AbortSignal.any([signal, expired.signal]);
-  const aborted = new Promise<never>((_resolve, reject) => {
-    either.addEventListener('abort', () => reject(either.reason), { once: true });
-  });
+  const aborted = Promise.withResolvers<never>();
+  const onAbort = (): void => aborted.reject(either.reason);
+  either.addEventListener('abort', onAbort, { once: true });
   try {
-    return await Promise.race([work(either), aborted]);
+    return await Promise.race([work(either), aborted.promise]);
   } finally {
-    aborted.catch(() => undefined);
+    // Node keeps a combined signal alive for as long as somebody listens to it.
+    either.removeEventListener('abort', onAbort);
+    aborted.promise.catch(() => undefined);
     finished.abort();
     await expiry;
   }

@@ -3,6 +3,7 @@ import { agentError } from '../agent/errors.ts';
 import { asGatehouseError } from '../base/errors.ts';
 import { exitCode } from '../base/exit-code.ts';
 import { closest } from '../config/closest.ts';
+import { StopRequested } from '../system/signals.ts';
 import { type Command, globalOptions, type Invocation } from './command.ts';
 import { configCommand } from './config.ts';
 import { demoCommand } from './demo.ts';
@@ -48,6 +49,8 @@ export async function main(
     await output.flushed();
     return code;
   } catch (error) {
+    // Whoever interrupts a command knows that it did not end by itself.
+    if (error instanceof StopRequested) return error.exitCode;
     stderr.write(failureText(error, isJson));
     return asGatehouseError(error).row.exitCode;
   }

@@ -23,7 +23,7 @@ function textOf(status: AgentStatus): string {
     rowsText([
       ['state', status.state],
       ...status.failing.map((what): [string, string] => ['failing', what]),
-      ['host', `${status.name} (${status.hostId})`],
+      ['host', `${status.name} (${status.hostId ?? 'no id yet'})`],
       ['version', `${status.version}, pid ${status.pid}, since ${status.startedAt}`],
       ['credentials', credentialsText(credentials)],
       ...(config === undefined ? [] : configRows(config)),

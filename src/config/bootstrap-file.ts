@@ -9,6 +9,7 @@ import {
   type Stats,
 } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
+import { errnoOf } from '../base/errno.ts';
 import { configError } from './errors.ts';
 import { parseJson } from './json.ts';
 
@@ -127,10 +128,4 @@ function readBounded(descriptor: number, file: string): Buffer {
 
 function quoted(path: string): string {
   return /^[\w@%+=:,./-]+$/u.test(path) ? path : `'${path.replaceAll("'", `'\\''`)}'`;
-}
-
-function errnoOf(error: unknown): string | undefined {
-  return error instanceof Error && 'errno' in error && 'code' in error && typeof error.code === 'string'
-    ? error.code
-    : undefined;
 }

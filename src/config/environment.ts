@@ -33,7 +33,7 @@ export interface EnvironmentValue {
   readonly variable: string;
 }
 
-export interface Environment {
+export interface EnvironmentReading {
   readonly values: readonly EnvironmentValue[];
   readonly problems: readonly Problem[];
   /** Names that begin with GATEHOUSE_ and mean nothing. Kubernetes sets some for a service called gatehouse. */
@@ -46,7 +46,7 @@ const unknownVariablesMax = 50;
 export function readEnvironment(
   schema: z.ZodType,
   env: Readonly<Record<string, string | undefined>>,
-): Environment {
+): EnvironmentReading {
   const values: EnvironmentValue[] = [];
   const problems: Problem[] = [];
   const known = new Set([fileVariable]);

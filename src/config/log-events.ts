@@ -1,15 +1,6 @@
 import { type LogEventTable, logEventsOf } from '../base/log-events.ts';
 
 export const configLogEvents = {
-  'config.loaded': {
-    level: 'info',
-    summary: 'the bootstrap config was loaded',
-    fields: {
-      file: 'the file that was read; absent when there was none',
-      name: 'name of this host',
-      region: 'AWS region in use',
-    },
-  },
   'config.variable-unknown': {
     level: 'warn',
     summary: 'an environment variable looks like one of ours and means nothing',

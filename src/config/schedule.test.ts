@@ -9,7 +9,7 @@ function setup() {
   const clock = fakeClock();
   const stop = new AbortController();
   const ran: string[] = [];
-  const sleeping = sleepUntilNextRun('*/5 * * * *', { jitterMaxMs: 0 }, clock, stop.signal).then(() =>
+  const sleeping = sleepUntilNextRun(() => '*/5 * * * *', { jitterMaxMs: 0 }, clock, stop.signal).then(() =>
     ran.push(clock.now().toISOString()),
   );
   return { clock, stop, ran, sleeping };

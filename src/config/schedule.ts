@@ -67,15 +67,23 @@ export function nextJitteredRun(expression: string, after: Date, jitter: Jitter)
 /** A clock that is set, and a machine that wakes from sleep, are noticed within this time. */
 const sleepMsMax = minuteMs;
 
-/** Resolves when the next run of `expression` is due; rejects with the signal's reason when it aborts first. */
+/**
+ * Resolves when the next run of the expression is due; rejects with the signal's reason when it aborts first. The
+ * expression is asked for each time the clock is looked at, so that a change applies within a minute.
+ */
 export async function sleepUntilNextRun(
-  expression: string,
+  expression: () => string,
   jitter: Jitter,
   clock: Pick<Clock, 'now' | 'sleep'>,
   signal: AbortSignal,
 ): Promise<void> {
-  const due = nextJitteredRun(expression, clock.now(), jitter).getTime();
+  let planned = expression();
+  let due = nextJitteredRun(planned, clock.now(), jitter).getTime();
   for (;;) {
+    if (expression() !== planned) {
+      planned = expression();
+      due = nextJitteredRun(planned, clock.now(), jitter).getTime();
+    }
     const leftMs = due - clock.now().getTime();
     if (leftMs <= 0) return;
     await clock.sleep(Math.min(leftMs, sleepMsMax), signal);

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { secretNamePattern } from '../base/secret-name.ts';
 
 const deliveriesMax = 1000;
 
@@ -8,7 +9,7 @@ const deliveryConfig = z
   .strictObject({
     secret: z
       .string()
-      .regex(/^[A-Za-z0-9._-]{1,128}$/u, 'expected the name of a secret')
+      .regex(secretNamePattern, 'expected the name of a secret')
       .meta({
         description: 'Name of the secret, from secrets.',
         applies: 'live',

@@ -25,6 +25,16 @@ function memoryDelivery() {
       seen = Buffer.from(value.revealBytes());
       return { written: true };
     },
+
+    async withdraw(signal) {
+      signal.throwIfAborted();
+      attempts += 1;
+      if (failure === 'hang') await new Promise<void>(() => undefined);
+      else if (failure !== undefined) throw failure;
+      const removed = seen !== undefined;
+      seen = undefined;
+      return { removed };
+    },
   };
   return {
     delivery,
@@ -200,6 +210,156 @@ describe('deliveries', () => {
     );
 
     expect(all.status().map(({ version }) => version)).toEqual(['one-version', undefined]);
+  });
+
+  it('removes what a delivery handed over that leaves the config, once the others are done', async () => {
+    const { all, config, put, seen, events } = setup();
+    put('a', 'one');
+    put('b', 'two');
+    await all.deliver(undefined, never);
+    events.length = 0;
+
+    all.configure(config.slice(1));
+    expect(seen('/run/a')).toBe('one');
+    await all.deliver(undefined, never);
+    await all.deliver(undefined, never);
+
+    expect([seen('/run/a'), seen('/run/b')]).toEqual([undefined, 'two']);
+    expect(events.filter(({ level }) => level !== 'debug')).toMatchObject([
+      {
+        name: 'delivery.removed',
+        audit: 'success',
+        fields: { delivery: '/run/a', secret: 'a', version: 'one-version' },
+      },
+    ]);
+    expect(all.status().map(({ delivery }) => delivery)).toEqual(['/run/b']);
+  });
+
+  it('removes the file before when a delivery gets another one', async () => {
+    const { all, config, put, seen } = setup();
+    put('a', 'one');
+    put('b', 'two');
+    await all.deliver(undefined, never);
+
+    all.configure(
+      structuredClone(config).map((item) => Object.assign(item, { file: item.file.replace('a', 'c') })),
+    );
+    await all.deliver(undefined, never);
+
+    expect([seen('/run/a'), seen('/run/b'), seen('/run/c')]).toEqual([undefined, 'two', 'one']);
+  });
+
+  it('removes nothing of a delivery whose file stays, whatever else of it changes', async () => {
+    const { all, config, put, seen, events } = setup();
+    put('a', 'one');
+    put('b', 'two');
+    await all.deliver(undefined, never);
+
+    all.configure(structuredClone(config).map((item) => Object.assign(item, { secret: 'b' })));
+    await all.deliver(undefined, never);
+
+    expect([seen('/run/a'), seen('/run/b')]).toEqual(['two', 'two']);
+    expect(events.map(({ name }) => name)).not.toContain('delivery.removed');
+  });
+
+  it('tries a removal again that failed, and says so once', async () => {
+    const { all, clock, config, place, put, seen, events } = setup();
+    put('a', 'one');
+    put('b', 'two');
+    await all.deliver(undefined, never);
+    place('/run/a').failWith(deliveryError('DELIVERY_TOO_LATE'));
+    events.length = 0;
+    const stop = new AbortController();
+    const running = all.run(stop.signal);
+
+    all.configure(config.slice(1));
+    await all.deliver(undefined, never);
+    await clock.advance(10_000);
+    place('/run/a').failWith(undefined);
+    await clock.advance(60_000);
+
+    expect(seen('/run/a')).toBeUndefined();
+    expect(events.filter(({ level }) => level !== 'debug')).toMatchObject([
+      { name: 'delivery.remove-failed', audit: 'failure', fields: { version: 'one-version' } },
+      { name: 'delivery.removed' },
+    ]);
+    const attempts = place('/run/a').attempts();
+    await clock.advance(600_000);
+    expect(place('/run/a').attempts()).toBe(attempts);
+    stop.abort();
+    await running;
+    expect(clock.sleeping).toBe(0);
+  });
+
+  it('does not try again to remove what others changed', async () => {
+    const { all, clock, config, place, put } = setup();
+    put('a', 'one');
+    await all.deliver(['a'], never);
+    place('/run/a').failWith(deliveryError('DELIVERY_CHANGED_BY_OTHERS'));
+    const stop = new AbortController();
+    const running = all.run(stop.signal);
+
+    all.configure(config.slice(1));
+    await all.deliver(undefined, never);
+    const attempts = place('/run/a').attempts();
+    await clock.advance(600_000);
+
+    expect(place('/run/a').attempts()).toBe(attempts);
+    stop.abort();
+    await running;
+  });
+
+  it('does not remove a file whose delivery is back before it could be removed', async () => {
+    const { all, clock, config, place, put, seen } = setup();
+    put('a', 'one');
+    put('b', 'two');
+    await all.deliver(undefined, never);
+    place('/run/a').failWith(deliveryError('DELIVERY_TOO_LATE'));
+    const stop = new AbortController();
+    const running = all.run(stop.signal);
+    all.configure(config.slice(1));
+    await all.deliver(undefined, never);
+
+    all.configure(config);
+    place('/run/a').failWith(undefined);
+    await all.deliver(undefined, never);
+    await clock.advance(600_000);
+
+    expect(seen('/run/a')).toBe('one');
+    expect(all.status()[0]).toMatchObject({ delivery: '/run/a', version: 'one-version' });
+    stop.abort();
+    await running;
+  });
+
+  it('delivers no more to a file that left while its turn had not come', async () => {
+    const { all, config, place, put } = setup();
+    put('a', 'one');
+
+    const delivering = all.deliver(['a'], never);
+    all.configure(config.slice(1));
+    await delivering;
+
+    expect(place('/run/a').attempts()).toBe(0);
+  });
+
+  it('does not remove a file whose delivery is back while the removal had to wait', async () => {
+    const { all, clock, config, place, put, seen } = setup();
+    put('a', 'one');
+    put('b', 'two');
+    await all.deliver(undefined, never);
+    place('/run/a').failWith('hang');
+    const delivering = all.deliver(['a'], never);
+    await clock.advance(1);
+    place('/run/a').failWith(undefined);
+    all.configure(config.slice(1));
+    const removing = all.deliver(undefined, never);
+    await clock.advance(1);
+
+    all.configure(config);
+    await clock.advance(10_000);
+    await Promise.all([delivering, removing]);
+
+    expect(seen('/run/a')).toBe('one');
   });
 
   it('stops with the reason of an aborted signal', async () => {

@@ -33,14 +33,18 @@ export interface DeliveryStatus {
 
 /** All deliveries of the host, each on its own. */
 export interface Deliveries {
-  /** Says which deliveries there are. What is known of those that stay the same is kept. Delivers nothing. */
+  /**
+   * Says which deliveries there are. What is known of those that stay the same is kept. Delivers nothing, and removes
+   * nothing yet of those whose file is no longer named.
+   */
   configure(config: DeliveriesConfig): void;
   /**
    * Tries each delivery once, or each of the named secrets: what is right already stays untouched, and a failure never
-   * stops another. Throws only the reason of an aborted signal.
+   * stops another. Where all are meant, what deliveries that left had handed over is removed then. Throws only the reason
+   * of an aborted signal.
    */
   deliver(secrets: readonly string[] | undefined, signal: AbortSignal): Promise<void>;
-  /** Tries failed deliveries again, with back-off, until the signal aborts. Run it beside everything else. */
+  /** Tries failed deliveries and removals again, with back-off, until the signal aborts. Run it beside everything else. */
   run(signal: AbortSignal): Promise<void>;
   status(): DeliveryStatus[];
 }
@@ -63,6 +67,9 @@ const backoff = { baseMs: 1_000, capMs: 60_000 };
 /** Attempts under way at once: each holds file descriptors. */
 const attemptsMax = 16;
 
+/** Deliveries that left and could not be removed yet. Beyond this the oldest are given up: their errors were logged. */
+const leavingMax = 1000;
+
 /** No wait is shorter, however small the jitter came out. */
 const retryMsMin = 250;
 
@@ -72,9 +79,13 @@ const deliveryMsMax = 10_000;
 export function deliveries(options: DeliveriesOptions): Deliveries {
   const { make, secretOf, log, clock, random = Math.random } = options;
   let entries: Entry[] = [];
+  /** Out of the config, but what they handed over may still be there. */
+  let leaving: Entry[] = [];
   let changed = Promise.withResolvers<void>();
 
   async function attempt(entry: Entry, signal: AbortSignal): Promise<void> {
+    // It may have left while it waited for its turn, and nobody would remove what it writes now.
+    if (!entries.includes(entry)) return;
     const { secret: name, file } = entry.config;
     const secret = secretOf(name);
     try {
@@ -119,18 +130,46 @@ export function deliveries(options: DeliveriesOptions): Deliveries {
       const fields = { delivery, secret, error: reportOf(error), deliveredVersion: entry.version };
       log(deliveryEvent('delivery.failed', fields));
     }
+    retryLater(entry, error);
+  }
+
+  function retryLater(entry: Entry, error: GatehouseError): void {
     entry.failing = error.code;
     entry.retryAt = clock.monotonic() + Math.max(retryMsMin, backoffMs(entry.failures, backoff, random));
     entry.failures += 1;
     changed.resolve();
   }
 
-  async function deliverEach(chosen: readonly Entry[], signal: AbortSignal): Promise<void> {
+  async function withdraw(entry: Entry, signal: AbortSignal): Promise<void> {
+    // Its file may be delivered to again by now.
+    if (!leaving.includes(entry)) return;
+    const { file, secret } = entry.config;
+    const fields = { delivery: file, secret, version: entry.version };
+    try {
+      const { removed } = await inTime(file, signal, (sig) => entry.delivery.withdraw(sig));
+      if (removed) log(deliveryEvent('delivery.removed', fields));
+      leaving = leaving.filter((other) => other !== entry);
+    } catch (error) {
+      signal.throwIfAborted();
+      const failure = asGatehouseError(error);
+      if (entry.failing !== failure.code) {
+        log(deliveryEvent('delivery.remove-failed', { ...fields, error: reportOf(failure) }));
+      }
+      if (failure.code === 'DELIVERY_CHANGED_BY_OTHERS') leaving = leaving.filter((other) => other !== entry);
+      else retryLater(entry, failure);
+    }
+  }
+
+  async function each(
+    chosen: readonly Entry[],
+    work: (entry: Entry, signal: AbortSignal) => Promise<void>,
+    signal: AbortSignal,
+  ): Promise<void> {
     signal.throwIfAborted();
     const waiting = chosen.values();
     const lane = async (): Promise<void> => {
       for (const entry of waiting) {
-        const turn = entry.last.then(() => attempt(entry, signal));
+        const turn = entry.last.then(() => work(entry, signal));
         entry.last = turn.catch(() => undefined);
         await turn;
       }
@@ -140,27 +179,37 @@ export function deliveries(options: DeliveriesOptions): Deliveries {
 
   return {
     configure(config) {
-      const known = new Map(entries.map((entry) => [entry.config.file, entry]));
+      const known = new Map([...leaving, ...entries].map((entry) => [entry.config.file, entry]));
+      const present = new Set(entries);
       entries = config.map((item) => {
         const before = known.get(item.file);
-        if (before !== undefined && isDeepStrictEqual(before.config, item)) return before;
+        known.delete(item.file);
+        if (before !== undefined && present.has(before) && isDeepStrictEqual(before.config, item))
+          return before;
         return { config: item, delivery: make(item), failures: 0, last: before?.last ?? Promise.resolve() };
       });
+      leaving = [...known.values()].slice(-leavingMax);
+      for (const entry of leaving) if (present.has(entry)) startLeaving(entry);
       changed.resolve();
     },
 
-    deliver: (secrets, signal) =>
-      deliverEach(
-        entries.filter(({ config }) => secrets === undefined || secrets.includes(config.secret)),
-        signal,
-      ),
+    async deliver(secrets, signal) {
+      const chosen = entries.filter(({ config }) => secrets === undefined || secrets.includes(config.secret));
+      await each(chosen, attempt, signal);
+      if (secrets === undefined) await each(leaving, withdraw, signal);
+    },
 
     async run(signal) {
       while (!signal.aborted) {
         changed = Promise.withResolvers();
-        const due = entries.filter(({ retryAt }) => retryAt !== undefined && retryAt <= clock.monotonic());
-        if (due.length > 0) await deliverEach(due, signal);
-        else await untilDue(signal);
+        const now = clock.monotonic();
+        const toDeliver = entries.filter((entry) => isDue(entry, now));
+        const toRemove = leaving.filter((entry) => isDue(entry, now));
+        if (toDeliver.length + toRemove.length === 0) await untilDue(signal);
+        else {
+          await each(toDeliver, attempt, signal);
+          await each(toRemove, withdraw, signal);
+        }
       }
     },
 
@@ -169,7 +218,9 @@ export function deliveries(options: DeliveriesOptions): Deliveries {
 
   /** Until the next retry is due, or something changed that may move it. */
   async function untilDue(signal: AbortSignal): Promise<void> {
-    const next = Math.min(...entries.map(({ retryAt }) => retryAt ?? Number.POSITIVE_INFINITY));
+    const next = Math.min(
+      ...[...entries, ...leaving].map(({ retryAt }) => retryAt ?? Number.POSITIVE_INFINITY),
+    );
     const awake = new AbortController();
     const either = AbortSignal.any([signal, awake.signal]);
     const aborted = Promise.withResolvers<void>();
@@ -182,6 +233,17 @@ export function deliveries(options: DeliveriesOptions): Deliveries {
     await Promise.race(waits);
     awake.abort();
   }
+}
+
+function isDue({ retryAt }: Entry, nowMs: number): boolean {
+  return retryAt !== undefined && retryAt <= nowMs;
+}
+
+/** Its failures so far were those of delivering. */
+function startLeaving(entry: Entry): void {
+  entry.failures = 0;
+  delete entry.failing;
+  delete entry.retryAt;
 }
 
 function statusOf({ config, version, deliveredAt, failing }: Entry): DeliveryStatus {

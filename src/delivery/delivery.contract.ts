@@ -50,6 +50,30 @@ export function deliveryContract(name: string, make: () => Promise<DeliverySubje
       }
     });
 
+    it('takes back what it handed over, once', async () => {
+      const { delivery, seen } = await make();
+      await delivery.deliver(secret('one'), never);
+
+      expect(await delivery.withdraw(never)).toEqual({ removed: true });
+      expect(await seen()).toBeUndefined();
+      expect(await delivery.withdraw(never)).toEqual({ removed: false });
+    });
+
+    it('has nothing to take back before it handed something over', async () => {
+      const { delivery } = await make();
+
+      expect(await delivery.withdraw(never)).toEqual({ removed: false });
+    });
+
+    it('hands over again what it took back', async () => {
+      const { delivery, seen } = await make();
+      await delivery.deliver(secret('one'), never);
+      await delivery.withdraw(never);
+
+      expect(await delivery.deliver(secret('one'), never)).toEqual({ written: true });
+      expect((await seen())?.toString()).toBe('one');
+    });
+
     it('gives up with the reason of an aborted signal and hands nothing over', async () => {
       const { delivery, seen } = await make();
       const reason = new Error('stopping');

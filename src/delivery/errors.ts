@@ -21,6 +21,12 @@ export const deliveryErrors = {
     retry: false,
     exitCode: exitCode.refused,
   },
+  DELIVERY_CHANGED_BY_OTHERS: {
+    summary: 'the file of a delivery that left the config is no longer the one that was delivered',
+    remedy: 'See what wrote to the file, and remove it by hand if nobody needs it.',
+    retry: false,
+    exitCode: exitCode.refused,
+  },
   DELIVERY_TOO_LATE: {
     summary: 'a delivery took longer than it may',
     remedy:

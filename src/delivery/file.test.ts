@@ -1,4 +1,5 @@
 import {
+  appendFileSync,
   chmodSync,
   chownSync,
   existsSync,
@@ -7,8 +8,11 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  renameSync,
+  rmSync,
   statSync,
   symlinkSync,
+  unlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -29,11 +33,17 @@ if (!isRoot) process.stderr.write('skipped: tests that give files to other users
 function setup({ tmpfs = true, under = 'secrets', ids = {}, mode = '0400', allowDisk = false } = {}) {
   const root = temporaryDirectory({ tmpfs });
   const file = join(root, under, 'password');
-  const parts = { allowedUnder: [root], self, openDirectory, ownerIds: async () => ids };
+  const parts = {
+    allowedUnder: [root],
+    self,
+    openDirectory,
+    ownerIds: async () => ids,
+    delivered: new Map<string, string>(),
+  };
   const delivery = fileDelivery({ file, mode, allowDisk }, parts);
   const deliver = (text = 'correct horse') =>
     delivery.deliver({ name: 'password', value: Secret.ofText(text), version: 'v1' }, never);
-  return { root, file, folder: dirname(file), delivery, deliver, seen: () => seenAt(file) };
+  return { root, file, folder: dirname(file), parts, delivery, deliver, seen: () => seenAt(file) };
 }
 
 function seenAt(file: string): Buffer | undefined {
@@ -193,5 +203,88 @@ describe('where a file is not delivered', () => {
 
     await expect(third.deliver()).rejects.toMatchObject({ code: 'DELIVERY_FOLDER_UNSAFE' });
     expect(await own.deliver()).toEqual({ written: true });
+  });
+});
+
+describe('a delivered file that is taken back', () => {
+  it('is gone, and its folder and its neighbours are not', async () => {
+    const { folder, delivery, deliver } = setup();
+    await deliver();
+    writeFileSync(join(folder, 'neighbour'), 'x');
+
+    expect(await delivery.withdraw(never)).toEqual({ removed: true });
+    expect(readdirSync(folder)).toEqual(['neighbour']);
+  });
+
+  it('is gone too when it was found in place at this start', async () => {
+    const { file, parts, deliver, seen } = setup();
+    await deliver();
+    const config = { file, mode: '0400', allowDisk: false };
+    const restarted = fileDelivery(config, { ...parts, delivered: new Map() });
+
+    expect(await restarted.withdraw(never)).toEqual({ removed: false });
+    expect(seen()?.toString()).toBe('correct horse');
+    const value = Secret.ofText('correct horse');
+    expect(await restarted.deliver({ name: 'password', value, version: 'v1' }, never)).toEqual({
+      written: false,
+    });
+    expect(await restarted.withdraw(never)).toEqual({ removed: true });
+    expect(seen()).toBeUndefined();
+  });
+
+  it('is gone when another delivery to the same file had put it there', async () => {
+    const { file, parts, deliver, seen } = setup();
+    await deliver();
+    const next = fileDelivery({ file, mode: '0440', allowDisk: false }, parts);
+
+    expect(await next.withdraw(never)).toEqual({ removed: true });
+    expect(seen()).toBeUndefined();
+  });
+
+  it.each([
+    ['written to it', (file: string) => appendFileSync(file, 'more')],
+    [
+      'replaced it, even by the same content',
+      (file: string) => {
+        writeFileSync(`${file}.new`, readFileSync(file));
+        renameSync(`${file}.new`, file);
+      },
+    ],
+    [
+      'replaced it by a link',
+      (file: string) => {
+        unlinkSync(file);
+        symlinkSync('/etc/hostname', file);
+      },
+    ],
+  ])('stays when somebody else has %s', async (_what, change) => {
+    const { file, folder, delivery, deliver } = setup({ mode: '0640' });
+    await deliver();
+    change(file);
+
+    await expect(delivery.withdraw(never)).rejects.toMatchObject({
+      code: 'DELIVERY_CHANGED_BY_OTHERS',
+      details: { file },
+    });
+    expect(readdirSync(folder)).toEqual(['password']);
+    expect(await delivery.withdraw(never)).toEqual({ removed: false });
+  });
+
+  it('is gone although somebody changed its mode: the content is the delivered one', async () => {
+    const { file, delivery, deliver, seen } = setup();
+    await deliver();
+    chmodSync(file, 0o644);
+
+    expect(await delivery.withdraw(never)).toEqual({ removed: true });
+    expect(seen()).toBeUndefined();
+  });
+
+  it('may be gone already, even with its folder, which is not made again', async () => {
+    const { folder, delivery, deliver } = setup();
+    await deliver();
+    rmSync(folder, { recursive: true });
+
+    expect(await delivery.withdraw(never)).toEqual({ removed: false });
+    expect(existsSync(folder)).toBe(false);
   });
 });

@@ -1,4 +1,5 @@
 import { basename, dirname } from 'node:path';
+import { GatehouseError } from '../base/errors.ts';
 import type { DeliveryConfig } from './config.ts';
 import type { Delivery } from './delivery.ts';
 import { deliveryError } from './errors.ts';
@@ -14,13 +15,22 @@ export interface DeliveryFolder {
     name: string,
     bytesMax: number,
   ): Promise<
-    { readonly bytes: Buffer; readonly uid: number; readonly gid: number; readonly mode: number } | undefined
+    | {
+        readonly bytes: Buffer;
+        readonly uid: number;
+        readonly gid: number;
+        readonly mode: number;
+        readonly identity: string;
+      }
+    | undefined
   >;
+  /** Gives the identity of the file that is now there: another for another file and after any write. */
   replace(
     name: string,
     bytes: Uint8Array,
     options: { readonly mode: number; readonly uid: number; readonly gid: number },
-  ): Promise<void>;
+  ): Promise<string>;
+  remove(name: string, identity: string): Promise<'removed' | 'absent' | 'another'>;
   removeStale(name: string): Promise<void>;
   close(): Promise<void>;
 }
@@ -31,16 +41,24 @@ export interface FileDeliveryParts {
   readonly allowedUnder: readonly string[];
   /** The user and group of the agent. */
   readonly self: { readonly uid: number; readonly gid: number };
-  /** Opens a folder without following planted links, makes it if it lies `within`, refuses what does not. */
+  /**
+   * Opens a folder without following planted links, makes it if it lies `within` and `isMade` is not false, refuses what
+   * does not.
+   */
   readonly openDirectory: (
     path: string,
-    options: { readonly within: readonly string[]; readonly mode: number },
+    options: { readonly within: readonly string[]; readonly mode: number; readonly isMade?: boolean },
   ) => Promise<DeliveryFolder>;
   readonly ownerIds: (
     owner: string | undefined,
     group: string | undefined,
     signal: AbortSignal,
   ) => Promise<{ readonly uid?: number; readonly gid?: number }>;
+  /**
+   * Path → identity of what these deliveries put there or found in place since this start: all that may be removed.
+   * Shared, for a file may pass from one delivery to the next.
+   */
+  readonly delivered: Map<string, string>;
 }
 
 /** Folders are passed through by those who know a name in them, and listed by nobody else. */
@@ -52,7 +70,7 @@ const sticky = 0o1000;
 /** Delivery as a file: right owner, group and mode before the name exists, whole or not at all, in memory only. */
 export function fileDelivery(
   config: Pick<DeliveryConfig, 'file' | 'owner' | 'group' | 'mode' | 'allowDisk'>,
-  { allowedUnder, self, openDirectory, ownerIds }: FileDeliveryParts,
+  { allowedUnder, self, openDirectory, ownerIds, delivered }: FileDeliveryParts,
 ): Delivery {
   const { file, owner, group, allowDisk } = config;
   const name = basename(file);
@@ -73,16 +91,44 @@ export function fileDelivery(
           present.mode === mode &&
           present.bytes.equals(value.revealBytes());
         present?.bytes.fill(0);
-        if (isInPlace) return { written: false };
+        if (isInPlace) {
+          delivered.set(file, present.identity);
+          return { written: false };
+        }
 
         signal.throwIfAborted();
-        await folder.replace(name, value.revealBytes(), { mode, uid, gid });
+        delivered.set(file, await folder.replace(name, value.revealBytes(), { mode, uid, gid }));
         return { written: true };
       } finally {
         await folder.close();
       }
     },
+
+    async withdraw(signal) {
+      signal.throwIfAborted();
+      const identity = delivered.get(file);
+      if (identity === undefined) return { removed: false };
+      const outcome = await removed(identity);
+      delivered.delete(file);
+      if (outcome === 'another') throw deliveryError('DELIVERY_CHANGED_BY_OTHERS', { file });
+      return { removed: outcome === 'removed' };
+    },
   };
+
+  async function removed(identity: string): Promise<'removed' | 'absent' | 'another'> {
+    let folder: DeliveryFolder;
+    try {
+      folder = await openDirectory(dirname(file), { within: allowedUnder, mode: folderMode, isMade: false });
+    } catch (error) {
+      if (error instanceof GatehouseError && error.code === 'FILE_NOT_FOUND') return 'absent';
+      throw error;
+    }
+    try {
+      return await folder.remove(name, identity);
+    } finally {
+      await folder.close();
+    }
+  }
 
   async function requireFit(folder: DeliveryFolder, ownerUid: number): Promise<void> {
     const isForeign = folder.uid !== 0 && folder.uid !== self.uid && folder.uid !== ownerUid;

@@ -25,6 +25,22 @@ export const deliveryLogEvents = {
     summary: 'a secret can be handed over again',
     fields: { ...fields, version: 'the version in place' },
   },
+  'delivery.removed': {
+    level: 'info',
+    summary: 'a delivery left the config, and what it had handed over was removed',
+    fields: { ...fields, version: 'the version that was in place' },
+    audit: 'success',
+  },
+  'delivery.remove-failed': {
+    level: 'error',
+    summary: 'a delivery left the config, but what it had handed over could not be removed',
+    fields: {
+      ...fields,
+      error: 'why; it is tried again where that may help',
+      version: 'the version in place',
+    },
+    audit: 'failure',
+  },
 } as const satisfies LogEventTable;
 
 export const deliveryEvent = logEventsOf(deliveryLogEvents);

@@ -1,4 +1,5 @@
-import { GetCallerIdentityCommand, type STSClient, STSServiceException } from '@aws-sdk/client-sts';
+import { GetCallerIdentityCommand, type STSClient } from '@aws-sdk/client-sts';
+import { httpStatusOf, isServiceError } from '../base/aws-error.ts';
 import { GatehouseError } from '../base/errors.ts';
 import { identityError } from './errors.ts';
 
@@ -42,9 +43,9 @@ function roleOf(arn: string): { roleName?: string; sessionName?: string } {
 
 function translated(error: unknown): GatehouseError {
   if (error instanceof GatehouseError) return error;
-  const isAnswer = error instanceof STSServiceException;
+  const isAnswer = isServiceError(error);
   const awsError = isAnswer ? error.name : undefined;
-  const status = isAnswer ? (error.$metadata.httpStatusCode ?? 0) : 0;
+  const status = isAnswer ? (httpStatusOf(error) ?? 0) : 0;
   const details = { operation: 'GetCallerIdentity', ...(isAnswer ? { awsError, status } : {}) };
 
   if (awsError?.startsWith('ExpiredToken')) return identityError('CREDENTIALS_EXPIRED', details, error);

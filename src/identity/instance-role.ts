@@ -1,7 +1,7 @@
-import { BlockList, isIPv6 } from 'node:net';
 import { z } from 'zod';
 import type { Clock } from '../base/clock.ts';
 import { GatehouseError } from '../base/errors.ts';
+import { isMetadataAddress } from '../base/local-address.ts';
 import { Secret } from '../base/secret.ts';
 import { type BoundedReply, boundedRequest } from './bounded-request.ts';
 import { type CredentialSource, type Credentials, unexpired } from './credential-source.ts';
@@ -158,28 +158,17 @@ function jsonOf(text: string): unknown {
   }
 }
 
-const local = new BlockList();
-local.addSubnet('127.0.0.0', 8);
-local.addSubnet('169.254.0.0', 16);
-local.addAddress('::1', 'ipv6');
-local.addSubnet('fd00:ec2::', 32, 'ipv6');
-
 /** @throws CREDENTIALS_ENDPOINT_REFUSED for anything but plain http to loopback or link-local addresses. */
 function metadataEndpoint(env: Env): URL {
   const isV6 = env['AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE']?.toLowerCase() === 'ipv6';
   const usual = isV6 ? 'http://[fd00:ec2::254]' : 'http://169.254.169.254';
   const endpoint = env['AWS_EC2_METADATA_SERVICE_ENDPOINT'] || usual;
   const url = URL.canParse(endpoint) ? new URL(endpoint) : undefined;
-  if (url?.protocol !== 'http:' || !isLocal(url.hostname)) {
+  if (url?.protocol !== 'http:' || !isMetadataAddress(url.hostname)) {
     throw identityError('CREDENTIALS_ENDPOINT_REFUSED', {
       source: name,
       endpoint: url?.origin ?? 'not a URL',
     });
   }
   return url;
-}
-
-function isLocal(hostname: string): boolean {
-  const address = hostname.replace(/^\[(.+)\]$/u, '$1');
-  return hostname === 'localhost' || local.check(address, isIPv6(address) ? 'ipv6' : 'ipv4');
 }

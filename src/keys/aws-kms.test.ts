@@ -2,6 +2,7 @@ import { KMSClient } from '@aws-sdk/client-kms';
 import { describe, expect, it } from 'vitest';
 import { type ScriptedAnswer, scriptedAws } from '../../test/support/scripted-aws.ts';
 import { reportOf } from '../base/errors.ts';
+import { Secret } from '../base/secret.ts';
 import { awsKms } from './aws-kms.ts';
 
 const never = new AbortController().signal;
@@ -44,6 +45,22 @@ describe('awsKms', () => {
       {
         operation: 'Decrypt',
         input: { KeyId: keyArn, CiphertextBlob: base64('wrapped'), EncryptionContext: { a: 'b' } },
+      },
+    ]);
+  });
+
+  it('wraps a data key that is there already, with the context', async () => {
+    const { kms, calls } = setup({
+      Encrypt: { body: { KeyId: keyArn, CiphertextBlob: base64('wrapped') } },
+    });
+
+    const wrapped = await kms.wrapDataKey(keyArn, Secret.ofText('data key'), { a: 'b' }, never);
+
+    expect(wrapped.toString()).toBe('wrapped');
+    expect(calls).toEqual([
+      {
+        operation: 'Encrypt',
+        input: { KeyId: keyArn, Plaintext: base64('data key'), EncryptionContext: { a: 'b' } },
       },
     ]);
   });

@@ -1,4 +1,5 @@
 import type { KMSClient } from '@aws-sdk/client-kms';
+import { awsErrorCode } from '../base/aws-error.ts';
 import { GatehouseError } from '../base/errors.ts';
 import { Secret } from '../base/secret.ts';
 import { keysError } from './errors.ts';
@@ -30,6 +31,8 @@ const codes: Readonly<Record<string, KmsCode>> = {
   IncompleteSignature: 'KEY_CREDENTIALS_REFUSED',
   MissingAuthenticationTokenException: 'KEY_CREDENTIALS_REFUSED',
 };
+
+const others = { unreachable: 'KEY_UNREACHABLE', refused: 'KEY_REQUEST_REFUSED' } as const;
 
 /**
  * KMS by way of the AWS SDK: the one place where its errors are translated. `connect` gives the region's client, the
@@ -67,6 +70,20 @@ export function awsKms(connect: () => Promise<Pick<KMSClient, 'send'>>): Kms {
         wrapped: Buffer.from(answer.CiphertextBlob),
         keyArn: answer.KeyId,
       };
+    },
+
+    async wrapDataKey(keyArn, plaintext, context, signal) {
+      const { EncryptCommand } = await import('@aws-sdk/client-kms');
+      const input = {
+        KeyId: keyArn,
+        Plaintext: plaintext.revealBytes(),
+        EncryptionContext: { ...context },
+      };
+      const answer = await explained(keyArn, signal, 'kms:Encrypt', async () =>
+        (await connect()).send(new EncryptCommand(input), { abortSignal: signal }),
+      );
+      if (answer.CiphertextBlob === undefined) throw incomplete('kms:Encrypt', keyArn);
+      return Buffer.from(answer.CiphertextBlob);
     },
 
     async openDataKey(keyArn, wrapped, context, signal) {
@@ -127,22 +144,6 @@ async function translated<T>(
   } catch (error) {
     if (signal.aborted) throw signal.reason;
     if (error instanceof GatehouseError) throw error;
-    throw keysError(codeOf(error), { action, keyId }, error);
+    throw keysError(awsErrorCode(error, codes, others), { action, keyId }, error);
   }
-}
-
-function codeOf(error: unknown): KmsCode {
-  if (!(error instanceof Error)) return 'KEY_UNREACHABLE';
-  const known = codes[error.name];
-  if (known !== undefined) return known;
-  const status = statusOf(error);
-  // No status: nothing answered. 5xx: something answered for KMS, a proxy or a load balancer.
-  return status === undefined || status >= 500 ? 'KEY_UNREACHABLE' : 'KEY_REQUEST_REFUSED';
-}
-
-function statusOf(error: Error): number | undefined {
-  if (!('$metadata' in error)) return undefined;
-  const metadata = error.$metadata;
-  if (typeof metadata !== 'object' || metadata === null || !('httpStatusCode' in metadata)) return undefined;
-  return typeof metadata.httpStatusCode === 'number' ? metadata.httpStatusCode : undefined;
 }

@@ -62,6 +62,40 @@ describe('bindingKey', () => {
     });
   });
 
+  it('wraps anew what a retired key opened, and only that', async () => {
+    const { kms, keyArn, events, resolve } = setup();
+    const retired = kms.addKey();
+    const { plaintext, wrapped } = await kms.newDataKey(retired, context, never);
+    const key = await resolve('alias/binding', [retired]);
+
+    const first = await key.openAndRewrap(wrapped, context, never);
+    const again = await key.openAndRewrap(first.rewrapped ?? wrapped, context, never);
+
+    expect(first.plaintext.equals(plaintext)).toBe(true);
+    expect(again.plaintext.equals(plaintext)).toBe(true);
+    expect(again.rewrapped).toBeUndefined();
+    expect(events.filter(({ name }) => name === 'key.rewrapped')).toMatchObject([
+      { audit: 'success', fields: { keyArn, retiredKeyArn: retired } },
+    ]);
+  });
+
+  it('says so and goes on where it cannot wrap anew', async () => {
+    const { kms, keyArn, events, resolve } = setup();
+    const retired = kms.addKey();
+    const { plaintext, wrapped } = await kms.newDataKey(retired, context, never);
+    const key = await resolve('alias/binding', [retired]);
+    kms.failWith(keysError('KEY_DENIED'), 'Encrypt');
+
+    const opened = await key.openAndRewrap(wrapped, context, never);
+
+    expect(opened.plaintext.equals(plaintext)).toBe(true);
+    expect(opened.rewrapped).toBeUndefined();
+    expect(events.at(-1)).toMatchObject({
+      name: 'key.rewrap-failed',
+      fields: { keyArn, retiredKeyArn: retired, error: { code: 'KEY_DENIED' } },
+    });
+  });
+
   it.each([
     ['Disabled', 'KEY_DISABLED'],
     ['PendingDeletion', 'KEY_PENDING_DELETION'],

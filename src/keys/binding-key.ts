@@ -31,6 +31,18 @@ export interface BindingKey {
    * @throws KEY_CIPHERTEXT_REFUSED damaged, or bound to another context
    */
   openDataKey(wrapped: Uint8Array, context: SealContext, signal: AbortSignal): Promise<Secret>;
+  /**
+   * As `openDataKey`, with the same key wrapped anew where a retired key opened it: keep that in place of the old, or the
+   * retired key can never be dropped. Where the binding key cannot wrap it, that is logged, and the old stays good.
+   */
+  openAndRewrap(wrapped: Uint8Array, context: SealContext, signal: AbortSignal): Promise<OpenedDataKey>;
+}
+
+export interface OpenedDataKey {
+  /** The caller disposes of it. */
+  readonly plaintext: Secret;
+  /** The same under the binding key; absent where it is so already, or could not be. */
+  readonly rewrapped?: Buffer;
 }
 
 /**
@@ -44,23 +56,43 @@ export async function bindingKey(options: BindingKeyOptions, signal: AbortSignal
   log(keysEvent('key.resolved', { keyId, keyArn }));
   const openWith = [...new Set([keyArn, ...trustedKeys])];
 
+  async function opened(wrapped: Uint8Array, context: SealContext, sig: AbortSignal) {
+    for (const candidate of openWith) {
+      try {
+        const plaintext = await kmsFor(regionOf(candidate)).openDataKey(candidate, wrapped, context, sig);
+        if (candidate !== keyArn) log(keysEvent('key.retired-used', { keyArn: candidate }));
+        return { plaintext, openedBy: candidate };
+      } catch (error) {
+        if (!(error instanceof GatehouseError) || error.code !== 'KEY_WRONG') throw error;
+      }
+    }
+    throw keysError('KEY_NOT_TRUSTED', { accepted: openWith });
+  }
+
   return {
     keyArn,
     openWith,
 
     newDataKey: (context, sig) => kmsFor(regionOf(keyArn)).newDataKey(keyArn, context, sig),
 
-    async openDataKey(wrapped, context, sig) {
-      for (const candidate of openWith) {
-        try {
-          const key = await kmsFor(regionOf(candidate)).openDataKey(candidate, wrapped, context, sig);
-          if (candidate !== keyArn) log(keysEvent('key.retired-used', { keyArn: candidate }));
-          return key;
-        } catch (error) {
-          if (!(error instanceof GatehouseError) || error.code !== 'KEY_WRONG') throw error;
+    openDataKey: async (wrapped, context, sig) => (await opened(wrapped, context, sig)).plaintext,
+
+    async openAndRewrap(wrapped, context, sig) {
+      const { plaintext, openedBy } = await opened(wrapped, context, sig);
+      if (openedBy === keyArn) return { plaintext };
+      const fields = { keyArn, retiredKeyArn: openedBy };
+      try {
+        const rewrapped = await kmsFor(regionOf(keyArn)).wrapDataKey(keyArn, plaintext, context, sig);
+        log(keysEvent('key.rewrapped', fields));
+        return { plaintext, rewrapped };
+      } catch (error) {
+        if (sig.aborted) {
+          plaintext.dispose();
+          throw sig.reason;
         }
+        log(keysEvent('key.rewrap-failed', { ...fields, error: reportOf(error) }));
+        return { plaintext };
       }
-      throw keysError('KEY_NOT_TRUSTED', { accepted: openWith });
     },
   };
 }

@@ -6,31 +6,43 @@ import { parseKeyArn } from './key-arn.ts';
 import type { KmsFor } from './kms.ts';
 import { keysEvent } from './log-events.ts';
 import { parseSealedMessage, type SealedMessage, suiteId, wrappedKeysMax } from './sealed-message.ts';
-import { type SealContext, type Sealer, sealedBytesMax } from './sealer.ts';
+import { type Opener, type SealContext, type Sealer, sealedBytesMax } from './sealer.ts';
 
 /** Which KMS keys may open: these, or any of one account. An alias never opens; resolve it first. */
 export type Trust =
   | { readonly keyArns: readonly string[] }
   | { readonly accountId: string; readonly partition: string };
 
-export interface KmsSealerOptions {
-  /** The key to seal under. */
-  readonly keyArn: string;
-  /** All keys that may open, this one included. */
+export interface KmsOpenerOptions {
+  /** All keys that may open. */
   readonly openWith: readonly string[];
+  /** The one among them that seals today; any other that opens something is retired, and that is logged. */
+  readonly keyArn: string | undefined;
   readonly kmsFor: KmsFor;
   readonly log: Log;
 }
 
-/** A sealer whose every message has its data key wrapped by KMS: one call to seal, one to open. */
-export function kmsSealer({ keyArn, openWith, kmsFor, log }: KmsSealerOptions): Sealer {
+export interface KmsSealerOptions extends KmsOpenerOptions {
+  /** The key to seal under. */
+  readonly keyArn: string;
+}
+
+/** Opens messages whose data key is wrapped by one of these KMS keys, with one call each. */
+export function kmsOpener({ openWith, keyArn, kmsFor, log }: KmsOpenerOptions): Opener {
   return {
-    seal: (bytes, context, signal) => kmsSeal(bytes, context, { keyArn, kmsFor }, signal),
     async open(sealed, context, signal) {
       const opened = await kmsOpen(sealed, context, { trust: { keyArns: openWith }, kmsFor }, signal);
       if (opened.keyArn !== keyArn) log(keysEvent('key.retired-used', { keyArn: opened.keyArn }));
       return opened.bytes;
     },
+  };
+}
+
+/** A sealer whose every message has its data key wrapped by KMS: one call to seal, one to open. */
+export function kmsSealer(options: KmsSealerOptions): Sealer {
+  return {
+    ...kmsOpener(options),
+    seal: (bytes, context, signal) => kmsSeal(bytes, context, options, signal),
   };
 }
 

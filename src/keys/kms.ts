@@ -26,7 +26,9 @@ export interface Kms {
   /** `keyId`: a key ARN, alias ARN, `alias/NAME` or bare id. */
   describeKey(keyId: string, signal: AbortSignal): Promise<KeyDescription>;
   newDataKey(keyArn: string, context: SealContext, signal: AbortSignal): Promise<DataKey>;
-  /** Opens what `newDataKey` wrapped: with that very key and the same context, or not at all. */
+  /** Wraps a data key that is there already, as `newDataKey` would have. */
+  wrapDataKey(keyArn: string, plaintext: Secret, context: SealContext, signal: AbortSignal): Promise<Buffer>;
+  /** Opens what `newDataKey` or `wrapDataKey` wrapped: with that very key and the same context, or not at all. */
   openDataKey(
     keyArn: string,
     wrapped: Uint8Array,

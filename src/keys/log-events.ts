@@ -16,6 +16,19 @@ export const keysLogEvents = {
     summary: 'something was opened with a retired key: seal it again under the binding key',
     fields: { keyArn: 'the retired key that opened it' },
   },
+  'key.rewrapped': {
+    level: 'info',
+    summary: 'a data key that a retired key had wrapped is wrapped by the binding key now',
+    fields: { keyArn: 'the binding key', retiredKeyArn: 'the key that wrapped it before' },
+    audit: 'success',
+  },
+  'key.rewrap-failed': {
+    level: 'warn',
+    summary:
+      'a data key that a retired key wrapped could not be wrapped by the binding key: keep the retired one in keys.trustedKeys',
+    fields: { keyArn: 'the binding key', retiredKeyArn: 'the key that still wraps it', error: 'why' },
+    audit: 'failure',
+  },
 } as const satisfies LogEventTable;
 
 export const keysEvent = logEventsOf(keysLogEvents);

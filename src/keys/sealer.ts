@@ -20,7 +20,11 @@ export const sealedBytesMax = 64 * 1024 * 1024;
  * @throws KEY_NOT_TRUSTED sealed under a key that is not accepted here
  * @throws KEY_… what the keeper of the key answered; `retry` of its row says whether to try again
  */
-export interface Sealer {
+export interface Sealer extends Opener {
   seal(bytes: Uint8Array, context: SealContext, signal: AbortSignal): Promise<Buffer>;
+}
+
+/** The half of a sealer that those need who only open. */
+export interface Opener {
   open(sealed: Uint8Array, context: SealContext, signal: AbortSignal): Promise<Buffer>;
 }

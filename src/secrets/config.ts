@@ -1,9 +1,7 @@
 import { z } from 'zod';
+import { secretNamePattern } from '../base/secret-name.ts';
 
 const secretsMax = 500;
-
-/** How secrets are named everywhere: in configs, contexts, logs and file names. */
-export const secretNamePattern = /^[A-Za-z0-9._-]{1,128}$/u;
 
 const secretsManagerConfig = z
   .strictObject({
@@ -42,25 +40,28 @@ const secretsManagerConfig = z
   })
   .meta({ description: 'Reads the secret from AWS Secrets Manager.', applies: 'live' });
 
+/** Every source of secrets: one key for each, with the place of a secret in that source's own terms. */
+const places = {
+  secretsManager: secretsManagerConfig.optional(),
+  sealedFile: z
+    .string()
+    .regex(
+      /^\/(?!.*\/\.{1,2}(?:\/|$))[^\0]*[^/\0]$/u,
+      'expected the absolute path of a file, without . or ..',
+    )
+    .max(4095)
+    .optional()
+    .meta({
+      description: 'Opens this sealed file, made by gatehouse seal.',
+      applies: 'live',
+      examples: ['/etc/gatehouse/sealed/tls-key.sealed'],
+    }),
+};
+
 const secretConfig = z
-  .strictObject({
-    secretsManager: secretsManagerConfig.optional(),
-    sealedFile: z
-      .string()
-      .regex(
-        /^\/(?!.*\/\.{1,2}(?:\/|$))[^\0]*[^/\0]$/u,
-        'expected the absolute path of a file, without . or ..',
-      )
-      .max(4095)
-      .optional()
-      .meta({
-        description: 'Opens this sealed file, made by gatehouse seal.',
-        applies: 'live',
-        examples: ['/etc/gatehouse/sealed/tls-key.sealed'],
-      }),
-  })
-  .refine((secret) => (secret.secretsManager === undefined) !== (secret.sealedFile === undefined), {
-    error: 'expected exactly one of secretsManager and sealedFile',
+  .strictObject(places)
+  .refine((secret) => Object.values(secret).filter((place) => place !== undefined).length === 1, {
+    error: `expected exactly one of ${Object.keys(places).join(' and ')}`,
   })
   .meta({ description: 'Where one secret is.', applies: 'live' });
 
@@ -82,3 +83,5 @@ export const secretsConfig = z
   });
 
 export type SecretsConfig = z.infer<typeof secretsConfig>;
+export type SecretConfig = SecretsConfig[string];
+export type SecretSourceName = keyof SecretConfig;

@@ -1,4 +1,5 @@
 import type { GetSecretValueCommandOutput, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
+import { awsErrorCode } from '../base/aws-error.ts';
 import { GatehouseError } from '../base/errors.ts';
 import { Secret } from '../base/secret.ts';
 import { secretsError } from './errors.ts';
@@ -115,28 +116,20 @@ export async function getSecretValue(
 }
 
 function codeOf(error: unknown): SecretCode {
-  if (!(error instanceof Error)) return 'SECRET_UNREACHABLE';
   // Secrets Manager has one name for a missing secret and a missing version, and none for a deleted secret: only the
   // text tells them apart.
-  if (error.name === 'ResourceNotFoundException' && /staging label|version ?id/iu.test(error.message)) {
+  if (isNamed(error, 'ResourceNotFoundException') && /staging label|version ?id/iu.test(error.message)) {
     return 'SECRET_VERSION_NOT_FOUND';
   }
   if (
-    error.name === 'InvalidRequestException' &&
+    isNamed(error, 'InvalidRequestException') &&
     /marked (?:for deletion|deleted)|scheduled for deletion/iu.test(error.message)
   ) {
     return 'SECRET_DELETED';
   }
-  const known = codes[error.name];
-  if (known !== undefined) return known;
-  const status = statusOf(error);
-  // No status: nothing answered. 5xx: something answered in its place, a proxy or a load balancer.
-  return status === undefined || status >= 500 ? 'SECRET_UNREACHABLE' : 'SECRET_REQUEST_REFUSED';
+  return awsErrorCode(error, codes, { unreachable: 'SECRET_UNREACHABLE', refused: 'SECRET_REQUEST_REFUSED' });
 }
 
-function statusOf(error: Error): number | undefined {
-  if (!('$metadata' in error)) return undefined;
-  const metadata = error.$metadata;
-  if (typeof metadata !== 'object' || metadata === null || !('httpStatusCode' in metadata)) return undefined;
-  return typeof metadata.httpStatusCode === 'number' ? metadata.httpStatusCode : undefined;
+function isNamed(error: unknown, name: string): error is Error {
+  return error instanceof Error && error.name === name;
 }

@@ -47,8 +47,10 @@ function setup(names: readonly string[] = ['a', 'b']) {
   const { source, values, mostUnderWay } = memorySource();
   const events: LogEvent[] = [];
   const held = secrets({
-    secretsManager: source,
-    sealedFile: { read: ({ path }, signal) => source.read({ secretId: path }, signal) },
+    sources: {
+      secretsManager: (_name, place, signal) => source.read(place, signal),
+      sealedFile: (_name, path, signal) => source.read({ secretId: path }, signal),
+    },
     log: (event) => events.push(event),
   });
   held.configure(Object.fromEntries(names.map((name) => [name, { secretsManager: { secretId: name } }])));
@@ -137,16 +139,48 @@ describe('secrets', () => {
     expect(failed.get('nobody')?.code).toBe('SECRET_UNKNOWN');
   });
 
-  it('keeps values across a new config for the names that stay', async () => {
+  it('keeps values across a new config for the secrets that stay', async () => {
     const { held, put, text } = setup();
     put('a', 'one');
     put('b', 'two');
     await held.refresh(undefined, never);
 
-    held.configure({ a: { secretsManager: { secretId: 'elsewhere' } } });
+    held.configure({ a: { secretsManager: { secretId: 'a' } } });
 
     expect(text('a')).toBe('one');
     expect(held.get('b')).toBeUndefined();
+  });
+
+  it.each([
+    ['another secret', { secretsManager: { secretId: 'elsewhere' } }],
+    ['another field', { secretsManager: { secretId: 'a', jsonField: 'other' } }],
+    ['another stage', { secretsManager: { secretId: 'a', versionStage: 'AWSPENDING' } }],
+    ['another source', { sealedFile: '/etc/a.sealed' }],
+  ])('a name that now means %s no longer has the value before', async (_what, place) => {
+    const { held, values, put } = setup(['a']);
+    put('a', 'one');
+    await held.refresh(undefined, never);
+
+    held.configure({ a: place });
+    values.clear();
+    await held.refresh(undefined, never);
+
+    expect(held.get('a')).toBeUndefined();
+    expect(held.status()).toMatchObject([{ failing: 'SECRET_NOT_FOUND' }]);
+    expect(held.status()[0]).not.toHaveProperty('version');
+  });
+
+  it('a value that arrives after its name has moved is not taken for the new one', async () => {
+    const { held, put, text } = setup(['a']);
+    put('a', 'one');
+
+    const reading = held.refresh(undefined, never);
+    await Promise.resolve();
+    held.configure({ a: { secretsManager: { secretId: 'elsewhere' } } });
+    const { changed } = await reading;
+
+    expect(changed).toEqual([]);
+    expect(text('a')).toBeUndefined();
   });
 
   it('reads a few at once, not all', async () => {

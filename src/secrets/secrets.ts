@@ -1,20 +1,26 @@
+import { isDeepStrictEqual } from 'node:util';
 import { asGatehouseError, type GatehouseError, reportOf } from '../base/errors.ts';
 import type { Log } from '../base/log-events.ts';
-import type { SecretsConfig } from './config.ts';
+import type { SecretConfig, SecretSourceName, SecretsConfig } from './config.ts';
 import { secretsError } from './errors.ts';
 import { secretsEvent } from './log-events.ts';
-import type { SealedFileReference } from './sealed-file.ts';
-import type { SecretReading, SecretSource } from './secret-source.ts';
-import type { SecretsManagerReference } from './secrets-manager.ts';
+import type { SecretReading } from './secret-source.ts';
+
+/** Reads a secret by the `place` that its config gives, as `SecretSource.read`. */
+type ReadFrom<At> = (name: string, place: At, signal: AbortSignal) => Promise<SecretReading>;
+
+/** The sources, each under the key that a secret's config has for it. */
+export type SecretSources = {
+  readonly [Source in SecretSourceName]: ReadFrom<NonNullable<SecretConfig[Source]>>;
+};
 
 export interface SecretsOptions {
-  readonly secretsManager: SecretSource<SecretsManagerReference>;
-  readonly sealedFile: SecretSource<SealedFileReference>;
+  readonly sources: SecretSources;
   readonly log: Log;
 }
 
-/** What a refresh brought, by name. */
-export interface Refreshed {
+/** What reading secrets again brought, by name. */
+export interface SecretsRefresh {
   /** Read for the first time, or in another version than before. */
   readonly changed: readonly string[];
   /** Not read this time; the last good value, if any, stays. */
@@ -23,7 +29,7 @@ export interface Refreshed {
 
 export interface SecretStatus {
   readonly name: string;
-  readonly source: SourceName;
+  readonly source: SecretSourceName;
   /** The version in use; absent before the first good read. */
   readonly version?: string;
   /** The code of the failure of the last read; absent when it succeeded. */
@@ -32,13 +38,16 @@ export interface SecretStatus {
 
 /** All secrets of the host by name, each with its last good value, in memory only. */
 export interface Secrets {
-  /** Says which secrets there are. Values of those that stay are kept, the others forgotten. Reads nothing. */
+  /**
+   * Says which secrets there are. Values of those that stay where they are, are kept; the others are forgotten, for a
+   * name that moved means another secret. Reads nothing.
+   */
   configure(config: SecretsConfig): void;
   /**
    * Reads the named secrets, or all, each on its own: one failure never stops another. Refreshes never overlap.
    * Throws only the reason of an aborted signal.
    */
-  refresh(names: readonly string[] | undefined, signal: AbortSignal): Promise<Refreshed>;
+  refresh(names: readonly string[] | undefined, signal: AbortSignal): Promise<SecretsRefresh>;
   /** The last good value; undefined where there is none. Owned by this holder: not to be disposed of. */
   get(name: string): SecretReading | undefined;
   status(): SecretStatus[];
@@ -46,14 +55,15 @@ export interface Secrets {
   close(): void;
 }
 
-type SourceName = 'secretsManager' | 'sealedFile';
-
-type Reference =
-  | { readonly source: 'secretsManager'; readonly reference: SecretsManagerReference }
-  | { readonly source: 'sealedFile'; readonly reference: SealedFileReference };
+/** One place where a secret is read. */
+interface Place<Source extends SecretSourceName = SecretSourceName> {
+  readonly source: Source;
+  read(signal: AbortSignal): Promise<SecretReading>;
+}
 
 interface Held {
-  where: Reference;
+  readonly config: SecretConfig;
+  readonly place: Place;
   current?: SecretReading;
   failing?: string;
 }
@@ -61,26 +71,26 @@ interface Held {
 /** Reads under way at once: a host has few secrets, and Secrets Manager many hosts. */
 const readsMax = 8;
 
-export function secrets({ secretsManager, sealedFile, log }: SecretsOptions): Secrets {
+export function secrets({ sources, log }: SecretsOptions): Secrets {
   const all = new Map<string, Held>();
   let last: Promise<unknown> = Promise.resolve();
 
-  const readFrom = (where: Reference, signal: AbortSignal): Promise<SecretReading> =>
-    where.source === 'secretsManager'
-      ? secretsManager.read(where.reference, signal)
-      : sealedFile.read(where.reference, signal);
-
   /** True when the secret changed. */
   async function readOne(name: string, held: Held, signal: AbortSignal): Promise<boolean> {
-    const { where } = held;
+    const { source } = held.place;
     try {
-      const reading = await readFrom(where, signal);
+      const reading = await held.place.read(signal);
+      if (all.get(name) !== held) {
+        // It moved, or left the config, meanwhile.
+        reading.value.dispose();
+        return false;
+      }
       const { version } = reading;
       if (held.failing !== undefined) log(secretsEvent('secret.recovered', { secret: name, version }));
       delete held.failing;
       const isNew = held.current?.version !== version;
       const isChanged = isNew || held.current?.value.equals(reading.value) === false;
-      if (isNew) log(secretsEvent('secret.read', { secret: name, version, source: where.source }));
+      if (isNew) log(secretsEvent('secret.read', { secret: name, version, source }));
       // The value before is not overwritten: a delivery may be writing it this moment.
       held.current = reading;
       return isChanged;
@@ -89,7 +99,7 @@ export function secrets({ secretsManager, sealedFile, log }: SecretsOptions): Se
       const failure = asGatehouseError(error);
       if (held.failing !== failure.code) {
         const heldVersion = held.current?.version;
-        const fields = { secret: name, source: where.source, error: reportOf(failure), heldVersion };
+        const fields = { secret: name, source, error: reportOf(failure), heldVersion };
         log(secretsEvent('secret.read-failed', fields));
       }
       held.failing = failure.code;
@@ -97,7 +107,10 @@ export function secrets({ secretsManager, sealedFile, log }: SecretsOptions): Se
     }
   }
 
-  async function refreshNow(names: readonly string[] | undefined, signal: AbortSignal): Promise<Refreshed> {
+  async function refreshNow(
+    names: readonly string[] | undefined,
+    signal: AbortSignal,
+  ): Promise<SecretsRefresh> {
     signal.throwIfAborted();
     const changed: string[] = [];
     const failed = new Map<string, GatehouseError>();
@@ -128,10 +141,8 @@ export function secrets({ secretsManager, sealedFile, log }: SecretsOptions): Se
         if (!Object.hasOwn(config, name)) all.delete(name);
       }
       for (const [name, secret] of Object.entries(config)) {
-        const where = referenceOf(name, secret);
-        const held = all.get(name);
-        if (held === undefined) all.set(name, { where });
-        else held.where = where;
+        if (isDeepStrictEqual(all.get(name)?.config, secret)) continue;
+        all.set(name, { config: secret, place: placeOf(name, secret, sources) });
       }
     },
 
@@ -152,7 +163,7 @@ export function secrets({ secretsManager, sealedFile, log }: SecretsOptions): Se
   };
 }
 
-function statusOf(name: string, { where: { source }, current, failing }: Held): SecretStatus {
+function statusOf(name: string, { place: { source }, current, failing }: Held): SecretStatus {
   return {
     name,
     source,
@@ -161,10 +172,16 @@ function statusOf(name: string, { where: { source }, current, failing }: Held): 
   };
 }
 
-function referenceOf(name: string, secret: SecretsConfig[string]): Reference {
-  if (secret.secretsManager !== undefined)
-    return { source: 'secretsManager', reference: secret.secretsManager };
-  if (secret.sealedFile !== undefined)
-    return { source: 'sealedFile', reference: { name, path: secret.sealedFile } };
+function placeOf(name: string, config: SecretConfig, sources: SecretSources): Place {
+  const placeIn = <Source extends SecretSourceName>(source: Source): Place<Source> | undefined => {
+    const place = config[source];
+    if (place === undefined) return undefined;
+    return { source, read: (signal) => sources[source](name, place, signal) };
+  };
+  const isSource = (key: string): key is SecretSourceName => Object.hasOwn(sources, key);
+  for (const source of Object.keys(sources).filter(isSource)) {
+    const place = placeIn(source);
+    if (place !== undefined) return place;
+  }
   throw new TypeError(`the schema let a secret pass that is nowhere: ${name}`);
 }

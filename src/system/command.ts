@@ -2,6 +2,7 @@ import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process'
 import { constants, userInfo } from 'node:os';
 import { isAbsolute } from 'node:path';
 import { systemClock } from '../base/clock.ts';
+import { errnoOf } from '../base/errno.ts';
 import { GatehouseError } from '../base/errors.ts';
 import { Secret } from '../base/secret.ts';
 import { systemError } from './errors.ts';
@@ -120,7 +121,7 @@ function spawned(command: string, args: readonly string[], options: SpawnOptions
 }
 
 function notStarted(command: string, error: unknown): GatehouseError {
-  const errno = error instanceof Error && 'code' in error ? String(error.code) : undefined;
+  const errno = errnoOf(error);
   const isAbsent = ['ENOENT', 'EACCES', 'ENOTDIR', 'ENOEXEC', 'ELOOP'].includes(errno ?? '');
   return systemError(isAbsent ? 'COMMAND_NOT_FOUND' : 'COMMAND_NOT_STARTED', { command, errno }, error);
 }

@@ -1,19 +1,20 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { constants, type Stats } from 'node:fs';
-import { type FileHandle, link, open, opendir, realpath, rename, statfs, unlink } from 'node:fs/promises';
-import { basename, dirname, resolve } from 'node:path';
-import { systemError } from './errors.ts';
+import { type BigIntStats, constants, type Stats } from 'node:fs';
 import {
-  type Allowance,
-  at,
-  errnoOf,
-  failed,
-  linksMax,
-  linkTarget,
-  ownUid,
-  selfPath,
-  walked,
-} from './walk.ts';
+  type FileHandle,
+  link,
+  lstat,
+  open,
+  opendir,
+  realpath,
+  rename,
+  statfs,
+  unlink,
+} from 'node:fs/promises';
+import { basename, dirname, resolve } from 'node:path';
+import { errnoOf } from '../base/errno.ts';
+import { systemError } from './errors.ts';
+import { type Allowance, at, failed, linksMax, linkTarget, ownUid, selfPath, walked } from './walk.ts';
 
 const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_WRONLY } = constants;
 
@@ -28,6 +29,8 @@ export interface OpenDirectoryOptions {
   readonly within?: readonly string[];
   /** Mode of directories that are made. */
   readonly mode?: number;
+  /** False: none is made. */
+  readonly isMade?: boolean;
 }
 
 export interface WriteOptions {
@@ -46,7 +49,11 @@ export interface FileContent {
   readonly gid: number;
   /** Permission bits. */
   readonly mode: number;
+  readonly identity: FileIdentity;
 }
+
+/** Tells a file from any other that had or gets its name, and from itself once somebody wrote to it. */
+export type FileIdentity = string;
 
 /** A directory held open: names in it stay in it, whatever happens to its path meanwhile. */
 export interface OpenDirectory {
@@ -59,7 +66,9 @@ export interface OpenDirectory {
   /** The content of a regular file; undefined when there is none that could be read, or a longer or linked one. */
   read(name: string, bytesMax: number): Promise<FileContent | undefined>;
   /** Puts a file in place of `name`, whole or not at all; owner, group and mode are right before the name exists. */
-  replace(name: string, bytes: Uint8Array, options: WriteOptions): Promise<void>;
+  replace(name: string, bytes: Uint8Array, options: WriteOptions): Promise<FileIdentity>;
+  /** Removes the file of this name, if it is still the very one. */
+  remove(name: string, identity: FileIdentity): Promise<'removed' | 'absent' | 'another'>;
   /** Removes what an interrupted `replace` of this name left behind. Not while another one is under way. */
   removeStale(name: string): Promise<void>;
   close(): Promise<void>;
@@ -148,11 +157,11 @@ export async function isInMemory(path: string): Promise<boolean> {
   return inMemoryTypes.has(type);
 }
 
-async function allowance({ within, mode = 0o700 }: OpenDirectoryOptions): Promise<Allowance> {
+async function allowance({ within, mode = 0o700, isMade = true }: OpenDirectoryOptions): Promise<Allowance> {
   if (within === undefined) return {};
   // The prefixes come from who runs the agent, so their own links are trusted.
   const real = await Promise.all(within.map((prefix) => realpath(prefix).catch(() => prefix)));
-  return { within: [...within, ...real], mode };
+  return { within: [...within, ...real], mode, isMade };
 }
 
 async function readOpened(inside: string, path: string, bytesMax: number): Promise<Buffer> {
@@ -199,7 +208,10 @@ function openedDirectory(handle: FileHandle, path: string, status: Stats): OpenD
         try {
           const { uid, gid, mode, nlink, size } = await file.stat();
           if (nlink !== 1 || size > bytesMax) return undefined;
-          return { bytes: await wholeContent(file, inside, bytesMax), uid, gid, mode: mode & 0o7777 };
+          // Before the content: a write in between then shows as another file.
+          const identity = identityOf(await file.stat({ bigint: true }));
+          const bytes = await wholeContent(file, inside, bytesMax);
+          return { bytes, uid, gid, mode: mode & 0o7777, identity };
         } finally {
           await file.close();
         }
@@ -215,10 +227,11 @@ function openedDirectory(handle: FileHandle, path: string, status: Stats): OpenD
       );
       const target = `${path}/${name}`;
       try {
-        await writeNew(temporary, bytes, options);
+        const identity = await writeNew(temporary, bytes, options);
         if (options.overwrite === false) await link(temporary, at(handle, name));
         else await rename(temporary, at(handle, name));
         await syncDirectory(handle);
+        return identity;
       } catch (error) {
         throw errnoOf(error) === 'EEXIST'
           ? systemError('FILE_EXISTS', { path: target }, error)
@@ -226,6 +239,18 @@ function openedDirectory(handle: FileHandle, path: string, status: Stats): OpenD
       } finally {
         // Gone after a rename; otherwise this is the other name of a link, or what a failure left.
         await unlink(temporary).catch(() => undefined);
+      }
+    },
+
+    async remove(name, identity) {
+      const inside = at(handle, checkedName(name));
+      try {
+        if (identityOf(await lstat(inside, { bigint: true })) !== identity) return 'another';
+        await unlink(inside);
+        return 'removed';
+      } catch (error) {
+        if (errnoOf(error) === 'ENOENT') return 'absent';
+        throw failed(error, `${path}/${name}`);
       }
     },
 
@@ -259,7 +284,16 @@ function temporaryPrefix(name: string): string {
   return `.gatehouse-${createHash('sha256').update(name).digest('hex').slice(0, 16)}-`;
 }
 
-async function writeNew(path: string, bytes: Uint8Array, { uid, gid, mode }: WriteOptions): Promise<void> {
+/** Owner and mode are no part of it: a file that changed hands still has its content. */
+function identityOf({ dev, ino, size, mtimeNs }: BigIntStats): FileIdentity {
+  return [dev, ino, size, mtimeNs].join(':');
+}
+
+async function writeNew(
+  path: string,
+  bytes: Uint8Array,
+  { uid, gid, mode }: WriteOptions,
+): Promise<FileIdentity> {
   const file = await open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
   try {
     await file.writeFile(bytes);
@@ -267,6 +301,7 @@ async function writeNew(path: string, bytes: Uint8Array, { uid, gid, mode }: Wri
     if (uid !== undefined || gid !== undefined) await file.chown(uid ?? -1, gid ?? -1);
     await file.chmod(mode);
     await file.sync();
+    return identityOf(await file.stat({ bigint: true }));
   } finally {
     await file.close();
   }

@@ -1,4 +1,3 @@
-import { on } from 'node:events';
 import { constants } from 'node:os';
 
 const stopping = ['SIGTERM', 'SIGINT'] as const;
@@ -6,6 +5,13 @@ const stopping = ['SIGTERM', 'SIGINT'] as const;
 /** Why work was cancelled: somebody asked the process to stop. */
 export class StopRequested extends Error {
   override readonly name = 'StopRequested';
+  /** What a shell would say of a process that this signal ended: 128 + n. */
+  readonly exitCode: number;
+
+  constructor(signal: (typeof stopping)[number]) {
+    super(signal);
+    this.exitCode = 128 + constants.signals[signal];
+  }
 }
 
 /**
@@ -16,29 +22,40 @@ export function stopSignal(): AbortSignal {
   const controller = new AbortController();
   for (const name of stopping) {
     process.on(name, () => {
-      if (controller.signal.aborted) process.exit(128 + constants.signals[name]);
-      controller.abort(new StopRequested(name));
+      const request = new StopRequested(name);
+      if (controller.signal.aborted) process.exit(request.exitCode);
+      controller.abort(request);
     });
   }
   return controller.signal;
 }
 
-/** One item for each SIGHUP from this call on, which would otherwise end the process. Ends when `signal` aborts. */
-export function hangUps(signal: AbortSignal): AsyncIterable<void> {
-  if (signal.aborted) return none();
-  // Not in the generator, whose body runs only once it is asked for its first item.
-  return each(on(process, 'SIGHUP', { signal }), signal);
+/** The SIGHUPs of this process, which end it no more. */
+export interface HangUps {
+  /**
+   * Resolves when one came since the last call, or comes; many at once are one.
+   * Rejects with the signal's reason when it aborts first.
+   */
+  next(signal: AbortSignal): Promise<void>;
 }
 
-async function* none(): AsyncGenerator<void, void, void> {}
+/** Counts SIGHUPs from this call on, for the rest of the process: also one that comes while it drains ends nothing. */
+export function hangUps(): HangUps {
+  let pending = Promise.withResolvers<void>();
+  process.on('SIGHUP', () => pending.resolve());
 
-async function* each(
-  received: AsyncIterable<unknown>,
-  signal: AbortSignal,
-): AsyncGenerator<void, void, void> {
-  try {
-    for await (const _ of received) yield;
-  } catch (error) {
-    if (!signal.aborted) throw error;
-  }
+  return {
+    async next(signal) {
+      const aborted = Promise.withResolvers<never>();
+      const onAbort = (): void => aborted.reject(signal.reason);
+      signal.addEventListener('abort', onAbort, { once: true });
+      try {
+        signal.throwIfAborted();
+        await Promise.race([pending.promise, aborted.promise]);
+      } finally {
+        signal.removeEventListener('abort', onAbort);
+      }
+      pending = Promise.withResolvers();
+    },
+  };
 }

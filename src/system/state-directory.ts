@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { chmodSync, lstatSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import { errnoOf } from '../base/errno.ts';
 import { systemError } from './errors.ts';
 import { writeFileAtomically } from './files.ts';
 
@@ -76,7 +77,7 @@ async function keptHostId(directory: string): Promise<string> {
     if (!/^[0-9a-f-]{36}$/u.test(kept)) throw systemError('STATE_HOST_ID_DAMAGED', { path });
     return kept;
   } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error;
+    if (errnoOf(error) !== 'ENOENT') throw error;
   }
   const hostId = randomUUID();
   await writeFileAtomically(path, Buffer.from(`${hostId}\n`), { mode: 0o600 });

@@ -1,6 +1,7 @@
 import { constants } from 'node:fs';
 import { chmod, type FileHandle, lstat, mkdir, open, readlink } from 'node:fs/promises';
 import { dirname, isAbsolute, resolve } from 'node:path';
+import { errnoOf } from '../base/errno.ts';
 import { GatehouseError } from '../base/errors.ts';
 import { systemError } from './errors.ts';
 
@@ -20,6 +21,8 @@ export interface Allowance {
   /** With the path they stand for, where they are links. */
   readonly within?: readonly string[];
   readonly mode?: number;
+  /** False: nothing is made, not even there. */
+  readonly isMade?: boolean;
 }
 
 /**
@@ -78,7 +81,8 @@ async function step(
       const target = await linkTarget(inside, path, dirname(path));
       if (target !== undefined) return target;
     }
-    if (errno !== 'ENOENT' || !isWithin(path, allowed.within ?? [])) throw failed(error, path);
+    const mayMake = allowed.isMade !== false && isWithin(path, allowed.within ?? []);
+    if (errno !== 'ENOENT' || !mayMake) throw failed(error, path);
     return await made(inside, allowed.mode ?? 0o700);
   }
 }
@@ -129,10 +133,6 @@ function isWithin(path: string, prefixes: readonly string[]): boolean {
 
 export function ownUid(): number {
   return process.geteuid?.() ?? 0;
-}
-
-export function errnoOf(error: unknown): string | undefined {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
 }
 
 /** A file system's refusal as one of ours. */

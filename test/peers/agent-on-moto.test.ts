@@ -14,48 +14,46 @@ import { runPeer } from './support/run-peer.ts';
 const bindingKey = 'alias/gatehouse-binding';
 /** What statfs(2) calls a file system in memory. */
 const tmpfsMagic = 0x0102_1994;
-const isRoot = process.getuid?.() === 0;
+const own = { uid: process.getuid?.(), gid: process.getgid?.() };
+const isRoot = own.uid === 0;
 
-describe.skipIf(arePeersMissing('moto', 'python'))(
-  'the built agent on moto, nothing of ours in between',
-  () => {
-    let moto: Moto;
+describe.skipIf(arePeersMissing('moto', 'python'))('the built agent, against moto', () => {
+  let moto: Moto;
 
-    beforeAll(async () => {
-      moto = await startMoto();
-    });
+  beforeAll(async () => {
+    moto = await startMoto();
+  });
 
-    afterAll(() => moto.close());
+  afterAll(() => moto.close());
 
-    it('delivers secrets, and ships 100,000 lines and 10,000 more after a pause, in order and each once', async () => {
-      const host = await setup(moto);
+  it('delivers secrets, and ships 100,000 lines and 10,000 more after a pause, in order and each once', async () => {
+    const host = await setup(moto);
 
-      host.log(numbered(100_000));
-      const first = await host.run(100_000);
-      const shippedFirst = await host.shipped();
-      const expectedFirst = linesOf(host.logFile, 100_000);
-      host.log(numbered(10_000, 100_000));
-      const second = await host.run(10_000);
+    host.log(numbered(100_000));
+    const first = await host.run(100_000);
+    const shippedFirst = await host.shipped();
+    const expectedFirst = linesOf(host.logFile, 100_000);
+    host.log(numbered(10_000, 100_000));
+    const second = await host.run(10_000);
 
-      expect(shippedFirst).toEqual(expectedFirst);
-      expect(await host.shipped()).toEqual(linesOf(host.logFile, 110_000));
-      for (const { status, source, delivered, ended } of [first, second]) {
-        expect(source).toBe('environment');
-        expect(status).toMatchObject({ code: 0, document: { state: 'ready', failing: [] } });
-        expect(delivered).toEqual([
-          { isPassword: true, mode: 0o440, uid: isRoot ? nobody : process.getuid?.(), isInMemory: true },
-          { isTlsKey: true, mode: 0o400, uid: process.getuid?.(), isInMemory: true },
-        ]);
-        expect(ended.code).toBe(0);
-      }
-      const { findings, searched } = host.leaks([first.ended, second.ended]);
-      expect(findings).toEqual([]);
-      expect(searched.places).toEqual(
-        expect.arrayContaining([host.sealedFile, expect.stringMatching(/state.*spool/u)]),
-      );
-    });
-  },
-);
+    expect(shippedFirst).toEqual(expectedFirst);
+    expect(await host.shipped()).toEqual(linesOf(host.logFile, 110_000));
+    for (const { status, source, delivered, ended } of [first, second]) {
+      expect(source).toBe('environment');
+      expect(status).toMatchObject({ code: 0, document: { state: 'ready', failing: [] } });
+      expect(delivered).toEqual([
+        { isPassword: true, mode: 0o440, ...(isRoot ? { uid: nobody, gid: nobody } : own), isInMemory: true },
+        { isTlsKey: true, mode: 0o400, ...own, isInMemory: true },
+      ]);
+      expect(ended.code).toBe(0);
+    }
+    const { findings, searched } = host.leaks([first.ended, second.ended]);
+    expect(findings).toEqual([]);
+    expect(searched.places).toEqual(
+      expect.arrayContaining([host.sealedFile, expect.stringMatching(/state.*spool/u)]),
+    );
+  });
+});
 
 /** What a file has, as read_with_boto3.py tells it of a stream. */
 function linesOf(file: string, lines: number) {
@@ -195,6 +193,6 @@ function holds(file: string, secret: Canary): boolean {
 }
 
 function placeOf(file: string) {
-  const { mode, uid } = statSync(file);
-  return { mode: mode & 0o7777, uid, isInMemory: statfsSync(file).type === tmpfsMagic };
+  const { mode, uid, gid } = statSync(file);
+  return { mode: mode & 0o7777, uid, gid, isInMemory: statfsSync(file).type === tmpfsMagic };
 }

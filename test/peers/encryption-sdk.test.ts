@@ -1,162 +1,170 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { gatehouse } from '../support/agent.ts';
+import { type Finished, gatehouse } from '../support/agent.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
-import { type Moto, startMoto } from './support/moto.ts';
-import { arePeersMissing, type PeerName } from './support/peer.ts';
+import { startMoto } from './support/moto.ts';
+import { arePeersMissing } from './support/peer.ts';
 import { type PeerRun, runPeer } from './support/run-peer.ts';
 
 const alias = 'alias/gatehouse-binding';
+/** 0x0478 and 0x0578. */
 const suite = 'AES_256_GCM_HKDF_SHA512_COMMIT_KEY';
 const signingSuite = 'AES_256_GCM_HKDF_SHA512_COMMIT_KEY_ECDSA_P384';
 const context = { 'gatehouse:name': 'tls-key', 'gatehouse:purpose': 'sealed-file', 'gatehouse:version': '1' };
 const secret = '-----BEGIN äöü-----\r\n no line end';
 
-describe.skipIf(arePeersMissing('moto', 'python', 'aws-encryption-cli'))(
-  'a sealed file and AWS’s own Encryption SDK, over KMS of moto',
-  () => {
-    let moto: Moto;
-    let keyArn: string;
-    let otherKeyArn: string;
+describe.skipIf(arePeersMissing('moto', 'python', 'aws-encryption-cli'))('AWS’s own Encryption SDK', () => {
+  let cloud: Cloud;
 
-    beforeAll(async () => {
-      moto = await startMoto();
-      keyArn = await newKey(alias);
-      otherKeyArn = await newKey('alias/other');
+  beforeAll(async () => {
+    cloud = await startCloud();
+  });
+
+  afterAll(() => cloud.moto.close());
+
+  it.each(['alias', 'ARN'])('opens in Python what we sealed under a key’s %s', async (named) => {
+    const file = await cloud.seal(named === 'alias' ? alias : cloud.keyArn);
+
+    const opened: unknown = JSON.parse(done(await cloud.python('open', file, cloud.keyArn)));
+
+    const plaintext = Buffer.from(secret).toString('base64');
+    expect(opened).toEqual({ plaintext, context, suite });
+  });
+
+  it('opens nothing of ours under another key or with a context that was changed', async () => {
+    const file = await cloud.seal(alias);
+    const forged = readFileSync(file);
+    forged.write('tls-kex', forged.indexOf('tls-key'));
+    const forgedFile = `${file}.forged`;
+    writeFileSync(forgedFile, forged);
+
+    const underOther = await cloud.python('open', file, cloud.otherKeyArn);
+    const renamed = await cloud.python('open', forgedFile, cloud.keyArn);
+
+    expect([underOther.exitCode, renamed.exitCode]).toEqual([1, 1]);
+    expect(underOther.stderr).toContain('DecryptKeyError');
+    expect(renamed.stderr).toContain('DecryptKeyError');
+  });
+
+  it('opens on the command line what we sealed', async () => {
+    const file = await cloud.seal(alias);
+    const [plain, metadata] = [`${file}.plain`, `${file}.metadata`];
+
+    const where = ['--input', file, '--output', plain, '--metadata-output', metadata];
+    done(await cloud.cli('--decrypt', ...where, ...pairs(context)));
+
+    expect(readFileSync(plain, 'utf8')).toBe(secret);
+    expect(JSON.parse(readFileSync(metadata, 'utf8'))).toMatchObject({
+      header: { algorithm: suite, encryption_context: context, version: '2.0' },
     });
+  });
 
-    afterAll(() => moto.close());
+  it('writes in Python what we open, with the key given and with any of the account', async () => {
+    const file = await cloud.write(suite, context);
 
-    async function newKey(name: string): Promise<string> {
-      const { stdout } = await script('seed_with_boto3.py', JSON.stringify({ alias: name }));
-      return (JSON.parse(stdout) as { keyArn: string }).keyArn;
-    }
+    const pinned = await cloud.gatehouse(['unseal', file, '--key-id', alias]);
+    const own = await cloud.gatehouse(['unseal', file]);
 
-    function script(name: string, ...args: string[]): Promise<PeerRun> {
-      return runPeer('python', [join(import.meta.dirname, name), ...args], moto);
-    }
+    expect(pinned).toEqual({ code: 0, stdout: secret, stderr: `opened tls-key with ${cloud.keyArn}\n` });
+    expect(own).toEqual(pinned);
+  });
 
-    async function done(name: PeerName, run: Promise<PeerRun>): Promise<string> {
-      const { exitCode, stdout, stderr } = await run;
-      expect({ name, exitCode, stderr }).toEqual({ name, exitCode: 0, stderr: '' });
-      return stdout;
-    }
+  it('writes on the command line what we open', async () => {
+    const directory = temporaryDirectory();
+    const [plain, file] = [join(directory, 'plain'), join(directory, 'sealed')];
+    writeFileSync(plain, secret);
+    const where = ['--input', plain, '--output', file, '--suppress-metadata'];
+    done(await cloud.cli('--encrypt', '--algorithm', suite, ...where, ...pairs(context)));
 
-    const open = (file: string, key: string) => script('encryption_sdk.py', 'open', file, key);
+    const opened = await cloud.gatehouse(['unseal', file, '--key-id', cloud.keyArn]);
 
-    /** Ours, pointed at moto. */
-    function run(args: readonly string[], stdin = '') {
-      const { accessKeyId, secretAccessKey } = moto.credentials;
-      const env = {
-        AWS_ENDPOINT_URL: moto.endpoint,
-        AWS_REGION: moto.region,
-        AWS_ACCESS_KEY_ID: accessKeyId,
-        AWS_SECRET_ACCESS_KEY: secretAccessKey,
-      };
-      return gatehouse(args, { env, stdin });
-    }
+    expect(opened).toEqual({ code: 0, stdout: secret, stderr: `opened tls-key with ${cloud.keyArn}\n` });
+  });
 
-    async function sealedByUs(keyId: string): Promise<string> {
+  it('writes nothing that we open in another suite, for another purpose or under another key', async () => {
+    const signed = await cloud.write(signingSuite, context);
+    const elsewhere = await cloud.write(suite, { ...context, 'gatehouse:purpose': 'master-key' });
+    const sealed = await cloud.write(suite, context);
+
+    const refused = [
+      await cloud.gatehouse(['unseal', '--json', signed]),
+      await cloud.gatehouse(['unseal', '--json', elsewhere]),
+      await cloud.gatehouse(['unseal', '--json', sealed, '--key-id', cloud.otherKeyArn]),
+    ];
+
+    expect(refused.map(({ code, stdout }) => [code, stdout])).toEqual([
+      [65, ''],
+      [77, ''],
+      [77, ''],
+    ]);
+    expect(refused.map(errorCode)).toEqual([
+      'SEALED_FORMAT_UNKNOWN',
+      'SECRET_SEALED_FOR_OTHER_USE',
+      'KEY_NOT_TRUSTED',
+    ]);
+  });
+});
+
+type Cloud = Awaited<ReturnType<typeof startCloud>>;
+
+/** moto with two keys, and every program pointed at it. */
+async function startCloud() {
+  const moto = await startMoto();
+  const { accessKeyId, secretAccessKey } = moto.credentials;
+  const env = {
+    AWS_ENDPOINT_URL: moto.endpoint,
+    AWS_REGION: moto.region,
+    AWS_ACCESS_KEY_ID: accessKeyId,
+    AWS_SECRET_ACCESS_KEY: secretAccessKey,
+  };
+  const script = (file: string, ...args: string[]): Promise<PeerRun> =>
+    runPeer('python', [join(import.meta.dirname, file), ...args], moto);
+  const newKey = async (name: string): Promise<string> => {
+    const made = done(await script('seed_with_boto3.py', JSON.stringify({ alias: name })));
+    return (JSON.parse(made) as { keyArn: string }).keyArn;
+  };
+  const keyArn = await newKey(alias);
+  const otherKeyArn = await newKey('alias/other');
+
+  const cloud = {
+    moto,
+    keyArn,
+    otherKeyArn,
+    gatehouse: (args: readonly string[], stdin = ''): Promise<Finished> => gatehouse(args, { env, stdin }),
+    python: (...args: string[]) => script('encryption_sdk.py', ...args),
+    cli: (...args: string[]) =>
+      runPeer('aws-encryption-cli', [...args, '--wrapping-keys', `key=${keyArn}`], moto),
+
+    /** A file that we sealed. */
+    async seal(keyId: string): Promise<string> {
       const file = join(temporaryDirectory(), 'tls-key.sealed');
       const key = ['--wrap', 'kms', '--key-id', keyId];
-      const { code, stderr } = await run(
-        ['seal', '--name', 'tls-key', '--in', '-', '--out', file, ...key],
-        secret,
-      );
-      expect({ code, stderr }).toMatchObject({ code: 0 });
+      const args = ['seal', '--name', 'tls-key', '--in', '-', '--out', file, ...key];
+      const { code, stderr } = await cloud.gatehouse(args, secret);
+      expect({ code, stderr }).toEqual({ code: 0, stderr: `sealed tls-key into ${file} under ${keyArn}\n` });
       return file;
-    }
+    },
 
-    async function writtenByPython(changes: { suite?: string; context?: Record<string, string> } = {}) {
+    /** A file that Python wrote. */
+    async write(as: string, under: Record<string, string>): Promise<string> {
       const file = join(temporaryDirectory(), 'tls-key.sealed');
-      const as = [changes.suite ?? suite, JSON.stringify(changes.context ?? context), secret];
-      await done('python', script('encryption_sdk.py', 'write', file, keyArn, ...as));
+      done(await cloud.python('write', file, keyArn, as, JSON.stringify(under), secret));
       return file;
-    }
+    },
+  };
+  return cloud;
+}
 
-    it.each(['the alias', 'the ARN'])('opens in Python when we sealed it under %s', async (by) => {
-      const file = await sealedByUs(by === 'the alias' ? alias : keyArn);
+/** Standard output of a run that went well. */
+function done({ exitCode, stdout, stderr }: PeerRun): string {
+  expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
+  return stdout;
+}
 
-      const opened: unknown = JSON.parse(await done('python', open(file, keyArn)));
-
-      const plaintext = Buffer.from(secret).toString('base64');
-      expect(opened).toEqual({ plaintext, context, suite });
-    });
-
-    it('opens in Python under no other key, and not with a context that was changed', async () => {
-      const file = await sealedByUs(alias);
-      const forged = readFileSync(file);
-      forged.write('tls-kex', forged.indexOf('tls-key'));
-      const forgedFile = `${file}.forged`;
-      writeFileSync(forgedFile, forged);
-
-      const [underOther, renamed] = await Promise.all([open(file, otherKeyArn), open(forgedFile, keyArn)]);
-
-      expect([underOther.exitCode, renamed.exitCode]).toEqual([1, 1]);
-      expect(underOther.stderr).toContain('DecryptKeyError');
-      expect(renamed.stderr).toContain('DecryptKeyError');
-    });
-
-    it('opens in the aws-encryption-cli when we sealed it', async () => {
-      const file = await sealedByUs(alias);
-      const [plain, metadata] = [`${file}.plain`, `${file}.metadata`];
-
-      const where = ['--input', file, '--output', plain, '--metadata-output', metadata];
-      await done('aws-encryption-cli', cli('--decrypt', ...where, ...pairs(context)));
-
-      expect(readFileSync(plain, 'utf8')).toBe(secret);
-      expect(JSON.parse(readFileSync(metadata, 'utf8'))).toMatchObject({
-        header: { algorithm: suite, encryption_context: context, version: '2.0' },
-      });
-    });
-
-    it('opens here when Python wrote it, with the key given and with any of the account', async () => {
-      const file = await writtenByPython();
-
-      const [pinned, own] = await Promise.all([
-        run(['unseal', file, '--key-id', alias]),
-        run(['unseal', file]),
-      ]);
-
-      expect(pinned).toEqual({ code: 0, stdout: secret, stderr: `opened tls-key with ${keyArn}\n` });
-      expect(own).toEqual(pinned);
-    });
-
-    it('opens here when the aws-encryption-cli wrote it', async () => {
-      const directory = temporaryDirectory();
-      const [plain, file] = [join(directory, 'plain'), join(directory, 'sealed')];
-      writeFileSync(plain, secret);
-      const where = ['--input', plain, '--output', file, '--suppress-metadata'];
-      await done('aws-encryption-cli', cli('--encrypt', '--algorithm', suite, ...where, ...pairs(context)));
-
-      const opened = await run(['unseal', file, '--key-id', keyArn]);
-
-      expect(opened).toEqual({ code: 0, stdout: secret, stderr: `opened tls-key with ${keyArn}\n` });
-    });
-
-    it('does not open here when Python wrote it in another suite or for another purpose', async () => {
-      const [signed, elsewhere] = await Promise.all([
-        writtenByPython({ suite: signingSuite }),
-        writtenByPython({ context: { ...context, 'gatehouse:purpose': 'master-key' } }),
-      ]);
-
-      const [inOtherSuite, forOtherPurpose] = await Promise.all([
-        run(['unseal', signed]),
-        run(['unseal', elsewhere]),
-      ]);
-
-      expect(inOtherSuite).toMatchObject({ code: 65, stdout: '' });
-      expect(inOtherSuite.stderr).toContain('SEALED_FORMAT_UNKNOWN');
-      expect(forOtherPurpose).toMatchObject({ code: 77, stdout: '' });
-      expect(forOtherPurpose.stderr).toContain('SECRET_SEALED_FOR_OTHER_USE');
-    });
-
-    function cli(...args: string[]): Promise<PeerRun> {
-      return runPeer('aws-encryption-cli', [...args, '--wrapping-keys', `key=${keyArn}`], moto);
-    }
-  },
-);
+function errorCode({ stderr }: Finished): string | undefined {
+  return (JSON.parse(stderr) as { error?: { code?: string } }).error?.code;
+}
 
 function pairs(values: Record<string, string>): string[] {
   return ['--encryption-context', ...Object.entries(values).map(([key, value]) => `${key}=${value}`)];

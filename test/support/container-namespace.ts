@@ -7,6 +7,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
+import type { Call } from '../../sandbox/calls.ts';
 import { createSandbox } from '../../sandbox/sandbox.ts';
 
 export interface ContainerNamespaceReport {
@@ -15,11 +16,7 @@ export interface ContainerNamespaceReport {
   /** With one of the same form that belongs to no container. */
   readonly other: Answer;
   /** What the sandbox was asked, in order. */
-  readonly calls: readonly {
-    readonly service: string;
-    readonly operation: string;
-    readonly status?: number;
-  }[];
+  readonly calls: readonly Pick<Call, 'service' | 'operation' | 'status'>[];
 }
 
 interface Answer {
@@ -37,18 +34,19 @@ const listener = await sandbox.listen({ host, port: 80 });
 const report: ContainerNamespaceReport = {
   own: await whoami(sandbox.container.relativePath),
   other: await whoami('/v2/credentials/00000000-0000-4000-8000-000000000000'),
-  calls: sandbox.calls.list().map(({ service, operation, status }) => ({
-    service,
-    operation,
-    ...(status === undefined ? {} : { status }),
-  })),
+  calls: sandbox.calls.list().map(({ service, operation, status }) => ({ service, operation, status })),
 };
 process.stdout.write(`${JSON.stringify(report)}\n`);
 await listener.close();
 
 async function whoami(relativeUri: string): Promise<Answer> {
   const child = spawn(process.execPath, [built, 'whoami', '--json'], {
-    env: { AWS_CONTAINER_CREDENTIALS_RELATIVE_URI: relativeUri, AWS_ENDPOINT_URL: `http://${host}` },
+    // What ECS gives a container, and where AWS is.
+    env: {
+      AWS_CONTAINER_CREDENTIALS_RELATIVE_URI: relativeUri,
+      AWS_REGION: sandbox.region,
+      AWS_ENDPOINT_URL: `http://${host}`,
+    },
     stdio: ['ignore', 'pipe', 'pipe'],
     timeout: answerMsMax,
   });

@@ -1,5 +1,8 @@
+import { once } from 'node:events';
 import { appendFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { get, type IncomingMessage } from 'node:http';
 import { join } from 'node:path';
+import { json } from 'node:stream/consumers';
 import { setTimeout as timeout } from 'node:timers/promises';
 import { CloudWatchLogsClient } from '@aws-sdk/client-cloudwatch-logs';
 import { CreateAliasCommand, CreateKeyCommand, KMSClient } from '@aws-sdk/client-kms';
@@ -136,12 +139,8 @@ export async function setup(options: HostOptions = {}) {
       });
     },
 
-    /** What `gatehouse status --json` says. */
-    async status(): Promise<StatusDocument> {
-      const { stdout, stderr } = await host.run(['status', '--json']);
-      if (stdout === '') throw new Error(`no status: ${stderr}`);
-      return JSON.parse(stdout) as StatusDocument;
-    },
+    /** What the agent says of itself on `control.sock`, which is what `gatehouse status --json` prints. */
+    status: () => askControl(join(runtimeDirectory, 'control.sock')),
 
     /** Seals a secret under the binding key, as the operator does it; returns the file. */
     async seal(name: string, value: string): Promise<string> {
@@ -230,6 +229,37 @@ export function numbered(count: number, first = 0): readonly string[] {
   return Array.from({ length: count }, (_line, index) => `line ${first + index} of a program`);
 }
 
+const rolesAnywhereArn = (kind: string): string =>
+  `arn:aws:rolesanywhere:eu-west-1:123456789012:${kind}/0f9f4d1c-5a9a-4b5e-9d0e-2f6f0c9f8a11`;
+
+/** `credentials.rolesAnywhere` of the bootstrap config, with what it names in a folder. */
+export function rolesAnywhereOf(folder: string, helper: string): Record<string, string> {
+  return {
+    trustAnchorArn: rolesAnywhereArn('trust-anchor'),
+    profileArn: rolesAnywhereArn('profile'),
+    roleArn: 'arn:aws:iam::123456789012:role/GatehouseHost',
+    certificate: join(folder, 'certificate.pem'),
+    privateKey: join(folder, 'private-key.pem'),
+    helper,
+  };
+}
+
+/** What aws_signing_helper prints: credentials of a role session, in the form of credential_process. */
+export function helperOutput({ identities }: Sandbox): string {
+  const session = identities.issueSession({
+    role: 'GatehouseHost',
+    sessionName: 'certificate',
+    durationSeconds: 3600,
+  });
+  return JSON.stringify({
+    Version: 1,
+    AccessKeyId: session.accessKeyId,
+    SecretAccessKey: session.secretAccessKey,
+    SessionToken: session.sessionToken,
+    Expiration: session.expiration.toISOString(),
+  });
+}
+
 const pollMs = 20;
 const patienceMs = 20_000;
 
@@ -254,8 +284,6 @@ function operatorOf(sandbox: Sandbox, endpoint: string) {
   const kms = new KMSClient(config);
   const secretsManager = new SecretsManagerClient(config);
   const logs = new CloudWatchLogsClient(config);
-  const valueOf = (value: string | Uint8Array) =>
-    typeof value === 'string' ? { SecretString: value } : { SecretBinary: value };
 
   return {
     kms,
@@ -283,6 +311,15 @@ function operatorOf(sandbox: Sandbox, endpoint: string) {
       for (const client of [kms, secretsManager, logs]) client.destroy();
     },
   };
+}
+
+function valueOf(value: string | Uint8Array) {
+  return typeof value === 'string' ? { SecretString: value } : { SecretBinary: value };
+}
+
+async function askControl(socketPath: string): Promise<StatusDocument> {
+  const [response] = (await once(get({ socketPath, path: '/status' }), 'response')) as [IncomingMessage];
+  return (await json(response)) as StatusDocument;
 }
 
 function merged(env: Environment, changes: Record<string, string | undefined>): Environment {

@@ -8,8 +8,8 @@ export interface MemoryKms extends Kms {
   /** Makes a key and gives its ARN. */
   addKey(options?: { alias?: string; region?: string; accountId?: string }): string;
   setState(keyArn: string, state: string): void;
-  /** Makes every call fail with this error until it is called with undefined. */
-  failWith(error: Error | undefined): void;
+  /** Makes every call fail, or those of one action, with this error until it is called with undefined. */
+  failWith(error: Error | undefined, action?: string): void;
   /** What was asked, in order: `GenerateDataKey ARN`. */
   readonly calls: string[];
 }
@@ -25,11 +25,12 @@ export function memoryKms(): MemoryKms {
   const aliases = new Map<string, string>();
   const calls: string[] = [];
   let failure: Error | undefined;
+  let failing: string | undefined;
 
   function usable(action: string, keyId: string, signal: AbortSignal): Key {
     signal.throwIfAborted();
     calls.push(`${action} ${keyId}`);
-    if (failure !== undefined) throw failure;
+    if (failure !== undefined && (failing ?? action) === action) throw failure;
     const key = keys.get(keyId);
     if (key === undefined) throw keysError('KEY_NOT_FOUND', { keyId });
     const stateError = action === 'DescribeKey' ? undefined : errorOfState(key.state, { keyId });
@@ -52,8 +53,9 @@ export function memoryKms(): MemoryKms {
       if (key !== undefined) key.state = state;
     },
 
-    failWith(error) {
+    failWith(error, action) {
       failure = error;
+      failing = action;
     },
 
     async describeKey(keyId, signal) {
@@ -64,10 +66,12 @@ export function memoryKms(): MemoryKms {
     async newDataKey(keyArn, context, signal) {
       const { material } = usable('GenerateDataKey', keyArn, signal);
       const dataKey = randomBytes(32);
-      const iv = randomBytes(12);
-      const cipher = createCipheriv('aes-256-gcm', material, iv).setAAD(canonical(context));
-      const wrapped = Buffer.concat([iv, cipher.update(dataKey), cipher.final(), cipher.getAuthTag()]);
-      return { plaintext: Secret.ofBytes(dataKey), wrapped, keyArn };
+      return { plaintext: Secret.ofBytes(dataKey), wrapped: wrap(material, dataKey, context), keyArn };
+    },
+
+    async wrapDataKey(keyArn, plaintext, context, signal) {
+      const { material } = usable('Encrypt', keyArn, signal);
+      return wrap(material, plaintext.revealBytes(), context);
     },
 
     async openDataKey(keyArn, wrapped, context, signal) {
@@ -80,6 +84,12 @@ export function memoryKms(): MemoryKms {
       throw keysError(other ? 'KEY_WRONG' : 'KEY_CIPHERTEXT_REFUSED', { keyId: keyArn });
     },
   };
+}
+
+function wrap(material: Buffer, dataKey: Uint8Array, context: SealContext): Buffer {
+  const iv = randomBytes(12);
+  const cipher = createCipheriv('aes-256-gcm', material, iv).setAAD(canonical(context));
+  return Buffer.concat([iv, cipher.update(dataKey), cipher.final(), cipher.getAuthTag()]);
 }
 
 function unwrap(material: Buffer, wrapped: Buffer, context: SealContext): Buffer | undefined {

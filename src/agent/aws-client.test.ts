@@ -1,0 +1,231 @@
+import { writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { type AddressInfo, connect } from 'node:net';
+import { join } from 'node:path';
+import { GetCallerIdentityCommand, STSClient } from '@aws-sdk/client-sts';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { createSandbox } from '../../sandbox/sandbox.ts';
+import { temporaryDirectory } from '../../test/support/temporary-directory.ts';
+import { Secret } from '../base/secret.ts';
+import type { Credentials } from '../identity/credential-source.ts';
+import { awsClientConfig, type Environment, renewsExpired } from './aws-client.ts';
+
+/** The sandbox over HTTP or HTTPS, and clients of STS made for an environment, with a session that can expire. */
+async function setup({ tls = false } = {}) {
+  const sandbox = createSandbox();
+  const listener = await sandbox.listen({ tls });
+  onTestFinished(() => listener.close());
+  const caBundle = join(temporaryDirectory(), 'ca.pem');
+  writeFileSync(caBundle, listener.caPem ?? '');
+
+  const newSession = (): Credentials => {
+    const request = { role: 'GatehouseHost', sessionName: 'test', durationSeconds: 900 };
+    const { accessKeyId, secretAccessKey, sessionToken, expiration } =
+      sandbox.identities.issueSession(request);
+    return {
+      accessKeyId,
+      secretAccessKey: Secret.ofText(secretAccessKey),
+      sessionToken: Secret.ofText(sessionToken),
+      expiration,
+      source: 'test',
+    };
+  };
+  const held = { credentials: newSession(), renewals: 0 };
+  const options = {
+    region: sandbox.region,
+    credentials: async () => held.credentials,
+    renew: async () => {
+      held.renewals += 1;
+      held.credentials = newSession();
+      return held.credentials;
+    },
+  };
+  const arnWith = async (env: Environment): Promise<string | undefined> => {
+    const config = awsClientConfig('STS', { ...options, env });
+    const client = renewsExpired(new STSClient({ ...config, maxAttempts: 1 }), options);
+    onTestFinished(() => client.destroy());
+    return (await client.send(new GetCallerIdentityCommand({}))).Arn;
+  };
+  return { sandbox, url: listener.url, caBundle, held, newSession, arnWith };
+}
+
+/** A proxy that tunnels to wherever it is asked, and remembers where that was. */
+async function proxy() {
+  const tunnels: string[] = [];
+  const server = createServer().on('connect', (request, socket) => {
+    tunnels.push(request.url ?? '');
+    const [host, port] = (request.url ?? '').split(':');
+    const beyond = connect(Number(port), host, () => {
+      socket.write('HTTP/1.1 200 Connection Established\r\n\r\n');
+      beyond.pipe(socket).pipe(beyond);
+    });
+    socket.on('error', () => beyond.destroy());
+    beyond.on('error', () => socket.destroy());
+  });
+  await new Promise<void>((resolve) => {
+    server.listen(0, '127.0.0.1', resolve);
+  });
+  onTestFinished(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return { tunnels, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` };
+}
+
+const anybody = {
+  region: 'eu-west-1',
+  credentials: () => Promise.reject(new Error('not asked')),
+  renew: () => Promise.reject(new Error('not asked')),
+};
+const endpointWith = (env: Environment) => awsClientConfig('KMS', { ...anybody, env }).endpoint;
+
+describe('the endpoint', () => {
+  test('of a service wins over the one of all', () => {
+    expect(endpointWith({})).toBeUndefined();
+    expect(endpointWith({ AWS_ENDPOINT_URL: '' })).toBeUndefined();
+    expect(endpointWith({ AWS_ENDPOINT_URL: 'https://all.example' })).toBe('https://all.example');
+    expect(
+      endpointWith({
+        AWS_ENDPOINT_URL: 'https://all.example',
+        AWS_ENDPOINT_URL_KMS: 'https://kms.example',
+        AWS_ENDPOINT_URL_STS: 'https://sts.example',
+      }),
+    ).toBe('https://kms.example');
+  });
+
+  test.each([
+    'http://127.0.0.1:4566',
+    'http://127.8.9.1',
+    'http://localhost:1',
+    'http://[::1]:4566',
+    'http://169.254.170.2',
+    'http://[fe80::1]:80',
+  ])('may be plain http near by: %s', (endpoint) => {
+    expect(endpointWith({ AWS_ENDPOINT_URL: endpoint })).toBe(endpoint);
+  });
+
+  test.each([
+    'http://kms.eu-west-1.amazonaws.com',
+    'http://10.0.0.1',
+    'http://127.0.0.1.example.com',
+    'http://localhost.example.com',
+    'http://[fd00::1]',
+    'ftp://127.0.0.1',
+  ])('may not be plain http further away: %s', (endpoint) => {
+    const variable = 'AWS_ENDPOINT_URL_KMS';
+
+    expect(() => endpointWith({ [variable]: endpoint })).toThrow(
+      expect.objectContaining({
+        code: 'AWS_ENDPOINT_INSECURE',
+        details: { variable, host: new URL(endpoint).host },
+      }),
+    );
+  });
+
+  test('that is no URL is refused without being repeated', () => {
+    expect(() => endpointWith({ AWS_ENDPOINT_URL: 'kms' })).toThrow(
+      expect.objectContaining({ code: 'AWS_ENDPOINT_INVALID', details: { variable: 'AWS_ENDPOINT_URL' } }),
+    );
+  });
+
+  test('FIPS and dual stack are asked for as the SDKs read it', () => {
+    const both = { AWS_USE_FIPS_ENDPOINT: 'true', AWS_USE_DUALSTACK_ENDPOINT: 'true' };
+
+    expect(awsClientConfig('KMS', { ...anybody, env: {} })).toMatchObject({
+      useFipsEndpoint: false,
+      useDualstackEndpoint: false,
+    });
+    expect(awsClientConfig('KMS', { ...anybody, env: both })).toMatchObject({
+      useFipsEndpoint: true,
+      useDualstackEndpoint: true,
+    });
+  });
+});
+
+describe('the connection', () => {
+  test('trusts the authorities of AWS_CA_BUNDLE, and does not without', async () => {
+    const { url, caBundle, arnWith } = await setup({ tls: true });
+
+    expect(await arnWith({ AWS_ENDPOINT_URL: url, AWS_CA_BUNDLE: caBundle })).toContain('GatehouseHost');
+    await expect(arnWith({ AWS_ENDPOINT_URL: url })).rejects.toMatchObject({
+      code: expect.stringMatching(/CERT|SELF_SIGNED|UNABLE_TO/u),
+    });
+  });
+
+  test('needs a CA bundle that can be read', () => {
+    const path = '/nowhere/ca.pem';
+
+    expect(() => awsClientConfig('KMS', { ...anybody, env: { AWS_CA_BUNDLE: path } })).toThrow(
+      expect.objectContaining({ code: 'AWS_CA_BUNDLE_UNREADABLE', details: { path } }),
+    );
+  });
+
+  test.each(['HTTPS_PROXY', 'https_proxy'])('goes through the proxy that %s names', async (variable) => {
+    const { url, caBundle, arnWith } = await setup({ tls: true });
+    const { url: proxyUrl, tunnels } = await proxy();
+
+    await arnWith({ AWS_ENDPOINT_URL: url, AWS_CA_BUNDLE: caBundle, [variable]: proxyUrl });
+
+    expect(tunnels).toEqual([new URL(url).host]);
+  });
+
+  test('goes past the proxy where NO_PROXY says so', async () => {
+    const { url, caBundle, arnWith } = await setup({ tls: true });
+    const { url: proxyUrl, tunnels } = await proxy();
+
+    await arnWith({
+      AWS_ENDPOINT_URL: url,
+      AWS_CA_BUNDLE: caBundle,
+      HTTPS_PROXY: proxyUrl,
+      NO_PROXY: '127.0.0.1',
+    });
+
+    expect(tunnels).toEqual([]);
+  });
+});
+
+describe('credentials', () => {
+  test('are asked for at every call, so that renewed ones are used at once', async () => {
+    const { sandbox, url, held, newSession } = await setup();
+    const options = { ...anybody, credentials: async () => held.credentials };
+    const client = new STSClient(awsClientConfig('STS', { ...options, env: { AWS_ENDPOINT_URL: url } }));
+    onTestFinished(() => client.destroy());
+    const first = held.credentials.accessKeyId;
+
+    await client.send(new GetCallerIdentityCommand({}));
+    held.credentials = newSession();
+    await client.send(new GetCallerIdentityCommand({}));
+
+    const used = sandbox.calls.list().map(({ accessKeyId }) => accessKeyId);
+    expect(used).toEqual([first, held.credentials.accessKeyId]);
+  });
+
+  test('that AWS calls expired are renewed, and the call is repeated once', async () => {
+    const { sandbox, url, held, arnWith } = await setup();
+    sandbox.identities.expire(held.credentials.accessKeyId);
+
+    expect(await arnWith({ AWS_ENDPOINT_URL: url })).toContain('GatehouseHost');
+
+    expect(held.renewals).toBe(1);
+  });
+
+  test('that are expired again right after are an error, not a loop', async () => {
+    const { sandbox, url, held, arnWith } = await setup();
+    sandbox.faults.add({ service: 'sts', effect: { kind: 'expire-credentials' } });
+
+    await expect(arnWith({ AWS_ENDPOINT_URL: url })).rejects.toMatchObject({
+      name: expect.stringMatching(/^ExpiredToken/u),
+    });
+
+    expect(held.renewals).toBe(1);
+  });
+
+  test('that are refused for another reason are not renewed', async () => {
+    const { sandbox, url, held, arnWith } = await setup();
+    sandbox.faults.add({ service: 'sts', effect: { kind: 'error', name: 'AccessDenied', status: 403 } });
+
+    await expect(arnWith({ AWS_ENDPOINT_URL: url })).rejects.toMatchObject({ name: 'AccessDenied' });
+
+    expect(held.renewals).toBe(0);
+  });
+});

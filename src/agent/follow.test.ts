@@ -1,0 +1,90 @@
+import { expect, test } from 'vitest';
+import { fakeClock } from '../../test/support/fake-clock.ts';
+import { type Agent, follow } from './follow.ts';
+import { turns } from './turns.ts';
+
+const untilAborted = (signal: AbortSignal): Promise<never> =>
+  new Promise((_resolve, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+  });
+
+function setup() {
+  const clock = fakeClock();
+  const stop = new AbortController();
+  const worker = Promise.withResolvers<void>();
+  const happened: string[] = [];
+  const happens = (what: string) => () => {
+    happened.push(what);
+    return Promise.resolve();
+  };
+  const agent: Agent = {
+    clock,
+    credentials: { run: untilAborted },
+    config: {
+      current: () => ({
+        version: 1,
+        keys: { trustedKeys: [] },
+        secrets: {},
+        deliveries: [],
+        schedules: { refreshSecretsCron: '*/10 * * * *' },
+      }),
+      refresh: async () => {
+        happened.push('config');
+        return 'unchanged';
+      },
+    },
+    refreshConfigCron: '*/30 * * * *',
+    workload: { run: untilAborted, refresh: happens('secrets') },
+    events: { done: worker.promise },
+    inTurn: turns(),
+    reload: async (by) => {
+      happened.push(`reload by ${by}`);
+      return { config: 'unchanged' };
+    },
+  };
+  let hangUp = Promise.withResolvers<void>();
+  const reloads = {
+    async next(signal: AbortSignal) {
+      await Promise.race([hangUp.promise, untilAborted(signal)]);
+      hangUp = Promise.withResolvers();
+    },
+  };
+  const following = follow(agent, reloads, stop.signal);
+  following.catch(() => undefined);
+  return { clock, stop, worker, happened, following, hangUp: () => hangUp.resolve() };
+}
+
+test('a worker that dies ends the agent at once, with the worker’s error', async () => {
+  const { worker, following } = setup();
+
+  worker.reject(new Error('the worker died'));
+
+  await expect(following).rejects.toThrow('the worker died');
+});
+
+test('a stop ends everything quietly, though the worker goes on to drain', async () => {
+  const { stop, following } = setup();
+
+  stop.abort(new Error('told to stop'));
+
+  await expect(following).resolves.toBeUndefined();
+});
+
+test('config and secrets are refreshed on their schedules, each hang-up is a reload', async () => {
+  const { clock, happened, hangUp } = setup();
+
+  await clock.advance(36 * 60_000);
+  hangUp();
+  await clock.advance(0);
+  hangUp();
+  await clock.advance(0);
+
+  expect(happened.toSorted()).toEqual([
+    'config',
+    'reload by signal',
+    'reload by signal',
+    'secrets',
+    'secrets',
+    'secrets',
+  ]);
+});

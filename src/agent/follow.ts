@@ -1,0 +1,62 @@
+import type { Clock } from '../base/clock.ts';
+import { runTasks } from '../base/task-group.ts';
+import type { RefreshingCredentials } from '../identity/refreshing.ts';
+import type { HangUps } from '../system/signals.ts';
+import type { Events } from './events.ts';
+import type { FollowedConfig, Refreshed } from './followed-config.ts';
+import { runOnSchedule } from './schedule.ts';
+import type { InTurn } from './turns.ts';
+import type { WorkloadSecrets } from './workload-secrets.ts';
+
+/** An agent that is up. */
+export interface Agent {
+  readonly clock: Clock;
+  readonly credentials: Pick<RefreshingCredentials, 'run'>;
+  readonly config: Pick<FollowedConfig, 'current' | 'refresh'>;
+  /** When the gateway config is read again. */
+  readonly refreshConfigCron: string;
+  readonly workload: Pick<WorkloadSecrets, 'run' | 'refresh'>;
+  readonly events: Pick<Events, 'done'> | undefined;
+  readonly inTurn: InTurn;
+  /** Reads config and secrets again. */
+  reload(by: string, signal: AbortSignal): Promise<Reloaded>;
+}
+
+/** What came of a reload. */
+export interface Reloaded {
+  readonly config: Refreshed;
+}
+
+/** The life of an agent that is up: everything that goes on side by side, until `stop` or the first failure. */
+export async function follow(agent: Agent, reloads: HangUps, stop: AbortSignal): Promise<void> {
+  const { clock, config, workload, inTurn } = agent;
+  const refreshSecretsCron = () => config.current().schedules.refreshSecretsCron;
+  const refreshConfig = (signal: AbortSignal) => inTurn(() => config.refresh(signal));
+  const refreshSecrets = (signal: AbortSignal) => inTurn(() => workload.refresh(signal));
+
+  await runTasks(
+    [
+      (signal) => agent.credentials.run(signal),
+      (signal) => workload.run(signal),
+      (signal) => untilDeath(agent.events, signal),
+      (signal) => runOnSchedule(() => agent.refreshConfigCron, refreshConfig, clock, signal),
+      (signal) => runOnSchedule(refreshSecretsCron, refreshSecrets, clock, signal),
+      async (signal) => {
+        for (;;) {
+          await reloads.next(signal);
+          await agent.reload('signal', signal);
+        }
+      },
+    ],
+    stop,
+  );
+}
+
+/** Rejects when the events worker dies; resolves when `signal` aborts, for it is stopped only after everything else. */
+function untilDeath(events: Agent['events'], signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (signal.aborted) resolve();
+    signal.addEventListener('abort', () => resolve(), { once: true });
+    events?.done.catch(reject);
+  });
+}

@@ -1,0 +1,40 @@
+import { expect, test } from 'vitest';
+import { awsErrorCode, httpStatusOf, isServiceError } from './aws-error.ts';
+
+const codes = { ThrottlingException: 'THROTTLED' } as const;
+const others = { unreachable: 'UNREACHABLE', refused: 'REFUSED' } as const;
+
+/** An error in the form that the SDK gives it; a `fault` where the service itself said it. */
+function sdkError({ name = 'Error', status, fault }: { name?: string; status?: number; fault?: string }) {
+  const $metadata = { attempts: 1, ...(status === undefined ? {} : { httpStatusCode: status }) };
+  return Object.assign(new Error('upstream text'), { name, $metadata }, fault ? { $fault: fault } : {});
+}
+
+test('a known name counts, whatever the status', () => {
+  expect(awsErrorCode<string>(sdkError({ name: 'ThrottlingException', status: 500 }), codes, others)).toBe(
+    'THROTTLED',
+  );
+});
+
+test.each([
+  [undefined, 'UNREACHABLE'],
+  [502, 'UNREACHABLE'],
+  [500, 'UNREACHABLE'],
+  [499, 'REFUSED'],
+  [400, 'REFUSED'],
+])('an unknown name is told by its status: %s is %s', (status, code) => {
+  expect(awsErrorCode<string>(sdkError(status === undefined ? {} : { status }), codes, others)).toBe(code);
+});
+
+test('what is no error of the SDK has no status and means that nothing answered', () => {
+  for (const error of [new Error('x'), Object.assign(new Error('x'), { $metadata: null }), 'x', undefined]) {
+    expect(httpStatusOf(error)).toBeUndefined();
+    expect(awsErrorCode<string>(error, codes, others)).toBe('UNREACHABLE');
+  }
+});
+
+test('only what the service said itself is its error', () => {
+  expect(isServiceError(sdkError({ status: 403, fault: 'client' }))).toBe(true);
+  expect(isServiceError(sdkError({ name: 'SyntaxError', status: 403 }))).toBe(false);
+  expect(isServiceError(new Error('x'))).toBe(false);
+});

@@ -1,0 +1,34 @@
+/**
+ * The HTTP status that an error of the AWS SDK came with; undefined where nothing answered. Read from its form, so that
+ * nobody but the adapters needs the SDK.
+ */
+export function httpStatusOf(error: unknown): number | undefined {
+  if (!(error instanceof Error) || !('$metadata' in error)) return undefined;
+  const { $metadata: metadata } = error;
+  if (typeof metadata !== 'object' || metadata === null || !('httpStatusCode' in metadata)) return undefined;
+  return typeof metadata.httpStatusCode === 'number' ? metadata.httpStatusCode : undefined;
+}
+
+/** True for what the service itself said, in its own terms; not for a page of a proxy or a broken connection. */
+export function isServiceError(error: unknown): error is Error {
+  return error instanceof Error && '$fault' in error && '$metadata' in error;
+}
+
+/** Our codes for errors of AWS that the table of names does not have. */
+export interface OtherCodes<Code> {
+  /** Nothing answered, or with 5xx: something answered in its place, a proxy or a load balancer. */
+  readonly unreachable: Code;
+  readonly refused: Code;
+}
+
+/** Our code for an error of the SDK: by its name, else by its HTTP status. */
+export function awsErrorCode<Code extends string>(
+  error: unknown,
+  codeOfName: Readonly<Record<string, Code>>,
+  { unreachable, refused }: OtherCodes<Code>,
+): Code {
+  const known = error instanceof Error ? codeOfName[error.name] : undefined;
+  if (known !== undefined) return known;
+  const status = httpStatusOf(error);
+  return status === undefined || status >= 500 ? unreachable : refused;
+}

@@ -1,0 +1,26 @@
+import { readFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { expect, test } from 'vitest';
+import { errnoOf } from './errno.ts';
+
+const thrownBy = (work: () => unknown): unknown => {
+  try {
+    return work();
+  } catch (error) {
+    return error;
+  }
+};
+
+test('a system error has its name, thrown or rejected with', async () => {
+  const rejected = await readFile('/nonexistent').catch((error: unknown) => error);
+
+  expect(errnoOf(thrownBy(() => readFileSync('/nonexistent')))).toBe('ENOENT');
+  expect(errnoOf(rejected)).toBe('ENOENT');
+});
+
+test('what Node or we refuse ourselves has none', () => {
+  expect(errnoOf(thrownBy(() => readFileSync('a\0b')))).toBeUndefined();
+  expect(errnoOf(new Error('x'))).toBeUndefined();
+  expect(errnoOf({ errno: -2, code: 'ENOENT' })).toBeUndefined();
+  expect(errnoOf(undefined)).toBeUndefined();
+});

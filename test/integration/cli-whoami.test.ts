@@ -1,0 +1,63 @@
+import { expect, test } from 'vitest';
+import { gatehouse } from '../support/agent.ts';
+import { setup } from '../support/host.ts';
+
+test('whoami names the source that answered, the role and the expiry', async () => {
+  const host = await setup();
+
+  const text = await host.run(['whoami']);
+  const { code, stdout, stderr } = await host.run(['whoami', '--json']);
+
+  const who: unknown = JSON.parse(stdout);
+  expect(who).toEqual({
+    source: 'instance-role',
+    arn: expect.stringMatching(/^arn:aws:sts::123456789012:assumed-role\/GatehouseHost\/i-/u),
+    account: '123456789012',
+    role: 'GatehouseHost',
+    sessionName: expect.stringMatching(/^i-/u),
+    expiration: expect.stringMatching(/^\d{4}-.*Z$/u),
+    notApplied: expect.arrayContaining([{ source: 'environment', why: expect.any(String) }]),
+  });
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+  const rows = text.stdout.trimEnd().split('\n');
+  expect(rows[0]).toMatch(/^source +instance-role$/u);
+  expect(rows[1]).toMatch(/^arn +arn:aws:sts::/u);
+  expect(rows[2]).toMatch(/^account +123456789012$/u);
+  expect(rows[3]).toMatch(/^session name +i-/u);
+  expect(rows[4]).toMatch(/^expires +\d{4}-/u);
+  expect(rows[5]).toMatch(/^did not apply +environment: /u);
+});
+
+test('long-term keys never expire, and no key is shown', async () => {
+  const { configFile, env, operator } = await setup();
+
+  const { code, stdout, stderr } = await gatehouse(['whoami', '--config', configFile], {
+    env: { ...env, ...operator.env },
+  });
+
+  expect(stdout).toMatch(/^expires +never$/mu);
+  expect(stdout + stderr).not.toContain(operator.env.AWS_SECRET_ACCESS_KEY);
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+});
+
+test('each way of being nobody has its exit code, and one JSON object on stderr', async () => {
+  const { configFile, env, operator, url } = await setup();
+  const keys = { ...env, ...operator.env };
+  const nobody = [
+    ['CREDENTIALS_NOT_FOUND', 77, { AWS_ENDPOINT_URL: url, AWS_EC2_METADATA_DISABLED: 'true' }],
+    ['CREDENTIALS_ENVIRONMENT_INVALID', 78, { ...env, AWS_ACCESS_KEY_ID: 'AKIAONLYHALF' }],
+    ['CREDENTIALS_REFUSED', 77, { ...keys, AWS_SECRET_ACCESS_KEY: 'x'.repeat(40) }],
+    ['CREDENTIALS_STS_UNREACHABLE', 69, { ...keys, AWS_ENDPOINT_URL: 'http://127.0.0.1:9' }],
+    ['AWS_ENDPOINT_INSECURE', 78, { ...keys, AWS_ENDPOINT_URL_STS: 'http://sts.example.com' }],
+    ['AWS_ENDPOINT_INVALID', 78, { ...keys, AWS_ENDPOINT_URL: 'sts' }],
+    ['AWS_CA_BUNDLE_UNREADABLE', 78, { ...keys, AWS_CA_BUNDLE: '/nowhere/ca.pem' }],
+  ] as const;
+
+  for (const [said, exit, environment] of nobody) {
+    const { code, stdout, stderr } = await gatehouse(['whoami', '--json', '--config', configFile], {
+      env: environment,
+    });
+    expect(JSON.parse(stderr)).toMatchObject({ error: { code: said } });
+    expect({ said, code, stdout }).toEqual({ said, code: exit, stdout: '' });
+  }
+});

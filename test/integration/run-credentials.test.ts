@@ -1,0 +1,108 @@
+import { describe, expect, it } from 'vitest';
+import { eventually, numbered, setup } from '../support/host.ts';
+
+const instanceRole = { credentials: { source: 'instance-role' } };
+
+describe('credentials that run out', () => {
+  it('are renewed before they expire, and work goes on', async () => {
+    const host = await setup();
+    host.sandbox.instance.credentialSeconds = 8;
+
+    const agent = await host.started();
+    const renewed = await agent.event('credentials.renewed');
+    host.log(numbered(10));
+    await host.arrived(10);
+    const ended = await agent.stop();
+
+    const obtained = await agent.event('credentials.obtained');
+    expect(new Date(String(renewed['time'])).getTime()).toBeLessThan(
+      new Date(String(obtained['expiration'])).getTime(),
+    );
+    expect(renewed['accessKeyId']).not.toBe(obtained['accessKeyId']);
+    expect(agent.lines().filter(({ event }) => event === 'events.send-failed')).toStrictEqual([]);
+    expect(ended.code).toBe(0);
+  });
+
+  it('are replaced when AWS calls them expired before their time, and nothing is lost', async () => {
+    const host = await setup();
+    const agent = await host.started();
+    const { accessKeyId } = (await host.status()).credentials;
+
+    host.sandbox.identities.expire(accessKeyId);
+    host.log(numbered(100));
+    const shipped = await host.arrived(100);
+
+    expect(shipped).toStrictEqual(numbered(100));
+    // The audit has a stream of its own, which may still wait for its next try.
+    const { credentials } = await eventually('an agent that is ready again', async () => {
+      const status = await host.status();
+      return status.state === 'ready' ? status : undefined;
+    });
+    expect(credentials.accessKeyId).not.toBe(accessKeyId);
+    expect((await agent.stop()).code).toBe(0);
+  });
+
+  it('are replaced in the main thread too, when a reload is the first to be told', async () => {
+    const host = await setup({ gateway: (document) => delete document.events });
+    const agent = await host.started();
+    const { accessKeyId } = (await host.status()).credentials;
+    await host.operator.putSecret('prod/database', JSON.stringify({ password: 'another' }));
+
+    host.sandbox.identities.expire(accessKeyId);
+    await eventually('the new password', () => {
+      // Repeated: within five seconds of the last renewal, its outcome is the answer to another.
+      agent.kill('SIGHUP');
+      return host.delivered() === 'another' || undefined;
+    });
+
+    expect((await host.status()).credentials.accessKeyId).not.toBe(accessKeyId);
+  });
+});
+
+describe('a host without credentials', () => {
+  it('that has no role fails its start with CREDENTIALS_NO_ROLE and exit code 77', async () => {
+    const host = await setup({ bootstrap: instanceRole });
+    host.sandbox.instance.role = undefined;
+
+    const { code, stderr } = await host.start().finished;
+
+    expect(stderr).toContain('(CREDENTIALS_NO_ROLE)');
+    expect(stderr).toMatch(/^hint: Attach an instance profile/mu);
+    expect(code).toBe(77);
+  });
+
+  it('whose metadata service is away fails its start with exit code 69', async () => {
+    const host = await setup({ bootstrap: instanceRole });
+
+    const agent = host.start({ AWS_EC2_METADATA_SERVICE_ENDPOINT: 'http://127.0.0.1:9' });
+    const { code, stderr } = await agent.finished;
+
+    expect(stderr).toContain('(CREDENTIALS_METADATA_UNREACHABLE)');
+    expect(stderr).toMatch(/^hint: /mu);
+    expect(code).toBe(69);
+  });
+
+  it('to which no source applies is told why each was passed over', async () => {
+    const host = await setup();
+
+    const agent = host.start({ AWS_EC2_METADATA_DISABLED: 'true' });
+    const { code, stderr } = await agent.finished;
+
+    expect(stderr).toContain('(CREDENTIALS_NOT_FOUND)');
+    for (const source of ['environment', 'roles-anywhere', 'container', 'instance-role']) {
+      expect(stderr.split('\nerror: ')[1]).toContain(`${source}: `);
+    }
+    expect(code).toBe(77);
+  });
+
+  it('leaves nothing behind that keeps the next start from working', async () => {
+    const host = await setup({ bootstrap: instanceRole });
+    host.sandbox.instance.role = undefined;
+    await host.start().finished;
+
+    host.sandbox.instance.role = 'GatehouseHost';
+    await host.started();
+
+    expect(host.delivered() === host.password.value).toBe(true);
+  });
+});

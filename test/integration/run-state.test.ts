@@ -1,0 +1,178 @@
+import { mkdirSync, renameSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { eventually, numbered, setup } from '../support/host.ts';
+
+describe('one state directory', () => {
+  it('takes a second agent not in, while the first goes on', async () => {
+    const host = await setup();
+    const first = await host.started();
+
+    const second = await host.start({ GATEHOUSE_RUNTIME_DIRECTORY: join(host.runtimeDirectory, 'other') })
+      .finished;
+
+    expect(second.stderr).toContain('(STATE_DIRECTORY_LOCKED)');
+    expect(second.stderr).toMatch(/^hint: /mu);
+    expect(second.code).toBe(75);
+    host.log(['still here']);
+    expect(await host.arrived(1)).toStrictEqual(['still here']);
+    expect((await host.status()).pid).toBe(first.pid);
+  });
+
+  it('leaves the socket of the first agent alone when the second has its runtime directory too', async () => {
+    const host = await setup();
+    const first = await host.started();
+
+    await host.start().finished;
+
+    expect((await host.status()).pid).toBe(first.pid);
+  });
+
+  it('and its files are private', async () => {
+    const host = await setup();
+    await host.started();
+
+    expect(statSync(host.stateDirectory).mode & 0o777).toBe(0o700);
+    const modes = ['lock', 'host-id', 'spool.db', 'spool-key'].map(
+      (name) => statSync(join(host.stateDirectory, name)).mode & 0o777,
+    );
+    expect(modes).toStrictEqual([0o600, 0o600, 0o600, 0o600]);
+  });
+});
+
+describe('after a kill -9', () => {
+  it('the socket that it left is replaced, and the host keeps its id', async () => {
+    const host = await setup();
+    const killed = await host.started();
+    const { hostId } = await host.status();
+    killed.kill('SIGKILL');
+    await killed.finished;
+    const dead = await host.run(['status']);
+
+    const agent = await host.started();
+
+    expect(dead.code).toBe(69);
+    const status = await host.status();
+    expect(status.pid).toBe(agent.pid);
+    expect(status.hostId).toBe(hostId);
+  });
+
+  it('no line is lost and at most one batch comes twice', async () => {
+    const host = await setup();
+    const total = 20_000;
+    const killed = await host.started();
+    host.log(numbered(1));
+    await host.arrived(1);
+    // The answer is lost, so that it is killed with a batch that CloudWatch Logs has and it does not know.
+    host.sandbox.faults.add({ service: 'logs', operation: 'PutLogEvents', effect: { kind: 'lost-answer' } });
+    for (let first = 1; first < total; first += 1000)
+      host.log(numbered(Math.min(1000, total - first), first));
+    await host.arrived(2);
+    killed.kill('SIGKILL');
+    await killed.finished;
+    host.sandbox.faults.clear();
+
+    await host.started();
+    await eventually('every line', () => new Set(host.messages()).size === total || undefined);
+
+    const arrivals = host.batches();
+    const distinct = [...new Set(arrivals.map((batch) => batch.join('\n')))];
+    expect(distinct.flatMap((batch) => batch.split('\n'))).toStrictEqual(numbered(total));
+    const repeated = distinct.filter(
+      (text) => arrivals.filter((batch) => batch.join('\n') === text).length > 1,
+    );
+    expect(repeated).toHaveLength(1);
+  });
+
+  it.each([
+    ['a glob that knows rotated files', '*.log*', false],
+    ['a glob that does not, once a line of the file was sent', '*.log', true],
+  ])('and another, through rotations, no line is lost with %s', async (_what, glob, isOwn) => {
+    const host = await setup();
+    await host.putGateway(({ events }) => {
+      if (events !== undefined) events.sources['app'] = { files: [join(host.logFolder, glob)] };
+    });
+    const kills = 4;
+    const each = 10_000;
+    for (let kill = 0; kill < kills; kill += 1) {
+      const agent = await host.started();
+      const before = host.messages().length;
+      const [ownLine = ''] = numbered(1, kill * each);
+      for (let first = kill * each; first < (kill + 1) * each; first += 1000) host.log(numbered(1000, first));
+      await eventually('a batch', () => {
+        const messages = host.messages();
+        return (isOwn ? messages.includes(ownLine) : messages.length > before) || undefined;
+      });
+      renameSync(host.logFile, `${host.logFile}.${kill}`);
+      agent.kill('SIGKILL');
+      await agent.finished;
+    }
+
+    await host.started();
+    await eventually('every line', () => new Set(host.messages()).size === kills * each || undefined);
+
+    const batches = host.batches().map((batch) => batch.join('\n'));
+    expect([...new Set(host.messages())].toSorted()).toStrictEqual(numbered(kills * each).toSorted());
+    expect(batches.length - new Set(batches).size).toBeLessThanOrEqual(kills);
+  });
+
+  it('while it reads, positions and batches agree', async () => {
+    const host = await setup();
+    const total = 60_000;
+    host.log(numbered(total));
+    const killed = host.start();
+    await host.arrived(1);
+    killed.kill('SIGKILL');
+    await killed.finished;
+
+    await host.started();
+    await eventually('every line', () => new Set(host.messages()).size === total || undefined);
+
+    const batches = host.batches();
+    const repeated = batches.length - new Set(batches.map((batch) => batch.join('\n'))).size;
+    expect(repeated).toBeLessThanOrEqual(1);
+    expect([...new Set(host.messages())]).toStrictEqual(numbered(total));
+  });
+});
+
+describe('after a SIGTERM', () => {
+  it('the next agent goes on where the last one was', async () => {
+    const host = await setup();
+    const first = await host.started();
+    host.log(numbered(100));
+    await host.arrived(100);
+    await first.stop();
+    host.log(numbered(100, 100));
+
+    await host.started();
+
+    expect(await host.arrived(200)).toStrictEqual(numbered(200));
+  });
+
+  it('the next agent finishes a file that was renamed while none ran, and takes the new one after it', async () => {
+    const host = await setup();
+    const first = await host.started();
+    host.log(numbered(100));
+    await host.arrived(100);
+    await first.stop();
+    host.log(numbered(50, 100));
+    renameSync(host.logFile, `${host.logFile}.1`);
+    host.log(numbered(50, 150));
+
+    await host.started();
+
+    expect(await host.arrived(200)).toStrictEqual(numbered(200));
+  });
+});
+
+it('a log path that is a directory is refused with an event, and the other files are shipped', async () => {
+  const host = await setup();
+  mkdirSync(join(host.logFolder, 'folder.log'));
+  host.log(numbered(10));
+
+  const agent = await host.started();
+
+  const refused = await agent.event('events.file-refused');
+  expect(refused).toMatchObject({ path: join(host.logFolder, 'folder.log'), reason: 'directory' });
+  expect(await host.arrived(10)).toStrictEqual(numbered(10));
+});

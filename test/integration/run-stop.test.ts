@@ -1,0 +1,92 @@
+import { describe, expect, it } from 'vitest';
+import type { FaultRule } from '../../sandbox/faults.ts';
+import { eventually, type Host, numbered, setup } from '../support/host.ts';
+
+describe('SIGTERM', () => {
+  it('drains what was read, the audit of the stop included, and exits with 0', async () => {
+    const host = await setup();
+    const agent = await host.started();
+    const put = { service: 'logs', operation: 'PutLogEvents' } as const;
+    host.sandbox.faults.add({ ...put, effect: { kind: 'latency', ms: 300 } });
+    host.log(numbered(1000));
+    await eventually('a call under way', () => (host.sandbox.faults.list()[0]?.hits ?? 0) > 0 || undefined);
+    host.log(numbered(1000, 1000));
+    await agent.event('events.file-opened');
+
+    const { code } = await agent.stop();
+
+    expect(code).toBe(0);
+    expect(await agent.event('events.stopped')).toMatchObject({ spooledBatches: 0 });
+    expect(agent.lines().at(-1)?.event).toBe('agent.stopped');
+    expect(host.audit().at(-1)?.event).toBe('agent.stopping');
+    expect(host.messages()).toStrictEqual(numbered(2000).slice(0, host.messages().length));
+  });
+
+  it.each<[string, FaultRule['effect']]>([
+    ['answers with 503', { kind: 'error', name: 'ServiceUnavailableException', status: 503 }],
+    ['does not answer', { kind: 'latency', ms: 8_000 }],
+  ])('leaves in time when CloudWatch Logs %s, and the next agent ships all', async (_what, effect) => {
+    const host = await setup({ bootstrap: { stopTimeoutSeconds: 2 } });
+    const { agent, lines } = await withFullSpool(host, effect);
+
+    const before = performance.now();
+    const { code } = await agent.stop();
+    const tookMs = performance.now() - before;
+    host.sandbox.faults.clear();
+    await host.started();
+
+    expect(code).toBe(0);
+    expect(tookMs).toBeLessThan(3_000);
+    expect(Number((await agent.event('events.stopped'))['spooledBatches'])).toBeGreaterThan(0);
+    expect(await host.arrived(lines.length)).toStrictEqual(lines);
+    await eventually(
+      'the audit',
+      () => host.audit().some(({ event }) => event === 'agent.stopping') || undefined,
+    );
+  });
+
+  it('is not cut short by a SIGHUP', async () => {
+    const host = await setup({ bootstrap: { stopTimeoutSeconds: 2 } });
+    const { agent } = await withFullSpool(host, { kind: 'latency', ms: 5_000 });
+
+    agent.kill('SIGTERM');
+    await agent.event('agent.stopping');
+    agent.kill('SIGHUP');
+
+    expect((await agent.finished).code).toBe(0);
+  });
+
+  it('a second time leaves at once with exit code 143, and the next agent ships all', async () => {
+    const host = await setup();
+    const { agent, lines } = await withFullSpool(host, {
+      kind: 'error',
+      name: 'ServiceUnavailableException',
+      status: 503,
+    });
+
+    agent.kill('SIGTERM');
+    await agent.event('agent.stopping');
+    const before = performance.now();
+    const { code } = await agent.stop();
+    const tookMs = performance.now() - before;
+    host.sandbox.faults.clear();
+    await host.started();
+
+    expect(code).toBe(143);
+    expect(tookMs).toBeLessThan(5_000);
+    expect(await host.arrived(lines.length)).toStrictEqual(lines);
+  });
+});
+
+/** An agent with lines in its spool that it cannot send. */
+async function withFullSpool(host: Host, effect: FaultRule['effect']) {
+  const lines = numbered(500);
+  host.sandbox.faults.add({ service: 'logs', effect });
+  const agent = await host.started();
+  host.log(lines);
+  await eventually('both streams in the spool', async () => {
+    const { events } = await host.status();
+    return (events?.spool.batches ?? 0) >= 2 || undefined;
+  });
+  return { agent, lines };
+}
