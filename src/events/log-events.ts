@@ -46,6 +46,21 @@ export const eventsLogEvents = {
     summary: 'a path that matches a source is not read',
     fields: { source: 'the source', path: 'the path', reason: 'why: a name or an errno' },
   },
+  'events.refusals-unsaid': {
+    level: 'warn',
+    summary: 'so many paths are not read that no more of them are named',
+    fields: { source: 'the source', paths: 'how many were named' },
+  },
+  'events.entries-too-many': {
+    level: 'warn',
+    summary: 'a glob has more to look at than is looked at; the rest is not read',
+    fields: { source: 'the source', pattern: 'the glob', filesMax: 'the bound' },
+  },
+  'events.find-failed': {
+    level: 'warn',
+    summary: 'files could not be looked for; it is tried again',
+    fields: { source: 'the source', reason: 'errno' },
+  },
   'events.file-read-failed': {
     level: 'warn',
     summary: 'a file could not be read; it is tried again',
@@ -75,7 +90,6 @@ export const eventsLogEvents = {
     level: 'error',
     summary: 'audit records were lost because the queue before the spool was full',
     fields: { source: 'the source', records: 'how many in all' },
-    audit: 'failure',
   },
   'events.spool-full': {
     level: 'warn',
@@ -117,7 +131,6 @@ export const eventsLogEvents = {
     level: 'error',
     summary: 'the dead letter is full; its oldest events were lost',
     fields: { events: 'how many were lost', bytesMax: 'the bound' },
-    audit: 'failure',
   },
   'events.group-created': {
     level: 'info',

@@ -15,6 +15,13 @@ describe('a template', () => {
     expect(templateProblem(kind, template) ?? 'nothing').toContain(problem);
   });
 
+  test('repeats no more of an unknown placeholder than a name can have', () => {
+    const token = `${'x'.repeat(20)}\n\u{1b}[31m${'"'.repeat(20)}${'secret'.repeat(20)}`;
+
+    expect(templateProblem('logGroup', `{${token}}`)).toMatch(/^\{[A-Za-z0-9_.?-]{1,32}\} is not known/u);
+    expect(templateProblem('logGroup', '{nmae}')).toMatch(/^\{nmae\} is not known/u);
+  });
+
   test('takes values as they are where they are allowed', () => {
     expect(expandTemplate('logGroup', '/gatehouse/{name}', { name: 'web-1' })).toEqual({
       name: '/gatehouse/web-1',

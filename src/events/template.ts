@@ -31,7 +31,7 @@ export function templateProblem(kind: NameKind, template: string): string | unde
   const known: readonly string[] = templateNames;
   for (const [, name = ''] of template.matchAll(placeholder)) {
     if (!known.includes(name)) {
-      return `{${name}} is not known; use ${templateNames.map((each) => `{${each}}`).join(' ')}`;
+      return `{${legible(name)}} is not known; use ${templateNames.map((each) => `{${each}}`).join(' ')}`;
     }
   }
   const fixed = template.replaceAll(placeholder, '');
@@ -41,6 +41,13 @@ export function templateProblem(kind: NameKind, template: string): string | unde
   if (template.length === 0) return 'must not be empty';
   if (kind === 'logGroup' && template.startsWith('aws/')) return 'must not start with aws/';
   return undefined;
+}
+
+const legibleLengthMax = 32;
+
+/** Enough to find a slip, and no more: the value may be anything, a secret put in the wrong place among them. */
+function legible(name: string): string {
+  return name.slice(0, legibleLengthMax).replaceAll(/[^A-Za-z0-9_.-]/gu, '?');
 }
 
 export interface ExpandedName {

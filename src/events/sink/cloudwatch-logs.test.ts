@@ -3,9 +3,11 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import type { FaultRule } from '../../../sandbox/faults.ts';
 import { createSandbox } from '../../../sandbox/sandbox.ts';
 import { fakeClock } from '../../../test/support/fake-clock.ts';
+import { GatehouseError } from '../../base/errors.ts';
 import type { LogEvent } from '../../base/log-events.ts';
 import { type Batch, encodeChunk, openBatch, partOf } from '../batch.ts';
 import { sinkContract } from '../sink.contract.ts';
+import type { RefusedEvent } from '../spool.ts';
 import { type CloudwatchLogsSinkOptions, cloudwatchLogsSink } from './cloudwatch-logs.ts';
 
 const stream = { logGroup: '/gatehouse/contract', logStream: 'contract' };
@@ -71,6 +73,17 @@ function aged(...agesMs: number[]): Batch {
   return partOf(batchOf('x'), events);
 }
 
+function lines(count: number, message: (index: number) => string): Batch {
+  const timestamp = Date.now();
+  const events = Array.from({ length: count }, (_, index) => ({ timestamp, message: message(index) }));
+  return partOf(batchOf('x'), events);
+}
+
+/** Every put is invalid, as one with a bad name is. */
+function refuseAll(fault: (rule: Omit<FaultRule, 'service'>) => void): void {
+  fault({ operation: 'PutLogEvents', effect: { kind: 'error', name: 'InvalidParameterException' } });
+}
+
 sinkContract('cloudwatchLogsSink', () => setup());
 
 describe('a sink to CloudWatch Logs', () => {
@@ -108,6 +121,28 @@ describe('a sink to CloudWatch Logs', () => {
       'PutLogEvents',
       'PutLogEvents',
     ]);
+  });
+
+  test('does not say that it created what was there', async () => {
+    const { sink, said, fault, messages, operations } = await setup();
+    await sink.send(batchOf('one'), signal);
+    fault({
+      operation: 'PutLogEvents',
+      nth: 1,
+      effect: { kind: 'error', name: 'ResourceNotFoundException' },
+    });
+    fault({
+      operation: 'CreateLogStream',
+      nth: 1,
+      effect: { kind: 'error', name: 'ResourceNotFoundException' },
+    });
+
+    await sink.send(batchOf('two'), signal);
+
+    expect(messages()).toEqual(['one', 'two']);
+    expect(operations().filter((name) => name === 'CreateLogGroup')).toHaveLength(2);
+    expect(said('events.group-created')).toHaveLength(1);
+    expect(said('events.stream-created')).toHaveLength(1);
   });
 
   test('creates no group where it may not', async () => {
@@ -198,6 +233,96 @@ describe('a sink to CloudWatch Logs', () => {
     expect(messages().slice(1)).toEqual(
       events.map(({ message }) => message).filter((message) => message !== ''),
     );
+  });
+
+  test('goes on in a batch that is partly delivered where a try ended, and repeats nothing', async () => {
+    const { sink, messages, fault } = await setup();
+    await sink.send(batchOf('first'), signal);
+    const batch = lines(100, (index) => (index === 70 || index === 90 ? '' : `line ${index}`));
+    for (const nth of [5, 9, 13]) fault({ operation: 'PutLogEvents', nth, effect: { kind: 'throttle' } });
+    const tries: string[] = [];
+    let refused: readonly RefusedEvent[] = [];
+
+    for (let isTaken = false; !isTaken; ) {
+      try {
+        // As the spool reads it: another object with the same bytes.
+        refused = await sink.send({ ...batch, body: Buffer.from(batch.body) }, signal);
+        isTaken = true;
+      } catch (error) {
+        tries.push(error instanceof GatehouseError ? error.code : 'unknown');
+      }
+    }
+
+    expect(tries).toEqual(['EVENTS_THROTTLED', 'EVENTS_THROTTLED', 'EVENTS_THROTTLED']);
+    expect(refused).toMatchObject([{ reason: 'invalid' }, { reason: 'invalid' }]);
+    expect(messages()).toHaveLength(99);
+    expect(new Set(messages()).size).toBe(99);
+  });
+
+  test('holds a request to be invalid, and not each of its events, when none is taken', async () => {
+    const { sink, fault, operations, messages, clock } = await setup();
+    await sink.send(batchOf('first'), signal);
+    const batch = lines(10_000, (index) => `line ${index}`);
+    refuseAll(fault);
+    const before = operations().length;
+
+    await expect(sink.send(batch, signal)).rejects.toMatchObject({
+      code: 'EVENTS_REQUEST_INVALID',
+      details: stream,
+    });
+    const calls = operations().length - before;
+    await expect(sink.send(batch, signal)).rejects.toMatchObject({ code: 'EVENTS_REQUEST_INVALID' });
+
+    expect(calls).toBeLessThan(150);
+    expect(operations().length - before).toBe(calls);
+    await clock.advance(10 * 60 * 1000);
+    await expect(sink.send(batch, signal)).rejects.toMatchObject({ code: 'EVENTS_REQUEST_INVALID' });
+    expect(operations().length - before).toBeGreaterThan(calls);
+    expect(messages()).toEqual(['first']);
+  });
+
+  test('delivers a held batch whole once the request is taken', async () => {
+    const { sink, sandbox, fault, messages, clock } = await setup();
+    await sink.send(batchOf('first'), signal);
+    const batch = lines(500, (index) => `line ${index}`);
+    refuseAll(fault);
+    await expect(sink.send(batch, signal)).rejects.toMatchObject({ code: 'EVENTS_REQUEST_INVALID' });
+
+    sandbox.faults.clear();
+    await clock.advance(10 * 60 * 1000);
+
+    expect(await sink.send(batch, signal)).toEqual([]);
+    expect(messages()).toHaveLength(501);
+  });
+
+  test('refuses many bad events in a row one by one when others of their batch are taken', async () => {
+    const { sink, messages } = await setup();
+    await sink.send(batchOf('first'), signal);
+
+    const refused = await sink.send(
+      lines(200, (index) => (index < 50 ? '' : `line ${index}`)),
+      signal,
+    );
+
+    expect(refused).toHaveLength(50);
+    expect(messages()).toHaveLength(151);
+  });
+
+  test('counts over small batches what was never taken', async () => {
+    const { sink, fault } = await setup();
+    refuseAll(fault);
+    const outcomes: string[] = [];
+
+    for (let each = 0; each < 40; each += 1) {
+      const outcome = sink.send(batchOf(`line ${each}`), signal).then(
+        (refused) => refused[0]?.reason ?? 'taken',
+        (error: unknown) => (error instanceof GatehouseError ? error.code : 'unknown'),
+      );
+      outcomes.push(await outcome);
+    }
+
+    expect(outcomes.filter((outcome) => outcome === 'invalid')).toHaveLength(31);
+    expect(outcomes.slice(31)).toEqual(Array.from({ length: 9 }, () => 'EVENTS_REQUEST_INVALID'));
   });
 
   test('never asks for the streams of a group', async () => {

@@ -7,13 +7,15 @@ import {
   PutRetentionPolicyCommand,
 } from '@aws-sdk/client-cloudwatch-logs';
 import type { Clock } from '../../base/clock.ts';
-import { reportOf } from '../../base/errors.ts';
+import { type GatehouseError, reportOf } from '../../base/errors.ts';
 import type { Log } from '../../base/log-events.ts';
 import { type Batch, eventsOf, partOf, type StreamName } from '../batch.ts';
+import { eventsError } from '../errors.ts';
 import { eventsEvent } from '../log-events.ts';
 import type { Sink } from '../sink.ts';
-import type { RefusalReason, RefusedEvent } from '../spool.ts';
+import { type RefusalReason, type RefusedEvent, streamKey } from '../spool.ts';
 import { cloudwatchError, isNamed } from './cloudwatch-errors.ts';
+import { type PartialDelivery, partialDeliveries } from './partial-delivery.ts';
 
 export interface CloudwatchLogsSinkOptions {
   /** Made with one attempt: trying again is the pipeline's. */
@@ -37,34 +39,82 @@ export interface RetentionWishes {
 }
 
 const retentionRetryMs = 10 * 60 * 1000;
+/** How long nothing of a stream is sent after its request was found to be invalid, whatever events it has. */
+const invalidRetryMs = 10 * 60 * 1000;
+const holdsMax = 1_000;
+
+/** What the answer to a part was when it called that invalid. */
+interface Invalid {
+  readonly error: unknown;
+}
 
 /**
  * PutLogEvents. A missing group or stream is created; what the answer calls rejected is returned; a batch that is
- * invalid is halved until the event that makes it so stands alone, and only that is refused. Never DescribeLogStreams,
- * whose quota is 25 a second for the whole account.
+ * invalid is halved until the event that makes it so stands alone, and only that is refused. A try that ends before its
+ * end is gone on with by the next one, so what was taken is not sent again. Where event after event is invalid and none
+ * is taken, the request is (a name, say), and no event is refused for it. Never DescribeLogStreams, whose quota is 25 a
+ * second for the whole account.
  */
 export function cloudwatchLogsSink(options: CloudwatchLogsSinkOptions): Sink {
   const { client, createLogGroup, retentionDays, retentionWishes, clock, log } = options;
+  const partials = partialDeliveries();
+  /** Until when nothing is sent, by stream. */
+  const holds = new Map<string, number>();
   let retentionTryAtMs = 0;
 
   async function deliver(batch: Batch, signal: AbortSignal): Promise<readonly RefusedEvent[]> {
+    const begun = partials.of(batch);
+    if (begun !== undefined) return deliverParts(batch, begun, signal);
+    const outcome = await tryPart(batch, signal);
+    if (!isInvalid(outcome)) {
+      partials.streamTakes(batch);
+      return outcome;
+    }
+    const delivery = partials.begin(batch, eventsOf(batch));
+    refuseNext(batch, delivery, outcome.error);
+    return deliverParts(batch, delivery, signal);
+  }
+
+  async function deliverParts(
+    batch: Batch,
+    delivery: PartialDelivery,
+    signal: AbortSignal,
+  ): Promise<readonly RefusedEvent[]> {
+    for (let part = delivery.next(); part !== undefined; part = delivery.next()) {
+      const outcome = await tryPart(partOf(batch, part.events), signal);
+      if (isInvalid(outcome)) refuseNext(batch, delivery, outcome.error);
+      else delivery.taken(outcome);
+    }
+    partials.end(batch);
+    return delivery.refused();
+  }
+
+  /** @throws EVENTS_REQUEST_INVALID when it is not the events: then all of them are kept, and it is tried rarely. */
+  function refuseNext(batch: Batch, delivery: PartialDelivery, error: unknown): void {
+    if (delivery.invalid()) return;
+    partials.end(batch);
+    holds.set(streamKey(batch.stream), clock.monotonic() + invalidRetryMs);
+    const [oldest] = holds.keys();
+    if (holds.size > holdsMax && oldest !== undefined) holds.delete(oldest);
+    throw requestInvalid(batch.stream, error);
+  }
+
+  function throwIfHeld({ stream }: Batch): void {
+    const untilMs = holds.get(streamKey(stream));
+    if (untilMs === undefined) return;
+    if (clock.monotonic() < untilMs) throw requestInvalid(stream);
+    holds.delete(streamKey(stream));
+  }
+
+  async function tryPart(part: Batch, signal: AbortSignal): Promise<readonly RefusedEvent[] | Invalid> {
     try {
-      return refusedBy(await put(batch, signal), batch);
+      return refusedBy(await put(part, signal), part);
     } catch (error) {
       // Its answer to the first try was lost: the events are there.
       if (isNamed(error, 'DataAlreadyAcceptedException')) return [];
-      if (!isNamed(error, 'InvalidParameterException', 'SerializationException')) throw error;
-      return halve(batch, signal);
+      if (isNamed(error, 'InvalidParameterException', 'SerializationException')) return { error };
+      throw error;
     }
-  }
-
-  async function halve(batch: Batch, signal: AbortSignal): Promise<readonly RefusedEvent[]> {
-    const events = eventsOf(batch);
-    if (events.length === 1) return events.map((event) => ({ ...event, reason: 'invalid' }));
-    const middle = events.length >> 1;
-    const first = await deliver(partOf(batch, events.slice(0, middle)), signal);
-    const second = await deliver(partOf(batch, events.slice(middle)), signal);
-    return [...first, ...second];
   }
 
   async function put(batch: Batch, signal: AbortSignal): Promise<PutLogEventsCommandOutput> {
@@ -83,22 +133,23 @@ export function cloudwatchLogsSink(options: CloudwatchLogsSinkOptions): Sink {
       client.send(new CreateLogStreamCommand({ logGroupName: logGroup, logStreamName: logStream }), {
         abortSignal: signal,
       });
+    let isNew: boolean;
     try {
-      await existing(create());
+      isNew = await created(create());
     } catch (error) {
       if (!createLogGroup || !isNamed(error, 'ResourceNotFoundException')) throw error;
       await createGroup(logGroup, signal);
-      await existing(create());
+      isNew = await created(create());
     }
-    log(eventsEvent('events.stream-created', { logGroup, logStream }));
+    if (isNew) log(eventsEvent('events.stream-created', { logGroup, logStream }));
   }
 
   async function createGroup(logGroup: string, signal: AbortSignal): Promise<void> {
     if (retentionDays !== undefined) await retentionWishes.add(logGroup);
-    await existing(
+    const isNew = await created(
       client.send(new CreateLogGroupCommand({ logGroupName: logGroup }), { abortSignal: signal }),
     );
-    log(eventsEvent('events.group-created', { logGroup, retentionDays }));
+    if (isNew) log(eventsEvent('events.group-created', { logGroup, retentionDays }));
     await setRetention(logGroup, signal);
   }
 
@@ -132,6 +183,8 @@ export function cloudwatchLogsSink(options: CloudwatchLogsSinkOptions): Sink {
   return {
     async send(batch, signal) {
       try {
+        signal.throwIfAborted();
+        throwIfHeld(batch);
         const refused = await deliver(batch, signal);
         await fulfilWishes(signal);
         return refused;
@@ -143,12 +196,22 @@ export function cloudwatchLogsSink(options: CloudwatchLogsSinkOptions): Sink {
   };
 }
 
-/** Resolves also when what was to be created is there already. */
-async function existing(creation: Promise<unknown>): Promise<void> {
+function isInvalid(outcome: readonly RefusedEvent[] | Invalid): outcome is Invalid {
+  return 'error' in outcome;
+}
+
+function requestInvalid({ logGroup, logStream }: StreamName, cause?: unknown): GatehouseError {
+  return eventsError('EVENTS_REQUEST_INVALID', { logGroup, logStream }, cause);
+}
+
+/** False when it was there already: another stream of this agent may have been first, or another agent. */
+async function created(creation: Promise<unknown>): Promise<boolean> {
   try {
     await creation;
+    return true;
   } catch (error) {
     if (!isNamed(error, 'ResourceAlreadyExistsException')) throw error;
+    return false;
   }
 }
 

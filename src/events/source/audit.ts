@@ -8,16 +8,18 @@ export interface AuditSourceOptions {
   readonly name: string;
   /** Bytes that wait before the spool. */
   readonly queueBytesMax?: number;
-  readonly clock: Pick<Clock, 'now'>;
+  readonly clock: Pick<Clock, 'now' | 'monotonic'>;
   readonly log: Log;
 }
 
 export interface AuditSource extends EventSource {
-  /** Takes one record: a line of JSON without its end. A record that finds the queue full is lost, counted and said. */
+  /** Takes one record: a line of JSON without its end. A record that finds the queue full is lost and counted. */
   push(line: string): void;
 }
 
 const auditQueueBytesMax = 4 * 2 ** 20;
+/** Losses are said as they begin, and then at most this often. */
+const sayEveryMs = 60 * 1000;
 /** Well below what one chunk may have, for a record comes whole or not at all. */
 const recordBytesMax = 256 * 1024;
 
@@ -35,6 +37,16 @@ export function auditSource({
   let queue: Buffer[] = [];
   let queuedBytes = 0;
   let dropped = 0;
+  let saidDropped = 0;
+  let sayAtMs = 0;
+
+  /** By the log alone, never as an audit record, which would find the queue as full. */
+  function sayDropped(): void {
+    if (dropped === saidDropped || clock.monotonic() < sayAtMs) return;
+    sayAtMs = clock.monotonic() + sayEveryMs;
+    saidDropped = dropped;
+    log(eventsEvent('events.audit-dropped', { source: name, records: dropped }));
+  }
 
   function take(): Buffer {
     let length = 0;
@@ -47,6 +59,7 @@ export function auditSource({
     const bytes = Buffer.concat(queue.slice(0, count), length);
     queue = queue.slice(count);
     queuedBytes -= length;
+    sayDropped();
     return bytes;
   }
 
@@ -55,7 +68,7 @@ export function auditSource({
       const bytes = Buffer.from(`${line}\n`);
       if (bytes.length > recordBytesMax || queuedBytes + bytes.length > queueBytesMax) {
         dropped += 1;
-        log(eventsEvent('events.audit-dropped', { source: name, records: dropped }));
+        sayDropped();
         return;
       }
       queue.push(bytes);

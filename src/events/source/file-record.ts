@@ -8,6 +8,8 @@ const fileRecord = z.strictObject({
   /** The path under which it was first found. */
   path: z.string(),
   offset: count,
+  /** When the file was born, in milliseconds since 1970; absent where its file system does not tell. */
+  bornMs: z.number().positive().optional(),
   fingerprint: z.strictObject({ headBytes: count, head: z.string(), tailBytes: count, tail: z.string() }),
 });
 
@@ -20,6 +22,11 @@ export function fileItem({ dev, ino }: { readonly dev: number; readonly ino: num
 
 export function inodeOf(item: string): number {
   return Number(item.slice(item.indexOf(':') + 1));
+}
+
+/** A file's birth, which renames leave as it is and a new file under an old inode does not have. */
+export function bornMsOf({ birthtimeMs }: { readonly birthtimeMs: number }): number | undefined {
+  return birthtimeMs > 0 ? birthtimeMs : undefined;
 }
 
 export function filePosition(item: string, record: FileRecord): Position {

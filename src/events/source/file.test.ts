@@ -8,6 +8,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   symlinkSync,
   truncateSync,
   utimesSync,
@@ -273,22 +274,127 @@ describe('a file source that was stopped', () => {
     expect(second.lines().slice(1)).toEqual(['two', 'three']);
   });
 
-  test('knows a file by content when device and inode changed', async () => {
-    const { source, newSource, append, find, path } = setup();
+  test('knows a file when only its device number changed', async () => {
+    const { source, newSource, append, find } = setup();
     append('app.log', 'one\n');
     const first = reading(source);
     await find();
     await first.stop();
-    copyFileSync(path('app.log'), path('copy'));
-    writeFileSync(path('placeholder'), '');
-    rmSync(path('app.log'));
-    renameSync(path('copy'), path('app.log'));
     append('app.log', 'two\n');
+    const elsewhere = new Map(
+      [...first.positions].map(([item, value]) => [item.replace(/^\d+/u, '1'), value]),
+    );
+
+    const second = reading(newSource(), elsewhere);
+    await find();
+
+    expect(second.lines()).toEqual(['two']);
+    expect(second.positions.size).toBe(1);
+  });
+
+  test('reads a new file that has the content of one that is gone', async () => {
+    for (const text of ['backup finished: OK\n', 'backup of a file finished: OK\n'.repeat(100)]) {
+      const { source, newSource, append, find, path } = setup({ pattern: '*.log' });
+      append('job-1.log', text);
+      const first = reading(source);
+      await find();
+      await first.stop();
+      append('placeholder', '');
+      rmSync(path('job-1.log'));
+      append('job-2.log', text);
+
+      const second = reading(newSource(), first.positions);
+      await find();
+
+      expect(`${second.lines().join('\n')}\n`).toBe(text);
+    }
+  });
+
+  test('reads a new file that has content, name and inode of one that is gone', async () => {
+    const { source, newSource, append, find, path } = setup();
+    append('app.log', 'backup finished: OK\n');
+    const first = reading(source);
+    await find();
+    await first.stop();
+    const { ino } = statSync(path('app.log'));
+    rmSync(path('app.log'));
+    // Which inode a new file gets is the file system's: the record is made to have that.
+    append('app.log', 'backup finished: OK\n');
+    const reused = statSync(path('app.log')).ino;
+    const positions = new Map(
+      [...first.positions].map(([item, value]) => [item.replace(`:${ino}`, `:${reused}`), value]),
+    );
+
+    const second = reading(newSource(), positions);
+    await find();
+
+    expect(second.lines()).toEqual(['backup finished: OK']);
+  });
+
+  test('does not repeat the copy of a file that was truncated, where it is long enough to be known', async () => {
+    const { source, newSource, append, find, path } = setup({ pattern: 'app.log*' });
+    const text = 'a line of some length\n'.repeat(100);
+    append('app.log', text);
+    const first = reading(source);
+    await find();
+    await first.stop();
+    copyFileSync(path('app.log'), path('app.log.1'));
+    truncateSync(path('app.log'));
+    append('app.log', 'new\n');
 
     const second = reading(newSource(), first.positions);
     await find();
 
-    expect(second.lines()).toEqual(['two']);
+    expect(second.lines()).toEqual(['new']);
+  });
+
+  test('forgets what has been gone for long, with the next lines', async () => {
+    const { source, newSource, append, find, path, clock, said } = setup({ pattern: '*.log' });
+    append('gone.log', 'one\n');
+    const first = reading(source);
+    await find();
+    await first.stop();
+    append('other.log', '');
+    rmSync(path('gone.log'));
+    const second = reading(newSource(), first.positions);
+    await find();
+    append('other.log', 'a\n');
+    await find();
+    expect([second.positions.size, said('events.file-vanished').length]).toEqual([2, 1]);
+
+    await clock.advance(fileSourceLimits.forgetAfterMs);
+    append('other.log', 'b\n');
+    await find();
+    await second.stop();
+
+    expect(second.positions.size).toBe(1);
+    reading(newSource(), second.positions);
+    await find();
+    expect(said('events.file-vanished')).toHaveLength(1);
+  });
+
+  test('replaces a position that it does not understand', async () => {
+    const { source, append, find, path } = setup();
+    append('app.log', 'one\n');
+    const { dev, ino } = statSync(path('app.log'));
+
+    const read = reading(source, new Map([[`${dev}:${ino}`, '{']]));
+    await find();
+
+    expect(read.positions.get(`${dev}:${ino}`)).toContain('"offset":4');
+  });
+
+  test('keeps in mind every file that is there, however many', async () => {
+    const { source, newSource, append, find } = setup({ pattern: '*.log', limits: { absentFilesMax: 2 } });
+    for (const name of ['a', 'b', 'c', 'd', 'e']) append(`${name}.log`, `${name}\n`);
+    const first = reading(source);
+    await find();
+    await first.stop();
+
+    const second = reading(newSource(), first.positions);
+    await find();
+
+    expect(second.lines()).toEqual([]);
   });
 
   test('does not take one of two equal files for the other', async () => {
@@ -472,6 +578,137 @@ describe('a file source that is careful', () => {
       );
     },
   );
+
+  test('goes on whatever is planted beside its files, and says once what it does not read', async () => {
+    const { source, append, find, path, said } = setup({ pattern: '**/*.log' });
+    const read = reading(source);
+    symlinkSync('loop.log', path('loop.log'));
+    symlinkSync('x'.repeat(300), path('long.log'));
+    symlinkSync('.', path('here'));
+    symlinkSync('/dev/zero', path('device.log'));
+    execFileSync('mkfifo', [path('pipe.log')]);
+    execFileSync('python3', [
+      '-c',
+      'import socket,sys; socket.socket(socket.AF_UNIX).bind(sys.argv[1])',
+      path('socket.log'),
+    ]);
+    append('two\nlines.log', 'odd\n');
+    append('good.log', 'good\n');
+
+    await find();
+    await find();
+
+    expect(read.lines().toSorted()).toEqual(['good', 'odd']);
+    expect(said('events.file-refused').map(({ path: refused, reason }) => [refused, reason])).toEqual(
+      expect.arrayContaining([
+        [path('loop.log'), 'ELOOP'],
+        [path('long.log'), 'ENAMETOOLONG'],
+        [path('device.log'), 'not-a-regular-file'],
+        [path('pipe.log'), 'not-a-regular-file'],
+        [path('socket.log'), 'not-a-regular-file'],
+      ]),
+    );
+    expect(said('events.file-refused')).toHaveLength(5);
+  });
+
+  test('looks at no more entries than it may, and says so once', async () => {
+    const { source, append, find, said } = setup({ pattern: '*.log', limits: { filesMax: 20 } });
+    for (let each = 0; each < 50; each += 1) append(`${each}.log`, `${each}\n`);
+
+    const read = reading(source);
+    await find();
+    await find();
+
+    expect(read.lines()).toHaveLength(20);
+    expect(said('events.entries-too-many')).toHaveLength(1);
+  });
+
+  test('says of no more than so many paths that they are refused', async () => {
+    const { source, path, find, said } = setup({ pattern: '*.log' });
+    for (let each = 0; each < 1_100; each += 1) symlinkSync('loop.log', path(`${each}.log`));
+    symlinkSync('loop.log', path('loop.log'));
+
+    reading(source);
+    await find();
+    await find();
+
+    expect(said('events.file-refused')).toHaveLength(1_000);
+    expect(said('events.refusals-unsaid')).toHaveLength(1);
+  });
+
+  test('does not say that it read a file to its end which was closed, written to and deleted', async () => {
+    const { source, append, find, path, said, clock } = setup({
+      pattern: '*.log',
+      limits: { openFilesMax: 1 },
+    });
+    append('a.log', 'a\n');
+    const read = reading(source);
+    await find();
+    append('b.log', 'b\n');
+    await find();
+    append('a.log', 'lost\n');
+    rmSync(path('a.log'));
+    await clock.advance(3 * fileSourceLimits.retireAfterMs);
+
+    expect(read.lines()).toEqual(['a', 'b']);
+    expect(said('events.file-finished')).toEqual([]);
+    expect(said('events.file-vanished')).toEqual([{ source: 'app', path: path('a.log'), offset: 2 }]);
+    expect(source.counts().items).toBe(1);
+  });
+
+  test('reads to its end a file that was closed, written to and renamed', async () => {
+    const { source, append, find, path, said, clock } = setup({
+      pattern: '*.log',
+      limits: { openFilesMax: 1 },
+    });
+    append('a.log', 'a\n');
+    const read = reading(source);
+    await find();
+    append('b.log', 'b\n');
+    await find();
+    append('a.log', 'late\n');
+    renameSync(path('a.log'), path('a.log.1'));
+    await clock.advance(3 * fileSourceLimits.retireAfterMs);
+
+    expect(read.lines()).toEqual(['a', 'b', 'late']);
+    expect(said('events.file-vanished')).toEqual([]);
+    expect(said('events.file-finished')).toHaveLength(1);
+  });
+
+  test('keeps in mind a renamed file that was closed until one may be opened again', async () => {
+    const { source, append, find, path, clock, said } = setup({
+      pattern: '*.log',
+      limits: { openFilesMax: 1 },
+    });
+    append('a.log', 'a\n');
+    const read = reading(source);
+    await find();
+    append('b.log', 'b\n');
+    await clock.advance(2 * fileSourceLimits.retireAfterMs);
+    append('b.log', 'more\n');
+    await find();
+    append('a.log', 'late\n');
+    renameSync(path('a.log'), path('a.log.1'));
+    renameSync(path('b.log'), path('b.log.1'));
+    await clock.advance(5 * fileSourceLimits.retireAfterMs);
+
+    expect(read.lines()).toEqual(['a', 'b', 'more', 'late']);
+    expect(said('events.file-vanished')).toEqual([]);
+  });
+
+  test('reads a file that took the place, the content and maybe the inode of one that was closed', async () => {
+    const { source, append, find, path } = setup({ pattern: '*.log', limits: { openFilesMax: 1 } });
+    append('a.log', 'same\n');
+    const read = reading(source);
+    await find();
+    append('b.log', 'b\n');
+    await find();
+    rmSync(path('a.log'));
+    append('a.log', 'same\n');
+    await find();
+
+    expect(read.lines()).toEqual(['same', 'b', 'same']);
+  });
 
   test('keeps no more files open than it may, and still reads all', async () => {
     const { source, append, find, clock } = setup({ pattern: '*.log', limits: { openFilesMax: 2 } });

@@ -1,15 +1,17 @@
-import { closeSync, statSync } from 'node:fs';
+import { closeSync, type Stats, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Clock } from '../../base/clock.ts';
 import type { Log } from '../../base/log-events.ts';
 import type { Chunk, EventSource, Position, Positions } from '../event-source.ts';
 import { eventsEvent } from '../log-events.ts';
 import { wake } from '../wake.ts';
-import { type FileRecord, fileItem, parseFileRecord } from './file-record.ts';
-import { type FoundFile, findFiles, findRenamed, foldersOf } from './find-files.ts';
-import { newFingerprint, recognize } from './fingerprint.ts';
+import { bornMsOf, fileItem } from './file-record.ts';
+import { type FindRenamed, type FoundFile, findFiles, foldersOf, renamedFiles } from './find-files.ts';
+import { newFingerprint } from './fingerprint.ts';
 import { folderWatch } from './folder-watch.ts';
+import { type KnownFiles, knownFiles } from './known-files.ts';
 import { errnoOf, type OpenLogFile, openLogFile } from './open-log-file.ts';
+import { refusedPaths } from './refused-paths.ts';
 import { readBuffer, type TrackedFile, trackFile } from './tracked-file.ts';
 
 export interface FileSourceOptions {
@@ -26,6 +28,8 @@ export interface FileSourceOptions {
 
 export interface FileSourceLimits {
   readonly openFilesMax: number;
+  /** Files being read, open or not, and entries of folders looked at for one glob. */
+  readonly filesMax: number;
   /** How long a last line waits for its end before it is shipped without. */
   readonly partialLineMs: number;
   /** How long a rotated file is kept open after it last grew: its writer may not have noticed. */
@@ -38,23 +42,27 @@ export interface FileSourceLimits {
   readonly gatherMs: number;
   /** Files remembered that are not there: they may have been renamed, or their disk may be away. */
   readonly absentFilesMax: number;
+  /** How long they are remembered. */
+  readonly forgetAfterMs: number;
 }
 
 export const fileSourceLimits: FileSourceLimits = {
   openFilesMax: 256,
+  filesMax: 10_000,
   partialLineMs: 5_000,
   retireAfterMs: 30_000,
   lookEveryMs: 5_000,
   findEveryMs: 10_000,
   gatherMs: 20,
   absentFilesMax: 1_000,
+  forgetAfterMs: 60 * 60 * 1000,
 };
 
-/** Refused paths that are remembered so that each is said once. */
-const refusedPathsMax = 1_000;
+/** A look for files is followed by at least this many times its length without one, whatever changes. */
+const findRestFactor = 4;
 
 /**
- * Lines of files. What was read of a file is known by device, inode and content, so that reading goes on in it wherever
+ * Lines of files. What was read of a file is known by device, inode, birth and content, so that reading goes on in it wherever
  * it is renamed to, by name or through its open handle, and another file under an old name or inode starts from its
  * beginning. Guarantee on kill: nothing is lost that is still on the disk when the agent starts again.
  *
@@ -66,36 +74,38 @@ export function fileSource(options: FileSourceOptions): EventSource {
   const limits = { ...fileSourceLimits, ...options.limits };
   /** By item, in the order in which they take turns. */
   const tracked = new Map<string, TrackedFile>();
-  /** What is known of files that are not being read, by item. */
-  const records = new Map<string, FileRecord>();
-  const refusedPaths = new Map<string, string>();
-  /** Items of absent files that were looked for. */
-  const soughtItems = new Set<string>();
+  let known: KnownFiles = knownFiles(new Map(), limits, clock);
+  /** Items of whose files reading goes on under another, by that: forgotten with its first position. */
+  const superseded = new Map<string, string>();
+  const refusals = refusedPaths(source, log);
   const failingItems = new Set<string>();
+  let cutPatterns: ReadonlySet<string> = new Set();
+  let isFindFailing = false;
   let waiting = 0;
 
   async function* chunks(from: Positions, signal: AbortSignal): AsyncGenerator<Chunk> {
     const bell = wake();
     const buffer = readBuffer();
     let findAtMs = clock.monotonic();
+    let findNotBeforeMs = findAtMs;
     const watcher = folderWatch({
       onChange: bell.ring,
       onNames() {
-        findAtMs = 0;
+        findAtMs = Math.min(findAtMs, findNotBeforeMs);
         bell.ring();
       },
       onFailed: (path, reason) => log(eventsEvent('events.watch-failed', { source, path, reason })),
     });
-    for (const [item, value] of from) {
-      const record = parseFileRecord(value);
-      if (record !== undefined) records.set(item, record);
-    }
+    known = knownFiles(from, limits, clock);
     try {
       while (!signal.aborted) {
         if (clock.monotonic() >= findAtMs) {
-          findAtMs = clock.monotonic() + limits.findEveryMs;
+          const beganMs = clock.monotonic();
           const found = find();
           watcher.follow(new Set([...foldersOf(files), ...found.map(({ path }) => dirname(path))]));
+          const nowMs = clock.monotonic();
+          findNotBeforeMs = nowMs + findRestFactor * (nowMs - beganMs);
+          findAtMs = Math.max(nowMs + limits.findEveryMs, findNotBeforeMs);
         }
         let isIdle = true;
         for (const file of tracked.values()) {
@@ -118,7 +128,7 @@ export function fileSource(options: FileSourceOptions): EventSource {
       file.after = undefined;
       const nowMs = clock.monotonic();
       const quietMs = nowMs - file.quietSinceMs;
-      const isOver = file.isRetired && quietMs >= limits.retireAfterMs;
+      const isOver = file.isRetired && quietMs >= limits.retireAfterMs && (file.isOpen || file.isGone);
       try {
         const bytes = file.take(buffer, nowMs, isOver || quietMs >= limits.partialLineMs);
         failingItems.delete(file.item);
@@ -128,9 +138,7 @@ export function fileSource(options: FileSourceOptions): EventSource {
         return undefined;
       }
       if (!isOver) return undefined;
-      file.close();
-      tracked.delete(file.item);
-      log(eventsEvent('events.file-finished', { source, path: file.path, bytes: file.offset }));
+      letGo(file);
       return chunkOf(file, Buffer.alloc(0), { item: file.item, value: undefined });
     }
 
@@ -161,102 +169,153 @@ export function fileSource(options: FileSourceOptions): EventSource {
   }
 
   function chunkOf(file: TrackedFile, bytes: Buffer, position: Position): Chunk {
-    return { bytes, timeMs: clock.now().getTime(), positions: [position], file: file.path };
+    const before = superseded.get(file.item);
+    superseded.delete(file.item);
+    // Only where there are bytes: a position without any waits for the next batch of its stream, which may never come.
+    const forgotten =
+      bytes.length === 0 ? [] : known.takeForgotten().filter(({ item }) => !tracked.has(item));
+    const positions = [
+      position,
+      ...(before === undefined ? [] : [{ item: before, value: undefined }]),
+      ...forgotten,
+    ];
+    return { bytes, timeMs: clock.now().getTime(), positions, file: file.path };
+  }
+
+  /** Reads no more of a file. Only of one that was open to its end is it known that this was read. */
+  function letGo(file: TrackedFile): void {
+    const { path, offset } = file;
+    log(
+      file.isOpen
+        ? eventsEvent('events.file-finished', { source, path, bytes: offset })
+        : eventsEvent('events.file-vanished', { source, path, offset }),
+    );
+    file.close();
+    tracked.delete(file.item);
+  }
+
+  /** Nothing that is planted under a log folder ends the source; what the system refuses is tried again. */
+  function find(): readonly FoundFile[] {
+    try {
+      const found = findAll();
+      isFindFailing = false;
+      return found;
+    } catch (error) {
+      const reason = errnoOf(error);
+      if (reason === 'unknown') throw error;
+      if (!isFindFailing) log(eventsEvent('events.find-failed', { source, reason }));
+      isFindFailing = true;
+      return [];
+    }
   }
 
   /** Expands the globs and follows what became of the files that are being read. */
-  function find(): readonly FoundFile[] {
-    const found = findFiles(files, exclude);
-    const pathOf = new Map(found.map(({ path, stat }) => [fileItem(stat), path]));
-    for (const file of tracked.values()) retrack(file, pathOf.get(file.item));
-    followAbsent(pathOf);
+  function findAll(): readonly FoundFile[] {
+    const { found, refused, cut } = findFiles(files, exclude, limits.filesMax);
+    refusals.keepOnly(new Set([...found, ...refused].map(({ path }) => path)));
+    for (const { path, reason } of refused) refusals.say(path, reason);
+    sayCut(cut);
+    const present = new Map(found.map((each) => [fileItem(each.stat), each]));
+    const renamed = renamedFiles();
     const waitedBefore = waiting;
     waiting = 0;
+    for (const file of tracked.values()) retrack(file, present.get(file.item), renamed);
+    followAbsent(present, renamed);
     // Those with a record first: one that turns out to be another file sets its record free for a copy of the old one.
-    for (const each of found.filter(({ stat }) => records.has(fileItem(stat)))) consider(each, pathOf);
-    for (const each of found) consider(each, pathOf);
+    for (const each of found.filter(({ stat }) => known.has(fileItem(stat)))) consider(each);
+    for (const each of found) consider(each);
     if (waiting > 0 && waitedBefore === 0) {
       log(eventsEvent('events.files-too-many', { source, openFilesMax: limits.openFilesMax, waiting }));
     }
     return found;
   }
 
-  function retrack(file: TrackedFile, path: string | undefined): void {
-    if (path !== undefined) {
-      file.currentPath = path;
+  function sayCut(cut: readonly string[]): void {
+    for (const pattern of cut) {
+      if (cutPatterns.has(pattern)) continue;
+      log(eventsEvent('events.entries-too-many', { source, pattern, filesMax: limits.filesMax }));
+    }
+    cutPatterns = new Set(cut);
+  }
+
+  function retrack(file: TrackedFile, found: FoundFile | undefined, renamed: FindRenamed): void {
+    if (found !== undefined && !file.isOf(found.stat)) {
+      letGo(file);
+    } else if (found !== undefined) {
+      file.currentPath = found.path;
       file.isRetired = false;
     } else if (!isStillThere(file)) {
       file.isRetired = true;
-      if (!file.isOpen) reopen(file, findRenamed(file.path, file.item));
+      if (!file.isOpen) reopenRenamed(file, renamed(file.path, file.item));
     }
   }
 
-  function reopen(file: TrackedFile, path: string | undefined): void {
-    const opened = path === undefined ? undefined : openLogFile(path, readFrom);
-    if (opened === undefined || 'refused' in opened) return;
-    if (fileItem(opened.stat) === file.item) file.reopen(opened);
+  function reopenRenamed(file: TrackedFile, found: FoundFile | undefined): void {
+    file.isGone = found === undefined || !file.isOf(found.stat);
+    if (found === undefined || file.isGone) return;
+    if (makeRoomForOne()) reopen(file, found.path);
+    else waiting += 1;
+  }
+
+  function reopen(file: TrackedFile, path: string): void {
+    const opened = openLogFile(path, readFrom);
+    if ('refused' in opened) return;
+    if (file.isOf(opened.stat)) file.reopen(opened);
     else closeSync(opened.handle);
   }
 
   /** Files known from before that no glob finds: renamed while the agent was down, or gone. */
-  function followAbsent(present: ReadonlyMap<string, string>): void {
-    const renamed: { readonly path: string; readonly opened: OpenLogFile }[] = [];
-    for (const [item, record] of records) {
-      if (present.has(item) || soughtItems.has(item)) continue;
-      soughtItems.add(item);
-      const path = findRenamed(record.path, item);
-      const opened = path === undefined ? undefined : openLogFile(path, readFrom);
-      if (path !== undefined && opened !== undefined && 'handle' in opened) renamed.push({ path, opened });
-      else log(eventsEvent('events.file-vanished', { source, path: record.path, offset: record.offset }));
-    }
-    for (const { path, opened } of renamed.toSorted(
-      (a, b) => a.opened.stat.mtimeMs - b.opened.stat.mtimeMs,
-    )) {
-      const file = resume(path, opened, present);
-      if (file === undefined) {
-        closeSync(opened.handle);
-        continue;
+  function followAbsent(present: ReadonlyMap<string, FoundFile>, renamed: FindRenamed): void {
+    const absent = known
+      .newlyAbsent(present)
+      .map(({ item, record }) => ({ item, record, found: renamed(record.path, item) }))
+      .toSorted((one, other) => (one.found?.stat.mtimeMs ?? 0) - (other.found?.stat.mtimeMs ?? 0));
+    for (const { item, record, found } of absent) {
+      const isElsewhere = found !== undefined && !tracked.has(fileItem(found.stat));
+      if (isElsewhere && !makeRoomForOne()) {
+        known.tellAgain(item);
+        waiting += 1;
+      } else if (!isElsewhere || !followRenamed(found.path)) {
+        log(eventsEvent('events.file-vanished', { source, path: record.path, offset: record.offset }));
       }
-      file.isRetired = true;
-      file.after = predecessorOf(file);
     }
-    for (const item of [...records.keys()].slice(limits.absentFilesMax)) records.delete(item);
+  }
+
+  function followRenamed(path: string): boolean {
+    const opened = openLogFile(path, readFrom);
+    if ('refused' in opened) return false;
+    const file = goOn(path, opened);
+    if (file === undefined) {
+      closeSync(opened.handle);
+      return false;
+    }
+    file.isRetired = true;
+    file.after = predecessorOf(file);
+    return true;
   }
 
   /** Goes on in a file that is known; undefined when nothing was read of it. */
-  function resume(
-    path: string,
-    opened: OpenLogFile,
-    present: ReadonlyMap<string, string>,
-  ): TrackedFile | undefined {
-    const item = fileItem(opened.stat);
-    const own = records.get(item);
-    // The file itself on a disk whose number changed, or a copy of one that was truncated, is known by content alone:
-    // first and last bytes together, for files that merely start alike must not be taken for one another; and never
-    // that of a file that is still there, for two files may well have the same lines.
-    const others = [...records].filter(
-      ([other, { offset }]) => !present.has(other) && other !== item && offset > 0,
-    );
-    for (const [known, record] of [...(own === undefined ? [] : [[item, own] as const]), ...others]) {
-      if (record.offset > opened.stat.size) continue;
-      const state = recognize(opened.handle, record.fingerprint, record.offset);
-      if (state === undefined) continue;
-      records.delete(known);
-      return track(record.path, path, opened, record.offset, state);
-    }
-    if (own !== undefined) {
-      log(eventsEvent('events.file-restarted', { source, path, offset: own.offset }));
-      records.delete(item);
-      keepFormer(item, own);
-    }
-    return undefined;
+  function goOn(path: string, opened: OpenLogFile): TrackedFile | undefined {
+    const before = known.take(path, opened);
+    if (before === undefined) return undefined;
+    const { record, state } = before;
+    const file = track(record.path, path, opened, record.offset, state);
+    if (before.item !== file.item) superseded.set(file.item, before.item);
+    return file;
   }
 
-  /** What was read of a file that then started over: a copy of it may turn up. */
-  function keepFormer(item: string, record: FileRecord): void {
-    const former = `${item}@${record.offset}`;
-    soughtItems.add(former);
-    records.set(former, record);
+  /** Says what became of the file, or the content, that had this one's inode before. */
+  function replace(path: string, stat: Stats): void {
+    const item = fileItem(stat);
+    const record = known.get(item);
+    if (record === undefined) return;
+    known.delete(item);
+    if (record.bornMs !== undefined && record.bornMs !== bornMsOf(stat)) {
+      log(eventsEvent('events.file-vanished', { source, path: record.path, offset: record.offset }));
+    } else {
+      log(eventsEvent('events.file-restarted', { source, path, offset: record.offset }));
+      known.keepFormer(item, record);
+    }
   }
 
   function track(
@@ -275,7 +334,7 @@ export function fileSource(options: FileSourceOptions): EventSource {
       nowMs,
       onRestart(former) {
         log(eventsEvent('events.file-restarted', { source, path, offset: former.offset }));
-        keepFormer(fileItem(opened.stat), former);
+        known.keepFormer(fileItem(opened.stat), former);
       },
     });
     tracked.set(file.item, file);
@@ -283,25 +342,32 @@ export function fileSource(options: FileSourceOptions): EventSource {
     return file;
   }
 
-  function consider({ path, stat }: FoundFile, present: ReadonlyMap<string, string>): void {
-    const known = tracked.get(fileItem(stat));
-    if (known !== undefined && (known.isOpen || known.offset === stat.size)) return;
-    if (!makeRoomForOne()) {
+  function consider({ path, stat }: FoundFile): void {
+    const file = tracked.get(fileItem(stat));
+    if (file !== undefined && (file.isOpen || file.offset === stat.size)) return;
+    // What is no file is refused without a place, which would else be made by closing one.
+    const hasPlace = file !== undefined || tracked.size < limits.filesMax;
+    if (stat.isFile() && !(hasPlace && makeRoomForOne())) {
       waiting += 1;
       return;
     }
-    if (known !== undefined) {
-      reopen(known, path);
+    if (file !== undefined) {
+      reopen(file, path);
       return;
     }
     const opened = openLogFile(path, readFrom);
     if ('refused' in opened) {
-      refuse(path, opened.refused);
+      refusals.say(path, opened.refused);
       return;
     }
-    refusedPaths.delete(path);
-    const file = resume(path, opened, present) ?? track(path, path, opened, 0);
-    file.after = predecessorOf(file);
+    refusals.delete(path);
+    const started = goOn(path, opened) ?? start(path, opened);
+    started.after = predecessorOf(started);
+  }
+
+  function start(path: string, opened: OpenLogFile): TrackedFile {
+    replace(path, opened.stat);
+    return track(path, path, opened, 0);
   }
 
   /** The file that had this one's path before it: the rest of that comes first. */
@@ -321,12 +387,6 @@ export function fileSource(options: FileSourceOptions): EventSource {
       .toSorted((one, other) => one.quietSinceMs - other.quietSinceMs)[0];
     quiet?.close();
     return quiet !== undefined;
-  }
-
-  function refuse(path: string, refused: string): void {
-    if (refused === 'ENOENT' || refusedPaths.get(path) === refused) return;
-    if (refusedPaths.size < refusedPathsMax) refusedPaths.set(path, refused);
-    log(eventsEvent('events.file-refused', { source, path, reason: refused }));
   }
 
   return {

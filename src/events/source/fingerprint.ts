@@ -13,7 +13,8 @@ export interface Fingerprint {
   readonly tail: string;
 }
 
-const headBytesMax = 1024;
+/** A fingerprint with so long a head says by itself which file it is of, but for files that are made alike. */
+export const headBytesMax = 1024;
 const tailBytesMax = 256;
 
 /** Keeps the first and the last bytes of what was read of a file. */

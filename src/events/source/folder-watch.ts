@@ -49,6 +49,7 @@ export function folderWatch({ onChange, onNames, onFailed }: FolderWatching): Fo
   return {
     follow(folders) {
       for (const folder of watchers.keys()) if (!folders.has(folder)) stop(folder);
+      for (const folder of failed) if (!folders.has(folder)) failed.delete(folder);
       for (const folder of folders) {
         if (!watchers.has(folder) && watchers.size < foldersMax) start(folder);
       }

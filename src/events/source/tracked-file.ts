@@ -1,7 +1,7 @@
-import { closeSync, fstatSync, readSync } from 'node:fs';
+import { closeSync, fstatSync, readSync, type Stats } from 'node:fs';
 import { characterEnd, messageBytesMax } from '../batch.ts';
 import { chunkBytesMax, type Position } from '../event-source.ts';
-import { type FileRecord, fileItem, filePosition } from './file-record.ts';
+import { bornMsOf, type FileRecord, fileItem, filePosition } from './file-record.ts';
 import { type FingerprintState, newFingerprint } from './fingerprint.ts';
 import type { OpenLogFile } from './open-log-file.ts';
 
@@ -37,6 +37,8 @@ export interface TrackedFile {
   readonly lagBytes: number;
   /** No longer at its path: read to its end, then let go. */
   isRetired: boolean;
+  /** Neither open nor found any more. */
+  isGone: boolean;
   /** The file that had this path before: its rest comes first. */
   after: TrackedFile | undefined;
   /** Whether all that was there when it was last looked at has been read, but for a line without end. */
@@ -44,6 +46,8 @@ export interface TrackedFile {
   /** Since when it has not grown, on the monotonic clock. */
   readonly quietSinceMs: number;
   readonly isOpen: boolean;
+  /** Whether this is the file, and not another that has its inode. Always so while it is open. */
+  isOf(stat: Stats): boolean;
   /** The next lines, or undefined when there are none yet. With `partial` a last line without end is taken as well. */
   take(buffer: ReadBuffer, nowMs: number, partial: boolean): Buffer | undefined;
   /** Where reading goes on after what was taken. */
@@ -65,6 +69,7 @@ export interface Tracking {
 export function trackFile(opened: OpenLogFile, tracking: Tracking): TrackedFile {
   const item = fileItem(opened.stat);
   const { path, onRestart } = tracking;
+  const bornMs = bornMsOf(opened.stat);
   let handle: number | undefined = opened.handle;
   let offset = tracking.offset;
   let state = tracking.state;
@@ -72,7 +77,12 @@ export function trackFile(opened: OpenLogFile, tracking: Tracking): TrackedFile 
   let quietSinceMs = tracking.nowMs;
   let isAtEnd = false;
 
-  const record = (): FileRecord => ({ path, offset, fingerprint: state.fingerprint() });
+  const record = (): FileRecord => ({
+    path,
+    offset,
+    ...(bornMs === undefined ? {} : { bornMs }),
+    fingerprint: state.fingerprint(),
+  });
 
   function restart(): void {
     onRestart(record());
@@ -121,6 +131,7 @@ export function trackFile(opened: OpenLogFile, tracking: Tracking): TrackedFile 
     path,
     currentPath: tracking.currentPath,
     isRetired: false,
+    isGone: false,
     after: undefined,
     get offset() {
       return offset;
@@ -137,6 +148,8 @@ export function trackFile(opened: OpenLogFile, tracking: Tracking): TrackedFile 
     get isOpen() {
       return handle !== undefined;
     },
+
+    isOf: (stat) => fileItem(stat) === item && (handle !== undefined || bornMsOf(stat) === bornMs),
 
     take(buffer, nowMs, partial) {
       if (handle === undefined) return undefined;
