@@ -23,6 +23,9 @@ import { streamNames } from '../events/stream-names.ts';
 import type { Credentials } from '../identity/credential-source.ts';
 import { type AwsClientOptions, awsClientConfig, renewsExpired } from './aws-client.ts';
 
+/** Kept in the spool as positions of a source that no config can name. Above the await, which ends with the worker. */
+const wishesSource = '.retention';
+
 if (!isMainThread) {
   const start: WorkerStart = workerData;
   await work(start);
@@ -118,9 +121,6 @@ function wrapped({ accessKeyId, secretAccessKey, sessionToken }: PlainCredential
     source: 'agent',
   };
 }
-
-/** Kept in the spool as positions of a source that no config can name. */
-const wishesSource = '.retention';
 
 function retentionWishes(spool: Spool): RetentionWishes {
   return {
