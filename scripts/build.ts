@@ -72,6 +72,41 @@ const namedExports: Plugin = {
   },
 };
 
+/** Of zod's error messages in fifty languages, the one that we speak; they would be more than all of our own source. */
+const zodInEnglish: Plugin = {
+  name: 'zod-in-english',
+  setup(bundler) {
+    bundler.onLoad({ filter: /\/zod\/v4\/locales\/index\.js$/ }, () => ({
+      contents: "export { default as en } from './en.js';",
+      resolveDir: join(root, 'node_modules/zod/v4/locales'),
+    }));
+  },
+};
+
+/**
+ * Node's own module for `import … from 'node:http'` reads every property, getters too, and behind one of them is all of
+ * undici: 30 ms in each thread. Here only plain properties are exported; what is behind a getter would be missing from
+ * the build, which esbuild says.
+ */
+const builtinsWithoutGetters: Plugin = {
+  name: 'builtins-without-getters',
+  setup(bundler) {
+    bundler.onResolve({ filter: /^(?:node:)?(?:http|process)$/ }, ({ path, kind }) => {
+      if (kind === 'require-call') return undefined;
+      return { path: path.replace(/^(?:node:)?/u, 'node:'), namespace: 'builtins-without-getters' };
+    });
+    bundler.onLoad({ filter: /^/, namespace: 'builtins-without-getters' }, ({ path }) => {
+      const names = Object.entries(Object.getOwnPropertyDescriptors(process.getBuiltinModule(path) ?? {}))
+        .filter(([name, property]) => 'value' in property && /^(?!default$)[A-Za-z]\w*$/u.test(name))
+        .map(([name]) => name);
+      const contents = `const builtin = process.getBuiltinModule('${path}');
+        export default builtin;
+        export const { ${names.join(', ')} } = builtin;`;
+      return { contents };
+    });
+  },
+};
+
 /**
  * The source with worker entries named as they are in dist. `file` is relative to the repository.
  * @throws when a worker is no entry of the build: it would be missing from dist.
@@ -110,7 +145,7 @@ async function bundled(): Promise<OutputFile[]> {
     sourcemap: 'external',
     legalComments: 'none',
     banner: { js: requireBanner },
-    plugins: [sandboxOutside, smallPackageJson, workerEntries, namedExports],
+    plugins: [sandboxOutside, smallPackageJson, workerEntries, namedExports, zodInEnglish, builtinsWithoutGetters],
     write: false,
     logLevel: 'warning',
   });

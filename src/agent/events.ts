@@ -15,6 +15,7 @@ import { type EventsErrorCode, eventsError, eventsErrors } from '../events/error
 import { eventsEvent } from '../events/log-events.ts';
 import type { EventsStatus } from '../events/status.ts';
 import type { Credentials } from '../identity/credential-source.ts';
+import { codeCacheEnvironment } from '../system/code-cache.ts';
 import type { AuditRecord } from './recorder.ts';
 
 export interface EventsOptions {
@@ -153,7 +154,7 @@ function startWorker(settings: EventsSettings, dataKey: Secret | undefined): Wor
     // Moved, not copied: the worker overwrites the only one.
     transferList: own === undefined ? [] : [own.buffer],
     // The SDK looks into the environment by itself; what it is to know, awsClientConfig tells it.
-    env: {},
+    env: codeCacheEnvironment(),
     name: 'events',
   });
 }
