@@ -83,6 +83,18 @@ const zodInEnglish: Plugin = {
   },
 };
 
+/** The Encryption SDK can keep branch keys in DynamoDB. We keep none, and its client is a third of all that SDK. */
+const withoutDynamoDb: Plugin = {
+  name: 'without-dynamodb',
+  setup(bundler) {
+    bundler.onResolve({ filter: /^@aws-sdk\/client-dynamodb$/ }, () => ({
+      path: 'client-dynamodb',
+      namespace: 'without-dynamodb',
+    }));
+    bundler.onLoad({ filter: /^/, namespace: 'without-dynamodb' }, () => ({ contents: 'module.exports = {};' }));
+  },
+};
+
 /**
  * Node's own module for `import … from 'node:http'` reads every property, getters too, and behind one of them is all of
  * undici: 30 ms in each thread. Here only plain properties are exported; what is behind a getter would be missing from
@@ -145,7 +157,7 @@ async function bundled(): Promise<OutputFile[]> {
     sourcemap: 'external',
     legalComments: 'none',
     banner: { js: requireBanner },
-    plugins: [sandboxOutside, smallPackageJson, workerEntries, namedExports, zodInEnglish, builtinsWithoutGetters],
+    plugins: [sandboxOutside, smallPackageJson, workerEntries, namedExports, zodInEnglish, withoutDynamoDb, builtinsWithoutGetters],
     write: false,
     logLevel: 'warning',
   });

@@ -3,11 +3,12 @@ import { listenOnSocket } from '../api/socket-server.ts';
 import { reportOf } from '../base/errors.ts';
 import { runTasks } from '../base/task-group.ts';
 import { requireSecretName } from '../config/bootstrap.ts';
+import { flushCompiledCode } from '../system/code-cache.ts';
 import { ensureRuntimeDirectory } from '../system/runtime-directory.ts';
 import { hangUps } from '../system/signals.ts';
 import { lockStateDirectory } from '../system/state-directory.ts';
 import type { Events } from './events.ts';
-import { openEvents } from './events-start.ts';
+import { openEvents, threadAhead } from './events-start.ts';
 import { type FollowedConfig, followedConfig } from './followed-config.ts';
 import { readGateway } from './gateway.ts';
 import { bootstrapOf, type Host, openHost } from './host.ts';
@@ -87,6 +88,12 @@ async function start(
   await ensureRuntimeDirectory(bootstrap.runtimeDirectory);
   const state = await lockStateDirectory(bootstrap.stateDirectory);
   opened.defer(() => state.release());
+  const thread = threadAhead(state);
+  opened.defer(async () => {
+    await thread?.terminate();
+  });
+  // Loaded while the credentials are under way; what is wrong with it is said where it is used.
+  host.aws.secretsManager().catch(() => undefined);
 
   const parts: AgentParts = { host, hostId: state.hostId, startedAt: clock.now(), phase: 'starting' };
   opened.defer(() => {
@@ -116,7 +123,7 @@ async function start(
   parts.config = config;
 
   const keys = await openKeys(host, gateway.keys, signal);
-  const events = await openEvents(host, state, keys, gateway.events, signal);
+  const events = await openEvents(host, state, keys, gateway.events, thread, signal);
   if (events !== undefined) {
     parts.events = events;
     recorder.auditTo((record) => events.audit(record));
@@ -137,6 +144,7 @@ async function start(
   const startMs = Math.round(clock.monotonic());
   const { name } = bootstrap;
   log(agentEvent('agent.ready', { name, hostId: state.hostId, configVersion, state: readiness, startMs }));
+  flushCompiledCode();
   return { host, config, workload, events, inTurn, reload };
 }
 

@@ -29,7 +29,9 @@ export async function importOnly(host: BenchHost, folder: string): Promise<strin
   const startsWorker =
     "import { Worker } from 'node:worker_threads';\n" +
     `await new Promise((resolve) => new Worker(new URL(${JSON.stringify(pathToFileURL(worker).href)}), { env: {} }).on('exit', resolve));\n`;
-  const says = "process.stdout.write('imported\\n');\nsetInterval(() => undefined, 1e6);\n";
+  // Its compiled code is kept when it exits by itself.
+  const says =
+    "process.once('SIGTERM', () => process.exit());\nprocess.stdout.write('imported\\n');\nsetInterval(() => undefined, 1e6);\n";
   writeFileSync(main, imports(modulesOf('main')) + (workerModules.length === 0 ? '' : startsWorker) + says);
   return main;
 }

@@ -70,7 +70,9 @@ async function bare(): Promise<Sample> {
 async function importing(importer: string, folder: string): Promise<Sample> {
   await using node = startNode([importer], { NODE_COMPILE_CACHE: join(folder, 'cache') });
   const { atMs } = await node.line('imported');
-  return { wall: atMs - node.startedMs, cpu: cpuMsOf(node.pid) };
+  const cpu = cpuMsOf(node.pid);
+  await node.stop();
+  return { wall: atMs - node.startedMs, cpu };
 }
 
 async function ready(host: BenchHost): Promise<Sample> {
