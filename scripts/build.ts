@@ -91,7 +91,9 @@ const withoutDynamoDb: Plugin = {
       path: 'client-dynamodb',
       namespace: 'without-dynamodb',
     }));
-    bundler.onLoad({ filter: /^/, namespace: 'without-dynamodb' }, () => ({ contents: 'module.exports = {};' }));
+    bundler.onLoad({ filter: /^/, namespace: 'without-dynamodb' }, () => ({
+      contents: 'module.exports = {};',
+    }));
   },
 };
 
@@ -157,7 +159,15 @@ async function bundled(): Promise<OutputFile[]> {
     sourcemap: 'external',
     legalComments: 'none',
     banner: { js: requireBanner },
-    plugins: [sandboxOutside, smallPackageJson, workerEntries, namedExports, zodInEnglish, withoutDynamoDb, builtinsWithoutGetters],
+    plugins: [
+      sandboxOutside,
+      smallPackageJson,
+      workerEntries,
+      namedExports,
+      zodInEnglish,
+      withoutDynamoDb,
+      builtinsWithoutGetters,
+    ],
     write: false,
     logLevel: 'warning',
   });

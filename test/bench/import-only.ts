@@ -26,9 +26,13 @@ export async function importOnly(host: BenchHost, folder: string): Promise<strin
   const worker = join(folder, 'import-only-worker.mjs');
   const main = join(folder, 'import-only.mjs');
   writeFileSync(worker, `${imports(workerModules)}process.exit(0);\n`);
-  const startsWorker =
-    "import { Worker } from 'node:worker_threads';\n" +
-    `await new Promise((resolve) => new Worker(new URL(${JSON.stringify(pathToFileURL(worker).href)}), { env: {} }).on('exit', resolve));\n`;
+  const startsWorker = `import { Worker } from 'node:worker_threads';
+const worker = new Worker(new URL(${JSON.stringify(pathToFileURL(worker).href)}), {
+  env: { NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE },
+});
+worker.postMessage(undefined);
+await new Promise((resolve) => worker.on('exit', resolve));
+`;
   // Its compiled code is kept when it exits by itself.
   const says =
     "process.once('SIGTERM', () => process.exit());\nprocess.stdout.write('imported\\n');\nsetInterval(() => undefined, 1e6);\n";
@@ -36,7 +40,7 @@ export async function importOnly(host: BenchHost, folder: string): Promise<strin
   return main;
 }
 
-/** The worker's entry throws, having no work to do; by then it is loaded, like all that it needs. */
+/** The worker's entry is told of no work, or throws for want of it; by then all that it needs is loaded. */
 function imports(urls: readonly string[]): string {
   return urls.map((url) => `await import(${JSON.stringify(url)}).catch(() => undefined);\n`).join('');
 }
