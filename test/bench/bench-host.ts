@@ -122,7 +122,7 @@ export async function benchHost(
   writeFileSync(configFile, JSON.stringify(bootstrap), { mode: 0o600 });
 
   const start = (nodeOptions: readonly string[] = []): Child =>
-    startNode([...nodeOptions, entry, 'run', '--config', configFile], env);
+    startNode([...program.nodeFlags, ...nodeOptions, entry, 'run', '--config', configFile], env);
   return {
     sandbox,
     logFolder,

@@ -18,6 +18,8 @@ export interface Program {
   readonly commit: string;
   /** The folder of the built program. */
   readonly dist: string;
+  /** What Node is started with: the flags of the unit. */
+  readonly nodeFlags: readonly string[];
 }
 
 /** This work tree, built. */
@@ -33,6 +35,7 @@ export async function programHere(): Promise<Program> {
     isHere: true,
     commit: isChanged ? `${commit} with changes` : commit,
     dist: join(root, 'dist'),
+    nodeFlags: nodeFlagsOf(root),
   };
 }
 
@@ -53,7 +56,16 @@ export async function programOf(reference: string, opened: AsyncDisposableStack)
     process.stderr.write(`${reference} has other dependencies: it is built with those of this tree\n`);
   }
   await run(process.execPath, ['scripts/build.ts'], { cwd: tree });
-  return { name: reference, isHere: false, commit, dist: join(tree, 'dist') };
+  return { name: reference, isHere: false, commit, dist: join(tree, 'dist'), nodeFlags: nodeFlagsOf(tree) };
+}
+
+/** Flags between `node` and the program in ExecStart=. */
+function nodeFlagsOf(tree: string): string[] {
+  const unit = readFileSync(join(tree, 'systemd/gatehouse.service'), 'utf8');
+  const [, flags] = /^ExecStart=\S*\/node((?: --\S+)*) \S+gatehouse\.mjs/mu.exec(unit) ?? [];
+  if (flags === undefined)
+    throw new Error(`${tree}: ExecStart= of the unit starts no node with gatehouse.mjs`);
+  return flags.split(' ').filter((flag) => flag !== '');
 }
 
 function lockOf(tree: string): string {

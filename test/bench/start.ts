@@ -40,8 +40,8 @@ async function prepare(
     const folder = mkdtempSync(join(tmpdir(), 'gatehouse-bench-'));
     opened.defer(() => rmSync(folder, { recursive: true, force: true }));
     const importer = await importOnly(host, folder);
-    subjects.push({ name: imports, program, measure: () => importing(importer, folder) });
-    await importing(importer, folder);
+    subjects.push({ name: imports, program, measure: () => importing(program, importer, folder) });
+    await importing(program, importer, folder);
     const smallest = await warmHost(program, { isBare: true }, opened);
     subjects.push({ name: 'agent, gateway config only', program, measure: () => ready(smallest) });
     subjects.push({ name: usual, program, measure: () => ready(host) });
@@ -67,8 +67,10 @@ async function bare(): Promise<Sample> {
   return { wall: (await node.ended) - node.startedMs };
 }
 
-async function importing(importer: string, folder: string): Promise<Sample> {
-  await using node = startNode([importer], { NODE_COMPILE_CACHE: join(folder, 'cache') });
+async function importing(program: Program, importer: string, folder: string): Promise<Sample> {
+  await using node = startNode([...program.nodeFlags, importer], {
+    NODE_COMPILE_CACHE: join(folder, 'cache'),
+  });
   const { atMs } = await node.line('imported');
   const cpu = cpuMsOf(node.pid);
   await node.stop();
