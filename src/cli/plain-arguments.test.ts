@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import { array, assert, asyncProperty, constantFrom, tuple } from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import yargs from 'yargs';
 import { commands } from './cli.ts';
@@ -36,6 +36,12 @@ async function byYargs(argv: readonly string[]): Promise<Record<string, unknown>
   const names = Object.keys({ ...globalOptions, ...options });
   return args && Object.fromEntries(names.map((name) => [name, args?.[name]]));
 }
+
+const tokens =
+  `--config --config=/a /b debug --log-level --log-level=info --log-level=x --json --json=true --no-json
+  true --secret-name --aws-kms-secret-name=1 7 -- -c --config= --configuration --logLevel "q" --config.a=1`
+    .split(/\s+/u)
+    .concat('', '--config= ');
 
 describe('a plain command line', () => {
   test('is what a unit file holds', () => {
@@ -80,16 +86,12 @@ describe('a plain command line', () => {
   });
 
   test('means the same to yargs', async () => {
-    const token = fc.constantFrom(
-      ...['--config', '--config=/a', '/b', 'debug', '--log-level', '--log-level=info', '--log-level=x'],
-      ...['--json', '--json=true', '--no-json', 'true', '--secret-name', '--aws-kms-secret-name=1', '7', ''],
-      ...['--', '-c', '--config=', '--config= ', '--configuration', '--logLevel', '"q"', '--config.a=1'],
-    );
-    const line = fc.tuple(fc.constantFrom('run', 'start'), fc.array(token, { maxLength: 5 }));
+    const token = constantFrom(...tokens);
+    const line = tuple(constantFrom('run', 'start'), array(token, { maxLength: 5 }));
     let plain = 0;
 
-    await fc.assert(
-      fc.asyncProperty(line, async ([word, rest]) => {
+    await assert(
+      asyncProperty(line, async ([word, rest]) => {
         const found = plainArguments([word, ...rest], [runCommand]);
         if (found === undefined) return;
         plain += 1;

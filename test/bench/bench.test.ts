@@ -13,33 +13,37 @@ test('npm run bench -- start --json --quick prints one JSON document with every 
   expect(benches.map(({ bench, isQuick }) => ({ bench, isQuick }))).toEqual([
     { bench: 'start', isQuick: true },
   ]);
-  const walls = benches.flatMap(({ figures }) => figures).filter(({ quantity }) => quantity === 'wall');
-  expect(walls.map(({ subject, beside }) => [subject, beside.map((other) => other.subject)])).toEqual([
+  const figures = benches.flatMap((result) => result.figures).filter(({ quantity }) => quantity === 'wall');
+  expect(figures.map(({ subject: name, beside }) => [name, beside.map((other) => other.subject)])).toEqual([
     ['node -e 0', []],
     ['import only', ['node -e 0']],
     ['agent, gateway config only', ['node -e 0', 'import only']],
     ['agent', ['node -e 0', 'import only']],
     ['agent, 20 sealed files', ['node -e 0', 'import only']],
   ]);
-  for (const { unit, median } of walls) {
+  for (const { unit, median } of figures) {
     expect(unit).toBe('ms');
     expect(median).toBeGreaterThan(0);
   }
 });
 
+function program(name: string) {
+  return { name, isHere: name === 'here', commit: '', dist: '', nodeFlags: [] };
+}
+
+function measure(): Promise<Sample> {
+  return Promise.reject(new Error('this one is not measured'));
+}
+
+function subject(name: string, of?: string): Subject {
+  return of === undefined ? { name, measure } : { name, program: program(of), measure };
+}
+
+function walls(...values: number[]): Sample[] {
+  return values.map((wall) => ({ wall }));
+}
+
 describe('figures', () => {
-  const program = (name: string) => ({
-    name,
-    isHere: name === 'here',
-    commit: '',
-    dist: '',
-    nodeFlags: [],
-  });
-  const subject = (name: string, of?: string): Subject => ({
-    name,
-    ...(of === undefined ? {} : { program: program(of) }),
-    measure: () => Promise.reject(new Error('not here')),
-  });
   const bench: Bench = {
     name: 'bench',
     summary: '',
@@ -49,8 +53,6 @@ describe('figures', () => {
     rounds: { usual: 1, quick: 1 },
     prepare: () => Promise.resolve([]),
   };
-  const walls = (...values: number[]): Sample[] => values.map((wall) => ({ wall }));
-
   test('are medians, and their ratios are medians of pairs of one round', () => {
     const samples = new Map([
       [subject('bare'), walls(1, 10, 100)],

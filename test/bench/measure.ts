@@ -114,7 +114,7 @@ export function figuresOf(bench: Bench, samples: ReadonlyMap<Subject, readonly S
         if (other === subject || !isHeldAgainst(subject, other, bench.baselines)) return [];
         const otherValues = valuesOf(others, quantity);
         // Of nothing there are no multiples.
-        return otherValues === undefined || median(otherValues) === 0
+        return otherValues === undefined || otherValues.includes(0)
           ? []
           : [besideOf(other, values, otherValues)];
       });
