@@ -22,7 +22,7 @@ export default defineConfig({
       {
         test: {
           name: 'integration',
-          include: ['test/integration/**/*.test.ts'],
+          include: ['test/integration/**/*.test.ts', 'test/bench/**/*.test.ts'],
           globalSetup: ['test/support/built-agent.ts'],
           testTimeout: minuteMs,
           hookTimeout: minuteMs,

@@ -2,11 +2,12 @@ import { controlRoutes } from '../api/control.ts';
 import { listenOnSocket } from '../api/socket-server.ts';
 import { reportOf } from '../base/errors.ts';
 import { requireSecretName } from '../config/bootstrap.ts';
+import { flushCompiledCode } from '../system/code-cache.ts';
 import { ensureRuntimeDirectory } from '../system/runtime-directory.ts';
 import { hangUps } from '../system/signals.ts';
 import { lockStateDirectory } from '../system/state-directory.ts';
 import { agentError } from './errors.ts';
-import { openEvents } from './events-start.ts';
+import { openEvents, threadAhead } from './events-start.ts';
 import { type Agent, follow, type Reloaded } from './follow.ts';
 import { type FollowedConfig, followedConfig } from './followed-config.ts';
 import { readGateway } from './gateway.ts';
@@ -82,6 +83,12 @@ async function start(
   parts.hostId = state.hostId;
   // Its values are wanted until everything else is closed.
   opened.defer(() => parts.workload?.close());
+  const thread = threadAhead(state);
+  opened.defer(async () => {
+    await thread?.terminate();
+  });
+  // Loaded while the credentials are under way; what is wrong with it is said where it is used.
+  host.aws.secretsManager().catch(() => undefined);
 
   const inTurn = turns();
   const reload = async (by: string, sig: AbortSignal): Promise<Reloaded> => {
@@ -108,7 +115,7 @@ async function start(
   parts.config = config;
 
   const keys = await openKeys(host, gateway.keys, signal);
-  const events = await openEvents(host, state, keys, gateway.events, signal);
+  const events = await openEvents(host, state, keys, gateway.events, thread, signal);
   recorder.auditTo((record) => events?.audit(record));
   if (events !== undefined) {
     parts.events = events;
@@ -125,6 +132,7 @@ async function start(
   const startMs = Math.round(clock.monotonic());
   const { name } = bootstrap;
   log(agentEvent('agent.ready', { name, hostId: state.hostId, configVersion, state: readiness, startMs }));
+  flushCompiledCode();
   return {
     clock,
     credentials: host.credentials,
