@@ -3,6 +3,8 @@ import { listenOnSocket } from '../api/socket-server.ts';
 import { reportOf } from '../base/errors.ts';
 import { runTasks } from '../base/task-group.ts';
 import { requireSecretName } from '../config/bootstrap.ts';
+import { runCommand } from '../system/command.ts';
+import { notifySystemd } from '../system/notify.ts';
 import { ensureRuntimeDirectory } from '../system/runtime-directory.ts';
 import { hangUps } from '../system/signals.ts';
 import { lockStateDirectory } from '../system/state-directory.ts';
@@ -17,6 +19,7 @@ import { agentEvent } from './log-events.ts';
 import { runOnSchedule } from './schedule.ts';
 import { controlSocketPath } from './status.ts';
 import { type AgentParts, statusOf } from './status-report.ts';
+import { type Supervision, supervision } from './supervision.ts';
 import { type InTurn, turns } from './turns.ts';
 import { type WorkloadSecrets, workloadSecrets } from './workload-secrets.ts';
 
@@ -67,6 +70,7 @@ interface Agent {
   readonly workload: WorkloadSecrets;
   readonly events: Events | undefined;
   readonly inTurn: InTurn;
+  readonly supervised: Supervision;
   /** Reads config and secrets again. */
   reload(by: string, signal: AbortSignal): Promise<void>;
 }
@@ -92,10 +96,11 @@ async function start(
   opened.defer(() => {
     parts.phase = 'stopping';
   });
+  const supervised = supervisionOf(parts);
   const inTurn = turns();
   const reload = (by: string, sig: AbortSignal): Promise<void> => {
     log(agentEvent('agent.reload-requested', { by }));
-    return inTurn(() => refresh(parts, sig));
+    return inTurn(() => supervised.reload(() => refresh(parts, sig)));
   };
   const control = await listenOnSocket(
     controlSocketPath(bootstrap.runtimeDirectory),
@@ -137,7 +142,26 @@ async function start(
   const startMs = Math.round(clock.monotonic());
   const { name } = bootstrap;
   log(agentEvent('agent.ready', { name, hostId: state.hostId, configVersion, state: readiness, startMs }));
-  return { host, config, workload, events, inTurn, reload };
+  // The last to be opened, so the first to happen at a stop.
+  opened.defer(() => {
+    parts.phase = 'stopping';
+    supervised.stopping(bootstrap.stopTimeoutSeconds * 1000);
+  });
+  await supervised.ready();
+  return { host, config, workload, events, inTurn, supervised, reload };
+}
+
+function supervisionOf(parts: AgentParts): Supervision {
+  const { launch, recorder } = parts.host;
+  const { log } = recorder;
+  const monotonicUsec = () => process.hrtime.bigint() / 1000n;
+  return supervision({
+    notify: notifySystemd({ env: launch.env, pid: process.pid, monotonicUsec, runCommand, log }),
+    condition: () => statusOf(parts),
+    isHealthy: () => true,
+    clock: launch.clock,
+    log,
+  });
 }
 
 /** The life of an agent that is up: everything that goes on side by side, until `stop` or the first failure. */
@@ -153,6 +177,7 @@ async function follow(agent: Agent, reloads: AsyncIterable<void>, stop: AbortSig
     [
       (signal) => host.credentials.run(signal),
       (signal) => workload.run(signal),
+      (signal) => agent.supervised.watch(signal),
       (signal) => untilDeath(events, signal),
       (signal) => runOnSchedule(() => refreshCron, refreshConfig, clock, signal),
       (signal) => runOnSchedule(refreshSecretsCron, refreshSecrets, clock, signal),
