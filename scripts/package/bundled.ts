@@ -1,0 +1,53 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type LockedPackage, lockedPackage, root } from './lock.ts';
+
+/** A package of which something is in dist/. */
+export interface BundledPackage extends LockedPackage {
+  readonly name: string;
+  /** Below node_modules: `yargs`, `a/node_modules/b`. */
+  readonly path: string;
+  /** Texts of its license and notice files, by name. */
+  readonly notices: readonly (readonly [name: string, text: string])[];
+}
+
+const noticeFile = /^(?:licen[sc]e|notice|copying)(?:[.-].*)?$/iu;
+
+/** Whose code dist/ holds, as its source maps tell: what npm installs is more, and is not shipped. */
+export function bundledPackages(): readonly BundledPackage[] {
+  const maps = readdirSync(join(root, 'dist')).filter((name) => name.endsWith('.mjs.map'));
+  if (maps.length === 0) throw new Error('dist/ has no source maps: build first');
+  const paths = new Set(maps.flatMap((name) => packagesOf(readFileSync(join(root, 'dist', name), 'utf8'))));
+  if (paths.size === 0) throw new Error('the source maps of dist/ name no package, which cannot be');
+  return [...paths].toSorted().map((path) => {
+    const { version, integrity, license } = lockedPackage(path);
+    const name = path.split('/node_modules/').at(-1) ?? path;
+    return {
+      path,
+      name,
+      version,
+      integrity,
+      ...(license === undefined ? {} : { license }),
+      notices: noticesOf(path),
+    };
+  });
+}
+
+function packagesOf(map: string): string[] {
+  const { sources } = JSON.parse(map) as { sources: readonly string[] };
+  return sources.flatMap((source) => packagePath(source) ?? []);
+}
+
+/** Exported for its test: `../node_modules/@a/b/lib/c.js` → `@a/b`. */
+export function packagePath(source: string): string | undefined {
+  const [, path] = /(?:^|\/)node_modules\/((?:.*\/node_modules\/)?(?:@[^/]+\/)?[^/]+)\//u.exec(source) ?? [];
+  return path;
+}
+
+function noticesOf(path: string): BundledPackage['notices'] {
+  const folder = join(root, 'node_modules', path);
+  return readdirSync(folder)
+    .filter((name) => noticeFile.test(name))
+    .toSorted()
+    .map((name) => [name, readFileSync(join(folder, name), 'utf8')] as const);
+}
