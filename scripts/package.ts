@@ -15,18 +15,8 @@ import { type DebianPackage, debianPackage } from './package/debian.ts';
 import { root } from './package/lock.ts';
 import { type Architecture, nodeFolder } from './package/node-binary.ts';
 
-export interface Release {
-  /** Debian packages, one for each architecture that was asked for. */
-  readonly packages: readonly string[];
-  readonly billOfMaterials: string;
-  readonly notices: string;
-  readonly checksums: string;
-}
-
-export interface ReleaseOptions extends Pick<DebianPackage, 'folder' | 'compression'> {
+interface ReleaseOptions extends Pick<DebianPackage, 'folder' | 'compression' | 'version'> {
   readonly architectures: readonly Architecture[];
-  /** The program's own where none is given. */
-  readonly version?: string;
 }
 
 const man = {
@@ -51,9 +41,9 @@ const man = {
   ],
 } as const;
 
-/** Builds the program and, of it, all that a release consists of. */
-export async function release(options: ReleaseOptions): Promise<Release> {
-  const { architectures, folder, compression, version = programVersion } = options;
+/** Builds the program and, of it, all that a release consists of; returns the files. */
+async function release(options: ReleaseOptions): Promise<readonly string[]> {
+  const { architectures, folder, compression, version } = options;
   const changedAt = changeTime();
   await build();
   const bundled = bundledPackages();
@@ -87,12 +77,7 @@ export async function release(options: ReleaseOptions): Promise<Release> {
   const billFile = beside(`gatehouse_${version}.cdx.json`, bill);
   const noticesFile = beside(`gatehouse_${version}.THIRD-PARTY-NOTICES.txt`, notices);
   const sums = [...packages, billFile, noticesFile].map((file) => `${sha256(file)}  ${basename(file)}\n`);
-  return {
-    packages,
-    billOfMaterials: billFile,
-    notices: noticesFile,
-    checksums: beside('SHA256SUMS', sums.join('')),
-  };
+  return [...packages, billFile, noticesFile, beside('SHA256SUMS', sums.join(''))];
 }
 
 /** Of the commit, so that a package does not depend on when it is built; SOURCE_DATE_EPOCH wins. */
@@ -109,7 +94,8 @@ function changeTime(): Date {
 
 function versionsOf(node: string): Record<string, string> {
   const text = execFileSync(node, ['-p', 'JSON.stringify(process.versions)'], { env: {} }).toString();
-  return JSON.parse(text) as Record<string, string>;
+  const versions: Record<string, string> = JSON.parse(text);
+  return versions;
 }
 
 function sha256(file: string): string {
@@ -122,12 +108,15 @@ if (import.meta.main) {
     options: {
       arch: { type: 'string', multiple: true, default: ['amd64', 'arm64'] },
       out: { type: 'string', default: join(root, 'packages') },
+      version: { type: 'string', default: programVersion },
+      uncompressed: { type: 'boolean', default: false },
     },
   });
-  const architectures = values.arch.filter((name): name is Architecture => /^(?:amd64|arm64)$/u.test(name));
-  if (architectures.length !== values.arch.length) throw new Error('--arch takes amd64 or arm64');
-  const made = await release({ architectures, folder: values.out, compression: 'zstd' });
-  for (const file of [...made.packages, made.billOfMaterials, made.notices, made.checksums]) {
+  const { arch, out: folder, version, uncompressed } = values;
+  const architectures = arch.filter((name) => name === 'amd64' || name === 'arm64');
+  if (architectures.length !== arch.length) throw new Error('--arch takes amd64 or arm64');
+  const compression = uncompressed ? 'none' : 'zstd';
+  for (const file of await release({ architectures, folder, compression, version })) {
     process.stdout.write(`${file}\n`);
   }
   process.stderr.write(`${((performance.now() - started) / 1000).toFixed(1)} s\n`);

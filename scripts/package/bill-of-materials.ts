@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process';
+import { type ExecFileSyncOptions, execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { BundledPackage } from './bundled.ts';
@@ -62,8 +62,13 @@ export function billOfMaterials(parts: BillParts): string {
 
 function npmBill(): Bill {
   const args = ['sbom', '--sbom-format', 'cyclonedx', '--package-lock-only', '--offline'];
-  const options = { cwd: root, maxBuffer: 64 * 1024 * 1024, stdio: ['ignore', 'pipe', 'ignore'] } as const;
-  return JSON.parse(execFileSync('npm', args, options).toString('utf8')) as Bill;
+  const options: ExecFileSyncOptions = {
+    cwd: root,
+    maxBuffer: 64 * 1024 * 1024,
+    stdio: ['ignore', 'pipe', 'ignore'],
+  };
+  const bill: Bill = JSON.parse(execFileSync('npm', args, options).toString('utf8'));
+  return bill;
 }
 
 /** Node, and in it what it is made of (OpenSSL, V8, …), so that a scanner finds their advisories. */

@@ -34,7 +34,7 @@ export function bundledPackages(): readonly BundledPackage[] {
 }
 
 function packagesOf(map: string): string[] {
-  const { sources } = JSON.parse(map) as { sources: readonly string[] };
+  const { sources }: { sources: readonly string[] } = JSON.parse(map);
   return sources.flatMap((source) => packagePath(source) ?? []);
 }
 

@@ -13,7 +13,7 @@ interface Lock {
   readonly packages: Readonly<Record<string, LockedPackage>>;
 }
 
-const lock = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')) as Lock;
+const lock: Lock = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8'));
 
 /** A package as package-lock.json pins it. `path` is its name, or its place below another's node_modules. */
 export function lockedPackage(path: string): LockedPackage {
