@@ -42,7 +42,7 @@ export function billOfMaterials(parts: BillParts): string {
 
   const node = nodeComponent(nodeVersions);
   const own = bill.metadata.component;
-  const refs = new Set([own, node, ...components].map((component) => component['bom-ref']));
+  const refs = new Set([own, node, ...components].map((each) => each['bom-ref']));
   delete bill.serialNumber;
   bill.metadata = {
     ...bill.metadata,

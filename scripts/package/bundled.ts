@@ -1,10 +1,13 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type LockedPackage, lockedPackage, root } from './lock.ts';
+import { lockedPackage, root } from './lock.ts';
 
 /** A package of which something is in dist/. */
-export interface BundledPackage extends LockedPackage {
+export interface BundledPackage {
   readonly name: string;
+  readonly version: string;
+  /** SPDX, where package-lock.json knows it. */
+  readonly license: string | undefined;
   /** Below node_modules: `yargs`, `a/node_modules/b`. */
   readonly path: string;
   /** Texts of its license and notice files, by name. */
@@ -19,18 +22,13 @@ export function bundledPackages(): readonly BundledPackage[] {
   if (maps.length === 0) throw new Error('dist/ has no source maps: build first');
   const paths = new Set(maps.flatMap((name) => packagesOf(readFileSync(join(root, 'dist', name), 'utf8'))));
   if (paths.size === 0) throw new Error('the source maps of dist/ name no package, which cannot be');
-  return [...paths].toSorted().map((path) => {
-    const { version, integrity, license } = lockedPackage(path);
-    const name = path.split('/node_modules/').at(-1) ?? path;
-    return {
-      path,
-      name,
-      version,
-      integrity,
-      ...(license === undefined ? {} : { license }),
-      notices: noticesOf(path),
-    };
-  });
+  return [...paths].toSorted().map((path) => ({
+    version: lockedPackage(path).version,
+    license: lockedPackage(path).license,
+    name: path.split('/node_modules/').at(-1) ?? path,
+    path,
+    notices: noticesOf(path),
+  }));
 }
 
 function packagesOf(map: string): string[] {

@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 
 export const root = dirname(dirname(import.meta.dirname));
 
-export interface LockedPackage {
+interface LockedPackage {
   readonly version: string;
   readonly integrity: string;
   readonly license?: string;

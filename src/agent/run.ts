@@ -151,10 +151,13 @@ async function start(
   return { host, config, workload, events, inTurn, supervised, reload };
 }
 
+function monotonicUsec(): bigint {
+  return process.hrtime.bigint() / 1000n;
+}
+
 function supervisionOf(parts: AgentParts): Supervision {
   const { launch, recorder } = parts.host;
   const { log } = recorder;
-  const monotonicUsec = () => process.hrtime.bigint() / 1000n;
   return supervision({
     notify: notifySystemd({ env: launch.env, pid: process.pid, monotonicUsec, runCommand, log }),
     condition: () => statusOf(parts),

@@ -12,8 +12,8 @@ function setup(notifies: Partial<Notify> = {}) {
   const told: string[] = [];
   const events: LogEvent[] = [];
   const stop = new AbortController();
-  const tell = (what: string) => async (text?: unknown) => {
-    told.push(text === undefined ? what : `${what} ${String(text)}`);
+  const tell = (what: string) => async (text?: string | number) => {
+    told.push(text === undefined ? what : `${what} ${text}`);
   };
   const notify: Notify = {
     watchdogMs,

@@ -52,9 +52,9 @@ export async function bootMachine(): Promise<Machine> {
     ['--boot', `--directory=${root}`, `--machine=gatehouse-${process.pid}`, ...flags],
     { env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' }, stdio: ['ignore', 'pipe', 'pipe'] },
   );
-  const console_: Buffer[] = [];
-  nspawn.stdout.on('data', (piece: Buffer) => console_.push(piece));
-  nspawn.stderr.on('data', (piece: Buffer) => console_.push(piece));
+  const said: Buffer[] = [];
+  nspawn.stdout.on('data', (piece: Buffer) => said.push(piece));
+  nspawn.stderr.on('data', (piece: Buffer) => said.push(piece));
   let pid = 0;
 
   const enter = (user: readonly string[], script: string): Promise<ProgramResult> =>
@@ -92,7 +92,7 @@ export async function bootMachine(): Promise<Machine> {
       const state = pid === 0 ? '' : (await machine.shell('systemctl is-system-running')).stdout.trim();
       if (state === 'running' || state === 'degraded') break;
       if (nspawn.exitCode !== null || performance.now() > deadline) {
-        throw new Error(`the machine does not boot (${state}): ${Buffer.concat(console_).toString()}`);
+        throw new Error(`the machine does not boot (${state}): ${Buffer.concat(said).toString()}`);
       }
       await timeout(pollMs);
     }
