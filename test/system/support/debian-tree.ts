@@ -13,7 +13,10 @@ const mirror = 'http://deb.debian.org/debian';
  */
 export async function debianTree(packages: readonly string[] = []): Promise<string> {
   const folder = cacheFolder('debian');
-  const name = createHash('sha256').update(JSON.stringify([suite, packages])).digest('hex').slice(0, 12);
+  const name = createHash('sha256')
+    .update(JSON.stringify([suite, packages]))
+    .digest('hex')
+    .slice(0, 12);
   const tree = join(folder, name);
   if (existsSync(tree)) return tree;
   const draft = mkdtempSync(join(folder, 'draft-'));

@@ -27,7 +27,14 @@ const certificates = '/etc/ssl/certs/ca-certificates.crt';
  */
 export async function buildImage(): Promise<Image> {
   const folder = mkdtempSync(join(cacheFolder('machines'), 'image-'));
-  const storage = ['--root', join(folder, 'root'), '--runroot', join(folder, 'run'), '--storage-driver', 'vfs'];
+  const storage = [
+    '--root',
+    join(folder, 'root'),
+    '--runroot',
+    join(folder, 'run'),
+    '--storage-driver',
+    'vfs',
+  ];
   const buildah = (...args: string[]): Promise<string> => mustRun(['buildah', ...storage, ...args]);
   const close = async (): Promise<void> => {
     await buildah('umount', '--all').catch(() => undefined);
