@@ -37,6 +37,6 @@ describe('the man page', () => {
         '.B 78',
       ]),
     );
-    expect(page).not.toContain('secret');
+    expect(page).not.toContain('.B \\-\\-secret');
   });
 });

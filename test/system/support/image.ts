@@ -73,8 +73,6 @@ export async function buildImage(): Promise<Image> {
 
 /** This machine's own Node and npm, where the image of that name has them, and whom this machine trusts. */
 async function addNode(root: string): Promise<void> {
-  const which = async (name: string): Promise<string> =>
-    realpathSync((await mustRun(['which', name], { env: ownPath() })).trim());
   const npm = dirname(dirname(await which('npm')));
   cpSync(await which('node'), join(root, 'usr/local/bin/node'));
   cpSync(npm, join(root, 'usr/local/lib/node_modules/npm'), { recursive: true });
@@ -82,6 +80,10 @@ async function addNode(root: string): Promise<void> {
   cpSync(certificates, join(root, 'usr/local/share/machine.crt'), { dereference: true });
   mkdirSync(join(root, 'usr/local/etc'), { recursive: true });
   writeFileSync(join(root, 'usr/local/etc/npmrc'), 'cafile=/usr/local/share/machine.crt\n');
+}
+
+async function which(name: string): Promise<string> {
+  return realpathSync((await mustRun(['which', name], { env: ownPath() })).trim());
 }
 
 /** Without node_modules/.bin, which npm puts in front and where our own Node is. */
