@@ -79,6 +79,26 @@ describe('systemd', () => {
     expect(told()).toEqual([['STATUS=ready MAINPID=1']]);
   });
 
+  it('that did not hear of ready hears of it with the next sign of life', async () => {
+    const { notify, told } = setup(supervised, [1, 1, 0, 0]);
+
+    await notify.ready('ready');
+    await notify.alive();
+    await notify.alive();
+    await notify.alive();
+
+    expect(told().slice(1)).toEqual([['READY=1', 'WATCHDOG=1'], ['READY=1', 'WATCHDOG=1'], ['WATCHDOG=1']]);
+  });
+
+  it('is not told ready while the agent reloads or stops', async () => {
+    const { notify, told } = setup(supervised, [1, 0]);
+
+    await notify.ready('ready');
+    await notify.stopping(1000);
+
+    expect(told()[1]?.[0]).toBe('STOPPING=1');
+  });
+
   it('out of reach is said once, and once more when it is back', async () => {
     const absent = systemError('COMMAND_NOT_FOUND', { command: 'systemd-notify' });
     const { notify, events } = setup(supervised, [absent, 1, 0, 0]);

@@ -33,6 +33,8 @@ export interface NotifyParts {
   readonly log: Log;
 }
 
+const ready = 'READY=1';
+
 /** systemd-notify waits until systemd has read the message; a busy PID 1 takes its time. */
 const limits = { timeoutMs: 5_000, outputBytesMax: 16 * 1024 };
 
@@ -47,6 +49,8 @@ export function notifySystemd({ env, pid, monotonicUsec, runCommand, log }: Noti
   const { signal } = new AbortController();
   let told: Promise<void> = Promise.resolve();
   let isFailing = false;
+  /** That the agent is ready was not heard: systemd would wait for it, and then give up. */
+  let owesReady = false;
 
   async function run(variables: readonly string[], notifySocket: string): Promise<void> {
     try {
@@ -55,35 +59,44 @@ export function notifySystemd({ env, pid, monotonicUsec, runCommand, log }: Noti
         { ...limits, notifySocket },
         signal,
       );
-      if (exitCode !== 0) return failed({ exitCode });
+      if (exitCode !== 0) return failed(variables, { exitCode });
+      owesReady = false;
       if (isFailing) log(systemEvent('supervisor.reachable', { socket: notifySocket }));
       isFailing = false;
     } catch (error) {
-      failed({ error: reportOf(error) });
+      failed(variables, { error: reportOf(error) });
     }
   }
 
-  function failed(fields: Parameters<typeof systemEvent<'supervisor.unreachable'>>[1]): void {
+  function failed(
+    variables: readonly string[],
+    fields: Parameters<typeof systemEvent<'supervisor.unreachable'>>[1],
+  ): void {
+    owesReady = variables.includes(ready) || (owesReady && isAlive(variables));
     if (!isFailing) log(systemEvent('supervisor.unreachable', { socket, ...fields }));
     isFailing = true;
   }
 
   function tell(...variables: string[]): Promise<void> {
     if (socket === undefined || socket === '') return Promise.resolve();
-    told = told.then(() => run(variables, socket));
+    told = told.then(() => run(owesReady && isAlive(variables) ? [ready, ...variables] : variables, socket));
     return told;
   }
 
   return {
     watchdogMs: socket === undefined ? undefined : watchdogMsOf(env, pid),
     isHeard: socket !== undefined && socket !== '',
-    ready: (status) => tell('READY=1', statusOf(status)),
+    ready: (status) => tell(ready, statusOf(status)),
     reloading: () => tell('RELOADING=1', `MONOTONIC_USEC=${monotonicUsec()}`, 'STATUS=reloading'),
     stopping: (withinMs) =>
       tell('STOPPING=1', `EXTEND_TIMEOUT_USEC=${Math.ceil(withinMs) * 1000}`, 'STATUS=stopping'),
     alive: () => tell('WATCHDOG=1'),
     status: (status) => tell(statusOf(status)),
   };
+}
+
+function isAlive([first]: readonly string[]): boolean {
+  return first !== 'RELOADING=1' && first !== 'STOPPING=1';
 }
 
 /** WATCHDOG_PID names the process that is watched: a variable inherited from somebody else's unit is not for us. */
