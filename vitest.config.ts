@@ -41,6 +41,16 @@ export default defineConfig({
           fileParallelism: false,
         },
       },
+      {
+        test: {
+          name: 'system',
+          include: ['test/system/**/*.test.ts'],
+          testTimeout: 3 * minuteMs,
+          hookTimeout: 8 * minuteMs,
+          // Each boots or builds a machine.
+          fileParallelism: false,
+        },
+      },
     ],
   },
 });

@@ -3,6 +3,8 @@ import { listenOnSocket } from '../api/socket-server.ts';
 import { reportOf } from '../base/errors.ts';
 import { requireSecretName } from '../config/bootstrap.ts';
 import { flushCompiledCode } from '../system/code-cache.ts';
+import { runCommand } from '../system/command.ts';
+import { notifySystemd } from '../system/notify.ts';
 import { ensureRuntimeDirectory } from '../system/runtime-directory.ts';
 import { hangUps } from '../system/signals.ts';
 import { lockStateDirectory } from '../system/state-directory.ts';
@@ -17,6 +19,7 @@ import type { Launch } from './launch.ts';
 import { agentEvent } from './log-events.ts';
 import { controlSocketPath } from './status.ts';
 import { type AgentParts, statusOf } from './status-report.ts';
+import { type Supervision, supervision } from './supervision.ts';
 import { turns } from './turns.ts';
 import { type WorkloadSecrets, workloadSecrets } from './workload-secrets.ts';
 
@@ -90,11 +93,12 @@ async function start(
   // Loaded while the credentials are under way; what is wrong with it is said where it is used.
   host.aws.secretsManager().catch(() => undefined);
 
+  const supervised = supervisionOf(parts);
   const inTurn = turns();
   const reload = async (by: string, sig: AbortSignal): Promise<Reloaded> => {
     if (parts.phase !== 'ready') throw agentError('AGENT_NOT_READY', { phase: parts.phase });
     log(agentEvent('agent.reload-requested', { by }));
-    return inTurn(() => refresh(config, workload, sig));
+    return inTurn(() => supervised.reload(() => refresh(config, workload, sig)));
   };
   const control = await listenOnSocket(
     controlSocketPath(bootstrap.runtimeDirectory),
@@ -133,6 +137,9 @@ async function start(
   const { name } = bootstrap;
   log(agentEvent('agent.ready', { name, hostId: state.hostId, configVersion, state: readiness, startMs }));
   flushCompiledCode();
+  // The last to be opened, so the first to happen at a stop.
+  opened.defer(() => supervised.stopping(bootstrap.stopTimeoutSeconds * 1000));
+  await supervised.ready();
   return {
     clock,
     credentials: host.credentials,
@@ -141,8 +148,25 @@ async function start(
     workload,
     events,
     inTurn,
+    supervised,
     reload,
   };
+}
+
+function monotonicUsec(): bigint {
+  return process.hrtime.bigint() / 1000n;
+}
+
+function supervisionOf(parts: AgentParts): Supervision {
+  const { launch, recorder } = parts.host;
+  const { log } = recorder;
+  return supervision({
+    notify: notifySystemd({ env: launch.env, pid: process.pid, monotonicUsec, runCommand, log }),
+    condition: () => statusOf(parts),
+    isHealthy: () => true,
+    clock: launch.clock,
+    log,
+  });
 }
 
 /** Reads the gateway config again and follows it, then the secrets. What fails is said and tried again later. */
