@@ -72,19 +72,25 @@ describe('the events worker', () => {
 
     appendFileSync(join(directory, 'app.log'), 'one\ntwo\n');
     events.audit(audited('secret.read'));
-    await until(async () => (await events.status()).sent.events === 3);
+    await until(async () => (await events.status()).sent.events >= 4);
     events.audit(audited('agent.stop'));
     await events.stop(5000);
     await events.done;
 
     expect(messages('app')).toEqual(['one', 'two']);
-    expect(messages('agent').map((line) => JSON.parse(line))).toEqual([
-      audited('secret.read'),
-      audited('agent.stop'),
+    expect(messages('agent').map((line) => JSON.parse(line))).toMatchObject([
+      { event: 'audit.genesis', sequence: 0, fields: { hostId: 'host-1', name: 'web-1', source: 'agent' } },
+      { ...audited('secret.read'), sequence: 1 },
+      { ...audited('agent.stop'), sequence: 2 },
     ]);
+    expect(messages('agent.heads').map((line) => JSON.parse(line)).at(-1)).toMatchObject({
+      kind: 'audit-head',
+      head: { sequence: 2 },
+    });
     expect(logged.map(({ name }) => name)).toEqual(
       expect.arrayContaining(['events.started', 'events.group-created', 'events.stopped']),
     );
+    expect(logged.map(({ name }) => name)).not.toContain('events.retention-failed');
     await expect(events.status()).rejects.toMatchObject({ code: 'EVENTS_WORKER_DIED' });
   });
 

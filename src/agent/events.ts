@@ -33,6 +33,11 @@ export interface EventsOptions {
 export interface Events {
   /** Hands an audit record to the sources that ship them. */
   audit(record: AuditRecord): void;
+  /**
+   * Resolves when every audit record handed over so far is durable in the spool.
+   * @throws EVENTS_AUDIT_BLOCKED when one was lost or cannot be made durable in time
+   */
+  audited(signal: AbortSignal): Promise<void>;
   status(): Promise<EventsStatus>;
   /** Stops intake, sends what time allows, keeps the rest in the spool. Resolves when the worker has ended. */
   stop(deadlineMs: number): Promise<void>;
@@ -42,6 +47,8 @@ export interface Events {
 
 /** Audit records on their way to the worker. */
 const auditsUnderWayMax = 10_000;
+/** What records may take to become durable. They wait for company for a quarter of a second. */
+const auditMsMax = 5_000;
 /** What stopping may take beyond its deadline before the worker is ended: safe, for the spool is durable. */
 const graceMs = 2_000;
 
@@ -58,7 +65,9 @@ export async function startEvents(options: EventsOptions, signal: AbortSignal): 
   const ready = Promise.withResolvers<void>();
   const ended = Promise.withResolvers<void>();
   let auditsUnderWay = 0;
+  /** Records lost on the way since there was last room; told of when there is room again. */
   let auditsDropped = 0;
+  const settlements = questions<boolean>();
 
   worker.on('message', (message: FromWorker) => {
     switch (message.kind) {
@@ -70,6 +79,10 @@ export async function startEvents(options: EventsOptions, signal: AbortSignal): 
         break;
       case 'audit-taken':
         auditsUnderWay -= 1;
+        noteAuditRoom();
+        break;
+      case 'audit-settled':
+        settlements.answer(message.id, message.isSettled);
         break;
       case 'credentials-wanted':
         void answerCredentials(message.id, message.renewed ? renew : credentials);
@@ -89,12 +102,25 @@ export async function startEvents(options: EventsOptions, signal: AbortSignal): 
   worker.on('exit', (exitCode) => ended.reject(eventsError('EVENTS_WORKER_DIED', { exitCode })));
   signal.addEventListener('abort', () => void end(signal.reason), { once: true });
   ended.promise.then(
-    () => statuses.close(eventsError('EVENTS_WORKER_DIED')),
+    () => closeQuestions(eventsError('EVENTS_WORKER_DIED')),
     (error: unknown) => {
-      statuses.close(error);
+      closeQuestions(error);
       ready.reject(error);
     },
   );
+
+  function closeQuestions(error: unknown): void {
+    statuses.close(error);
+    settlements.close(error);
+  }
+
+  /** Not said at once: it is an audit record itself, and would be lost like those it tells of. */
+  function noteAuditRoom(): void {
+    if (auditsDropped === 0 || auditsUnderWay > auditsUnderWayMax / 2) return;
+    const records = auditsDropped;
+    auditsDropped = 0;
+    log(eventsEvent('events.audit-dropped', { source: 'agent', records }));
+  }
 
   async function answerCredentials(
     id: number,
@@ -117,11 +143,25 @@ export async function startEvents(options: EventsOptions, signal: AbortSignal): 
     audit(record) {
       if (auditsUnderWay >= auditsUnderWayMax) {
         auditsDropped += 1;
-        log(eventsEvent('events.audit-dropped', { source: 'agent', records: auditsDropped }));
+        if (auditsDropped === 1) log(eventsEvent('events.audit-full', { source: 'agent' }));
         return;
       }
       auditsUnderWay += 1;
       send({ kind: 'audit', line: JSON.stringify(record) });
+    },
+
+    async audited(within) {
+      const isSettled =
+        auditsDropped === 0 &&
+        (await clock
+          .deadline(auditMsMax, 'audit', within, () =>
+            settlements.ask((id) => send({ kind: 'audit-settled-wanted', id })),
+          )
+          .catch((error: unknown) => {
+            within.throwIfAborted();
+            throw eventsError('EVENTS_AUDIT_BLOCKED', {}, error);
+          }));
+      if (!isSettled) throw eventsError('EVENTS_AUDIT_BLOCKED');
     },
 
     status: () => statuses.ask((id) => send({ kind: 'status-wanted', id })),

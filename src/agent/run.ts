@@ -6,6 +6,7 @@ import { requireSecretName } from '../config/bootstrap.ts';
 import { ensureRuntimeDirectory } from '../system/runtime-directory.ts';
 import { hangUps } from '../system/signals.ts';
 import { lockStateDirectory } from '../system/state-directory.ts';
+import { auditGate } from './audit-gate.ts';
 import type { Events } from './events.ts';
 import { openEvents } from './events-start.ts';
 import { type FollowedConfig, followedConfig } from './followed-config.ts';
@@ -126,7 +127,7 @@ async function start(
     });
   }
 
-  const workload = workloadSecrets(host, keys);
+  const workload = workloadSecrets(host, keys, auditGate(gateway.audit, events));
   opened.defer(() => workload.close());
   parts.workload = workload;
   await workload.configure(gateway, signal);

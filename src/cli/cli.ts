@@ -3,6 +3,7 @@ import { agentError } from '../agent/errors.ts';
 import { asGatehouseError } from '../base/errors.ts';
 import { exitCode } from '../base/exit-code.ts';
 import { closest } from '../config/closest.ts';
+import { auditCommand } from './audit.ts';
 import { type Command, globalOptions, type Invocation } from './command.ts';
 import { configCommand } from './config.ts';
 import { demoCommand } from './demo.ts';
@@ -22,6 +23,7 @@ export const commands: readonly Command[] = [
   statusCommand,
   whoamiCommand,
   configCommand,
+  auditCommand,
   sealCommand,
   unsealCommand,
   sandboxCommand,

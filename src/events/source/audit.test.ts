@@ -16,7 +16,7 @@ eventSourceContract('auditSource', () => {
   };
 });
 
-test('a record that finds the queue full is counted and said', async () => {
+test('a record that finds the queue full is counted, and said before and after', async () => {
   const events: LogEvent[] = [];
   const source = auditSource({
     name: 'agent',
@@ -29,10 +29,15 @@ test('a record that finds the queue full is counted and said', async () => {
   source.push('67890');
   source.push('x');
 
-  expect(events).toMatchObject([{ name: 'events.audit-dropped', fields: { records: 1 } }]);
+  source.push('67890');
+  const whileFull = [...events];
   const read = reading(source);
   await read.stop();
+
+  expect(whileFull).toMatchObject([{ name: 'events.audit-full' }]);
+  expect(events.slice(1)).toMatchObject([{ name: 'events.audit-dropped', fields: { records: 2 } }]);
   expect(read.lines()).toEqual(['12345', 'x']);
+  expect([source.taken(), source.lost(), source.isLosing()]).toEqual([2, 2, false]);
 });
 
 test('what was pushed before the stop is handed on', async () => {
