@@ -83,7 +83,11 @@ describe('the events worker', () => {
       { ...audited('secret.read'), sequence: 1 },
       { ...audited('agent.stop'), sequence: 2 },
     ]);
-    expect(messages('agent.heads').map((line) => JSON.parse(line)).at(-1)).toMatchObject({
+    expect(
+      messages('agent.heads')
+        .map((line) => JSON.parse(line))
+        .at(-1),
+    ).toMatchObject({
       kind: 'audit-head',
       head: { sequence: 2 },
     });

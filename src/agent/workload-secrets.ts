@@ -1,54 +1,20 @@
-import type { Log } from '../base/log-events.ts';
 import { backoffMs } from '../base/retry.ts';
 import { runTasks } from '../base/task-group.ts';
 import type { DeliveryStatus } from '../delivery/deliveries.ts';
 import { deliveries } from '../delivery/deliveries.ts';
-import type { Delivery } from '../delivery/delivery.ts';
 import { fileDelivery } from '../delivery/file.ts';
-import { deliveryEvent } from '../delivery/log-events.ts';
 import { parseSealedMessage } from '../keys/sealed-message.ts';
 import { sealedBytesMax } from '../keys/sealer.ts';
 import { sealedFile } from '../secrets/sealed-file.ts';
-import type { SecretSource } from '../secrets/secret-source.ts';
 import { type SecretStatus, secrets } from '../secrets/secrets.ts';
 import { secretsManager } from '../secrets/secrets-manager.ts';
 import { runCommand } from '../system/command.ts';
 import { openDirectory, readRegularFile } from '../system/files.ts';
 import { owners } from '../system/owners.ts';
-import type { AuditGate } from './audit-gate.ts';
+import { type AuditGate, announced, gated } from './audit-gate.ts';
 import type { GatewayConfig } from './config.ts';
 import type { Host } from './host.ts';
 import type { KeyAccess } from './key-access.ts';
-
-/** A source that reads only while the records of what was read before are durable. */
-function gated<Reference>(
-  gate: AuditGate | undefined,
-  source: SecretSource<Reference>,
-): SecretSource<Reference> {
-  if (gate === undefined) return source;
-  return {
-    async read(reference, signal) {
-      await gate(signal);
-      return source.read(reference, signal);
-    },
-  };
-}
-
-/** A delivery of which the record is durable before it is made: once for each version, for a retry is the same access. */
-function announced(gate: AuditGate | undefined, file: string, delivery: Delivery, log: Log): Delivery {
-  if (gate === undefined) return delivery;
-  let announcedVersion: string | undefined;
-  return {
-    async deliver(secret, signal) {
-      const { name, version } = secret;
-      if (announcedVersion !== version)
-        log(deliveryEvent('delivery.begun', { delivery: file, secret: name, version }));
-      await gate(signal);
-      announcedVersion = version;
-      return delivery.deliver(secret, signal);
-    },
-  };
-}
 
 /** The secrets of the host and what is done with them: read, held, delivered. */
 export interface WorkloadSecrets {

@@ -25,6 +25,7 @@ export interface SecretValue {
   readonly versionId: string;
   readonly arn: string;
   readonly name: string;
+  readonly awsRequestId?: string;
 }
 
 type Client = Pick<SecretsManagerClient, 'send'>;
@@ -54,8 +55,10 @@ const codes: Readonly<Record<string, SecretCode>> = {
 export function secretsManager(connect: () => Promise<Client>): SecretSource<SecretsManagerReference> {
   return {
     async read(reference, signal) {
-      const { text, bytes, versionId } = await getSecretValue(await connect(), reference, signal);
-      return { value: valueOf(reference, text, bytes), version: versionId };
+      const answer = await getSecretValue(await connect(), reference, signal);
+      const { text, bytes, versionId: version, awsRequestId } = answer;
+      const value = valueOf(reference, text, bytes);
+      return { value, version, ...(awsRequestId === undefined ? {} : { awsRequestId }) };
     },
   };
 }
@@ -99,7 +102,7 @@ export async function getSecretValue(
   } catch (error) {
     if (signal.aborted) throw signal.reason;
     if (error instanceof GatehouseError) throw error;
-    throw secretsError(codeOf(error), details, error);
+    throw secretsError(codeOf(error), { ...details, ...requestIdOf(error) }, error);
   }
   const { SecretString: text, SecretBinary: bytes, VersionId, ARN = '', Name = '' } = answer;
   if (VersionId === undefined || (text === undefined && bytes === undefined)) {
@@ -111,6 +114,7 @@ export async function getSecretValue(
     versionId: VersionId,
     arn: ARN,
     name: Name,
+    ...requestIdOf(answer),
   };
 }
 
@@ -135,8 +139,18 @@ function codeOf(error: unknown): SecretCode {
 }
 
 function statusOf(error: Error): number | undefined {
-  if (!('$metadata' in error)) return undefined;
-  const metadata = error.$metadata;
-  if (typeof metadata !== 'object' || metadata === null || !('httpStatusCode' in metadata)) return undefined;
-  return typeof metadata.httpStatusCode === 'number' ? metadata.httpStatusCode : undefined;
+  const { httpStatusCode: status } = metadataOf(error);
+  return typeof status === 'number' ? status : undefined;
+}
+
+/** The id that CloudTrail has for a call, from its answer or its error; nothing where AWS did not answer. */
+function requestIdOf(answer: unknown): { readonly awsRequestId?: string } {
+  const { requestId } = metadataOf(answer);
+  return typeof requestId === 'string' ? { awsRequestId: requestId } : {};
+}
+
+function metadataOf(answer: unknown): { readonly httpStatusCode?: unknown; readonly requestId?: unknown } {
+  if (typeof answer !== 'object' || answer === null || !('$metadata' in answer)) return {};
+  const { $metadata: metadata } = answer;
+  return typeof metadata === 'object' && metadata !== null ? metadata : {};
 }

@@ -80,7 +80,10 @@ export function secrets({ secretsManager, sealedFile, log }: SecretsOptions): Se
       delete held.failing;
       const isNew = held.current?.version !== version;
       const isChanged = isNew || held.current?.value.equals(reading.value) === false;
-      if (isNew) log(secretsEvent('secret.read', { secret: name, version, source: where.source }));
+      if (isNew) {
+        const { awsRequestId } = reading;
+        log(secretsEvent('secret.read', { secret: name, version, source: where.source, awsRequestId }));
+      }
       // The value before is not overwritten: a delivery may be writing it this moment.
       held.current = reading;
       return isChanged;

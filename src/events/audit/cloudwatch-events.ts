@@ -15,7 +15,7 @@ type Client = Pick<CloudWatchLogsClient, 'send'>;
 export const eventsReadMax = 1_000_000;
 
 /**
- * The messages of a stream, oldest first, from `sinceMs` on; undefined when there is no such group or stream.
+ * The messages of a stream, oldest first, from `sinceMs` on; none where there is no such group or stream.
  * @throws EVENTS_AUDIT_UNREADABLE, EVENTS_AUDIT_TOO_LONG, EVENTS_UNREACHABLE, EVENTS_THROTTLED, EVENTS_CREDENTIALS_REFUSED
  */
 export async function* readMessages(
@@ -26,19 +26,19 @@ export async function* readMessages(
     eventsMax = eventsReadMax,
   }: { readonly sinceMs?: number | undefined; readonly eventsMax?: number },
   signal: AbortSignal,
-): AsyncGenerator<string, boolean> {
+): AsyncGenerator<string, void> {
   let token: string | undefined;
   let read = 0;
   for (;;) {
     const page = await pageOf(client, stream, sinceMs, token, signal);
-    if (page === undefined) return false;
+    if (page === undefined) return;
     for (const { message } of page.events ?? []) {
       read += 1;
       if (read > eventsMax) throw eventsError('EVENTS_AUDIT_TOO_LONG', { ...stream, eventsMax });
       if (message !== undefined) yield message;
     }
     // A page may be empty before the end; only the same token again says that this is it.
-    if (page.nextForwardToken === undefined || page.nextForwardToken === token) return true;
+    if (page.nextForwardToken === undefined || page.nextForwardToken === token) return;
     token = page.nextForwardToken;
   }
 }

@@ -91,6 +91,7 @@ export function auditVerifier({ mayBeginLate, now }: AuditVerifierOptions): Audi
   const chains = new Map<string, Chain>();
   const found = findings();
   let records = 0;
+  let isChained = false;
 
   function chainOf(id: string): Chain {
     const known = chains.get(id);
@@ -113,6 +114,7 @@ export function auditVerifier({ mayBeginLate, now }: AuditVerifierOptions): Audi
   function keep(link: ChainLink, entry: Entry): void {
     const { sequence } = link;
     const chain = chainOf(link.chain);
+    isChained = true;
     const same = chain.entries.get(sequence);
     if (same === undefined) {
       chain.entries.set(sequence, [entry]);
@@ -133,7 +135,7 @@ export function auditVerifier({ mayBeginLate, now }: AuditVerifierOptions): Audi
       const link = members && linkIn(members);
       if (members === undefined || link === undefined) {
         // Records from before there were chains come before the first chain.
-        found.add(chains.size === 0 ? 'unchained' : 'foreign');
+        found.add(isChained ? 'foreign' : 'unchained');
         return;
       }
       if (!isIntact(message, members)) {
