@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as timeout } from 'node:timers/promises';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { createSandbox } from '../../sandbox/sandbox.ts';
+import { fakeClock } from '../../test/support/fake-clock.ts';
 import { temporaryDirectory } from '../../test/support/temporary-directory.ts';
 import { systemClock } from '../base/clock.ts';
 import type { LogEvent } from '../base/log-events.ts';
@@ -15,6 +16,7 @@ import { type EventsOptions, startEvents } from './events.ts';
 import type { AuditRecord } from './recorder.ts';
 
 const logGroup = '/gatehouse/web-1';
+const never = new AbortController().signal;
 
 async function setup() {
   const sandbox = createSandbox();
@@ -62,7 +64,7 @@ async function setup() {
     (sandbox.state.logs.groups[logGroup]?.streams[logStream]?.batches ?? []).flatMap(({ text, ends }) =>
       ends.map((end, index) => text.slice(index === 0 ? 0 : ends[index - 1], end)),
     );
-  return { directory, credentials, start, stop, logged, messages };
+  return { directory, credentials, settings, start, stop, logged, messages };
 }
 
 describe('the events worker', () => {
@@ -122,6 +124,48 @@ describe('the events worker', () => {
     const { start } = await setup();
 
     await expect(start({ dataKey: undefined })).rejects.toMatchObject({ code: 'EVENTS_SPOOL_KEY_MISSING' });
+  });
+
+  test('says when audit records are durable, and when they cannot be', async () => {
+    const { start, settings } = await setup();
+    const clock = fakeClock();
+    const full = { ...settings.config, spool: { ...settings.config.spool, bytesMax: 4_096 } };
+    const events = await start({
+      settings: { ...settings, config: full },
+      clock,
+      // Nothing is sent, so what is in the spool stays there.
+      credentials: () => Promise.reject(new Error('none')),
+    });
+    const large = (): AuditRecord => ({ ...audited('secret.read'), fields: { text: 'x'.repeat(4_000) } });
+
+    events.audit(large());
+    await expect(events.audited(never)).resolves.toBeUndefined();
+    events.audit(large());
+    const blocked = events.audited(never);
+    const expected = expect(blocked).rejects.toMatchObject({ code: 'EVENTS_AUDIT_BLOCKED' });
+    await until(async () => clock.sleeping === 1);
+    await clock.advance(5_000);
+    await expected;
+  });
+
+  test('refuses to say so at once when records are lost on the way', async () => {
+    const { start, logged } = await setup();
+    const events = await start();
+
+    for (let count = 0; count < 10_005; count += 1) events.audit(audited('secret.read'));
+
+    await expect(events.audited(never)).rejects.toMatchObject({ code: 'EVENTS_AUDIT_BLOCKED' });
+    await until(async () => logged.some(({ name }) => name === 'events.audit-dropped'));
+    const told = logged
+      .filter(({ name }) => name.startsWith('events.audit-'))
+      .map(({ name, fields }) => [name, fields['records']]);
+    expect(told).toEqual(
+      expect.arrayContaining([
+        ['events.audit-full', undefined],
+        ['events.audit-dropped', 5],
+      ]),
+    );
+    await expect(events.audited(never)).resolves.toBeUndefined();
   });
 
   test('ends at once when it is aborted, and says why', async () => {

@@ -39,22 +39,20 @@ export function workloadSecrets(host: Host, keys: KeyAccess, gate?: AuditGate): 
   const { clock } = host.launch;
   const { name, allow } = host.bootstrap.config;
 
-  const held = secrets({
-    log,
-    secretsManager: gated(
-      gate,
-      secretsManager(() => host.aws.secretsManager()),
-    ),
-    sealedFile: gated(
-      gate,
-      sealedFile({
-        agentName: name,
-        readFile: (path) => readRegularFile(path, { bytesMax: sealedBytesMax }),
-        contextOf: (sealed) => parseSealedMessage(sealed).context,
-        open: (sealed, context, signal) => keys.open(sealed, context, signal),
-      }),
-    ),
-  });
+  const inSecretsManager = gated(
+    gate,
+    secretsManager(() => host.aws.secretsManager()),
+  );
+  const inSealedFile = gated(
+    gate,
+    sealedFile({
+      agentName: name,
+      readFile: (path) => readRegularFile(path, { bytesMax: sealedBytesMax }),
+      contextOf: (sealed) => parseSealedMessage(sealed).context,
+      open: (sealed, context, signal) => keys.open(sealed, context, signal),
+    }),
+  );
+  const held = secrets({ log, secretsManager: inSecretsManager, sealedFile: inSealedFile });
 
   const parts = {
     allowedUnder: allow.deliverTo,
