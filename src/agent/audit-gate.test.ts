@@ -79,11 +79,9 @@ describe('where a full audit denies access', () => {
     await delivery.deliver(secret, never);
     await delivery.deliver({ ...secret, version: 'v2' }, never);
 
-    expect(happened).toEqual([
-      ...['delivery.begun', 'gate', 'delivered'],
-      ...['gate', 'delivered'],
-      ...['delivery.begun', 'gate', 'delivered'],
-    ]);
+    expect(happened.join(' ')).toBe(
+      'delivery.begun gate delivered gate delivered delivery.begun gate delivered',
+    );
   });
 
   test('a secret is not read', async () => {

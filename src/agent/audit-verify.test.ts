@@ -55,7 +55,11 @@ async function setup() {
     client,
     secrets,
     /** Makes a stream of these messages, one a millisecond. */
-    async put(logStream: string, messages: readonly string[], sinceMs = Date.now() - 10_000): Promise<void> {
+    put: async (
+      logStream: string,
+      messages: readonly string[],
+      sinceMs = Date.now() - 10_000,
+    ): Promise<void> => {
       const place = { logGroupName: logGroup, logStreamName: logStream };
       await client.send(new CreateLogStreamCommand(place));
       if (messages.length === 0) return;

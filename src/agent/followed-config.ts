@@ -124,9 +124,10 @@ export function followedConfig(options: FollowedConfigOptions): FollowedConfig {
 
 /** The same failure at another call is still the same. */
 function isSameRefusal(one: ErrorReport, other: ErrorReport | undefined): boolean {
-  const withoutCall = ({ details, ...report }: ErrorReport): object => {
-    const { awsRequestId: _, ...rest } = details;
-    return { ...report, details: rest };
-  };
   return other !== undefined && isDeepStrictEqual(withoutCall(one), withoutCall(other));
+}
+
+function withoutCall({ details, ...report }: ErrorReport): object {
+  const { awsRequestId: _, ...rest } = details;
+  return { ...report, details: rest };
 }

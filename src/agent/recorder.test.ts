@@ -3,27 +3,27 @@ import { fakeClock } from '../../test/support/fake-clock.ts';
 import type { LogEvent } from '../base/log-events.ts';
 import { type AuditRecord, auditPendingMax, createRecorder } from './recorder.ts';
 
+const event = (number: number): LogEvent => ({
+  name: 'thing.done',
+  level: 'info',
+  summary: 's',
+  fields: { number },
+  audit: 'success',
+});
+
 function setup() {
   const logged: LogEvent[] = [];
   const records: AuditRecord[] = [];
   let key: string | undefined;
   const recorder = createRecorder({
-    logger: { log: (event) => logged.push(event) },
+    logger: { log: (happened) => logged.push(happened) },
     clock: fakeClock(),
     accessKeyId: () => key,
-  });
-  const event = (number: number): LogEvent => ({
-    name: 'thing.done',
-    level: 'info',
-    summary: 's',
-    fields: { number },
-    audit: 'success',
   });
   return {
     recorder,
     logged,
     records,
-    event,
     listen: () => recorder.auditTo((record) => records.push(record)),
     useKey: (id: string) => {
       key = id;
@@ -32,7 +32,7 @@ function setup() {
 }
 
 test('a record says which access key was in use, once there is one', () => {
-  const { recorder, records, event, listen, useKey } = setup();
+  const { recorder, records, listen, useKey } = setup();
   recorder.log(event(1));
   useKey('ASIAEXAMPLE');
 
@@ -52,7 +52,7 @@ test('a record says which access key was in use, once there is one', () => {
 });
 
 test('records that found no room to wait are told of, in the audit too', () => {
-  const { recorder, records, logged, event, listen } = setup();
+  const { recorder, records, logged, listen } = setup();
   for (let number = 0; number < auditPendingMax + 3; number += 1) recorder.log(event(number));
 
   listen();

@@ -33,7 +33,7 @@ export interface RecorderOptions {
   readonly logger: Pick<Logger, 'log'>;
   readonly clock: Pick<Clock, 'now'>;
   /** The id of the access key in use; undefined before there is one. */
-  accessKeyId(): string | undefined;
+  readonly accessKeyId: () => string | undefined;
 }
 
 export function createRecorder({ logger, clock, accessKeyId }: RecorderOptions): Recorder {

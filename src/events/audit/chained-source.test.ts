@@ -115,7 +115,7 @@ describe('a chained source', () => {
   test('makes chunks that become one batch, however many records wait', async () => {
     const { chain, source, push } = setup();
     for (let number = 0; number < 3_000; number += 1) push(number);
-    for (let number = 0; number < 20; number += 1) source.push(JSON.stringify({ text: 'x'.repeat(100_000) }));
+    for (let number = 0; number < 400; number += 1) source.push(JSON.stringify({ text: 'x'.repeat(5_000) }));
 
     const stopping = new AbortController();
     stopping.abort();
@@ -190,23 +190,23 @@ describe('settled', () => {
   });
 });
 
-describe('heads', () => {
-  function withHeads() {
-    const parts = setup();
-    const { chain, clock } = parts;
-    const heads = headsSource({ chain, hostId: 'host-1', clock });
-    const chunks = chain.chunks(new Map(), never)[Symbol.asyncIterator]();
-    /** Records that reach the spool. */
-    const keep = async (count: number): Promise<void> => {
-      parts.push(...Array.from({ length: count }, (_, number) => number));
-      const { value } = await chunks.next();
-      chain.durable(positionsOf(new Map([['head', value.positions[0].value]])));
-    };
-    const read = reading(heads);
-    const shipped = () => read.lines().map((line) => membersIn(line)?.['records']);
-    return { ...parts, chunks, keep, read, shipped };
-  }
+function withHeads() {
+  const parts = setup();
+  const { chain, clock } = parts;
+  const heads = headsSource({ chain, hostId: 'host-1', clock });
+  const chunks = chain.chunks(new Map(), never)[Symbol.asyncIterator]();
+  /** Records that reach the spool. */
+  const keep = async (count: number): Promise<void> => {
+    parts.push(...Array.from({ length: count }, (_, number) => number));
+    const { value } = await chunks.next();
+    chain.durable(positionsOf(new Map([['head', value.positions[0].value]])));
+  };
+  const read = reading(heads);
+  const shipped = () => read.lines().map((line) => membersIn(line)?.['records']);
+  return { ...parts, chunks, keep, read, shipped };
+}
 
+describe('heads', () => {
   test('come soon after new records, and from time to time without any', async () => {
     const { clock, keep, shipped } = withHeads();
     await clock.advance(60_000);

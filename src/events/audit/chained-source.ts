@@ -92,7 +92,7 @@ export function chainedSource(options: ChainedSourceOptions): ChainedSource {
       for await (const chunk of source.chunks(from, signal)) yield link(chunk);
     },
 
-    counts: source.counts,
+    counts: () => source.counts(),
 
     durable(positions) {
       for (const position of positions) {

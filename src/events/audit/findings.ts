@@ -60,14 +60,23 @@ interface Open {
 }
 
 /** Collects findings, those of one kind about neighbouring records as one. */
-export function findings() {
+export interface Findings {
+  readonly add: (kind: FindingKind, chain?: string, sequence?: number, to?: number) => void;
+  all(): {
+    readonly isUnbroken: boolean;
+    readonly findings: readonly Finding[];
+    readonly findingsLeftOut: number;
+  };
+}
+
+export function findings(): Findings {
   const list: Open[] = [];
   const newest = new Map<string, Open>();
   let leftOut = 0;
   let isUnbroken = true;
 
   return {
-    add(kind: FindingKind, chain?: string, sequence?: number, to = sequence): void {
+    add: (kind, chain, sequence, to = sequence) => {
       if (findingKinds[kind].isBreak) isUnbroken = false;
       const key = `${kind} ${chain ?? ''}`;
       const before = newest.get(key);

@@ -35,6 +35,8 @@ function verified(
   return verifier.report(expected);
 }
 
+const later = (minutes: number): Date => new Date(Date.parse(time) + minutes * 60_000);
+
 const kinds = ({ findings }: AuditReport): FindingKind[] => findings.map(({ kind }) => kind);
 
 describe('a chain that is whole', () => {
@@ -84,7 +86,6 @@ describe('a chain that is whole', () => {
 
   test('is noted to be silent when its heads stopped coming', () => {
     const { lines, headAt } = chainOf(2);
-    const later = (minutes: number) => new Date(Date.parse(time) + minutes * 60_000);
 
     expect(kinds(verified(lines, [headAt(1)], { now: later(37) }))).toEqual([]);
     expect(kinds(verified(lines, [headAt(1)], { now: later(38) }))).toEqual(['silent']);
@@ -196,7 +197,7 @@ describe('any chain, tampered with in any way', () => {
           const report = verified(tampered, [headAt(lines.length - 1)]);
           // What stands before the first chain may be older than chains are.
           const isBefore = how === 'put in' && where % lines.length === 0;
-          expect(report.isUnbroken, how).toBe(isBefore);
+          expect({ how, isUnbroken: report.isUnbroken }).toEqual({ how, isUnbroken: isBefore });
         },
       ),
       { numRuns: 500 },

@@ -8,7 +8,7 @@ import {
   membersIn,
   noHash,
 } from './chain.ts';
-import { type Finding, type FindingKind, findings } from './findings.ts';
+import { type Finding, type Findings, findings } from './findings.ts';
 
 export interface AuditVerifierOptions {
   /**
@@ -55,9 +55,9 @@ export interface AuditReport {
 /** Takes what was read, in the order of reading, and tells what is wrong with it. Pure. */
 export interface AuditVerifier {
   /** One message of the audit stream. */
-  record(message: string): void;
+  readonly record: (message: string) => void;
   /** One message of the stream of heads. */
-  head(message: string): void;
+  readonly head: (message: string) => void;
   /** `expected`: heads that the caller knows from elsewhere. */
   report(expected?: readonly Pick<ChainHead, 'sequence' | 'hash'>[]): AuditReport;
 }
@@ -188,7 +188,7 @@ export function auditVerifier({ mayBeginLate, now }: AuditVerifierOptions): Audi
   };
 }
 
-type Say = (kind: FindingKind, chain?: string, sequence?: number, to?: number) => void;
+type Say = Findings['add'];
 
 /** Everything about one chain that shows only when all of it was read. */
 function judge({ id, entries, changed, repeated, heads }: Chain, say: Say, mayBeginLate: boolean): void {

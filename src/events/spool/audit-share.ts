@@ -5,9 +5,9 @@ import { wake } from '../wake.ts';
 
 export interface AuditShareOptions {
   /** Whether a batch that comes with these positions is audit. */
-  isAudit(positions: readonly SourcePosition[]): boolean;
+  readonly isAudit: (positions: readonly SourcePosition[]) => boolean;
   /** Told of positions once they are durable with their batch. */
-  onDurable(positions: readonly SourcePosition[]): void;
+  readonly onDurable: (positions: readonly SourcePosition[]) => void;
   readonly log: Log;
 }
 
@@ -44,6 +44,12 @@ export function withAuditShare(spool: Spool, { isAudit, onDurable, log }: AuditS
     }
   }
 
+  async function appendWithRoom(...[batch, positions, signal]: Parameters<Spool['append']>): Promise<void> {
+    signal.throwIfAborted();
+    await room(batch.body.length, signal);
+    await spool.append(batch, positions, signal);
+  }
+
   function noteRelief(): void {
     const { bytes } = spool.counts();
     if (!isFull || bytes > othersMax * relievedShare) return;
@@ -57,11 +63,7 @@ export function withAuditShare(spool: Spool, { isAudit, onDurable, log }: AuditS
       if (isAudit(positions)) {
         await spool.append(batch, positions, signal);
       } else {
-        const turn = last.then(async () => {
-          signal.throwIfAborted();
-          await room(batch.body.length, signal);
-          await spool.append(batch, positions, signal);
-        });
+        const turn = last.then(() => appendWithRoom(batch, positions, signal));
         last = turn.catch(() => undefined);
         await turn;
       }
