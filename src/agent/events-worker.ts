@@ -103,7 +103,7 @@ async function work({ settings, dataKey }: WorkerStart): Promise<void> {
           asked.refuse(message.id, eventsError('EVENTS_CREDENTIALS_UNAVAILABLE', { code: message.code }));
           break;
         case 'status-wanted':
-          say({ kind: 'status', id: message.id, status: { ...line.status(), ...auditStatusOf(chains) } });
+          say({ kind: 'status', id: message.id, status: withAudit(line.status(), chains) });
           break;
         case 'stop':
           void line.drain(message.deadlineMs);
@@ -161,8 +161,12 @@ async function sayWhenSettled(id: number, chains: readonly ChainedSource[]): Pro
   say({ kind: 'audit-settled', id, isSettled: settled.every(Boolean) });
 }
 
-function auditStatusOf(chains: readonly ChainedSource[]): Pick<EventsStatus, 'audit'> {
-  return chains.length === 0 ? {} : { audit: chains.map((chain) => chain.status()) };
+/** The sources are those of the config: heads are a part of their chain. */
+function withAudit(status: EventsStatus, chains: readonly ChainedSource[]): EventsStatus {
+  if (chains.length === 0) return status;
+  const heads = new Set(chains.map(({ name }) => headsOf(name)));
+  const sources = status.sources.filter(({ name }) => !heads.has(name));
+  return { ...status, sources, audit: chains.map((chain) => chain.status()) };
 }
 
 function sourcesOf(settings: EventsSettings, spool: Spool) {

@@ -76,10 +76,13 @@ describe('the events worker', () => {
     appendFileSync(join(directory, 'app.log'), 'one\ntwo\n');
     events.audit(audited('secret.read'));
     await until(async () => (await events.status()).sent.events >= 4);
+    const { sources, audit } = await events.status();
     events.audit(audited('agent.stop'));
     await events.stop(5000);
     await events.done;
 
+    expect(sources.map(({ name }) => name)).toEqual(['app', 'agent']);
+    expect(audit).toMatchObject([{ source: 'agent', sequence: 1, lost: 0 }]);
     expect(messages('app')).toEqual(['one', 'two']);
     expect(messages('agent').map((line) => JSON.parse(line))).toMatchObject([
       { event: 'audit.genesis', sequence: 0, fields: { hostId: 'host-1', name: 'web-1', source: 'agent' } },
