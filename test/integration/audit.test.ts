@@ -101,6 +101,28 @@ describe('gatehouse audit verify', () => {
     expect(numbers.size).toBeGreaterThan(lives);
   });
 
+  it('is unbroken through lost answers, throttling and cut connections', async () => {
+    const host = await setup();
+    const { faults } = host.sandbox;
+    const agent = await host.started();
+    await host.arrived(1, 'agent');
+    for (const kind of ['lost-answer', 'throttle', 'cut', 'lost-answer', 'half-body'] as const) {
+      const before = host.messages('agent').length;
+      faults.add({ service: 'logs', operation: 'PutLogEvents', count: 2, effect: { kind } });
+      await host.operator.putSecret('prod/database', JSON.stringify({ password: `${before}` }));
+      agent.kill('SIGHUP');
+      await host.arrived(before + 2, 'agent');
+    }
+    faults.clear();
+    await agent.stop();
+
+    const { code, chains, kinds } = await verify(host);
+
+    expect({ code, kinds: new Set(kinds) }).toEqual({ code: 0, kinds: new Set(['repeated']) });
+    expect(chains).toMatchObject([{ beyondHead: 0 }]);
+    expect(chains[0]?.last).toBeGreaterThan(15);
+  });
+
   it('takes a batch that came twice for what it is, and no more', async () => {
     const host = await setup();
     const agent = await host.started();
