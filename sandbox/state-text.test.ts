@@ -20,6 +20,10 @@ describe('state as text', () => {
     );
   });
 
+  it('keeps a negative zero', () => {
+    expect(parseStateText(stateText({ x: -0 }))).toEqual({ x: -0 });
+  });
+
   it('keeps bytes', () => {
     expect(parseStateText(stateText({ key: Buffer.from([0, 255]) }))).toEqual({ key: Buffer.from([0, 255]) });
   });

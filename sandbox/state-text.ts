@@ -16,8 +16,10 @@ const tag = '$sandbox';
 function tagged(value: unknown): unknown {
   if (value === undefined) return { [tag]: 'undefined' };
   if (value === null || typeof value === 'string' || typeof value === 'boolean') return value;
-  if (typeof value === 'number')
+  if (typeof value === 'number') {
+    if (Object.is(value, -0)) return { [tag]: 'number', value: '-0' };
     return Number.isFinite(value) ? value : { [tag]: 'number', value: `${value}` };
+  }
   if (typeof value === 'bigint') return { [tag]: 'bigint', value: value.toString() };
   if (Array.isArray(value)) return value.map(tagged);
   if (typeof value !== 'object') throw new TypeError(`a ${typeof value} cannot be kept`);

@@ -28,10 +28,9 @@ import { streamNames } from '../events/stream-names.ts';
 import type { Credentials } from '../identity/credential-source.ts';
 import { type AwsClientOptions, awsClientConfig, renewsExpired } from './aws-client.ts';
 
-/** Kept in the spool as positions of a source that no config can name. */
+/** Kept in the spool as positions of a source that no config can name. Above the await, which ends with the worker. */
 const wishesSource = '.retention';
 
-// Constants stand above: this waits until the worker ends, and what is below would never be evaluated.
 if (!isMainThread) {
   const start: WorkerStart = workerData;
   await work(start);

@@ -1,4 +1,4 @@
-import { DeleteLogGroupCommand } from '@aws-sdk/client-cloudwatch-logs';
+import { DeleteLogGroupCommand, DescribeLogGroupsCommand } from '@aws-sdk/client-cloudwatch-logs';
 import { describe, expect, it } from 'vitest';
 import type { FaultRule } from '../../sandbox/faults.ts';
 import { eventually, logGroup, numbered, setup } from '../support/host.ts';
@@ -72,6 +72,23 @@ it('a log group that is deleted under the agent is made again, and nothing that 
 
   expect(await host.arrived(100)).toStrictEqual(numbered(100, 100));
   expect(agent.lines().filter(({ event }) => event === 'events.group-created')).toHaveLength(2);
+});
+
+it('a log group that is made has its retention', async () => {
+  const host = await setup({
+    gateway: (document) => {
+      if (document.events !== undefined) document.events['retentionDays'] = 30;
+    },
+  });
+  await host.started();
+
+  host.log(numbered(10));
+  await host.arrived(10);
+
+  await eventually('the retention', async () => {
+    const { logGroups = [] } = await host.operator.logs.send(new DescribeLogGroupsCommand({}));
+    return logGroups.find(({ retentionInDays }) => retentionInDays === 30);
+  });
 });
 
 it('a host whose clock is a quarter of an hour off works all the same', async () => {
