@@ -104,14 +104,17 @@ describe('gatehouse audit verify', () => {
   it('is unbroken through lost answers, throttling and cut connections', async () => {
     const host = await setup();
     const { faults } = host.sandbox;
+    // Not those that came twice, which is what a lost answer makes of them.
+    const records = (): number => new Set(host.messages('agent')).size;
     const agent = await host.started();
     await host.arrived(1, 'agent');
     for (const kind of ['lost-answer', 'throttle', 'cut', 'lost-answer', 'half-body'] as const) {
-      const before = host.messages('agent').length;
+      const before = records();
       faults.add({ service: 'logs', operation: 'PutLogEvents', count: 2, effect: { kind } });
       await host.operator.putSecret('prod/database', JSON.stringify({ password: `${before}` }));
       agent.kill('SIGHUP');
-      await host.arrived(before + 2, 'agent');
+      await eventually('the new password', () => host.delivered() === `${before}`);
+      await eventually('its records', () => records() >= before + 2);
     }
     faults.clear();
     await agent.stop();
@@ -120,7 +123,7 @@ describe('gatehouse audit verify', () => {
 
     expect({ code, kinds: new Set(kinds) }).toEqual({ code: 0, kinds: new Set(['repeated']) });
     expect(chains).toMatchObject([{ beyondHead: 0 }]);
-    expect(chains[0]?.last).toBeGreaterThan(15);
+    expect(chains[0]?.last).toBeGreaterThanOrEqual(10);
   });
 
   it('takes a batch that came twice for what it is, and no more', async () => {
