@@ -114,10 +114,13 @@ describe('a file source that reads', () => {
     mkdirSync(path('folder.log'));
 
     const read = reading(newSource());
-    await vi.waitFor(async () => {
+    const lines = await vi.waitFor(async () => {
       await clock.advance(fileSourceLimits.gatherMs);
-      expect(read.lines()).toEqual(['late']);
+      if (read.lines().length === 0) throw new Error('nothing yet');
+      return read.lines();
     });
+
+    expect(lines).toEqual(['late']);
   });
 
   test('gives files turns', async () => {
