@@ -6,8 +6,11 @@ COPY package.json package-lock.json .npmrc ./
 COPY scripts/setup.mjs scripts/
 RUN node scripts/setup.mjs
 COPY . .
+# The same places as in the Debian package, and the same way to start: no shell in between.
 RUN node_modules/.bin/node scripts/build.ts \
- && cp node_modules/node-linux-*/bin/node /node
+ && install -D node_modules/node-linux-*/bin/node /image/usr/lib/gatehouse/bin/node \
+ && install -D scripts/package/files/gatehouse /image/usr/bin/gatehouse \
+ && install -D -m 0644 -t /image/usr/lib/gatehouse/dist dist/*.mjs
 
 FROM debian:bookworm-slim
 RUN apt-get update \
@@ -16,17 +19,13 @@ RUN apt-get update \
  && groupadd --gid 10001 gatehouse \
  && useradd --uid 10001 --gid gatehouse --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin gatehouse \
  && install -d -o gatehouse -g gatehouse -m 0755 /run/gatehouse \
- && install -d -o gatehouse -g gatehouse -m 0700 /var/lib/gatehouse
-COPY --from=build /node /usr/local/bin/node
-COPY --from=build /src/dist/*.mjs /usr/lib/gatehouse/dist/
-COPY LICENSE* README* /usr/lib/gatehouse/
-# The program by its name, with the flag that keeps SIGUSR1 from opening a debugger.
-RUN printf '#!/bin/sh\nunset NODE_OPTIONS\nexec /usr/local/bin/node --disable-sigusr1 /usr/lib/gatehouse/dist/gatehouse.mjs "$@"\n' \
-      > /usr/local/bin/gatehouse \
- && chmod 0755 /usr/local/bin/gatehouse
+ && install -d -o gatehouse -g gatehouse -m 0700 /var/lib/gatehouse /var/cache/gatehouse
+COPY --from=build /image/ /
 ENV GATEHOUSE_STATE_DIRECTORY=/var/lib/gatehouse \
     GATEHOUSE_RUNTIME_DIRECTORY=/run/gatehouse
 USER 10001:10001
+# Ready or degraded is healthy: what degrades, an orchestrator's restart does not mend.
+HEALTHCHECK --interval=30s --timeout=10s --start-period=60s CMD ["gatehouse", "status"]
 # Node waits only for its own children; tini reaps the rest.
 ENTRYPOINT ["tini", "--", "gatehouse"]
 CMD ["run"]

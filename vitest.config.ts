@@ -22,7 +22,7 @@ export default defineConfig({
       {
         test: {
           name: 'integration',
-          include: ['test/integration/**/*.test.ts'],
+          include: ['test/integration/**/*.test.ts', 'test/bench/**/*.test.ts'],
           globalSetup: ['test/support/built-agent.ts'],
           testTimeout: minuteMs,
           hookTimeout: minuteMs,
@@ -38,6 +38,16 @@ export default defineConfig({
           testTimeout: 2 * minuteMs,
           hookTimeout: 2 * minuteMs,
           // Peers are slow and large (moto: 310 MB): one file at a time.
+          fileParallelism: false,
+        },
+      },
+      {
+        test: {
+          name: 'system',
+          include: ['test/system/**/*.test.ts'],
+          testTimeout: 3 * minuteMs,
+          hookTimeout: 8 * minuteMs,
+          // Each boots or builds a machine.
           fileParallelism: false,
         },
       },

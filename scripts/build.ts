@@ -66,8 +66,60 @@ const namedExports: Plugin = {
       return { path, namespace: 'named-exports', pluginData: resolveDir };
     });
     bundler.onLoad({ filter: /^/, namespace: 'named-exports' }, async ({ path, pluginData: resolveDir }) => {
-      const exported = Object.keys(await import(path)).filter((name) => /^(?!default$)\w+$/u.test(name));
+      const names = Object.keys(await import(path)).filter((name) => /^\w+$/u.test(name));
+      // Beside names, the default of CommonJS is only the module once more, which the bundled form of it may not have.
+      const named = names.filter((name) => name !== 'default');
+      const exported = named.length > 0 ? named : names;
       return { contents: `export { ${exported.join(', ')} } from ${JSON.stringify(path)};`, resolveDir };
+    });
+  },
+};
+
+/** Of zod's error messages in fifty languages, the one that we speak; they would be more than all of our own source. */
+const zodInEnglish: Plugin = {
+  name: 'zod-in-english',
+  setup(bundler) {
+    bundler.onLoad({ filter: /\/zod\/v4\/locales\/index\.js$/ }, () => ({
+      contents: "export { default as en } from './en.js';",
+      resolveDir: join(root, 'node_modules/zod/v4/locales'),
+    }));
+  },
+};
+
+/** The Encryption SDK can keep branch keys in DynamoDB. We keep none, and its client is a third of all that SDK. */
+const withoutDynamoDb: Plugin = {
+  name: 'without-dynamodb',
+  setup(bundler) {
+    bundler.onResolve({ filter: /^@aws-sdk\/client-dynamodb$/ }, () => ({
+      path: 'client-dynamodb',
+      namespace: 'without-dynamodb',
+    }));
+    bundler.onLoad({ filter: /^/, namespace: 'without-dynamodb' }, () => ({
+      contents: 'module.exports = {};',
+    }));
+  },
+};
+
+/**
+ * Node's own module for `import … from 'node:http'` reads every property, getters too, and behind one of them is all of
+ * undici: 30 ms in each thread. Here only plain properties are exported; what is behind a getter would be missing from
+ * the build, which esbuild says.
+ */
+const builtinsWithoutGetters: Plugin = {
+  name: 'builtins-without-getters',
+  setup(bundler) {
+    bundler.onResolve({ filter: /^(?:node:)?(?:http|process)$/ }, ({ path, kind }) => {
+      if (kind === 'require-call') return undefined;
+      return { path: path.replace(/^(?:node:)?/u, 'node:'), namespace: 'builtins-without-getters' };
+    });
+    bundler.onLoad({ filter: /^/, namespace: 'builtins-without-getters' }, ({ path }) => {
+      const names = Object.entries(Object.getOwnPropertyDescriptors(process.getBuiltinModule(path) ?? {}))
+        .filter(([name, property]) => 'value' in property && /^(?!default$)[A-Za-z]\w*$/u.test(name))
+        .map(([name]) => name);
+      const contents = `const builtin = process.getBuiltinModule('${path}');
+        export default builtin;
+        export const { ${names.join(', ')} } = builtin;`;
+      return { contents };
     });
   },
 };
@@ -110,7 +162,15 @@ async function bundled(): Promise<OutputFile[]> {
     sourcemap: 'external',
     legalComments: 'none',
     banner: { js: requireBanner },
-    plugins: [sandboxOutside, smallPackageJson, workerEntries, namedExports],
+    plugins: [
+      sandboxOutside,
+      smallPackageJson,
+      workerEntries,
+      namedExports,
+      zodInEnglish,
+      withoutDynamoDb,
+      builtinsWithoutGetters,
+    ],
     write: false,
     logLevel: 'warning',
   });

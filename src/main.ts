@@ -8,6 +8,9 @@ if (nodeMajor < nodeMajorMin) {
   );
   process.exitCode = 78;
 } else {
+  // First: only what is loaded after it comes out of the cache.
+  const { keepCompiledCode } = await import('./system/code-cache.ts');
+  keepCompiledCode(process.env['CACHE_DIRECTORY']);
   const { main } = await import('./cli/cli.ts');
   process.exitCode = await main(process.argv.slice(2), process.env);
 }

@@ -1,4 +1,5 @@
-import { isMainThread, parentPort, workerData } from 'node:worker_threads';
+import { once } from 'node:events';
+import { parentPort } from 'node:worker_threads';
 import { CloudWatchLogsClient } from '@aws-sdk/client-cloudwatch-logs';
 import { systemClock } from '../base/clock.ts';
 import { reportOf } from '../base/errors.ts';
@@ -31,9 +32,10 @@ import { type AwsClientOptions, awsClientConfig, renewsExpired } from './aws-cli
 /** Kept in the spool as positions of a source that no config can name. Above the await, which ends with the worker. */
 const wishesSource = '.retention';
 
-if (!isMainThread) {
-  const start: WorkerStart = workerData;
-  await work(start);
+if (parentPort !== null) {
+  // The thread may be started before it is known what it is to do: its modules load meanwhile.
+  const [start]: WorkerStart[] = await once(parentPort, 'message');
+  if (start !== undefined) await work(start);
 }
 
 function log(event: LogEvent): void {

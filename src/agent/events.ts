@@ -15,9 +15,12 @@ import { type EventsErrorCode, eventsError, eventsErrors } from '../events/error
 import { eventsEvent } from '../events/log-events.ts';
 import type { EventsStatus } from '../events/status.ts';
 import type { Credentials } from '../identity/credential-source.ts';
+import { codeCacheEnvironment } from '../system/code-cache.ts';
 import type { AuditRecord } from './recorder.ts';
 
 export interface EventsOptions {
+  /** A thread that was started ahead, which is then this pipeline's own. */
+  readonly thread?: Worker | undefined;
   readonly settings: EventsSettings;
   /** Asked before each call to AWS: must answer from memory where it can. */
   readonly credentials: (signal: AbortSignal) => Promise<Credentials>;
@@ -62,7 +65,9 @@ const graceMs = 2_000;
 export async function startEvents(options: EventsOptions, signal: AbortSignal): Promise<Events> {
   const { settings, credentials, renew, dataKey, log, clock } = options;
   signal.throwIfAborted();
-  const worker = startWorker(settings, dataKey);
+  const worker = options.thread ?? eventsThread();
+  // Of a thread that has ended there is no more to hear.
+  if (worker.threadId === -1) throw eventsError('EVENTS_WORKER_DIED');
   const send = (message: ToWorker): void => worker.postMessage(message, []);
   const statuses = questions<EventsStatus>();
   const ready = Promise.withResolvers<void>();
@@ -142,6 +147,7 @@ export async function startEvents(options: EventsOptions, signal: AbortSignal): 
     await worker.terminate();
   }
 
+  startWork(worker, settings, dataKey);
   await ready.promise;
   return {
     audit(record) {
@@ -191,17 +197,20 @@ export async function startEvents(options: EventsOptions, signal: AbortSignal): 
   };
 }
 
-function startWorker(settings: EventsSettings, dataKey: Secret | undefined): Worker {
-  const own = dataKey === undefined ? undefined : new Uint8Array(dataKey.revealBytes());
-  const workerData: WorkerStart = { settings, dataKey: own };
+/** The thread of the pipeline, without work: it loads its modules and waits to be told what to do by `startEvents`. */
+export function eventsThread(): Worker {
   return new Worker(new URL('./events-worker.ts', import.meta.url), {
-    workerData,
-    // Moved, not copied: the worker overwrites the only one.
-    transferList: own === undefined ? [] : [own.buffer],
     // The SDK looks into the environment by itself; what it is to know, awsClientConfig tells it.
-    env: {},
+    env: codeCacheEnvironment(),
     name: 'events',
   });
+}
+
+function startWork(worker: Worker, settings: EventsSettings, dataKey: Secret | undefined): void {
+  const own = dataKey === undefined ? undefined : new Uint8Array(dataKey.revealBytes());
+  const start: WorkerStart = { settings, dataKey: own };
+  // Moved, not copied: the worker overwrites the only one.
+  worker.postMessage(start, own === undefined ? [] : [own.buffer]);
 }
 
 function plain({ accessKeyId, secretAccessKey, sessionToken }: Credentials): PlainCredentials {

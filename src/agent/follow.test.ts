@@ -38,6 +38,7 @@ function setup() {
     workload: { run: untilAborted, refresh: happens('secrets') },
     events: { done: worker.promise },
     inTurn: turns(),
+    supervised: { watch: untilAborted },
     reload: async (by) => {
       happened.push(`reload by ${by}`);
       return { config: 'unchanged' };

@@ -5,6 +5,7 @@ import type { HangUps } from '../system/signals.ts';
 import type { Events } from './events.ts';
 import type { FollowedConfig, Refreshed } from './followed-config.ts';
 import { runOnSchedule } from './schedule.ts';
+import type { Supervision } from './supervision.ts';
 import type { InTurn } from './turns.ts';
 import type { WorkloadSecrets } from './workload-secrets.ts';
 
@@ -18,6 +19,7 @@ export interface Agent {
   readonly workload: Pick<WorkloadSecrets, 'run' | 'refresh'>;
   readonly events: Pick<Events, 'done'> | undefined;
   readonly inTurn: InTurn;
+  readonly supervised: Pick<Supervision, 'watch'>;
   /** Reads config and secrets again. */
   reload(by: string, signal: AbortSignal): Promise<Reloaded>;
 }
@@ -39,6 +41,7 @@ export async function follow(agent: Agent, reloads: HangUps, stop: AbortSignal):
       (signal) => agent.credentials.run(signal),
       (signal) => workload.run(signal),
       (signal) => untilDeath(agent.events, signal),
+      (signal) => agent.supervised.watch(signal),
       (signal) => runOnSchedule(() => agent.refreshConfigCron, refreshConfig, clock, signal),
       (signal) => runOnSchedule(refreshSecretsCron, refreshSecrets, clock, signal),
       async (signal) => {

@@ -5,6 +5,7 @@ import { eventsLogEvents } from '../events/log-events.ts';
 import { identityLogEvents } from '../identity/log-events.ts';
 import { keysLogEvents } from '../keys/log-events.ts';
 import { secretsLogEvents } from '../secrets/log-events.ts';
+import { systemLogEvents } from '../system/log-events.ts';
 
 export const agentLogEvents = {
   'agent.starting': {
@@ -52,6 +53,11 @@ export const agentLogEvents = {
     audit: 'failure',
     fields: { count: 'records' },
   },
+  'watchdog.withheld': {
+    level: 'error',
+    summary: 'systemd gets no sign of life, and will restart the agent unless this passes',
+    fields: { reason: 'wedged, no answer', error: 'what failed' },
+  },
 } as const satisfies LogEventTable;
 
 export const agentEvent = logEventsOf(agentLogEvents);
@@ -65,4 +71,5 @@ export const logEventTable: LogEventTable = {
   ...identityLogEvents,
   ...keysLogEvents,
   ...secretsLogEvents,
+  ...systemLogEvents,
 };

@@ -2,12 +2,15 @@ import { controlRoutes } from '../api/control.ts';
 import { listenOnSocket } from '../api/socket-server.ts';
 import { reportOf } from '../base/errors.ts';
 import { requireSecretName } from '../config/bootstrap.ts';
+import { flushCompiledCode } from '../system/code-cache.ts';
+import { runCommand } from '../system/command.ts';
+import { notifySystemd } from '../system/notify.ts';
 import { ensureRuntimeDirectory } from '../system/runtime-directory.ts';
 import { hangUps } from '../system/signals.ts';
 import { lockStateDirectory } from '../system/state-directory.ts';
 import { auditGate } from './audit-gate.ts';
 import { agentError } from './errors.ts';
-import { openEvents } from './events-start.ts';
+import { openEvents, threadAhead } from './events-start.ts';
 import { type Agent, follow, type Reloaded } from './follow.ts';
 import { type FollowedConfig, followedConfig } from './followed-config.ts';
 import { readGateway } from './gateway.ts';
@@ -17,6 +20,7 @@ import type { Launch } from './launch.ts';
 import { agentEvent } from './log-events.ts';
 import { controlSocketPath } from './status.ts';
 import { type AgentParts, statusOf } from './status-report.ts';
+import { type Supervision, supervision } from './supervision.ts';
 import { turns } from './turns.ts';
 import { type WorkloadSecrets, workloadSecrets } from './workload-secrets.ts';
 
@@ -83,12 +87,19 @@ async function start(
   parts.hostId = state.hostId;
   // Its values are wanted until everything else is closed.
   opened.defer(() => parts.workload?.close());
+  const thread = threadAhead(state);
+  opened.defer(async () => {
+    await thread?.terminate();
+  });
+  // Loaded while the credentials are under way; what is wrong with it is said where it is used.
+  host.aws.secretsManager().catch(() => undefined);
 
+  const supervised = supervisionOf(parts);
   const inTurn = turns();
   const reload = async (by: string, sig: AbortSignal): Promise<Reloaded> => {
     if (parts.phase !== 'ready') throw agentError('AGENT_NOT_READY', { phase: parts.phase });
     log(agentEvent('agent.reload-requested', { by }));
-    return inTurn(() => refresh(config, workload, sig));
+    return inTurn(() => supervised.reload(() => refresh(config, workload, sig)));
   };
   const control = await listenOnSocket(
     controlSocketPath(bootstrap.runtimeDirectory),
@@ -109,7 +120,7 @@ async function start(
   parts.config = config;
 
   const keys = await openKeys(host, gateway.keys, signal);
-  const events = await openEvents(host, state, keys, gateway.events, signal);
+  const events = await openEvents(host, state, keys, gateway.events, thread, signal);
   recorder.auditTo((record) => events?.audit(record));
   if (events !== undefined) {
     parts.events = events;
@@ -126,6 +137,10 @@ async function start(
   const startMs = Math.round(clock.monotonic());
   const { name } = bootstrap;
   log(agentEvent('agent.ready', { name, hostId: state.hostId, configVersion, state: readiness, startMs }));
+  flushCompiledCode();
+  // The last to be opened, so the first to happen at a stop.
+  opened.defer(() => supervised.stopping(bootstrap.stopTimeoutSeconds * 1000));
+  await supervised.ready();
   return {
     clock,
     credentials: host.credentials,
@@ -134,8 +149,25 @@ async function start(
     workload,
     events,
     inTurn,
+    supervised,
     reload,
   };
+}
+
+function monotonicUsec(): bigint {
+  return process.hrtime.bigint() / 1000n;
+}
+
+function supervisionOf(parts: AgentParts): Supervision {
+  const { launch, recorder } = parts.host;
+  const { log } = recorder;
+  return supervision({
+    notify: notifySystemd({ env: launch.env, pid: process.pid, monotonicUsec, runCommand, log }),
+    condition: () => statusOf(parts),
+    isHealthy: () => true,
+    clock: launch.clock,
+    log,
+  });
 }
 
 /** Reads the gateway config again and follows it, then the secrets. What fails is said and tried again later. */

@@ -1,4 +1,4 @@
-import yargs, { type Argv } from 'yargs';
+import type { Argv } from 'yargs';
 import { agentError } from '../agent/errors.ts';
 import { asGatehouseError } from '../base/errors.ts';
 import { exitCode } from '../base/exit-code.ts';
@@ -10,6 +10,7 @@ import { configCommand } from './config.ts';
 import { demoCommand } from './demo.ts';
 import { failureText } from './failure.ts';
 import { watchOutput } from './output.ts';
+import { plainArguments } from './plain-arguments.ts';
 import { runCommand } from './run.ts';
 import { sandboxCommand } from './sandbox.ts';
 import { sealCommand } from './seal.ts';
@@ -59,6 +60,9 @@ export async function main(
 }
 
 async function runCommandLine(argv: readonly string[], invocation: Invocation): Promise<number> {
+  const plain = plainArguments(argv, commands);
+  if (plain !== undefined) return plain.command.run(plain.args, invocation);
+  const { default: yargs } = await import('yargs');
   let result: number | undefined;
   const parser = yargs([...argv])
     .scriptName('gatehouse')

@@ -214,7 +214,8 @@ describe('a batch', () => {
     const [piece] = encodeChunk(Buffer.from('one\ntwo\nthree ü\n'), timeMs).pieces;
     if (piece !== undefined) batch.add(piece);
 
-    const part = partOf(batch.seal(), eventsOf(batch.seal()).slice(1));
+    const whole = batch.seal();
+    const part = partOf(whole, eventsOf(whole).slice(1));
 
     expect(part.events).toBe(2);
     expect(part.bytes).toBe(3 + 8 + 2 * 26);

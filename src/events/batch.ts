@@ -164,11 +164,14 @@ export interface OpenBatch {
   fits(lines: EncodedLines): boolean;
   /** @throws RangeError when they do not fit. */
   add(lines: EncodedLines): void;
+  /** Once: the batch is no longer open then. */
   seal(): Batch;
 }
 
 export function openBatch(stream: StreamName): OpenBatch {
-  const pieces: string[] = [];
+  const head = `{"logGroupName":${JSON.stringify(stream.logGroup)},"logStreamName":${JSON.stringify(stream.logStream)},"logEvents":[`;
+  let draft = drafts.pop() ?? Buffer.allocUnsafeSlow(draftBytesMin);
+  let length = draft.write(head);
   let events = 0;
   let bytes = 0;
   let firstMs = 0;
@@ -181,6 +184,13 @@ export function openBatch(stream: StreamName): OpenBatch {
       lines.timeMs >= lastMs &&
       lines.timeMs - firstMs < batchSpanMsMax);
 
+  function makeRoom(wanted: number): void {
+    if (length + wanted <= draft.length) return;
+    const larger = Buffer.allocUnsafeSlow(Math.max(2 * draft.length, length + wanted));
+    draft.copy(larger, 0, 0, length);
+    draft = larger;
+  }
+
   return {
     stream,
     get events() {
@@ -191,30 +201,30 @@ export function openBatch(stream: StreamName): OpenBatch {
       if (!fits(lines)) throw new RangeError('the lines do not fit the batch');
       if (events === 0) firstMs = lines.timeMs;
       lastMs = lines.timeMs;
-      pieces.push(lines.json);
+      // Now, not when the batch is full: the string is still in the processor's cache, and is garbage at once.
+      makeRoom(lines.json.length + ','.length + tail.length);
+      if (events > 0) length += draft.write(',', length, 'latin1');
+      length += draft.write(lines.json, length, 'latin1');
       events += lines.events;
       bytes += lines.bytes;
     },
-    seal: () => ({ stream, body: bodyOf(stream, pieces), events, bytes }),
+    seal() {
+      length += draft.write(tail, length, 'latin1');
+      const body = Buffer.allocUnsafeSlow(length);
+      draft.copy(body, 0, 0, length);
+      if (drafts.length < draftsMax) drafts.push(draft);
+      draft = Buffer.alloc(0);
+      return { stream, body, events, bytes };
+    },
   };
 }
 
-/** The request of a PutLogEvents: `pieces` are events as JSON in latin1 characters. */
-function bodyOf(stream: StreamName, pieces: readonly string[]): Buffer {
-  const head = Buffer.from(
-    `{"logGroupName":${JSON.stringify(stream.logGroup)},"logStreamName":${JSON.stringify(stream.logStream)},"logEvents":[`,
-  );
-  const length = pieces.reduce((sum, piece) => sum + piece.length + 1, head.length + 1);
-  const body = Buffer.allocUnsafe(length);
-  head.copy(body);
-  let at = head.length;
-  for (const piece of pieces) {
-    at += body.write(piece, at, 'latin1');
-    at += body.write(',', at, 'latin1');
-  }
-  body.write(']}', at - 1, 'latin1');
-  return body;
-}
+const tail = ']}';
+/** Most batches of a quiet stream are smaller. */
+const draftBytesMin = 16 * 1024;
+/** Memory to write batches in, used again: fresh memory costs more than what is written into it. */
+const draftsMax = 2;
+const drafts: Buffer[] = [];
 
 /** One event, apart from its batch: only where single events matter, which is rare. */
 export interface SingleEvent {

@@ -5,6 +5,7 @@ import { systemClock } from '../base/clock.ts';
 import { errnoOf } from '../base/errno.ts';
 import { GatehouseError } from '../base/errors.ts';
 import { Secret } from '../base/secret.ts';
+import { ambientCapabilities, withoutCapabilities } from './capabilities.ts';
 import { systemError } from './errors.ts';
 
 export interface CommandLimits {
@@ -16,6 +17,8 @@ export interface CommandLimits {
   readonly env?: Readonly<Record<string, string>>;
   /** Written to the command's standard input, which is empty otherwise. */
   readonly stdin?: Uint8Array;
+  /** Where our supervisor listens: for the one command that speaks to it, and no other. */
+  readonly notifySocket?: string;
 }
 
 export interface CommandResult {
@@ -35,7 +38,8 @@ export interface CommandResult {
  * group is left running. An exit code other than 0 is a result, not an error.
  *
  * `argv[0]` is an absolute path or a bare name, looked for on a fixed PATH. `argv` is readable by every local user:
- * never a secret in it. The environment is PATH, HOME, LANG and what `limits.env` adds.
+ * never a secret in it. The environment is PATH, HOME, LANG and what `limits.env` adds. Capabilities that the agent
+ * was given do not go on to the command.
  *
  * @throws COMMAND_NOT_FOUND, COMMAND_NOT_STARTED, COMMAND_TIMED_OUT, COMMAND_OUTPUT_TOO_LARGE, and the signal's reason
  * when it aborts.
@@ -98,9 +102,17 @@ function started(command: string, args: readonly string[], limits: CommandLimits
   const forbidden = Object.keys(limits.env ?? {}).find((variable) => forbiddenVariable.test(variable));
   if (forbidden !== undefined) throw new TypeError(`a command must not be given ${forbidden}`);
 
-  const child = spawned(command, args, {
+  const { notifySocket } = limits;
+  const plain = withoutCapabilities({ file: command, args }, searchPath, ambientCapabilities());
+  const child = spawned(plain.file, plain.args, {
     cwd: '/',
-    env: { HOME: home(), LANG: 'C.UTF-8', ...limits.env, PATH: searchPath },
+    env: {
+      HOME: home(),
+      LANG: 'C.UTF-8',
+      ...limits.env,
+      ...(notifySocket === undefined ? {} : { NOTIFY_SOCKET: notifySocket }),
+      PATH: searchPath,
+    },
     stdio: [limits.stdin === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
     // A group of its own, so that what it starts can be killed with it.
     detached: true,

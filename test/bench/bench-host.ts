@@ -1,0 +1,136 @@
+import { execFile } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { CreateAliasCommand, CreateKeyCommand, KMSClient } from '@aws-sdk/client-kms';
+import { CreateSecretCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
+import { createSandbox, type Sandbox } from '../../sandbox/sandbox.ts';
+import { type Child, startNode } from './child.ts';
+import type { Program } from './program.ts';
+
+const bindingKey = 'alias/gatehouse-binding';
+const gatewaySecret = 'prod/gatehouse/web';
+
+export interface BenchHostOptions {
+  /** Secrets in sealed files, each delivered to a file of its own. */
+  readonly sealedFiles?: number;
+  /** Where CloudWatch Logs is; in the sandbox where absent. */
+  readonly logsUrl?: string;
+  /** Only a gateway config: no secret, no delivery, no events. */
+  readonly isBare?: boolean;
+}
+
+/** A host as operators have it, with the sandbox for its AWS. */
+export interface BenchHost {
+  readonly sandbox: Sandbox;
+  readonly logFolder: string;
+  /** Starts the agent; `nodeOptions` go before the program. */
+  start(nodeOptions?: readonly string[]): Child;
+  /** Starts it and waits until it is ready; resolves with when that was. */
+  started(): Promise<{ readonly agent: Child; readonly readyMs: number }>;
+}
+
+export const readyLine = '"event":"agent.ready"';
+
+/** Makes a host for one program: state directories are not shared, for their format may differ. */
+export async function benchHost(
+  program: Program,
+  options: BenchHostOptions,
+  opened: AsyncDisposableStack,
+): Promise<BenchHost> {
+  const sandbox = createSandbox();
+  const listener = await sandbox.listen();
+  opened.defer(() => listener.close());
+  const disk = mkdtempSync(join(tmpdir(), 'gatehouse-bench-'));
+  const runtimeDirectory = mkdtempSync('/dev/shm/gatehouse-bench-');
+  const stateDirectory = join(disk, 'state');
+  const logFolder = join(disk, 'log');
+  for (const folder of [disk, runtimeDirectory]) {
+    opened.defer(() => rmSync(folder, { recursive: true, force: true }));
+  }
+  mkdirSync(logFolder);
+
+  const { accessKeyId, secretAccessKey } = sandbox.identities.createUser('operator');
+  const awsConfig = {
+    endpoint: listener.url,
+    region: sandbox.region,
+    credentials: { accessKeyId, secretAccessKey },
+  };
+  const env = {
+    AWS_ENDPOINT_URL: listener.url,
+    AWS_EC2_METADATA_SERVICE_ENDPOINT: listener.url,
+    // As systemd gives it with CacheDirectory=: see systemd/gatehouse.service.
+    CACHE_DIRECTORY: join(disk, 'cache'),
+    ...(options.logsUrl === undefined ? {} : { AWS_ENDPOINT_URL_CLOUDWATCH_LOGS: options.logsUrl }),
+  };
+  mkdirSync(env.CACHE_DIRECTORY, { mode: 0o700 });
+  const entry = join(program.dist, 'gatehouse.mjs');
+
+  const seal = async (name: string): Promise<string> => {
+    const input = join(disk, `${name}.txt`);
+    const file = join(disk, `${name}.sealed`);
+    writeFileSync(input, `the value of ${name}, as long as a password is`, { mode: 0o600 });
+    const args = ['--name', name, '--in', input, '--out', file, '--wrap', 'kms', '--key-id', bindingKey];
+    await promisify(execFile)(process.execPath, [entry, 'seal', ...args], {
+      env: {
+        ...env,
+        AWS_REGION: sandbox.region,
+        AWS_ACCESS_KEY_ID: accessKeyId,
+        AWS_SECRET_ACCESS_KEY: secretAccessKey,
+      },
+    });
+    return file;
+  };
+
+  const kms = new KMSClient(awsConfig);
+  const secretsManager = new SecretsManagerClient(awsConfig);
+  const store = (name: string, value: unknown): Promise<unknown> =>
+    secretsManager.send(new CreateSecretCommand({ Name: name, SecretString: JSON.stringify(value) }));
+  const { KeyMetadata: key } = await kms.send(new CreateKeyCommand({}));
+  await kms.send(new CreateAliasCommand({ AliasName: bindingKey, TargetKeyId: key?.KeyId }));
+  await store('prod/database', { user: 'app', password: 'correct horse battery staple' });
+  const sealed: Record<string, unknown> = {};
+  for (let index = 0; index < (options.sealedFiles ?? 0); index += 1) {
+    sealed[`sealed-${index}`] = { sealedFile: await seal(`sealed-${index}`) };
+  }
+  const secrets = {
+    'database-password': { secretsManager: { secretId: 'prod/database', jsonField: 'password' } },
+    ...sealed,
+  };
+  const usual = {
+    keys: { bindingKey },
+    secrets,
+    deliveries: Object.keys(secrets).map((secret) => ({
+      secret,
+      file: join(runtimeDirectory, 'secrets', secret),
+    })),
+    events: { sources: { app: { files: [join(logFolder, '*.log')] }, agent: { audit: true } } },
+  };
+  await store(gatewaySecret, { version: 1, ...(options.isBare === true ? {} : usual) });
+  for (const client of [kms, secretsManager]) client.destroy();
+
+  const configFile = join(disk, 'config.json');
+  const bootstrap = {
+    name: 'web-1',
+    region: sandbox.region,
+    gatewayConfig: { secretName: gatewaySecret },
+    stateDirectory,
+    runtimeDirectory,
+    allow: { readFrom: [logFolder] },
+  };
+  writeFileSync(configFile, JSON.stringify(bootstrap), { mode: 0o600 });
+
+  const start = (nodeOptions: readonly string[] = []): Child =>
+    startNode([...program.nodeFlags, ...nodeOptions, entry, 'run', '--config', configFile], env);
+  return {
+    sandbox,
+    logFolder,
+    start,
+    async started() {
+      const agent = start();
+      const { atMs } = await agent.line(readyLine);
+      return { agent, readyMs: atMs };
+    },
+  };
+}

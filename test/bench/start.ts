@@ -1,0 +1,86 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type BenchHost, type BenchHostOptions, benchHost } from './bench-host.ts';
+import { startNode } from './child.ts';
+import { importOnly } from './import-only.ts';
+import type { Bench, BenchOptions, Sample, Subject } from './measure.ts';
+import { cpuMsOf } from './process-usage.ts';
+import type { Program } from './program.ts';
+
+const bareNode = 'node -e 0';
+const imports = 'import only';
+const usual = 'agent';
+const withSealed = 'agent, 20 sealed files';
+
+/**
+ * From the start of the process to `agent.ready` on its stderr. The AWS is the sandbox in the bench's process, so its
+ * answers, 2 ms or so each, are in the figures. State directory and compile cache are those of an earlier start.
+ */
+export const start: Bench = {
+  name: 'start',
+  summary: 'from process start to agent.ready',
+  units: { wall: 'ms', cpu: 'ms' },
+  baselines: [bareNode, imports],
+  aims: [
+    { subject: usual, quantity: 'wall', most: 200, above: bareNode },
+    { subject: withSealed, quantity: 'wall', most: 300, above: bareNode },
+  ],
+  rounds: { usual: 11, quick: 1 },
+  prepare,
+};
+
+async function prepare(
+  { programs, isQuick }: BenchOptions,
+  opened: AsyncDisposableStack,
+): Promise<readonly Subject[]> {
+  const subjects: Subject[] = [{ name: bareNode, measure: bare }];
+  for (const program of programs) {
+    const host = await warmHost(program, {}, opened);
+    const folder = mkdtempSync(join(tmpdir(), 'gatehouse-bench-'));
+    opened.defer(() => rmSync(folder, { recursive: true, force: true }));
+    const importer = await importOnly(host, folder);
+    subjects.push({ name: imports, program, measure: () => importing(program, importer, folder) });
+    await importing(program, importer, folder);
+    const smallest = await warmHost(program, { isBare: true }, opened);
+    subjects.push({ name: 'agent, gateway config only', program, measure: () => ready(smallest) });
+    subjects.push({ name: usual, program, measure: () => ready(host) });
+    const sealed = await warmHost(program, { sealedFiles: isQuick ? 2 : 20 }, opened);
+    subjects.push({ name: withSealed, program, measure: () => ready(sealed) });
+  }
+  return subjects;
+}
+
+/** Two starts, each stopped in order: what a start leaves for the next is there. */
+async function warmHost(
+  program: Program,
+  options: BenchHostOptions,
+  opened: AsyncDisposableStack,
+): Promise<BenchHost> {
+  const host = await benchHost(program, options, opened);
+  for (let starts = 0; starts < 2; starts += 1) await ready(host);
+  return host;
+}
+
+async function bare(): Promise<Sample> {
+  await using node = startNode(['-e', '0']);
+  return { wall: (await node.ended) - node.startedMs };
+}
+
+async function importing(program: Program, importer: string, folder: string): Promise<Sample> {
+  await using node = startNode([...program.nodeFlags, importer], {
+    NODE_COMPILE_CACHE: join(folder, 'cache'),
+  });
+  const { atMs } = await node.line('imported');
+  const cpu = cpuMsOf(node.pid);
+  await node.stop();
+  return { wall: atMs - node.startedMs, cpu };
+}
+
+async function ready(host: BenchHost): Promise<Sample> {
+  const { agent, readyMs } = await host.started();
+  await using stopped = agent;
+  const cpu = cpuMsOf(agent.pid);
+  await stopped.stop();
+  return { wall: readyMs - agent.startedMs, cpu };
+}
