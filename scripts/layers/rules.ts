@@ -32,6 +32,7 @@ export const adapters: readonly string[] = [
   'src/identity/instance-role.ts',
   'src/keys/',
   'src/secrets/secrets-manager.ts',
+  'src/events/audit/cloudwatch-events.ts',
   'src/events/sink/cloudwatch-logs.ts',
 ];
 

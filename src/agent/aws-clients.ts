@@ -1,3 +1,4 @@
+import type { CloudWatchLogsClient } from '@aws-sdk/client-cloudwatch-logs';
 import type { KMSClient } from '@aws-sdk/client-kms';
 import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import type { STSClient } from '@aws-sdk/client-sts';
@@ -6,6 +7,7 @@ import { type AwsClientOptions, awsClientConfig, renewsExpired } from './aws-cli
 /** The AWS clients of this process, each loaded and made when it is first asked for. */
 export interface AwsClients {
   kms(region?: string): Promise<KMSClient>;
+  logs(): Promise<CloudWatchLogsClient>;
   secretsManager(): Promise<SecretsManagerClient>;
   sts(): Promise<STSClient>;
   /** Closes the connections of those that were made. */
@@ -36,6 +38,10 @@ export function awsClients(options: AwsClientOptions): AwsClients {
     const { KMSClient: Client } = await import('@aws-sdk/client-kms');
     return renewsExpired(new Client(awsClientConfig('KMS', { ...options, region })), options);
   });
+  const logs = perRegion(async () => {
+    const { CloudWatchLogsClient: Client } = await import('@aws-sdk/client-cloudwatch-logs');
+    return renewsExpired(new Client(awsClientConfig('CLOUDWATCH_LOGS', options)), options);
+  });
   const secretsManager = perRegion(async () => {
     const { SecretsManagerClient: Client } = await import('@aws-sdk/client-secrets-manager');
     return renewsExpired(new Client(awsClientConfig('SECRETS_MANAGER', options)), options);
@@ -47,6 +53,7 @@ export function awsClients(options: AwsClientOptions): AwsClients {
 
   return {
     kms: (region = options.region) => kms(region),
+    logs: () => logs(options.region),
     secretsManager: () => secretsManager(options.region),
     sts: () => sts(options.region),
     close() {

@@ -75,6 +75,33 @@ describe('the gateway config', () => {
     expect(validate(whole)).toMatchObject(whole);
   });
 
+  it('lets a full audit deny access only where there is an audit', () => {
+    const sources = { app: whole.events.sources.app };
+
+    expect(problems({ ...whole, audit: { whenFull: 'deny' } })).toEqual([]);
+    expect(problems({ ...whole, audit: { whenFull: 'deny' }, events: { ...whole.events, sources } })).toEqual(
+      [{ path: 'audit.whenFull', message: 'deny needs a source of events with audit: true' }],
+    );
+    expect(problems({ ...whole, audit: {}, events: { ...whole.events, sources } })).toEqual([]);
+  });
+
+  it('gives an audit source a log stream of its own', () => {
+    const { app, agent } = whole.events.sources;
+    const withSources = (sources: object) => problems({ ...whole, events: { ...whole.events, sources } });
+    const problem = {
+      path: 'events.sources.agent',
+      message: 'audit needs a log stream of its own, and app has the same',
+    };
+
+    expect(withSources({ app: { ...app, logStream: 'all' }, agent: { ...agent, logStream: 'all' } })).toEqual(
+      [problem],
+    );
+    expect(withSources({ app: { ...app, logStream: 'agent' }, agent })).toEqual([problem]);
+    expect(
+      withSources({ app: { ...app, logStream: 'all' }, second: { ...app, logStream: 'all' }, agent }),
+    ).toEqual([]);
+  });
+
   it('needs its version only', () => {
     expect(validate({ version: 1 })).toMatchObject({
       secrets: {},

@@ -7,7 +7,7 @@ import type { Rule } from '../config/gateway.ts';
 import { isGlobBelow } from '../config/glob-below.ts';
 import { pathText } from '../config/path-text.ts';
 import { deliveriesConfig } from '../delivery/config.ts';
-import { eventsConfig } from '../events/config.ts';
+import { auditConfig, eventsConfig } from '../events/config.ts';
 import { credentialsConfig } from '../identity/config.ts';
 import { keysConfig } from '../keys/config.ts';
 import { secretsConfig } from '../secrets/config.ts';
@@ -40,6 +40,7 @@ export const gatewaySchema = z.strictObject({
     description: 'What is shipped to CloudWatch Logs. Without it nothing is, and there is no spool.',
     applies: 'restart',
   }),
+  audit: auditConfig.prefault({}),
   schedules: gatewayConfigKeys.schedules,
 });
 
@@ -57,6 +58,8 @@ export function gatewayRules(
     (gateway) => deliveriesSpareOurs(gateway, bootstrap),
     (gateway) => sourcesStayInside(gateway, readFrom),
     spoolIsSealed,
+    auditIsShipped,
+    auditStreamsAreTheirOwn,
     sealedFilesHaveKeys,
   ];
 }
@@ -136,6 +139,30 @@ function spoolIsSealed({ events, keys }: GatewayConfig): Problem[] {
         'is missing: events need it to seal their spool, or events.spool.allowClearSpool to do without',
     },
   ];
+}
+
+function auditIsShipped({ audit, events }: GatewayConfig): Problem[] {
+  const sources = Object.values(events?.sources ?? {});
+  if (audit.whenFull === 'allow' || sources.some((source) => source.audit !== undefined)) return [];
+  return [{ path: 'audit.whenFull', message: 'deny needs a source of events with audit: true' }];
+}
+
+/** What else is in the stream of a chain would count as foreign there, and would hold the audit up when it waits. */
+function auditStreamsAreTheirOwn({ events }: GatewayConfig): Problem[] {
+  if (events === undefined) return [];
+  const streams = Object.entries(events.sources).map(([name, source]) => ({
+    name,
+    isAudit: source.audit !== undefined,
+    stream: [source.logGroup ?? events.logGroup, source.logStream ?? events.logStream]
+      .map((template) => template.replaceAll('{source}', name))
+      .join(':'),
+  }));
+  return streams.flatMap(({ name, isAudit, stream }, index) => {
+    const other = streams.find((each, at) => at !== index && each.stream === stream);
+    if (!isAudit || other === undefined) return [];
+    const path = pathText(['events', 'sources', name]);
+    return [{ path, message: `audit needs a log stream of its own, and ${other.name} has the same` }];
+  });
 }
 
 function sealedFilesHaveKeys({ secrets, keys }: GatewayConfig): Problem[] {

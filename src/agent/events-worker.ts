@@ -5,6 +5,9 @@ import { systemClock } from '../base/clock.ts';
 import { reportOf } from '../base/errors.ts';
 import type { LogEvent } from '../base/log-events.ts';
 import { Secret } from '../base/secret.ts';
+import { headsStream } from '../events/audit/chain.ts';
+import { type ChainedSource, chainedSource } from '../events/audit/chained-source.ts';
+import { headsSource } from '../events/audit/heads-source.ts';
 import {
   type EventsSettings,
   type FromWorker,
@@ -18,8 +21,10 @@ import { type PipelineSource, pipeline } from '../events/pipeline.ts';
 import { cloudwatchLogsSink, type RetentionWishes } from '../events/sink/cloudwatch-logs.ts';
 import { type AuditSource, auditSource } from '../events/source/audit.ts';
 import { fileSource } from '../events/source/file.ts';
+import { type AuditShareOptions, withAuditShare } from '../events/spool/audit-share.ts';
 import { sqliteSpool } from '../events/spool/sqlite.ts';
 import type { Spool } from '../events/spool.ts';
+import type { EventsStatus } from '../events/status.ts';
 import { streamNames } from '../events/stream-names.ts';
 import type { Credentials } from '../identity/credential-source.ts';
 import { type AwsClientOptions, awsClientConfig, renewsExpired } from './aws-client.ts';
@@ -52,7 +57,7 @@ async function work({ settings, dataKey }: WorkerStart): Promise<void> {
     const key = dataKey === undefined ? undefined : Secret.ofBytes(dataKey);
     dataKey?.fill(0);
     const { config, region, env, spoolPath } = settings;
-    const spool = sqliteSpool({
+    const kept = sqliteSpool({
       path: spoolPath,
       bytesMax: config.spool.bytesMax,
       dataKey: key,
@@ -60,6 +65,8 @@ async function work({ settings, dataKey }: WorkerStart): Promise<void> {
       clock,
       log,
     });
+    const { sources, audits, chains } = sourcesOf(settings, kept);
+    const spool = chains.length === 0 ? kept : withAuditShare(kept, auditShareOf(chains));
     const access: AwsClientOptions = {
       env,
       region,
@@ -79,7 +86,6 @@ async function work({ settings, dataKey }: WorkerStart): Promise<void> {
       clock,
       log,
     });
-    const { sources, audits } = sourcesOf(settings);
     const line = pipeline({ sources, spool, sink, clock, log });
 
     parentPort?.on('message', (message: ToWorker) => {
@@ -88,6 +94,9 @@ async function work({ settings, dataKey }: WorkerStart): Promise<void> {
           for (const audit of audits) audit.push(message.line);
           say({ kind: 'audit-taken' });
           break;
+        case 'audit-settled-wanted':
+          void sayWhenSettled(message.id, chains);
+          break;
         case 'credentials':
           asked.answer(message.id, message.credentials);
           break;
@@ -95,7 +104,7 @@ async function work({ settings, dataKey }: WorkerStart): Promise<void> {
           asked.refuse(message.id, eventsError('EVENTS_CREDENTIALS_UNAVAILABLE', { code: message.code }));
           break;
         case 'status-wanted':
-          say({ kind: 'status', id: message.id, status: line.status() });
+          say({ kind: 'status', id: message.id, status: withAudit(line.status(), chains) });
           break;
         case 'stop':
           void line.drain(message.deadlineMs);
@@ -132,7 +141,36 @@ function retentionWishes(spool: Spool): RetentionWishes {
   };
 }
 
-function sourcesOf(settings: EventsSettings) {
+/** Sources of audit, their heads included, are known by these names; none of them can be another source's. */
+function headsOf(source: string): string {
+  return `.heads.${source}`;
+}
+
+function auditShareOf(chains: readonly ChainedSource[]): AuditShareOptions {
+  const names = new Set(chains.flatMap(({ name }) => [name, headsOf(name)]));
+  return {
+    isAudit: (positions) => positions.some(({ source }) => names.has(source)),
+    onDurable: (positions) => {
+      for (const chain of chains) chain.durable(positions);
+    },
+    log,
+  };
+}
+
+async function sayWhenSettled(id: number, chains: readonly ChainedSource[]): Promise<void> {
+  const settled = await Promise.all(chains.map((chain) => chain.settled()));
+  say({ kind: 'audit-settled', id, isSettled: settled.every(Boolean) });
+}
+
+/** The sources are those of the config: heads are a part of their chain. */
+function withAudit(status: EventsStatus, chains: readonly ChainedSource[]): EventsStatus {
+  if (chains.length === 0) return status;
+  const heads = new Set(chains.map(({ name }) => headsOf(name)));
+  const sources = status.sources.filter(({ name }) => !heads.has(name));
+  return { ...status, sources, audit: chains.map((chain) => chain.status()) };
+}
+
+function sourcesOf(settings: EventsSettings, spool: Spool) {
   const { config, readFrom, name, hostId, hostname, region, accountId, instanceId } = settings;
   const values = {
     name,
@@ -143,16 +181,27 @@ function sourcesOf(settings: EventsSettings) {
     ...(instanceId === undefined ? {} : { instanceId }),
   };
   const audits: AuditSource[] = [];
-  const sources = Object.entries(config.sources).map(([source, own]): PipelineSource => {
+  const chains: ChainedSource[] = [];
+  const clock = systemClock;
+  const sources = Object.entries(config.sources).flatMap(([source, own]): PipelineSource[] => {
     const streamOf = streamNames(source, config, values, log);
     if (own.files === undefined) {
-      const audit = auditSource({ name: source, clock: systemClock, log });
+      const audit = auditSource({ name: source, clock, log });
+      const from = spool.position(source);
+      const chain = chainedSource({ name: source, source: audit, host: { hostId, name }, from, clock, log });
       audits.push(audit);
-      return { name: source, source: audit, streamOf };
+      chains.push(chain);
+      const heads = headsSource({ chain, hostId, clock });
+      const { logGroup, logStream } = streamOf(undefined);
+      const headsTo = { logGroup, logStream: headsStream(logStream) };
+      return [
+        { name: source, source: chain, streamOf },
+        { name: headsOf(source), source: heads, streamOf: () => headsTo },
+      ];
     }
     const exclude = own.exclude ?? [];
-    const files = fileSource({ name: source, files: own.files, exclude, readFrom, clock: systemClock, log });
-    return { name: source, source: files, streamOf };
+    const files = fileSource({ name: source, files: own.files, exclude, readFrom, clock, log });
+    return [{ name: source, source: files, streamOf }];
   });
-  return { sources, audits };
+  return { sources, audits, chains };
 }

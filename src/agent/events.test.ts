@@ -4,8 +4,10 @@ import { join } from 'node:path';
 import { setTimeout as timeout } from 'node:timers/promises';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { createSandbox } from '../../sandbox/sandbox.ts';
+import { fakeClock } from '../../test/support/fake-clock.ts';
 import { temporaryDirectory } from '../../test/support/temporary-directory.ts';
 import { systemClock } from '../base/clock.ts';
+import { reportOf } from '../base/errors.ts';
 import type { LogEvent } from '../base/log-events.ts';
 import { Secret } from '../base/secret.ts';
 import type { EventsSettings } from '../events/channel.ts';
@@ -15,6 +17,7 @@ import { type EventsOptions, startEvents } from './events.ts';
 import type { AuditRecord } from './recorder.ts';
 
 const logGroup = '/gatehouse/web-1';
+const never = new AbortController().signal;
 
 async function setup() {
   const sandbox = createSandbox();
@@ -62,7 +65,7 @@ async function setup() {
     (sandbox.state.logs.groups[logGroup]?.streams[logStream]?.batches ?? []).flatMap(({ text, ends }) =>
       ends.map((end, index) => text.slice(index === 0 ? 0 : ends[index - 1], end)),
     );
-  return { directory, credentials, start, stop, logged, messages };
+  return { directory, credentials, settings, start, stop, logged, messages };
 }
 
 describe('the events worker', () => {
@@ -72,19 +75,32 @@ describe('the events worker', () => {
 
     appendFileSync(join(directory, 'app.log'), 'one\ntwo\n');
     events.audit(audited('secret.read'));
-    await until(async () => (await events.status()).sent.events === 3);
+    await until(async () => (await events.status()).sent.events >= 4);
+    const { sources, audit } = await events.status();
     events.audit(audited('agent.stop'));
     await events.stop(5000);
     await events.done;
 
+    expect(sources.map(({ name }) => name)).toEqual(['app', 'agent']);
+    expect(audit).toMatchObject([{ source: 'agent', sequence: 1, lost: 0 }]);
     expect(messages('app')).toEqual(['one', 'two']);
-    expect(messages('agent').map((line) => JSON.parse(line))).toEqual([
-      audited('secret.read'),
-      audited('agent.stop'),
+    expect(messages('agent').map((line) => JSON.parse(line))).toMatchObject([
+      { event: 'audit.genesis', sequence: 0, fields: { hostId: 'host-1', name: 'web-1', source: 'agent' } },
+      { ...audited('secret.read'), sequence: 1 },
+      { ...audited('agent.stop'), sequence: 2 },
     ]);
+    expect(
+      messages('agent.heads')
+        .map((line) => JSON.parse(line))
+        .at(-1),
+    ).toMatchObject({
+      kind: 'audit-head',
+      head: { sequence: 2 },
+    });
     expect(logged.map(({ name }) => name)).toEqual(
       expect.arrayContaining(['events.started', 'events.group-created', 'events.stopped']),
     );
+    expect(logged.map(({ name }) => name)).not.toContain('events.retention-failed');
     await expect(events.status()).rejects.toMatchObject({ code: 'EVENTS_WORKER_DIED' });
   });
 
@@ -114,6 +130,46 @@ describe('the events worker', () => {
     await expect(start({ dataKey: undefined })).rejects.toMatchObject({ code: 'EVENTS_SPOOL_KEY_MISSING' });
   });
 
+  test('says when audit records are durable, and when they cannot be', async () => {
+    const { start, settings } = await setup();
+    const clock = fakeClock();
+    const full = { ...settings.config, spool: { ...settings.config.spool, bytesMax: 4_096 } };
+    const events = await start({
+      settings: { ...settings, config: full },
+      clock,
+      // Nothing is sent, so what is in the spool stays there.
+      credentials: () => Promise.reject(new Error('none')),
+    });
+
+    events.audit(large());
+    await expect(events.audited(never)).resolves.toBeUndefined();
+    events.audit(large());
+    const blocked = events.audited(never).catch(reportOf);
+    await until(async () => clock.sleeping === 1);
+    await clock.advance(5_000);
+    expect(await blocked).toMatchObject({ code: 'EVENTS_AUDIT_BLOCKED' });
+  });
+
+  test('refuses to say so at once when records are lost on the way', async () => {
+    const { start, logged } = await setup();
+    const events = await start();
+
+    for (let count = 0; count < 10_005; count += 1) events.audit(audited('secret.read'));
+
+    await expect(events.audited(never)).rejects.toMatchObject({ code: 'EVENTS_AUDIT_BLOCKED' });
+    await until(async () => logged.some(({ name }) => name === 'events.audit-dropped'));
+    const told = logged
+      .filter(({ name }) => name.startsWith('events.audit-'))
+      .map(({ name, fields }) => [name, fields['records']]);
+    expect(told).toEqual(
+      expect.arrayContaining([
+        ['events.audit-full', undefined],
+        ['events.audit-dropped', 5],
+      ]),
+    );
+    await expect(events.audited(never)).resolves.toBeUndefined();
+  });
+
   test('ends at once when it is aborted, and says why', async () => {
     const { start, stop } = await setup();
     const events = await start();
@@ -124,6 +180,8 @@ describe('the events worker', () => {
     await expect(events.done).rejects.toBe(reason);
   });
 });
+
+const large = (): AuditRecord => ({ ...audited('secret.read'), fields: { text: 'x'.repeat(4_000) } });
 
 const audited = (event: string): AuditRecord => ({
   time: '2026-11-22T12:00:00Z',

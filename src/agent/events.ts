@@ -36,6 +36,11 @@ export interface EventsOptions {
 export interface Events {
   /** Hands an audit record to the sources that ship them. */
   audit(record: AuditRecord): void;
+  /**
+   * Resolves when every audit record handed over so far is durable in the spool.
+   * @throws EVENTS_AUDIT_BLOCKED when one was lost or cannot be made durable in time
+   */
+  audited(signal: AbortSignal): Promise<void>;
   status(): Promise<EventsStatus>;
   /**
    * Stops intake, sends what time allows, keeps the rest in the spool. Resolves when the worker has ended, at once when
@@ -46,8 +51,10 @@ export interface Events {
   readonly done: Promise<void>;
 }
 
-/** Audit records on their way to the worker. */
+/** Audit records on their way to the worker. More than what waits in the recorder, which comes all at once. */
 const auditsUnderWayMax = 10_000;
+/** What records may take to become durable. They wait for company for a quarter of a second. */
+const auditMsMax = 5_000;
 /** What stopping may take beyond its deadline before the worker is ended: safe, for the spool is durable. */
 const graceMs = 2_000;
 
@@ -67,8 +74,9 @@ export async function startEvents(options: EventsOptions, signal: AbortSignal): 
   const ended = Promise.withResolvers<void>();
   let auditsUnderWay = 0;
   let hasEnded = false;
+  /** Records lost on the way since there was last room; told of when there is room again. */
   let auditsDropped = 0;
-  let isDroppingAudits = false;
+  const settlements = questions<boolean>();
 
   worker.on('message', (message: FromWorker) => {
     switch (message.kind) {
@@ -80,6 +88,10 @@ export async function startEvents(options: EventsOptions, signal: AbortSignal): 
         break;
       case 'audit-taken':
         auditsUnderWay -= 1;
+        noteAuditRoom();
+        break;
+      case 'audit-settled':
+        settlements.answer(message.id, message.isSettled);
         break;
       case 'credentials-wanted':
         void answerCredentials(message.id, message.renewed ? renew : credentials);
@@ -101,6 +113,7 @@ export async function startEvents(options: EventsOptions, signal: AbortSignal): 
   const onEnd = (error: unknown): void => {
     hasEnded = true;
     statuses.close(error);
+    settlements.close(error);
   };
   ended.promise.then(
     () => onEnd(eventsError('EVENTS_WORKER_DIED')),
@@ -109,6 +122,14 @@ export async function startEvents(options: EventsOptions, signal: AbortSignal): 
       ready.reject(error);
     },
   );
+
+  /** Once for all that were lost since there was last room. */
+  function noteAuditRoom(): void {
+    if (auditsDropped === 0 || auditsUnderWay > auditsUnderWayMax / 2) return;
+    const records = auditsDropped;
+    auditsDropped = 0;
+    log(eventsEvent('events.audit-dropped', { source: 'agent', records }));
+  }
 
   async function answerCredentials(
     id: number,
@@ -132,14 +153,25 @@ export async function startEvents(options: EventsOptions, signal: AbortSignal): 
     audit(record) {
       if (auditsUnderWay >= auditsUnderWayMax) {
         auditsDropped += 1;
-        if (!isDroppingAudits)
-          log(eventsEvent('events.audit-dropped', { source: 'agent', records: auditsDropped }));
-        isDroppingAudits = true;
+        if (auditsDropped === 1) log(eventsEvent('events.audit-full', { source: 'agent' }));
         return;
       }
-      isDroppingAudits = false;
       auditsUnderWay += 1;
       send({ kind: 'audit', line: JSON.stringify(record) });
+    },
+
+    async audited(within) {
+      const isSettled =
+        auditsDropped === 0 &&
+        (await clock
+          .deadline(auditMsMax, 'audit', within, () =>
+            settlements.ask((id) => send({ kind: 'audit-settled-wanted', id })),
+          )
+          .catch((error: unknown) => {
+            within.throwIfAborted();
+            throw eventsError('EVENTS_AUDIT_BLOCKED', {}, error);
+          }));
+      if (!isSettled) throw eventsError('EVENTS_AUDIT_BLOCKED');
     },
 
     status: () => statuses.ask((id) => send({ kind: 'status-wanted', id })),

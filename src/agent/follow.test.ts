@@ -26,6 +26,7 @@ function setup() {
         keys: { trustedKeys: [] },
         secrets: {},
         deliveries: [],
+        audit: { whenFull: 'allow' },
         schedules: { refreshSecretsCron: '*/10 * * * *' },
       }),
       refresh: async () => {

@@ -11,6 +11,8 @@ export interface GatewayVersion {
   readonly config: GatewayConfig;
   /** Version id of the secret that holds it. */
   readonly versionId: string;
+  /** Of the call that fetched it, as CloudTrail has it. */
+  readonly awsRequestId?: string;
 }
 
 export interface FollowedConfigOptions {
@@ -59,7 +61,8 @@ export function followedConfig(options: FollowedConfigOptions): FollowedConfig {
   const adopt = (version: GatewayVersion, changed: readonly string[]): void => {
     running = version;
     appliedAt = clock.now().toISOString();
-    log(configEvent('config.applied', { secretName, versionId: version.versionId, changed }));
+    const { versionId, awsRequestId } = version;
+    log(configEvent('config.applied', { secretName, versionId, changed, awsRequestId }));
   };
 
   const current = (): GatewayConfig => {
@@ -72,8 +75,7 @@ export function followedConfig(options: FollowedConfigOptions): FollowedConfig {
 
   const refuse = (error: unknown): Refreshed => {
     const report = reportOf(error);
-    if (!isDeepStrictEqual(report, refused))
-      log(configEvent('config.refused', { secretName, error: report }));
+    if (!isSameRefusal(report, refused)) log(configEvent('config.refused', { secretName, error: report }));
     refused = report;
     return 'refused';
   };
@@ -118,4 +120,14 @@ export function followedConfig(options: FollowedConfigOptions): FollowedConfig {
       refused: refused?.code,
     }),
   };
+}
+
+/** The same failure at another call is still the same. */
+function isSameRefusal(one: ErrorReport, other: ErrorReport | undefined): boolean {
+  return other !== undefined && isDeepStrictEqual(withoutCall(one), withoutCall(other));
+}
+
+function withoutCall({ details, ...report }: ErrorReport): object {
+  const { awsRequestId: _, ...rest } = details;
+  return { ...report, details: rest };
 }

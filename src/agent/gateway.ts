@@ -17,14 +17,15 @@ export async function readGateway(
   const { config: bootstrap } = host.bootstrap;
   const { versionStage } = bootstrap.gatewayConfig;
   const client = await host.aws.secretsManager();
-  const { text, bytes, versionId } = await getSecretValue(
+  const { text, bytes, versionId, awsRequestId } = await getSecretValue(
     client,
     { secretId: secretName, versionStage },
     signal,
   );
   try {
     const document = decodeGateway({ text, bytes });
-    return { config: validateGateway(gatewaySchema, gatewayRules(bootstrap), document), versionId };
+    const config = validateGateway(gatewaySchema, gatewayRules(bootstrap), document);
+    return { config, versionId, ...(awsRequestId === undefined ? {} : { awsRequestId }) };
   } finally {
     bytes?.fill(0);
   }

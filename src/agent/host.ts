@@ -55,21 +55,23 @@ export function openHost(launch: Launch, bootstrap: Bootstrap): Host {
     pretty: launch.logsArePretty,
     write: (line) => launch.writeLog(line),
   });
-  const recorder = createRecorder(logger, clock);
+  let credentials: RefreshingCredentials | undefined;
+  const recorder = createRecorder({ logger, clock, accessKeyId: () => credentials?.state().accessKeyId });
   const { log } = recorder;
   if (bootstrap.unknownVariables.length > 0) {
     log(configEvent('config.variable-unknown', { variables: bootstrap.unknownVariables }));
   }
 
   const sources = chain(credentialSources(config.credentials, { env, runCommand, clock }));
-  const credentials = refreshing(sources, { clock, log });
+  const refreshed = refreshing(sources, { clock, log });
+  credentials = refreshed;
   // The SDK asks without a signal: what it waits for is bounded by the sources' own time limits.
   const unaborted = new AbortController().signal;
   const aws = awsClients({
     env,
     region,
-    credentials: () => credentials.current(unaborted),
-    renew: () => credentials.renew(unaborted),
+    credentials: () => refreshed.current(unaborted),
+    renew: () => refreshed.renew(unaborted),
   });
-  return { launch, bootstrap, region, logger, recorder, credentials, chain: sources, aws };
+  return { launch, bootstrap, region, logger, recorder, credentials: refreshed, chain: sources, aws };
 }

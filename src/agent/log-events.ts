@@ -50,6 +50,7 @@ export const agentLogEvents = {
   'agent.audit-lost': {
     level: 'error',
     summary: 'audit records found no room to wait and are lost',
+    audit: 'failure',
     fields: { count: 'records' },
   },
   'watchdog.withheld': {

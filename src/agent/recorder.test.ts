@@ -7,9 +7,14 @@ import { type AuditRecord, auditPendingMax, createRecorder } from './recorder.ts
 function setup() {
   const written: LogEvent[] = [];
   const clock = fakeClock(new Date('2026-11-22T12:00:00Z'));
-  const logger = { log: (event: LogEvent) => written.push(event), setLevel: () => undefined };
+  const logger = { log: (event: LogEvent) => written.push(event) };
   const audited: AuditRecord[] = [];
-  return { written, audited, clock, recorder: createRecorder(logger, clock) };
+  let key: string | undefined;
+  const useKey = (id: string): void => {
+    key = id;
+  };
+  const recorder = createRecorder({ logger, clock, accessKeyId: () => key });
+  return { written, audited, clock, recorder, useKey };
 }
 
 const starting = agentEvent('agent.starting', { name: 'web-1' });
@@ -65,15 +70,30 @@ test('records wait again once the sink is taken away, and come once', () => {
   expect(audited.map(({ event }) => event)).toEqual(['agent.ready', 'agent.failed']);
 });
 
-test('beyond the bound the oldest waiting record is lost, and that is said once', () => {
+test('a record says which access key was in use, once there is one', () => {
+  const { audited, recorder, useKey } = setup();
+  recorder.log(ready);
+  useKey('ASIAEXAMPLE');
+
+  recorder.auditTo((record) => audited.push(record));
+  recorder.log(failed);
+
+  expect(audited.map(({ event, accessKeyId }) => [event, accessKeyId])).toEqual([
+    ['agent.ready', undefined],
+    ['agent.failed', 'ASIAEXAMPLE'],
+  ]);
+});
+
+test('beyond the bound the oldest waiting record is lost, and that is said and audited once', () => {
   const { audited, written, recorder } = setup();
   recorder.log(failed);
   for (let count = 0; count < auditPendingMax; count += 1) recorder.log(ready);
 
   recorder.auditTo((record) => audited.push(record));
 
-  expect(audited.length).toBe(auditPendingMax);
-  expect(audited[0]?.event).toBe('agent.ready');
+  expect(audited.length).toBe(auditPendingMax + 1);
+  expect(audited[0]).toMatchObject({ event: 'agent.audit-lost', outcome: 'failure', fields: { count: 1 } });
+  expect(audited[1]?.event).toBe('agent.ready');
   expect(written.at(-1)).toEqual(agentEvent('agent.audit-lost', { count: 1 }));
   recorder.auditTo((record) => audited.push(record));
   expect(recorder.counters()['agent.audit-lost']).toBe(1);

@@ -9,6 +9,8 @@ export interface AuditRecord {
   readonly time: string;
   readonly event: string;
   readonly outcome: 'success' | 'failure';
+  /** The access key that was in use, as CloudTrail has it; absent before there was one. */
+  readonly accessKeyId?: string;
   readonly fields: Readonly<Record<string, LogFieldValue>>;
 }
 
@@ -19,14 +21,22 @@ export interface Recorder {
   counters(): Readonly<Record<string, number>>;
   /**
    * Gives audit records to `sink` from now on, those that waited first. `undefined` makes them wait again, at most
-   * `auditPendingMax` of them: the oldest beyond that are counted as lost, and said.
+   * `auditPendingMax` of them: the oldest beyond that are lost, which is said and audited once there is a sink.
    */
   auditTo(sink: ((record: AuditRecord) => void) | undefined): void;
 }
 
-export const auditPendingMax = 10_000;
+/** Audit records that wait for the events worker. Fewer than may be under way to it, for they go there all at once. */
+export const auditPendingMax = 5_000;
 
-export function createRecorder(logger: Logger, clock: Clock): Recorder {
+export interface RecorderOptions {
+  readonly logger: Pick<Logger, 'log'>;
+  readonly clock: Pick<Clock, 'now'>;
+  /** The id of the access key in use; undefined before there is one. */
+  readonly accessKeyId: () => string | undefined;
+}
+
+export function createRecorder({ logger, clock, accessKeyId }: RecorderOptions): Recorder {
   const counts = new Map<string, number>();
   let pending: AuditRecord[] = [];
   let lost = 0;
@@ -34,10 +44,12 @@ export function createRecorder(logger: Logger, clock: Clock): Recorder {
 
   const audit = (event: LogEvent): void => {
     if (event.audit === undefined) return;
-    const record = {
+    const key = accessKeyId();
+    const record: AuditRecord = {
       time: clock.now().toISOString(),
       event: event.name,
       outcome: event.audit,
+      ...(key === undefined ? {} : { accessKeyId: key }),
       fields: event.fields,
     };
     if (sink !== undefined) {
@@ -63,10 +75,11 @@ export function createRecorder(logger: Logger, clock: Clock): Recorder {
     auditTo(next) {
       sink = next;
       if (sink === undefined) return;
-      if (lost > 0) log(agentEvent('agent.audit-lost', { count: lost }));
-      lost = 0;
       const waited = pending;
       pending = [];
+      const count = lost;
+      lost = 0;
+      if (count > 0) log(agentEvent('agent.audit-lost', { count }));
       for (const record of waited) sink(record);
     },
   };

@@ -8,6 +8,7 @@ import { notifySystemd } from '../system/notify.ts';
 import { ensureRuntimeDirectory } from '../system/runtime-directory.ts';
 import { hangUps } from '../system/signals.ts';
 import { lockStateDirectory } from '../system/state-directory.ts';
+import { auditGate } from './audit-gate.ts';
 import { agentError } from './errors.ts';
 import { openEvents, threadAhead } from './events-start.ts';
 import { type Agent, follow, type Reloaded } from './follow.ts';
@@ -126,7 +127,7 @@ async function start(
     opened.defer(() => events.stop(bootstrap.stopTimeoutSeconds * 1000 * drainShare));
   }
 
-  const workload = workloadSecrets(host, keys);
+  const workload = workloadSecrets(host, keys, auditGate(gateway.audit, events));
   parts.workload = workload;
   await workload.configure(gateway, signal);
 

@@ -11,6 +11,7 @@ import { secretsManager } from '../secrets/secrets-manager.ts';
 import { runCommand } from '../system/command.ts';
 import { openDirectory, readRegularFile } from '../system/files.ts';
 import { owners } from '../system/owners.ts';
+import { type AuditGate, announced, gated } from './audit-gate.ts';
 import type { GatewayConfig } from './config.ts';
 import type { Host } from './host.ts';
 import type { KeyAccess } from './key-access.ts';
@@ -32,18 +33,25 @@ export interface WorkloadSecrets {
 const retryMsMin = 2_000;
 const retryBackoff = { baseMs: 2_000, capMs: 60_000 };
 
-export function workloadSecrets(host: Host, keys: KeyAccess): WorkloadSecrets {
+/** `gate` where access depends on its audit record. */
+export function workloadSecrets(host: Host, keys: KeyAccess, gate?: AuditGate): WorkloadSecrets {
   const { log } = host.recorder;
   const { clock } = host.launch;
   const { name, allow } = host.bootstrap.config;
 
-  const inSecretsManager = secretsManager(() => host.aws.secretsManager());
-  const inSealedFile = sealedFile({
-    agentName: name,
-    readFile: (path) => readRegularFile(path, { bytesMax: sealedBytesMax }),
-    contextOf: (sealed) => parseSealedMessage(sealed).context,
-    open: (sealed, context, signal) => keys.open(sealed, context, signal),
-  });
+  const inSecretsManager = gated(
+    gate,
+    secretsManager(() => host.aws.secretsManager()),
+  );
+  const inSealedFile = gated(
+    gate,
+    sealedFile({
+      agentName: name,
+      readFile: (path) => readRegularFile(path, { bytesMax: sealedBytesMax }),
+      contextOf: (sealed) => parseSealedMessage(sealed).context,
+      open: (sealed, context, signal) => keys.open(sealed, context, signal),
+    }),
+  );
   const held = secrets({
     log,
     sources: {
@@ -62,7 +70,7 @@ export function workloadSecrets(host: Host, keys: KeyAccess): WorkloadSecrets {
   const delivered = deliveries({
     log,
     clock,
-    make: (config) => fileDelivery(config, parts),
+    make: (config) => announced(gate, config.file, fileDelivery(config, parts), log),
     secretOf: (secret) => held.get(secret),
   });
 

@@ -4,6 +4,7 @@ import { asGatehouseError } from '../base/errors.ts';
 import { exitCode } from '../base/exit-code.ts';
 import { closest } from '../config/closest.ts';
 import { StopRequested } from '../system/signals.ts';
+import { auditCommand } from './audit.ts';
 import { type Command, globalOptions, type Invocation } from './command.ts';
 import { configCommand } from './config.ts';
 import { demoCommand } from './demo.ts';
@@ -24,6 +25,7 @@ export const commands: readonly Command[] = [
   statusCommand,
   whoamiCommand,
   configCommand,
+  auditCommand,
   sealCommand,
   unsealCommand,
   sandboxCommand,

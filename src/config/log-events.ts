@@ -15,6 +15,7 @@ export const configLogEvents = {
       secretName: 'the secret that holds it',
       versionId: 'the version of that secret',
       changed: 'paths of the keys that took effect; empty at start',
+      awsRequestId: 'id of the call at AWS that fetched it, as CloudTrail has it',
     },
     audit: 'success',
   },

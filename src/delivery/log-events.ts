@@ -3,6 +3,12 @@ import { type LogEventTable, logEventsOf } from '../base/log-events.ts';
 const fields = { delivery: 'where to: the path of the file', secret: 'the secret’s name' };
 
 export const deliveryLogEvents = {
+  'delivery.begun': {
+    level: 'debug',
+    summary: 'a secret is about to be handed over; said first where audit.whenFull is deny',
+    fields: { ...fields, version: 'the version to hand over' },
+    audit: 'success',
+  },
   'delivery.written': {
     level: 'info',
     summary: 'a secret was handed over',

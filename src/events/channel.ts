@@ -37,6 +37,7 @@ export interface PlainCredentials {
 /** From the main thread to the worker. */
 export type ToWorker =
   | { readonly kind: 'audit'; readonly line: string }
+  | { readonly kind: 'audit-settled-wanted'; readonly id: number }
   | { readonly kind: 'credentials'; readonly id: number; readonly credentials: PlainCredentials }
   | { readonly kind: 'no-credentials'; readonly id: number; readonly code: string }
   | { readonly kind: 'status-wanted'; readonly id: number }
@@ -47,6 +48,7 @@ export type FromWorker =
   | { readonly kind: 'ready' }
   | { readonly kind: 'log'; readonly event: LogEvent }
   | { readonly kind: 'audit-taken' }
+  | { readonly kind: 'audit-settled'; readonly id: number; readonly isSettled: boolean }
   | { readonly kind: 'credentials-wanted'; readonly id: number; readonly renewed: boolean }
   | { readonly kind: 'status'; readonly id: number; readonly status: EventsStatus }
   | { readonly kind: 'stopped' }

@@ -141,4 +141,21 @@ export const eventsConfig = z.strictObject({
     }),
 });
 
+/** `audit` of the gateway config. Where its records go is an audit source of `events`. */
+export const auditConfig = z
+  .strictObject({
+    whenFull: z
+      .enum(['allow', 'deny'])
+      .default('allow')
+      .meta({
+        description:
+          'Whether secrets are read and handed over while audit records cannot be made durable: allow, or deny, which needs an audit source',
+        applies: 'restart',
+        examples: ['deny'],
+      }),
+  })
+  .meta({ description: 'How much access depends on its record', applies: 'restart' });
+
+export type AuditConfig = z.output<typeof auditConfig>;
+
 export type EventsConfig = z.output<typeof eventsConfig>;

@@ -84,6 +84,33 @@ export const eventsErrors = {
     retry: false,
     exitCode: exitCode.configuration,
   },
+  EVENTS_AUDIT_BLOCKED: {
+    summary: 'audit records cannot be made durable, and audit.whenFull is deny',
+    remedy:
+      'See why the spool is full or cannot be written: gatehouse status. It is tried again; audit.whenFull: allow gives access without a record.',
+    retry: true,
+    exitCode: exitCode.tryAgain,
+  },
+  EVENTS_AUDIT_MISSING: {
+    summary: 'there are no audit records to verify',
+    remedy:
+      'Name the log group and stream of an audit source with --log-group and --log-stream, and a --since that is early enough.',
+    retry: false,
+    exitCode: exitCode.missingInput,
+  },
+  EVENTS_AUDIT_UNREADABLE: {
+    summary: 'the AWS credentials may not read this log group',
+    remedy:
+      'Verify with credentials that have logs:GetLogEvents on it; logs:DescribeLogGroups tells how long it keeps events.',
+    retry: false,
+    exitCode: exitCode.refused,
+  },
+  EVENTS_AUDIT_TOO_LONG: {
+    summary: 'the stream has more events than one verification takes',
+    remedy: 'Verify a part of it: give a later --since.',
+    retry: false,
+    exitCode: exitCode.usage,
+  },
   EVENTS_WORKER_DIED: {
     summary: 'the events worker ended without being asked to',
     remedy: 'Read the causes and the log lines before it. Restart the agent: what was spooled is kept.',

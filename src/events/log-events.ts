@@ -86,10 +86,20 @@ export const eventsLogEvents = {
     summary: 'lines longer than one event can be were split into several events',
     fields: { source: 'the source', events: 'how many such pieces so far' },
   },
+  'events.audit-chain-began': {
+    level: 'info',
+    summary: 'a new chain of audit records begins; expected once in the life of a state directory',
+    fields: { source: 'the source', chain: 'id of the chain' },
+  },
+  'events.audit-full': {
+    level: 'error',
+    summary: 'the queue before the spool is full: audit records are being lost',
+    fields: { source: 'the source' },
+  },
   'events.audit-dropped': {
     level: 'error',
     summary: 'audit records were lost because the queue before the spool was full',
-    fields: { source: 'the source', records: 'how many in all' },
+    fields: { source: 'the source', records: 'how many since it was last said' },
   },
   'events.spool-full': {
     level: 'warn',

@@ -16,6 +16,17 @@ export interface SourceStatus {
   readonly splitEvents: number;
 }
 
+/** Where the chain of an audit source stands in the spool. A new chain has no head before its first record is durable. */
+export interface AuditChainStatus {
+  readonly source: string;
+  readonly chain?: string;
+  /** Of the newest record, and its hash: `gatehouse audit verify --head SEQUENCE:HASH` asks for it. */
+  readonly sequence?: number;
+  readonly hash?: string;
+  /** Records that found no room since the start. */
+  readonly lost: number;
+}
+
 /** How shipping stands: what `gatehouse status` shows of events. Plain data: it crosses from the worker as it is. */
 export interface EventsStatus {
   readonly sources: readonly SourceStatus[];
@@ -37,6 +48,8 @@ export interface EventsStatus {
     readonly failures: number;
   };
   readonly deadLetter: { readonly events: number; readonly bytes: number };
+  /** Absent where no source ships audit records. */
+  readonly audit?: readonly AuditChainStatus[];
   /** Streams whose next batch was not taken at the last try. */
   readonly failingStreams: number;
   /** The last error of sending, whether or not it is over. */

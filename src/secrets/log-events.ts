@@ -8,6 +8,7 @@ export const secretsLogEvents = {
       secret: 'its name',
       version: 'the version: an id of Secrets Manager, or number and digest of a sealed file',
       source: '`secretsManager` or `sealedFile`',
+      awsRequestId: 'id of the call at AWS, as CloudTrail has it; absent where there was none',
     },
     audit: 'success',
   },

@@ -5,6 +5,8 @@ export interface SecretReading {
   readonly value: Secret;
   /** Differs whenever the value may differ. Printable; says nothing of the value. */
   readonly version: string;
+  /** Of the call that read it, as CloudTrail has it; absent where the source makes none, or does not say. */
+  readonly awsRequestId?: string;
 }
 
 /**

@@ -26,6 +26,7 @@ export interface SecretValue {
   readonly versionId: string;
   readonly arn: string;
   readonly name: string;
+  readonly awsRequestId?: string;
 }
 
 type Client = Pick<SecretsManagerClient, 'send'>;
@@ -55,8 +56,10 @@ const codes: Readonly<Record<string, SecretCode>> = {
 export function secretsManager(connect: () => Promise<Client>): SecretSource<SecretsManagerReference> {
   return {
     async read(reference, signal) {
-      const { text, bytes, versionId } = await getSecretValue(await connect(), reference, signal);
-      return { value: valueOf(reference, text, bytes), version: versionId };
+      const answer = await getSecretValue(await connect(), reference, signal);
+      const { text, bytes, versionId: version, awsRequestId } = answer;
+      const value = valueOf(reference, text, bytes);
+      return { value, version, ...(awsRequestId === undefined ? {} : { awsRequestId }) };
     },
   };
 }
@@ -100,7 +103,7 @@ export async function getSecretValue(
   } catch (error) {
     if (signal.aborted) throw signal.reason;
     if (error instanceof GatehouseError) throw error;
-    throw secretsError(codeOf(error), details, error);
+    throw secretsError(codeOf(error), { ...details, ...requestIdOf(error) }, error);
   }
   const { SecretString: text, SecretBinary: bytes, VersionId, ARN = '', Name = '' } = answer;
   if (VersionId === undefined || (text === undefined && bytes === undefined)) {
@@ -112,6 +115,7 @@ export async function getSecretValue(
     versionId: VersionId,
     arn: ARN,
     name: Name,
+    ...requestIdOf(answer),
   };
 }
 
@@ -132,4 +136,12 @@ function codeOf(error: unknown): SecretCode {
 
 function isNamed(error: unknown, name: string): error is Error {
   return error instanceof Error && error.name === name;
+}
+
+/** The id that CloudTrail has for a call, from its answer or its error; nothing where AWS did not answer. */
+function requestIdOf(answer: unknown): { readonly awsRequestId?: string } {
+  if (typeof answer !== 'object' || answer === null || !('$metadata' in answer)) return {};
+  const { $metadata: metadata } = answer;
+  if (typeof metadata !== 'object' || metadata === null || !('requestId' in metadata)) return {};
+  return typeof metadata.requestId === 'string' ? { awsRequestId: metadata.requestId } : {};
 }

@@ -90,7 +90,8 @@ export function secrets({ sources, log }: SecretsOptions): Secrets {
       delete held.failing;
       const isNew = held.current?.version !== version;
       const isChanged = isNew || held.current?.value.equals(reading.value) === false;
-      if (isNew) log(secretsEvent('secret.read', { secret: name, version, source }));
+      const { awsRequestId } = reading;
+      if (isNew) log(secretsEvent('secret.read', { secret: name, version, source, awsRequestId }));
       // The value before is not overwritten: a delivery may be writing it this moment.
       held.current = reading;
       return isChanged;

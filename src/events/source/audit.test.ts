@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { fakeClock } from '../../../test/support/fake-clock.ts';
 import type { LogEvent } from '../../base/log-events.ts';
@@ -17,42 +18,68 @@ eventSourceContract('auditSource', () => {
   };
 });
 
-test('a record that finds the queue full is counted and said', async () => {
+/** A source that is soon full. */
+function losing() {
   const events: LogEvent[] = [];
-  const source = auditSource({
-    name: 'agent',
-    queueBytesMax: 10,
-    clock: fakeClock(),
-    log: (event) => events.push(event),
-  });
+  const clock = fakeClock();
+  const source = auditSource({ name: 'agent', queueBytesMax: 10, clock, log: (event) => events.push(event) });
+  return { events, clock, source };
+}
+
+test('a record that finds the queue full is counted, and said before and after', async () => {
+  const { events, source } = losing();
 
   source.push('12345');
   source.push('67890');
   source.push('x');
 
-  expect(events).toMatchObject([{ name: 'events.audit-dropped', fields: { records: 1 } }]);
+  source.push('67890');
+  const whileFull = [...events];
   const read = reading(source);
   await read.stop();
+
+  expect(whileFull).toMatchObject([{ name: 'events.audit-full' }]);
+  expect(events.slice(1)).toMatchObject([{ name: 'events.audit-dropped', fields: { records: 2 } }]);
   expect(read.lines()).toEqual(['12345', 'x']);
+  expect([source.taken(), source.lost(), source.isLosing()]).toEqual([2, 2, false]);
 });
 
-test('losses are said once as they begin and then once a minute, with their count, and are no audit records', async () => {
-  const events: LogEvent[] = [];
-  const clock = fakeClock();
-  const source = auditSource({ name: 'agent', queueBytesMax: 10, clock, log: (event) => events.push(event) });
+test('a loss that lasts is said again once a minute, with what came to it, and no saying is an audit record', async () => {
+  const { events, clock, source } = losing();
 
   for (let each = 0; each < 1_000; each += 1) source.push('1234567');
-  expect(events.map(({ fields }) => fields['records'])).toEqual([1]);
   await clock.advance(60_000);
   source.push('1234567');
-  expect(events.map(({ fields }) => fields['records'])).toEqual([1, 1_000]);
-
   source.push('1234567');
-  await clock.advance(60_000);
   const read = reading(source);
   await read.stop();
-  expect(events.map(({ fields }) => fields['records'])).toEqual([1, 1_000, 1_001]);
+
+  expect(events.map(({ name, fields }) => [name, fields['records']])).toEqual([
+    ['events.audit-full', undefined],
+    ['events.audit-dropped', 1_000],
+    ['events.audit-dropped', 1],
+  ]);
   expect(events.filter(({ audit }) => audit !== undefined)).toEqual([]);
+});
+
+test('losses that begin and end all the time are said once a minute', async () => {
+  const { events, clock, source } = losing();
+  const read = reading(source);
+
+  for (let each = 0; each < 100; each += 1) {
+    for (let count = 0; count < 3; count += 1) source.push('1234567');
+    while (source.counts().items > 0) await turn();
+  }
+  expect(events.map(({ name, fields }) => [name, fields['records']])).toEqual([
+    ['events.audit-full', undefined],
+    ['events.audit-dropped', 2],
+  ]);
+  await clock.advance(60_000);
+  source.push('1');
+  await read.stop();
+
+  expect(events.at(-1)?.fields).toEqual({ source: 'agent', records: 198 });
+  expect(events).toHaveLength(3);
 });
 
 test('what is lost of audit records or dead letters is not an audit record, which would be lost as well', () => {

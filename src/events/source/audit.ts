@@ -1,6 +1,6 @@
 import type { Clock } from '../../base/clock.ts';
 import type { Log } from '../../base/log-events.ts';
-import { chunkBytesMax, type EventSource } from '../event-source.ts';
+import type { EventSource } from '../event-source.ts';
 import { eventsEvent } from '../log-events.ts';
 import { wake } from '../wake.ts';
 
@@ -15,13 +15,24 @@ export interface AuditSourceOptions {
 export interface AuditSource extends EventSource {
   /** Takes one record: a line of JSON without its end. A record that finds the queue full is lost and counted. */
   push(line: string): void;
+  /** Records taken since the start. */
+  taken(): number;
+  /** Records that found no room since the start. */
+  lost(): number;
+  /** Whether records are being lost: from the first that found no room until half of the queue is free. */
+  isLosing(): boolean;
 }
 
 const auditQueueBytesMax = 4 * 2 ** 20;
 /** Losses are said as they begin, and then at most this often. */
 const sayEveryMs = 60 * 1000;
-/** Well below what one chunk may have, for a record comes whole or not at all. */
 const recordBytesMax = 256 * 1024;
+/**
+ * A chunk of records must fit into one batch, whatever a chain adds to each: the head of the chain becomes durable with
+ * all of them or none. A batch takes 10,000 events and 1 MiB.
+ */
+const chunkRecordsMax = 500;
+const chunkBytesMax = 512 * 1024;
 
 /**
  * The agent's own audit records, handed in as they are made. Guarantee on kill: what waits here is lost; once in the
@@ -36,41 +47,69 @@ export function auditSource({
   const bell = wake();
   let queue: Buffer[] = [];
   let queuedBytes = 0;
-  let dropped = 0;
-  let saidDropped = 0;
+  let taken = 0;
+  let lost = 0;
+  /** Of `lost`, those that were said. */
+  let saidLost = 0;
+  let isLosing = false;
+  /** Whether the loss that goes on, or the last one, was said as it began. */
+  let isBeginSaid = false;
   let sayAtMs = 0;
 
-  /** By the log alone, never as an audit record, which would find the queue as full. */
-  function sayDropped(): void {
-    if (dropped === saidDropped || clock.monotonic() < sayAtMs) return;
+  /** Losses are said by the log alone, never as audit records, which would find the queue as full. */
+  function beginLosing(): void {
+    isLosing = true;
+    isBeginSaid = clock.monotonic() >= sayAtMs;
+    if (!isBeginSaid) return;
     sayAtMs = clock.monotonic() + sayEveryMs;
-    saidDropped = dropped;
-    log(eventsEvent('events.audit-dropped', { source: name, records: dropped }));
+    log(eventsEvent('events.audit-full', { source: name }));
+  }
+
+  function sayLost(): void {
+    if (lost === saidLost) return;
+    log(eventsEvent('events.audit-dropped', { source: name, records: lost - saidLost }));
+    saidLost = lost;
+  }
+
+  function sayLostWhenDue(): void {
+    if (lost === saidLost || clock.monotonic() < sayAtMs) return;
+    sayAtMs = clock.monotonic() + sayEveryMs;
+    sayLost();
   }
 
   function take(): Buffer {
     let length = 0;
     let count = 0;
     for (const line of queue) {
-      if (length + line.length > chunkBytesMax) break;
+      if (length + line.length > chunkBytesMax || count === chunkRecordsMax) break;
       length += line.length;
       count += 1;
     }
     const bytes = Buffer.concat(queue.slice(0, count), length);
     queue = queue.slice(count);
     queuedBytes -= length;
-    sayDropped();
+    noteRoom();
     return bytes;
+  }
+
+  function noteRoom(): void {
+    const isOver = isLosing && queuedBytes <= queueBytesMax / 2;
+    if (isOver) isLosing = false;
+    // An end belongs to its beginning: there are as few of one as of the other.
+    if (isOver && isBeginSaid) sayLost();
+    else sayLostWhenDue();
   }
 
   return {
     push(line) {
       const bytes = Buffer.from(`${line}\n`);
       if (bytes.length > recordBytesMax || queuedBytes + bytes.length > queueBytesMax) {
-        dropped += 1;
-        sayDropped();
+        lost += 1;
+        if (isLosing) sayLostWhenDue();
+        else beginLosing();
         return;
       }
+      taken += 1;
       queue.push(bytes);
       queuedBytes += bytes.length;
       bell.ring();
@@ -87,6 +126,9 @@ export function auditSource({
       }
     },
 
+    taken: () => taken,
+    lost: () => lost,
+    isLosing: () => isLosing,
     counts: () => ({ lagBytes: queuedBytes, items: queue.length }),
   };
 }

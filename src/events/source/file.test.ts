@@ -15,7 +15,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { fakeClock } from '../../../test/support/fake-clock.ts';
 import { temporaryDirectory } from '../../../test/support/temporary-directory.ts';
 import type { LogEvent } from '../../base/log-events.ts';
@@ -24,11 +24,18 @@ import { eventSourceContract, reading } from '../event-source.contract.ts';
 import { chunkBytesMax } from '../event-source.ts';
 import { type FileSourceLimits, fileSource, fileSourceLimits } from './file.ts';
 
-function setup(options: { pattern?: string; exclude?: string[]; limits?: Partial<FileSourceLimits> } = {}) {
+interface Setup {
+  readonly pattern?: string;
+  readonly exclude?: string[];
+  readonly limits?: Partial<FileSourceLimits>;
+  readonly onLog?: (event: LogEvent) => void;
+}
+
+function setup(options: Setup = {}) {
   const directory = temporaryDirectory();
   const clock = fakeClock();
   const events: LogEvent[] = [];
-  const { pattern = 'app.log', exclude = [], limits = {} } = options;
+  const { pattern = 'app.log', exclude = [], limits = {}, onLog = () => undefined } = options;
   const path = (name: string): string => join(directory, name);
   const newSource = () =>
     fileSource({
@@ -38,7 +45,10 @@ function setup(options: { pattern?: string; exclude?: string[]; limits?: Partial
       readFrom: [directory],
       limits,
       clock,
-      log: (event) => events.push(event),
+      log(event) {
+        events.push(event);
+        onLog(event);
+      },
     });
   return {
     directory,
@@ -91,6 +101,26 @@ describe('a file source that reads', () => {
     await find();
 
     expect(read.lines()).toEqual(['a']);
+  });
+
+  test('finds a file that comes while it looks, without waiting for the next look', async () => {
+    const { path, append, clock, newSource } = setup({
+      pattern: '*.log',
+      // In the middle of a look.
+      onLog({ name }) {
+        if (name === 'events.file-refused') append('late.log', 'late\n');
+      },
+    });
+    mkdirSync(path('folder.log'));
+
+    const read = reading(newSource());
+    const lines = await vi.waitFor(async () => {
+      await clock.advance(fileSourceLimits.gatherMs);
+      if (read.lines().length === 0) throw new Error('nothing yet');
+      return read.lines();
+    });
+
+    expect(lines).toEqual(['late']);
   });
 
   test('gives files turns', async () => {

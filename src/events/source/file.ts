@@ -97,6 +97,8 @@ export function fileSource(options: FileSourceOptions): EventSource {
       onFailed: (path, reason) => log(eventsEvent('events.watch-failed', { source, path, reason })),
     });
     known = knownFiles(from, limits, clock);
+    // Before the first look, so that what comes while it lasts is not found only by the next.
+    watcher.follow(new Set(foldersOf(files)));
     try {
       while (!signal.aborted) {
         if (clock.monotonic() >= findAtMs) {

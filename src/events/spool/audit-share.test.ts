@@ -1,0 +1,103 @@
+import { expect, test } from 'vitest';
+import { fakeClock } from '../../../test/support/fake-clock.ts';
+import type { LogEvent } from '../../base/log-events.ts';
+import { a, b, batchOf, never, spoolContract, textOf } from '../spool.contract.ts';
+import type { SourcePosition } from '../spool.ts';
+import { withAuditShare } from './audit-share.ts';
+import { memorySpool } from './memory.ts';
+
+spoolContract('withAuditShare, all of it audit', (making) =>
+  withAuditShare(memorySpool(making), {
+    isAudit: () => true,
+    onDurable: () => undefined,
+    log: making.log,
+  }),
+);
+
+const bytesMax = 16_000;
+const auditPositions: SourcePosition[] = [{ source: 'agent', item: 'head', value: '1' }];
+const line = 'x'.repeat(1_500);
+
+function setup() {
+  const events: LogEvent[] = [];
+  const durable: (string | undefined)[] = [];
+  const clock = fakeClock();
+  const log = (event: LogEvent): void => void events.push(event);
+  const inner = memorySpool({ bytesMax, clock, log });
+  const spool = withAuditShare(inner, {
+    isAudit: (positions) => positions.some(({ source }) => source === 'agent'),
+    onDurable: (positions) => durable.push(...positions.map(({ value }) => value)),
+    log,
+  });
+  /** Fills what others may have. */
+  const fill = async (): Promise<void> => {
+    while (spool.counts().bytes + batchOf(a, line).body.length <= (bytesMax * 7) / 8) {
+      await spool.append(batchOf(a, line), [], never);
+    }
+  };
+  const settleOne = async (): Promise<void> => {
+    const [oldest] = await spool.read({ stream: a, batchesMax: 1 }, never);
+    if (oldest !== undefined) await spool.settle(oldest, []);
+  };
+  return { spool, events, durable, clock, fill, settleOne };
+}
+
+test('audit is taken while others wait, and others go on in their order when there is room', async () => {
+  const { spool, clock, fill, settleOne } = setup();
+  await fill();
+  const done: string[] = [];
+
+  const others = ['first', 'second'].map(async (name) => {
+    await spool.append(batchOf(b, name + line), [], never);
+    done.push(name);
+  });
+  await clock.advance(0);
+  expect(done).toEqual([]);
+  await spool.append(batchOf(a, 'audit'), auditPositions, never);
+  done.push('audit');
+  for (let settled = 0; settled < 4; settled += 1) await settleOne();
+  await Promise.all(others);
+
+  expect(done).toEqual(['audit', 'first', 'second']);
+  const kept = await spool.read({ stream: b, batchesMax: 9 }, never);
+  expect(kept.map((batch) => textOf(batch).slice(0, 6))).toEqual(['firstx', 'second']);
+});
+
+test('being full and having room again are said once each', async () => {
+  const { spool, events, clock, fill, settleOne } = setup();
+  await fill();
+
+  const waiting = [spool.append(batchOf(b, line), [], never), spool.append(batchOf(b, line), [], never)];
+  await clock.advance(0);
+  while (spool.counts().bytes > bytesMax / 4) {
+    await settleOne();
+    await clock.advance(0);
+  }
+  await Promise.all(waiting);
+
+  expect(events.map(({ name }) => name)).toEqual(['events.spool-full', 'events.spool-relieved']);
+});
+
+test('one that waits can be aborted, and those behind it go on', async () => {
+  const { spool, clock, fill, settleOne } = setup();
+  await fill();
+  const given = new AbortController();
+
+  const aborted = spool.append(batchOf(b, 'one'.padEnd(1_500)), [], given.signal);
+  const behind = spool.append(batchOf(b, 'two'.padEnd(1_500)), [], never);
+  await clock.advance(0);
+  given.abort(new Error('stop'));
+  await expect(aborted).rejects.toThrow('stop');
+  for (let settled = 0; settled < 3; settled += 1) await settleOne();
+
+  await expect(behind).resolves.toBeUndefined();
+});
+
+test('positions are told of once they are durable, audit or not', async () => {
+  const { spool, durable } = setup();
+
+  await spool.append(batchOf(a, 'one'), [{ source: 'app', item: 'file', value: '7' }], never);
+  await spool.append(batchOf(a, 'two'), auditPositions, never);
+
+  expect(durable).toEqual(['7', '1']);
+});
