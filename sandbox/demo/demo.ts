@@ -167,6 +167,12 @@ async function tell(story: Story, scene: Scene): Promise<void> {
   );
   const audit = await operator.messages(logGroup, 'agent');
   story.check(audit.length > 0, `The audit stream has ${audit.length} records: ${auditNames(audit)}.`);
+  const verified = await gatehouse(['audit', 'verify', '--log-group', logGroup, '--log-stream', 'agent']);
+  story.show(`$ gatehouse audit verify\n${verified.stdout}${verified.stderr}`);
+  story.check(
+    verified.code === 0,
+    'The audit chain is whole: none missing, changed, repeated or out of order.',
+  );
   const file = statSync(passwordFile);
   story.check(
     (file.mode & 0o777) === 0o400,
