@@ -249,6 +249,37 @@ describe('a file source that was stopped', () => {
     expect(second.lines().at(-1)).toBe('three');
   });
 
+  test('reads nothing again when files are rotated between being found and being opened', async () => {
+    let rotate = (): void => undefined;
+    const { source, newSource, append, find, path, clock, said } = setup({
+      pattern: 'app.log*',
+      onLog({ name }) {
+        if (name === 'events.file-opened') rotate();
+      },
+    });
+    for (const name of ['app.log.3', 'app.log.2', 'app.log.1', 'app.log']) append(name, `${name}\n`);
+    for (const [age, name] of ['app.log', 'app.log.1', 'app.log.2', 'app.log.3'].entries()) {
+      utimesSync(path(name), 4000 - age * 1000, 4000 - age * 1000);
+    }
+    const first = reading(source);
+    await find();
+    expect(first.lines()).toHaveLength(4);
+    await first.stop();
+    rotate = () => {
+      rotate = () => undefined;
+      for (const age of [3, 2, 1]) renameSync(path(`app.log.${age}`), path(`app.log.${age + 1}`));
+      renameSync(path('app.log'), path('app.log.1'));
+      append('app.log', 'new\n');
+    };
+
+    const second = reading(newSource(), first.positions);
+    await find();
+    await clock.advance(2 * fileSourceLimits.findEveryMs);
+
+    expect(second.lines()).toEqual(['new']);
+    expect(said('events.file-vanished')).toEqual([]);
+  });
+
   test('takes several rotated files in the order in which they were written', async () => {
     const { source, newSource, append, find, path } = setup();
     append('app.log', '1\n');

@@ -5,7 +5,7 @@ import type { Log } from '../../base/log-events.ts';
 import type { Chunk, EventSource, Position, Positions } from '../event-source.ts';
 import { eventsEvent } from '../log-events.ts';
 import { wake } from '../wake.ts';
-import { bornMsOf, fileItem } from './file-record.ts';
+import { bornMsOf, type FileRecord, fileItem } from './file-record.ts';
 import { type FindRenamed, type FoundFile, findFiles, foldersOf, renamedFiles } from './find-files.ts';
 import { newFingerprint } from './fingerprint.ts';
 import { folderWatch } from './folder-watch.ts';
@@ -82,6 +82,8 @@ export function fileSource(options: FileSourceOptions): EventSource {
   let cutPatterns: ReadonlySet<string> = new Set();
   let isFindFailing = false;
   let waiting = 0;
+  /** Files were renamed while they were being found. */
+  let isMoving = false;
 
   async function* chunks(from: Positions, signal: AbortSignal): AsyncGenerator<Chunk> {
     const bell = wake();
@@ -107,7 +109,7 @@ export function fileSource(options: FileSourceOptions): EventSource {
           watcher.follow(new Set([...foldersOf(files), ...found.map(({ path }) => dirname(path))]));
           const nowMs = clock.monotonic();
           findNotBeforeMs = nowMs + findRestFactor * (nowMs - beganMs);
-          findAtMs = Math.max(nowMs + limits.findEveryMs, findNotBeforeMs);
+          findAtMs = Math.max(nowMs + (isMoving ? limits.gatherMs : limits.findEveryMs), findNotBeforeMs);
         }
         let isIdle = true;
         for (const file of tracked.values()) {
@@ -213,6 +215,7 @@ export function fileSource(options: FileSourceOptions): EventSource {
 
   /** Expands the globs and follows what became of the files that are being read. */
   function findAll(): readonly FoundFile[] {
+    isMoving = false;
     const { found, refused, cut } = findFiles(files, exclude, limits.filesMax);
     refusals.keepOnly(new Set([...found, ...refused].map(({ path }) => path)));
     for (const { path, reason } of refused) refusals.say(path, reason);
@@ -277,23 +280,28 @@ export function fileSource(options: FileSourceOptions): EventSource {
       if (isElsewhere && !makeRoomForOne()) {
         known.tellAgain(item);
         waiting += 1;
-      } else if (!isElsewhere || !followRenamed(found.path)) {
+      } else if (isElsewhere) {
+        followRenamed(item, record, found);
+      } else {
         log(eventsEvent('events.file-vanished', { source, path: record.path, offset: record.offset }));
       }
     }
   }
 
-  function followRenamed(path: string): boolean {
+  function followRenamed(item: string, record: FileRecord, { path, stat }: FoundFile): void {
     const opened = openLogFile(path, readFrom);
-    if ('refused' in opened) return false;
-    const file = goOn(path, opened);
-    if (file === undefined) {
-      closeSync(opened.handle);
-      return false;
+    if (!('refused' in opened) && isAnother(opened, stat)) {
+      known.tellAgain(item);
+      return;
     }
-    file.isRetired = true;
-    file.after = predecessorOf(file);
-    return true;
+    const file = 'refused' in opened ? undefined : goOn(path, opened);
+    if (file !== undefined) {
+      file.isRetired = true;
+      file.after = predecessorOf(file);
+      return;
+    }
+    if (!('refused' in opened)) closeSync(opened.handle);
+    log(eventsEvent('events.file-vanished', { source, path: record.path, offset: record.offset }));
   }
 
   /** Goes on in a file that is known; undefined when nothing was read of it. */
@@ -363,8 +371,20 @@ export function fileSource(options: FileSourceOptions): EventSource {
       return;
     }
     refusals.delete(path);
+    if (isAnother(opened, stat)) return;
     const started = goOn(path, opened) ?? start(path, opened);
     started.after = predecessorOf(started);
+  }
+
+  /**
+   * Whether a path was given to another file between being found and being opened, by a rotation. That may be one that
+   * is being read already: it is let go, and all is looked for again soon.
+   */
+  function isAnother(opened: OpenLogFile, found: Stats): boolean {
+    if (fileItem(opened.stat) === fileItem(found)) return false;
+    closeSync(opened.handle);
+    isMoving = true;
+    return true;
   }
 
   function start(path: string, opened: OpenLogFile): TrackedFile {
