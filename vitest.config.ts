@@ -43,6 +43,17 @@ export default defineConfig({
       },
       {
         test: {
+          name: 'chaos',
+          include: ['test/chaos/**/*.test.ts'],
+          globalSetup: ['test/support/built-agent.ts'],
+          testTimeout: 6 * minuteMs,
+          hookTimeout: minuteMs,
+          // Each file keeps a machine busy, and their figures are about time.
+          fileParallelism: false,
+        },
+      },
+      {
+        test: {
           name: 'system',
           include: ['test/system/**/*.test.ts'],
           testTimeout: 3 * minuteMs,

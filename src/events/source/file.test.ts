@@ -250,11 +250,11 @@ describe('a file source that was stopped', () => {
   });
 
   test('reads nothing again when files are rotated between being found and being opened', async () => {
-    let rotate = (): void => undefined;
+    let rotate: (() => void) | undefined;
     const { source, newSource, append, find, path, clock, said } = setup({
       pattern: 'app.log*',
       onLog({ name }) {
-        if (name === 'events.file-opened') rotate();
+        if (name === 'events.file-opened') rotate?.();
       },
     });
     for (const name of ['app.log.3', 'app.log.2', 'app.log.1', 'app.log']) append(name, `${name}\n`);
@@ -266,7 +266,7 @@ describe('a file source that was stopped', () => {
     expect(first.lines()).toHaveLength(4);
     await first.stop();
     rotate = () => {
-      rotate = () => undefined;
+      rotate = undefined;
       for (const age of [3, 2, 1]) renameSync(path(`app.log.${age}`), path(`app.log.${age + 1}`));
       renameSync(path('app.log'), path('app.log.1'));
       append('app.log', 'new\n');

@@ -1,0 +1,66 @@
+import { describe, expect, it } from 'vitest';
+import type { FaultEffect } from '../../sandbox/faults.ts';
+import { eventually, type Host, numbered, setup } from '../support/host.ts';
+import { tell } from './seed.ts';
+
+const stopTimeoutSeconds = 3;
+const lines = 20_000;
+
+const waysToBeDown: readonly (readonly [string, FaultEffect])[] = [
+  ['closes connections', { kind: 'cut' }],
+  ['never answers', { kind: 'latency', ms: 600_000 }],
+  ['answers 503', { kind: 'error', name: 'ServiceUnavailableException', status: 503 }],
+];
+
+/** An agent that has shipped something, then lost CloudWatch Logs while lines kept coming. */
+async function downAndLogging(effect: FaultEffect) {
+  const host = await setup({ bootstrap: { stopTimeoutSeconds } });
+  const agent = await host.started();
+  host.log(numbered(1));
+  await host.arrived(1);
+  host.sandbox.faults.add({ service: 'logs', effect });
+  for (let first = 1; first < lines; first += 1000) {
+    host.log(numbered(Math.min(1000, lines - first), first));
+  }
+  await eventually('a batch that waits', async () => ((await host.status()).events?.spool.batches ?? 0) > 0);
+  return { host, agent };
+}
+
+async function expectAllThere(host: Host): Promise<void> {
+  host.sandbox.faults.clear();
+  await host.started();
+  await eventually('every line', () => new Set(host.messages()).size >= lines);
+
+  expect([...new Set(host.messages())].toSorted()).toStrictEqual(numbered(lines).toSorted());
+}
+
+describe.each(waysToBeDown)('when CloudWatch Logs %s', (what, effect) => {
+  it('SIGTERM leaves in time and loses nothing', async () => {
+    const { host, agent } = await downAndLogging(effect);
+    const asked = performance.now();
+
+    const { code } = await agent.stop();
+
+    const leftMs = performance.now() - asked;
+    tell(`CloudWatch Logs ${what}: left ${Math.round(leftMs)} ms after SIGTERM`);
+    expect(code).toBe(0);
+    expect(leftMs).toBeLessThan(stopTimeoutSeconds * 1000);
+    await expectAllThere(host);
+  });
+
+  it('a second signal leaves at once and loses nothing', async () => {
+    const { host, agent } = await downAndLogging(effect);
+    agent.kill('SIGTERM');
+    await agent.event('agent.stopping');
+    const asked = performance.now();
+
+    agent.kill('SIGTERM');
+
+    const { code } = await agent.finished;
+    const leftMs = performance.now() - asked;
+    tell(`CloudWatch Logs ${what}: left ${Math.round(leftMs)} ms after the second SIGTERM`);
+    expect(code).toBe(143);
+    expect(leftMs).toBeLessThan(500);
+    await expectAllThere(host);
+  });
+});
