@@ -36,6 +36,7 @@ function setup() {
     },
     refreshConfigCron: '*/30 * * * *',
     workload: { run: untilAborted, refresh: happens('secrets') },
+    reads: { run: untilAborted },
     events: { done: worker.promise },
     inTurn: turns(),
     supervised: { watch: untilAborted },

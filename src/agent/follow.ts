@@ -2,6 +2,7 @@ import type { Clock } from '../base/clock.ts';
 import { runTasks } from '../base/task-group.ts';
 import type { RefreshingCredentials } from '../identity/refreshing.ts';
 import type { HangUps } from '../system/signals.ts';
+import type { ConsumerReads } from './consumer-reads.ts';
 import type { Events } from './events.ts';
 import type { FollowedConfig, Refreshed } from './followed-config.ts';
 import { runOnSchedule } from './schedule.ts';
@@ -17,6 +18,7 @@ export interface Agent {
   /** When the gateway config is read again. */
   readonly refreshConfigCron: string;
   readonly workload: Pick<WorkloadSecrets, 'run' | 'refresh'>;
+  readonly reads: Pick<ConsumerReads, 'run'>;
   readonly events: Pick<Events, 'done'> | undefined;
   readonly inTurn: InTurn;
   readonly supervised: Pick<Supervision, 'watch'>;
@@ -40,6 +42,7 @@ export async function follow(agent: Agent, reloads: HangUps, stop: AbortSignal):
     [
       (signal) => agent.credentials.run(signal),
       (signal) => workload.run(signal),
+      (signal) => agent.reads.run(signal),
       (signal) => untilDeath(agent.events, signal),
       (signal) => agent.supervised.watch(signal),
       (signal) => runOnSchedule(() => agent.refreshConfigCron, refreshConfig, clock, signal),

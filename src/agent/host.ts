@@ -56,7 +56,7 @@ export function openHost(launch: Launch, bootstrap: Bootstrap): Host {
     write: (line) => launch.writeLog(line),
   });
   let credentials: RefreshingCredentials | undefined;
-  const recorder = createRecorder({ logger, clock, accessKeyId: () => credentials?.state().accessKeyId });
+  const recorder = createRecorder({ logger, clock, caller: () => credentials?.state() ?? {} });
   const { log } = recorder;
   if (bootstrap.unknownVariables.length > 0) {
     log(configEvent('config.variable-unknown', { variables: bootstrap.unknownVariables }));

@@ -53,6 +53,28 @@ export const agentLogEvents = {
     audit: 'failure',
     fields: { count: 'records' },
   },
+  'consumer.read': {
+    level: 'info',
+    summary: 'a consumer was given something in this version for the first time',
+    audit: 'success',
+    fields: {
+      consumer: 'its name in the gateway config',
+      what: '`secret NAME` or `credentials`',
+      version: 'of a secret its version, of credentials their access key id',
+    },
+  },
+  'consumer.read-again': {
+    level: 'debug',
+    summary: 'how often a consumer was given the same once more, told once a minute',
+    audit: 'success',
+    fields: {
+      consumer: 'its name in the gateway config',
+      what: '`secret NAME` or `credentials`',
+      version: 'of a secret its version, of credentials their access key id',
+      count: 'times since it was last told',
+      withinMs: 'the time in which they were counted, milliseconds',
+    },
+  },
   'watchdog.withheld': {
     level: 'error',
     summary: 'systemd gets no sign of life, and will restart the agent unless this passes',

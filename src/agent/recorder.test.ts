@@ -9,12 +9,12 @@ function setup() {
   const clock = fakeClock(new Date('2026-11-22T12:00:00Z'));
   const logger = { log: (event: LogEvent) => written.push(event) };
   const audited: AuditRecord[] = [];
-  let key: string | undefined;
-  const useKey = (id: string): void => {
-    key = id;
+  let caller: { accessKeyId?: string; sessionName?: string } = {};
+  const use = (next: typeof caller): void => {
+    caller = next;
   };
-  const recorder = createRecorder({ logger, clock, accessKeyId: () => key });
-  return { written, audited, clock, recorder, useKey };
+  const recorder = createRecorder({ logger, clock, caller: () => caller });
+  return { written, audited, clock, recorder, use };
 }
 
 const starting = agentEvent('agent.starting', { name: 'web-1' });
@@ -70,17 +70,20 @@ test('records wait again once the sink is taken away, and come once', () => {
   expect(audited.map(({ event }) => event)).toEqual(['agent.ready', 'agent.failed']);
 });
 
-test('a record says which access key was in use, once there is one', () => {
-  const { audited, recorder, useKey } = setup();
+test('a record says which access key of which session was in use, once there is one', () => {
+  const { audited, recorder, use } = setup();
   recorder.log(ready);
-  useKey('ASIAEXAMPLE');
+  use({ accessKeyId: 'AKIAEXAMPLE' });
+  recorder.log(ready);
+  use({ accessKeyId: 'ASIAEXAMPLE', sessionName: 'web-1' });
 
   recorder.auditTo((record) => audited.push(record));
   recorder.log(failed);
 
-  expect(audited.map(({ event, accessKeyId }) => [event, accessKeyId])).toEqual([
-    ['agent.ready', undefined],
-    ['agent.failed', 'ASIAEXAMPLE'],
+  expect(audited.map(({ event, accessKeyId, sessionName }) => [event, accessKeyId, sessionName])).toEqual([
+    ['agent.ready', undefined, undefined],
+    ['agent.ready', 'AKIAEXAMPLE', undefined],
+    ['agent.failed', 'ASIAEXAMPLE', 'web-1'],
   ]);
 });
 

@@ -11,6 +11,8 @@ export interface AuditRecord {
   readonly outcome: 'success' | 'failure';
   /** The access key that was in use, as CloudTrail has it; absent before there was one. */
   readonly accessKeyId?: string;
+  /** The name of the role session that the key belongs to, where the source of the credentials knows it. */
+  readonly sessionName?: string;
   readonly fields: Readonly<Record<string, LogFieldValue>>;
 }
 
@@ -32,11 +34,11 @@ export const auditPendingMax = 5_000;
 export interface RecorderOptions {
   readonly logger: Pick<Logger, 'log'>;
   readonly clock: Pick<Clock, 'now'>;
-  /** The id of the access key in use; undefined before there is one. */
-  readonly accessKeyId: () => string | undefined;
+  /** The access key in use and its session; nothing before there is one. */
+  readonly caller: () => Pick<AuditRecord, 'accessKeyId' | 'sessionName'>;
 }
 
-export function createRecorder({ logger, clock, accessKeyId }: RecorderOptions): Recorder {
+export function createRecorder({ logger, clock, caller }: RecorderOptions): Recorder {
   const counts = new Map<string, number>();
   let pending: AuditRecord[] = [];
   let lost = 0;
@@ -44,12 +46,13 @@ export function createRecorder({ logger, clock, accessKeyId }: RecorderOptions):
 
   const audit = (event: LogEvent): void => {
     if (event.audit === undefined) return;
-    const key = accessKeyId();
+    const { accessKeyId, sessionName } = caller();
     const record: AuditRecord = {
       time: clock.now().toISOString(),
       event: event.name,
       outcome: event.audit,
-      ...(key === undefined ? {} : { accessKeyId: key }),
+      ...(accessKeyId === undefined ? {} : { accessKeyId }),
+      ...(sessionName === undefined ? {} : { sessionName }),
       fields: event.fields,
     };
     if (sink !== undefined) {

@@ -9,6 +9,7 @@ import { ensureRuntimeDirectory } from '../system/runtime-directory.ts';
 import { hangUps } from '../system/signals.ts';
 import { lockStateDirectory } from '../system/state-directory.ts';
 import { auditGate } from './audit-gate.ts';
+import { consumerReads } from './consumer-reads.ts';
 import { agentError } from './errors.ts';
 import { openEvents, threadAhead } from './events-start.ts';
 import { type Agent, follow, type Reloaded } from './follow.ts';
@@ -126,6 +127,9 @@ async function start(
     parts.events = events;
     opened.defer(() => events.stop(bootstrap.stopTimeoutSeconds * 1000 * drainShare));
   }
+  // Closed after whoever serves consumers and before the audit's way out.
+  const reads = consumerReads({ clock, log });
+  opened.defer(() => reads.close());
 
   const workload = workloadSecrets(host, keys, auditGate(gateway.audit, events));
   parts.workload = workload;
@@ -147,6 +151,7 @@ async function start(
     config,
     refreshConfigCron: bootstrap.gatewayConfig.refreshCron,
     workload,
+    reads,
     events,
     inTurn,
     supervised,

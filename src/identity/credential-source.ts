@@ -11,6 +11,8 @@ export interface Credentials {
   readonly expiration?: Date;
   /** The account they belong to, 12 digits, where the source says it. */
   readonly accountId?: string;
+  /** Of an assumed role, the name of this session, as CloudTrail has it; where the source knows it. */
+  readonly sessionName?: string;
   /** The name of the source that loaded them. */
   readonly source: string;
 }

@@ -11,6 +11,8 @@ export interface RefreshingState {
   /** The source of the credentials in hand; absent before the first. */
   readonly source?: string;
   readonly accessKeyId?: string;
+  /** Of the role session, where the source knows it. */
+  readonly sessionName?: string;
   readonly expiration?: Date;
   /** When the credentials in hand were loaded. */
   readonly lastRenewed?: Date;
@@ -223,6 +225,7 @@ export function refreshing(source: CredentialSource, options: RefreshingOptions)
         source: held.credentials.source,
         accessKeyId: held.credentials.accessKeyId,
         lastRenewed: held.loadedAt,
+        ...(held.credentials.sessionName && { sessionName: held.credentials.sessionName }),
         ...(held.credentials.expiration && { expiration: held.credentials.expiration }),
       };
       const trouble = failing && {
