@@ -35,6 +35,7 @@ const credentialsRequest = z.union([
 const roleRequest = z.strictObject({
   name: roleName,
   maxSessionSeconds: z.int().min(3600).max(43_200).optional(),
+  trustPolicy: z.string().optional(),
   externalId: z.string().optional(),
 });
 const machineRequest = z.strictObject({

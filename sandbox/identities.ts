@@ -1,4 +1,5 @@
 import { randomBytes, randomInt } from 'node:crypto';
+import { parsePolicy } from './policy.ts';
 import { AwsError, type Caller } from './service.ts';
 
 export interface User {
@@ -13,8 +14,8 @@ export interface Role {
   readonly arn: string;
   /** What AssumeRole may ask for at most, in seconds; AWS's default is 3600. */
   readonly maxSessionSeconds: number;
-  /** AssumeRole must give this one, where it is set. */
-  readonly externalId: string | undefined;
+  /** Who may assume it: a policy document. */
+  readonly trustPolicy: string;
 }
 
 /** One access key and what it proves. Temporary keys have a session token and an expiration. */
@@ -28,6 +29,8 @@ export interface AccessKey {
   readonly principalId: string;
   /** The role of a session; undefined for a user's key. */
   readonly roleArn: string | undefined;
+  /** What the session may do at most, a policy document; undefined where nothing narrows it. */
+  readonly sessionPolicy?: string | undefined;
 }
 
 /** Temporary credentials as STS hands them out. */
@@ -50,10 +53,14 @@ export interface SessionRequest {
   readonly role: string;
   readonly sessionName: string;
   readonly durationSeconds: number;
+  readonly sessionPolicy?: string | undefined;
 }
 
 export interface RoleOptions {
   readonly maxSessionSeconds?: number | undefined;
+  /** A policy document; without one the account trusts itself. */
+  readonly trustPolicy?: string | undefined;
+  /** Without a trust policy: what whoever assumes the role must give. */
   readonly externalId?: string | undefined;
 }
 
@@ -66,6 +73,7 @@ export interface IdentitiesSnapshot {
 export interface Identities {
   /** Makes the user unless it exists, and a new long-term key for it. */
   createUser(userName: string): User & LongTermCredentials;
+  /** @throws AwsError MalformedPolicyDocument for a trust policy that is none */
   createRole(roleName: string, options?: RoleOptions): Role;
   /** @param role name or ARN */
   role(role: string): Role | undefined;
@@ -128,15 +136,16 @@ export function createIdentities(accountId: string, now: () => Date): Identities
         roleId: roles.get(roleName)?.roleId ?? uniqueId('AROA'),
         arn: `arn:aws:iam::${accountId}:role/${roleName}`,
         maxSessionSeconds: options.maxSessionSeconds ?? 3600,
-        externalId: options.externalId,
+        trustPolicy: options.trustPolicy ?? trustOfAccount(accountId, options.externalId),
       };
+      parsePolicy(role.trustPolicy, 'trust');
       roles.set(roleName, role);
       return role;
     },
 
     role: findRole,
 
-    issueSession({ role: nameOrArn, sessionName, durationSeconds }) {
+    issueSession({ role: nameOrArn, sessionName, durationSeconds, sessionPolicy }) {
       const role = findRole(nameOrArn);
       if (role === undefined)
         throw new AwsError('NoSuchEntity', `The role ${nameOrArn} cannot be found.`, 404);
@@ -156,6 +165,7 @@ export function createIdentities(accountId: string, now: () => Date): Identities
         principalArn: assumedRoleArn,
         principalId: assumedRoleId,
         roleArn: role.arn,
+        sessionPolicy,
       });
       return { ...session, expiration, assumedRoleArn, assumedRoleId };
     },
@@ -193,6 +203,23 @@ export function createIdentities(accountId: string, now: () => Date): Identities
       for (const key of snapshot.keys) remember(key);
     },
   };
+}
+
+/** As the console makes it for another account: everybody there whom IAM allows it, on condition of the external id. */
+function trustOfAccount(accountId: string, externalId: string | undefined): string {
+  return JSON.stringify({
+    Version: '2012-10-17',
+    Statement: [
+      {
+        Effect: 'Allow',
+        Principal: { AWS: `arn:aws:iam::${accountId}:root` },
+        Action: 'sts:AssumeRole',
+        ...(externalId === undefined
+          ? {}
+          : { Condition: { StringEquals: { 'sts:ExternalId': externalId } } }),
+      },
+    ],
+  });
 }
 
 const base32 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';

@@ -1,6 +1,7 @@
 import { gunzipSync } from 'node:zlib';
 import { type Cloud, type Endpoint, header, type Visit } from './endpoint.ts';
 import { AwsError, type JsonObject, type JsonService, type RawRequest, type RawResponse } from './service.ts';
+import { assertSessionAllows } from './session-policy.ts';
 import { type RefusalReason, verifySignature } from './signature.ts';
 
 /** AWS JSON 1.1. Source: https://smithy.io/2.0/aws/protocols/aws-json-1_1-protocol.html */
@@ -17,6 +18,8 @@ export const jsonRefusals: Readonly<Record<RefusalReason, string>> = {
   'expired-token': 'ExpiredTokenException',
   'signature-mismatch': 'InvalidSignatureException',
 };
+
+const sessionRefusal = { name: 'AccessDeniedException', status: 400 };
 
 /** A service behind `POST /` with `X-Amz-Target`, verified and with its errors shaped. */
 export function jsonEndpoint<State>(service: JsonService<State>, state: () => State, cloud: Cloud): Endpoint {
@@ -42,7 +45,11 @@ export function jsonEndpoint<State>(service: JsonService<State>, state: () => St
         findKey: cloud.identities.find,
       });
       const context = { caller: cloud.identities.caller(key), region: cloud.region, ...visit };
-      const output = operation(inputOf(request), state(), context);
+      const input = inputOf(request);
+      const action = `${service.signingName}:${operationOf(request)}`;
+      const resource = service.resourceOf?.(input, state(), context);
+      assertSessionAllows(cloud.identities, context.caller, { action, resource }, sessionRefusal);
+      const output = operation(input, state(), context);
       return {
         status: 200,
         headers: { 'content-type': contentType, 'x-amzn-requestid': visit.requestId },

@@ -2,9 +2,9 @@ import { aliasOperations } from './kms/aliases.ts';
 import { cryptographyOperations } from './kms/cryptography.ts';
 import { keyOperations } from './kms/keys.ts';
 import { policyOperations } from './kms/policies.ts';
-import { deleteDueKeys, type KmsState, newKmsState } from './kms/state.ts';
+import { deleteDueKeys, type KmsState, keyOrAlias, newKmsState } from './kms/state.ts';
 import { tagOperations } from './kms/tags.ts';
-import type { JsonService, Operation } from './service.ts';
+import type { CallContext, JsonObject, JsonService, Operation } from './service.ts';
 
 export type { KmsState } from './kms/state.ts';
 
@@ -24,6 +24,7 @@ export const kms: JsonService<KmsState> = {
   signingName: 'kms',
   targetPrefix: 'TrentService',
   newState: newKmsState,
+  resourceOf,
   operations: Object.fromEntries(
     Object.entries(operations).map(([name, operation]): [string, Operation<KmsState>] => [
       name,
@@ -34,3 +35,12 @@ export const kms: JsonService<KmsState> = {
     ]),
   ),
 };
+
+function resourceOf({ KeyId: id }: JsonObject, state: KmsState, context: CallContext): string | undefined {
+  if (typeof id !== 'string') return undefined;
+  try {
+    return keyOrAlias(id, state, context).arn;
+  } catch {
+    return undefined;
+  }
+}

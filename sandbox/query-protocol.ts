@@ -1,5 +1,6 @@
 import type { Cloud, Endpoint, Visit } from './endpoint.ts';
 import { AwsError, type CallContext, type RawRequest, type RawResponse } from './service.ts';
+import { assertSessionAllows } from './session-policy.ts';
 import { type RefusalReason, splitTarget, verifySignature } from './signature.ts';
 
 /** One operation of a query service: parameters in, the members of its result out. */
@@ -25,6 +26,8 @@ export const queryRefusals: Readonly<Record<RefusalReason, readonly [name: strin
   'expired-token': ['ExpiredToken', 403],
   'signature-mismatch': ['SignatureDoesNotMatch', 403],
 };
+
+const sessionRefusal = { name: 'AccessDenied', status: 403 };
 
 /** Source: https://smithy.io/2.0/aws/protocols/aws-query-protocol.html */
 export function queryEndpoint(service: QueryService, cloud: Cloud): Endpoint {
@@ -60,6 +63,9 @@ export function queryEndpoint(service: QueryService, cloud: Cloud): Endpoint {
         throw new AwsError('InvalidAction', `Could not find operation ${action} for version ${version}`);
       }
       const context = { caller: cloud.identities.caller(key), region: cloud.region, ...visit };
+      const resource = parameters.get('RoleArn') ?? undefined;
+      const asked = { action: `${service.signingName}:${action}`, resource };
+      assertSessionAllows(cloud.identities, context.caller, asked, sessionRefusal);
       const result = operation(parameters, context, cloud);
       const metadata = element('ResponseMetadata', element('RequestId', escaped(visit.requestId)));
       const content = element(`${action}Result`, members(result)) + metadata;

@@ -2,11 +2,13 @@ import { policyOperations } from './secrets-manager/policies.ts';
 import { secretOperations } from './secrets-manager/secrets.ts';
 import {
   deleteDueSecrets,
+  findSecret,
+  newSecretArn,
   newSecretsManagerState,
   type SecretsManagerState,
 } from './secrets-manager/state.ts';
 import { valueOperations } from './secrets-manager/values.ts';
-import type { JsonService, Operation } from './service.ts';
+import type { CallContext, JsonObject, JsonService, Operation } from './service.ts';
 
 export type { SecretsManagerState } from './secrets-manager/state.ts';
 
@@ -24,6 +26,7 @@ export const secretsManager: JsonService<SecretsManagerState> = {
   signingName: 'secretsmanager',
   targetPrefix: 'secretsmanager',
   newState: newSecretsManagerState,
+  resourceOf,
   operations: Object.fromEntries(
     Object.entries(operations).map(([name, operation]): [string, Operation<SecretsManagerState>] => [
       name,
@@ -34,3 +37,17 @@ export const secretsManager: JsonService<SecretsManagerState> = {
     ]),
   ),
 };
+
+/** A secret that is not there has an ARN as well: what may not be read may not be asked about either. */
+function resourceOf(
+  { SecretId: id, Name: name }: JsonObject,
+  state: SecretsManagerState,
+  context: CallContext,
+): string | undefined {
+  if (typeof id !== 'string') return typeof name === 'string' ? newSecretArn(name, context) : undefined;
+  try {
+    return findSecret(id, state, context).arn;
+  } catch {
+    return id.startsWith('arn:') ? id : newSecretArn(id, context);
+  }
+}

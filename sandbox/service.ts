@@ -69,5 +69,7 @@ export interface JsonService<State> {
   /** `TrentService`, `secretsmanager`, `Logs_20140328`. */
   readonly targetPrefix: string;
   readonly operations: Readonly<Record<string, Operation<State>>>;
+  /** ARN of what an operation is on, for session policies; undefined where it is on nothing, or cannot be told. */
+  resourceOf?(input: JsonObject, state: State, context: CallContext): string | undefined;
   newState(): State;
 }

@@ -27,6 +27,7 @@ type Floor = (typeof floors)[number];
  * A new one is added here, by name, so that it is seen.
  */
 export const adapters: readonly string[] = [
+  'src/identity/assumed-role.ts',
   'src/identity/caller.ts',
   'src/identity/container.ts',
   'src/identity/instance-role.ts',

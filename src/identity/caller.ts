@@ -1,7 +1,6 @@
 import { GetCallerIdentityCommand, type STSClient } from '@aws-sdk/client-sts';
-import { httpStatusOf, isServiceError } from '../base/aws-error.ts';
-import { GatehouseError } from '../base/errors.ts';
 import { identityError } from './errors.ts';
+import { stsError } from './sts-error.ts';
 
 /** Who AWS says these credentials belong to. */
 export interface Caller {
@@ -26,7 +25,7 @@ export async function callerIdentity(client: Pick<STSClient, 'send'>, signal: Ab
     .send(new GetCallerIdentityCommand({}), { abortSignal: signal })
     .catch((error: unknown) => {
       signal.throwIfAborted();
-      throw translated(error);
+      throw stsError(error, 'GetCallerIdentity', { otherwise: 'CREDENTIALS_REFUSED' });
     });
   const { Arn: arn, Account: accountId, UserId: userId } = reply;
   if (!arn || !accountId || !userId) {
@@ -39,20 +38,4 @@ export async function callerIdentity(client: Pick<STSClient, 'send'>, signal: Ab
 function roleOf(arn: string): { roleName?: string; sessionName?: string } {
   const [kind, roleName, sessionName] = arn.split(':').slice(5).join(':').split('/');
   return kind === 'assumed-role' && roleName && sessionName ? { roleName, sessionName } : {};
-}
-
-function translated(error: unknown): GatehouseError {
-  if (error instanceof GatehouseError) return error;
-  const isAnswer = isServiceError(error);
-  const awsError = isAnswer ? error.name : undefined;
-  const status = isAnswer ? (httpStatusOf(error) ?? 0) : 0;
-  const details = { operation: 'GetCallerIdentity', ...(isAnswer ? { awsError, status } : {}) };
-
-  if (awsError?.startsWith('ExpiredToken')) return identityError('CREDENTIALS_EXPIRED', details, error);
-  if (status === 429 || awsError?.startsWith('Throttling')) {
-    return identityError('CREDENTIALS_THROTTLED', details, error);
-  }
-  return status >= 400 && status < 500
-    ? identityError('CREDENTIALS_REFUSED', details, error)
-    : identityError('CREDENTIALS_STS_UNREACHABLE', details, error);
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { roleArnPattern } from '../base/role.ts';
 
 const partition = 'aws[a-z-]{0,20}';
 const region = '[a-z]{2}[a-z0-9-]{3,30}';
@@ -23,15 +24,13 @@ function rolesAnywhereArn(kind: 'trust-anchor' | 'profile') {
     });
 }
 
-const roleArn = new RegExp(`^arn:${partition}:iam::\\d{12}:role/[\\x21-\\x7e]{1,576}$`, 'u');
-
 const rolesAnywhereConfig = z
   .strictObject({
     trustAnchorArn: rolesAnywhereArn('trust-anchor'),
     profileArn: rolesAnywhereArn('profile'),
     roleArn: z
       .string()
-      .regex(roleArn, 'must look like arn:aws:iam::ACCOUNT:role/NAME')
+      .regex(roleArnPattern, 'must look like arn:aws:iam::ACCOUNT:role/NAME')
       .meta({
         description: 'ARN of the role this host assumes.',
         applies: 'restart',

@@ -93,6 +93,21 @@ export const identityErrors = {
     retry: false,
     exitCode: exitCode.refused,
   },
+  CREDENTIALS_ROLE_REFUSED: {
+    summary: 'AWS does not let this host assume the role',
+    remedy:
+      "Name this host's role in the trust policy of the role, with the external id where it asks for one; allow this host sts:AssumeRole on it; and let its maximum session duration be no less than what is asked for.",
+    retry: false,
+    exitCode: exitCode.refused,
+    httpStatus: 503,
+  },
+  CREDENTIALS_SESSION_POLICY_REFUSED: {
+    summary: 'AWS refuses the session policy',
+    remedy: 'Correct the policy: IAM Access Analyzer says what is wrong with it. Packed, it has a limit too.',
+    retry: false,
+    exitCode: exitCode.configuration,
+    httpStatus: 503,
+  },
   CREDENTIALS_SIGNER_MISSING: {
     summary: 'IAM Roles Anywhere is configured without the program that signs',
     remedy: 'Set credentials.rolesAnywhere.helper to the path of aws_signing_helper.',

@@ -1,9 +1,12 @@
+import { KMSClient, ListKeysCommand } from '@aws-sdk/client-kms';
 import { AssumeRoleCommand, GetCallerIdentityCommand, STSClient } from '@aws-sdk/client-sts';
 import { expect } from 'vitest';
 import type { Bench, ContractCase } from './contract.ts';
 import { accepted, outcome, refused } from './outcome.ts';
 
 const assumeRoleReference = 'https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html';
+const sessionPolicies =
+  'https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies.html#policies_session';
 const commonErrors = 'https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html';
 
 /** Who the service says the bearer of these credentials is. */
@@ -21,17 +24,47 @@ async function identify({ target }: Bench, credentials: Bench['target']['credent
   }
 }
 
-async function assumeRole({ sts, target }: Bench) {
-  const { Credentials, AssumedRoleUser } = await sts.send(
-    new AssumeRoleCommand({ RoleArn: target.roleArn, RoleSessionName: 'session', DurationSeconds: 900 }),
+async function assumeRole({ sts, target }: Bench, policy?: object) {
+  const { Credentials, AssumedRoleUser, PackedPolicySize } = await sts.send(
+    new AssumeRoleCommand({
+      RoleArn: target.roleArn,
+      RoleSessionName: 'session',
+      DurationSeconds: 900,
+      Policy: policy === undefined ? undefined : JSON.stringify(policy),
+    }),
   );
   const credentials = {
     accessKeyId: Credentials?.AccessKeyId ?? '',
     secretAccessKey: Credentials?.SecretAccessKey ?? '',
     sessionToken: Credentials?.SessionToken ?? '',
   };
-  return { credentials, arn: AssumedRoleUser?.Arn, expiration: Credentials?.Expiration };
+  return {
+    credentials,
+    arn: AssumedRoleUser?.Arn,
+    expiration: Credentials?.Expiration,
+    packedSize: PackedPolicySize,
+  };
 }
+
+/** Whether a session of the role, narrowed by a policy, may list keys. */
+async function keysUnder(bench: Bench, policy: object) {
+  const { credentials } = await assumeRole(bench, policy);
+  const { endpoint, region } = bench.target;
+  const kms = new KMSClient({ endpoint, region, credentials, maxAttempts: 1 });
+  try {
+    return await outcome(kms.send(new ListKeysCommand({})));
+  } finally {
+    kms.destroy();
+  }
+}
+
+function policyOf(...statements: object[]) {
+  return { Version: '2012-10-17', Statement: statements };
+}
+
+const allowsAll = { Effect: 'Allow', Action: '*', Resource: '*' };
+const allowsSecrets = { Effect: 'Allow', Action: 'secretsmanager:*', Resource: '*' };
+const deniesKms = { Effect: 'Deny', Action: 'kms:*', Resource: '*' };
 
 export const stsCases: readonly ContractCase[] = [
   {
@@ -93,6 +126,60 @@ export const stsCases: readonly ContractCase[] = [
       because: 'it takes any name',
       documentation: assumeRoleReference,
     },
+  },
+  {
+    name: 'a session policy takes space, and leaves the session what it allows',
+    async run(bench) {
+      const { packedSize = 0 } = await assumeRole(bench, policyOf(allowsAll));
+      return { takesSpace: packedSize > 0, keys: await keysUnder(bench, policyOf(allowsAll)) };
+    },
+    expected: { takesSpace: true, keys: accepted },
+  },
+  {
+    name: 'a session may not do what its session policy does not allow, or denies',
+    async run(bench) {
+      return {
+        unmentioned: await keysUnder(bench, policyOf(allowsSecrets)),
+        denied: await keysUnder(bench, policyOf(allowsAll, deniesKms)),
+      };
+    },
+    expected: {
+      unmentioned: refused('AccessDeniedException'),
+      denied: refused('AccessDeniedException'),
+    },
+    moto: {
+      sees: { unmentioned: accepted, denied: accepted },
+      because: 'it enforces no policy',
+      documentation: sessionPolicies,
+    },
+  },
+  {
+    name: 'a session policy that is none is refused',
+    run: (bench) => outcome(assumeRole(bench, { Statement: [{ Effect: 'Perhaps' }] })),
+    expected: refused('MalformedPolicyDocumentException'),
+    moto: { sees: accepted, because: 'it takes any policy', documentation: assumeRoleReference },
+  },
+  {
+    name: 'a session policy of more than 2048 characters is refused',
+    run: (bench) => outcome(assumeRole(bench, policyOf({ ...allowsAll, Sid: 'x'.repeat(2048) }))),
+    expected: refused('ValidationError'),
+    moto: { sees: accepted, because: 'it takes any policy', documentation: assumeRoleReference },
+  },
+  {
+    name: 'a session assumes a role for an hour at most',
+    async run(bench) {
+      const { credentials } = await assumeRole(bench);
+      const { endpoint, region, roleArn } = bench.target;
+      const sts = new STSClient({ endpoint, region, credentials, maxAttempts: 1 });
+      try {
+        const request = { RoleArn: roleArn, RoleSessionName: 'chained', DurationSeconds: 3601 };
+        return await outcome(sts.send(new AssumeRoleCommand(request)));
+      } finally {
+        sts.destroy();
+      }
+    },
+    expected: refused('ValidationError'),
+    moto: { sees: accepted, because: 'it takes any duration', documentation: assumeRoleReference },
   },
   {
     name: 'a wrong secret key is no signature',
