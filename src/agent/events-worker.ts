@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { parentPort } from 'node:worker_threads';
 import { CloudWatchLogsClient } from '@aws-sdk/client-cloudwatch-logs';
-import { systemClock } from '../base/clock.ts';
+import { type Clock, systemClock } from '../base/clock.ts';
 import { reportOf } from '../base/errors.ts';
 import type { LogEvent } from '../base/log-events.ts';
 import { Secret } from '../base/secret.ts';
@@ -17,17 +17,26 @@ import {
   type WorkerStart,
 } from '../events/channel.ts';
 import { eventsError } from '../events/errors.ts';
-import { type PipelineSource, pipeline } from '../events/pipeline.ts';
+import type { EventSource } from '../events/event-source.ts';
+import { type Pipeline, type PipelineSource, pipeline } from '../events/pipeline.ts';
+import { redactingSource } from '../events/redaction/redacting-source.ts';
+import { type Redactor, redactor } from '../events/redaction/redactor.ts';
 import { cloudwatchLogsSink, type RetentionWishes } from '../events/sink/cloudwatch-logs.ts';
 import { type AuditSource, auditSource } from '../events/source/audit.ts';
 import { fileSource } from '../events/source/file.ts';
 import { type AuditShareOptions, withAuditShare } from '../events/spool/audit-share.ts';
 import { sqliteSpool } from '../events/spool/sqlite.ts';
 import type { Spool } from '../events/spool.ts';
-import type { EventsStatus } from '../events/status.ts';
+import type { EventsStatus, PipelineStatus } from '../events/status.ts';
 import { streamNames } from '../events/stream-names.ts';
 import type { Credentials } from '../identity/credential-source.ts';
 import { type AwsClientOptions, awsClientConfig, renewsExpired } from './aws-client.ts';
+
+/** What a redacted line calls the credentials of the host. No name of a secret has a space. */
+const credentialNames = { key: 'AWS secret access key', token: 'AWS session token' } as const;
+
+/** How long sources wait for the credentials that are not to be shipped, at the start. */
+const credentialsMsMax = 5_000;
 
 /** Kept in the spool as positions of a source that no config can name. Above the await, which ends with the worker. */
 const wishesSource = '.retention';
@@ -50,8 +59,18 @@ function say(message: FromWorker): void {
 async function work({ settings, dataKey }: WorkerStart): Promise<void> {
   const clock = systemClock;
   const asked = questions<PlainCredentials>();
-  const askFor = async (renewed: boolean): Promise<Credentials> =>
-    wrapped(await asked.ask((id) => say({ kind: 'credentials-wanted', id, renewed })));
+  let redaction: Redactor | undefined;
+  let knownKey: string | undefined;
+  const askFor = async (renewed: boolean): Promise<Credentials> => {
+    const credentials = wrapped(await asked.ask((id) => say({ kind: 'credentials-wanted', id, renewed })));
+    const { accessKeyId, secretAccessKey, sessionToken } = credentials;
+    if (accessKeyId !== knownKey) {
+      redaction?.learn(credentialNames.key, secretAccessKey);
+      if (sessionToken !== undefined) redaction?.learn(credentialNames.token, sessionToken);
+    }
+    knownKey = accessKeyId;
+    return credentials;
+  };
 
   try {
     const key = dataKey === undefined ? undefined : Secret.ofBytes(dataKey);
@@ -65,7 +84,11 @@ async function work({ settings, dataKey }: WorkerStart): Promise<void> {
       clock,
       log,
     });
-    const { sources, audits, chains } = sourcesOf(settings, kept);
+    redaction = config.redaction.secrets ? redactor({ clock, log }) : undefined;
+    const secretsKnown = Promise.withResolvers<void>();
+    const shipped = (name: string, source: EventSource): EventSource =>
+      redactingSource({ name, source, redactor: redaction, known: secretsKnown.promise });
+    const { sources, audits, chains } = sourcesOf(settings, kept, shipped);
     const spool = chains.length === 0 ? kept : withAuditShare(kept, auditShareOf(chains));
     const access: AwsClientOptions = {
       env,
@@ -104,7 +127,19 @@ async function work({ settings, dataKey }: WorkerStart): Promise<void> {
           asked.refuse(message.id, eventsError('EVENTS_CREDENTIALS_UNAVAILABLE', { code: message.code }));
           break;
         case 'status-wanted':
-          say({ kind: 'status', id: message.id, status: withAudit(line.status(), chains) });
+          say({ kind: 'status', id: message.id, status: statusOf(line, chains, redaction) });
+          break;
+        case 'redact': {
+          const value = Secret.ofBytes(message.value);
+          message.value.fill(0);
+          redaction?.learn(message.secret, value);
+          value.dispose();
+          say({ kind: 'redacting', id: message.id });
+          break;
+        }
+        case 'secrets':
+          redaction?.keepOnly(new Set([...message.names, ...Object.values(credentialNames)]));
+          void credentialsLearned(clock, askFor).then(secretsKnown.resolve);
           break;
         case 'stop':
           void line.drain(message.deadlineMs);
@@ -115,6 +150,7 @@ async function work({ settings, dataKey }: WorkerStart): Promise<void> {
     await line.run(new AbortController().signal);
     client.destroy();
     spool.close();
+    redaction?.close();
     key?.dispose();
     say({ kind: 'stopped' });
   } catch (error) {
@@ -122,6 +158,15 @@ async function work({ settings, dataKey }: WorkerStart): Promise<void> {
   } finally {
     parentPort?.close();
   }
+}
+
+/** They are secrets as well. Where there are none just now, lines are read all the same: they have never been here. */
+async function credentialsLearned(
+  clock: Clock,
+  askFor: (renewed: boolean) => Promise<Credentials>,
+): Promise<void> {
+  const { signal } = new AbortController();
+  await clock.deadline(credentialsMsMax, 'credentials', signal, () => askFor(false)).catch(() => undefined);
 }
 
 function wrapped({ accessKeyId, secretAccessKey, sessionToken }: PlainCredentials): Credentials {
@@ -162,15 +207,29 @@ async function sayWhenSettled(id: number, chains: readonly ChainedSource[]): Pro
   say({ kind: 'audit-settled', id, isSettled: settled.every(Boolean) });
 }
 
+function statusOf(
+  line: Pipeline,
+  chains: readonly ChainedSource[],
+  redaction: Redactor | undefined,
+): EventsStatus {
+  const status = withAudit(line.status(), chains);
+  return redaction === undefined ? status : { ...status, redaction: redaction.status() };
+}
+
 /** The sources are those of the config: heads are a part of their chain. */
-function withAudit(status: EventsStatus, chains: readonly ChainedSource[]): EventsStatus {
+function withAudit(status: PipelineStatus, chains: readonly ChainedSource[]): EventsStatus {
   if (chains.length === 0) return status;
   const heads = new Set(chains.map(({ name }) => headsOf(name)));
   const sources = status.sources.filter(({ name }) => !heads.has(name));
   return { ...status, sources, audit: chains.map((chain) => chain.status()) };
 }
 
-function sourcesOf(settings: EventsSettings, spool: Spool) {
+/** `shipped` makes of a source of other programs' lines one that may be shipped. */
+function sourcesOf(
+  settings: EventsSettings,
+  spool: Spool,
+  shipped: (name: string, source: EventSource) => EventSource,
+) {
   const { config, readFrom, name, hostId, hostname, region, accountId, instanceId } = settings;
   const values = {
     name,
@@ -201,7 +260,7 @@ function sourcesOf(settings: EventsSettings, spool: Spool) {
     }
     const exclude = own.exclude ?? [];
     const files = fileSource({ name: source, files: own.files, exclude, readFrom, clock, log });
-    return [{ name: source, source: files, streamOf }];
+    return [{ name: source, source: shipped(source, files), streamOf }];
   });
   return { sources, audits, chains };
 }

@@ -59,6 +59,7 @@ async function setup() {
       stop.signal,
     );
     events.done.catch(() => undefined);
+    events.secretsAre([]);
     return events;
   };
   const messages = (logStream: string): string[] =>

@@ -41,6 +41,13 @@ export interface Events {
    * @throws EVENTS_AUDIT_BLOCKED when one was lost or cannot be made durable in time
    */
   audited(signal: AbortSignal): Promise<void>;
+  /**
+   * Resolves when this value of a secret is no longer shipped, whoever logs it. Before that no consumer may have it.
+   * @throws EVENTS_WORKER_DIED
+   */
+  redact(secret: string, value: Secret): Promise<void>;
+  /** Says which secrets there are, once their values were told. With the first call sources begin to be read. */
+  secretsAre(names: readonly string[]): void;
   status(): Promise<EventsStatus>;
   /**
    * Stops intake, sends what time allows, keeps the rest in the spool. Resolves when the worker has ended, at once when
@@ -70,6 +77,7 @@ export async function startEvents(options: EventsOptions, signal: AbortSignal): 
   if (worker.threadId === -1) throw eventsError('EVENTS_WORKER_DIED');
   const send = (message: ToWorker): void => worker.postMessage(message, []);
   const statuses = questions<EventsStatus>();
+  const redactions = questions<void>();
   const ready = Promise.withResolvers<void>();
   const ended = Promise.withResolvers<void>();
   let auditsUnderWay = 0;
@@ -99,6 +107,9 @@ export async function startEvents(options: EventsOptions, signal: AbortSignal): 
       case 'status':
         statuses.answer(message.id, message.status);
         break;
+      case 'redacting':
+        redactions.answer(message.id, undefined);
+        break;
       case 'stopped':
         ended.resolve();
         break;
@@ -113,6 +124,7 @@ export async function startEvents(options: EventsOptions, signal: AbortSignal): 
   const onEnd = (error: unknown): void => {
     hasEnded = true;
     statuses.close(error);
+    redactions.close(error);
     settlements.close(error);
   };
   ended.promise.then(
@@ -173,6 +185,14 @@ export async function startEvents(options: EventsOptions, signal: AbortSignal): 
           }));
       if (!isSettled) throw eventsError('EVENTS_AUDIT_BLOCKED');
     },
+
+    redact: (secret, value) =>
+      redactions.ask((id) => {
+        const own = new Uint8Array(value.revealBytes());
+        worker.postMessage({ kind: 'redact', id, secret, value: own } satisfies ToWorker, [own.buffer]);
+      }),
+
+    secretsAre: (names) => send({ kind: 'secrets', names }),
 
     status: () => statuses.ask((id) => send({ kind: 'status-wanted', id })),
 

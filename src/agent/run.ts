@@ -131,7 +131,7 @@ async function start(
   const reads = consumerReads({ clock, log });
   opened.defer(() => reads.close());
 
-  const workload = workloadSecrets(host, keys, auditGate(gateway.audit, events));
+  const workload = workloadSecrets(host, keys, { gate: auditGate(gateway.audit, events), events });
   parts.workload = workload;
   await workload.configure(gateway, signal);
 

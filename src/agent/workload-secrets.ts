@@ -6,6 +6,7 @@ import { fileDelivery } from '../delivery/file.ts';
 import { parseSealedMessage } from '../keys/sealed-message.ts';
 import { sealedBytesMax } from '../keys/sealer.ts';
 import { sealedFile } from '../secrets/sealed-file.ts';
+import type { SecretReading } from '../secrets/secret-source.ts';
 import { type SecretStatus, secrets } from '../secrets/secrets.ts';
 import { secretsManager } from '../secrets/secrets-manager.ts';
 import { runCommand } from '../system/command.ts';
@@ -13,6 +14,7 @@ import { openDirectory, readRegularFile } from '../system/files.ts';
 import { owners } from '../system/owners.ts';
 import { type AuditGate, announced, gated } from './audit-gate.ts';
 import type { GatewayConfig } from './config.ts';
+import type { Events } from './events.ts';
 import type { Host } from './host.ts';
 import type { KeyAccess } from './key-access.ts';
 
@@ -33,8 +35,18 @@ export interface WorkloadSecrets {
 const retryMsMin = 2_000;
 const retryBackoff = { baseMs: 2_000, capMs: 60_000 };
 
-/** `gate` where access depends on its audit record. */
-export function workloadSecrets(host: Host, keys: KeyAccess, gate?: AuditGate): WorkloadSecrets {
+export interface WorkloadOptions {
+  /** Where access depends on its audit record. */
+  readonly gate?: AuditGate | undefined;
+  /** What ships events: told of each value before anybody has it. */
+  readonly events?: Pick<Events, 'redact' | 'secretsAre'> | undefined;
+}
+
+export function workloadSecrets(
+  host: Host,
+  keys: KeyAccess,
+  { gate, events }: WorkloadOptions = {},
+): WorkloadSecrets {
   const { log } = host.recorder;
   const { clock } = host.launch;
   const { name, allow } = host.bootstrap.config;
@@ -52,11 +64,19 @@ export function workloadSecrets(host: Host, keys: KeyAccess, gate?: AuditGate): 
       open: (sealed, context, signal) => keys.open(sealed, context, signal),
     }),
   );
+
+  async function redacted(secret: string, read: Promise<SecretReading>): Promise<SecretReading> {
+    const reading = await read;
+    await events?.redact(secret, reading.value);
+    return reading;
+  }
+
   const held = secrets({
     log,
     sources: {
-      secretsManager: (_name, place, signal) => inSecretsManager.read(place, signal),
-      sealedFile: (secret, path, signal) => inSealedFile.read({ name: secret, path }, signal),
+      secretsManager: (secret, place, signal) => redacted(secret, inSecretsManager.read(place, signal)),
+      sealedFile: (secret, path, signal) =>
+        redacted(secret, inSealedFile.read({ name: secret, path }, signal)),
     },
   });
 
@@ -97,6 +117,7 @@ export function workloadSecrets(host: Host, keys: KeyAccess, gate?: AuditGate): 
     async configure(config, signal) {
       held.configure(config.secrets);
       await held.refresh(undefined, signal);
+      events?.secretsAre(Object.keys(config.secrets));
       delivered.configure(config.deliveries);
       await delivered.deliver(undefined, signal);
     },

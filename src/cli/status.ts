@@ -1,4 +1,5 @@
 import type { AgentStatus } from '../agent/status.ts';
+import type { RedactionStatus } from '../events/redaction/redactor.ts';
 import { stopSignal } from '../system/signals.ts';
 import { command } from './command.ts';
 import { launchOf } from './launch.ts';
@@ -69,6 +70,7 @@ function eventSections({
   spool,
   sent,
   deadLetter,
+  redaction,
   lastError,
 }: NonNullable<AgentStatus['events']>): string[] {
   return [
@@ -83,6 +85,7 @@ function eventSections({
       ],
       ['sent', `${sent.events} events, ${sent.bytes} bytes; ${sent.refused} refused`],
       ['dead letter', `${deadLetter.events} events`],
+      ...(redaction === undefined ? [] : [['redacted', redactionText(redaction)] as [string, string]]),
       ...(lastError === undefined
         ? []
         : [
@@ -93,4 +96,10 @@ function eventSections({
           ]),
     ]),
   ];
+}
+
+function redactionText({ secrets, leftOut, redacted }: RedactionStatus): string {
+  const notLookedFor = Object.entries(leftOut).map(([name, reason]) => `${name} (${reason})`);
+  const rest = notLookedFor.length === 0 ? '' : `; not looked for: ${notLookedFor.join(', ')}`;
+  return `${redacted} places, ${secrets} secrets looked for${rest}`;
 }

@@ -41,6 +41,10 @@ export type ToWorker =
   | { readonly kind: 'credentials'; readonly id: number; readonly credentials: PlainCredentials }
   | { readonly kind: 'no-credentials'; readonly id: number; readonly code: string }
   | { readonly kind: 'status-wanted'; readonly id: number }
+  /** A value that must not be shipped, in clear: moved, not copied, wrapped and overwritten on arrival. */
+  | { readonly kind: 'redact'; readonly id: number; readonly secret: string; readonly value: Uint8Array }
+  /** The secrets there are; with the first of these sources are read. */
+  | { readonly kind: 'secrets'; readonly names: readonly string[] }
   | { readonly kind: 'stop'; readonly deadlineMs: number };
 
 /** From the worker to the main thread. */
@@ -51,6 +55,7 @@ export type FromWorker =
   | { readonly kind: 'audit-settled'; readonly id: number; readonly isSettled: boolean }
   | { readonly kind: 'credentials-wanted'; readonly id: number; readonly renewed: boolean }
   | { readonly kind: 'status'; readonly id: number; readonly status: EventsStatus }
+  | { readonly kind: 'redacting'; readonly id: number }
   | { readonly kind: 'stopped' }
   | { readonly kind: 'fatal'; readonly report: ErrorReport };
 

@@ -13,6 +13,7 @@ describe('the events config', () => {
       logStream: '{source}',
       createLogGroup: true,
       spool: { bytesMax: 2 ** 30, whenFull: 'pause', allowClearSpool: false },
+      redaction: { secrets: true },
       sources: {},
     });
   });

@@ -128,6 +128,20 @@ export const eventsConfig = z.strictObject({
     })
     .prefault({})
     .meta({ description: 'The durable buffer between sources and CloudWatch Logs', applies: 'restart' }),
+  redaction: z
+    .strictObject({
+      secrets: z
+        .boolean()
+        .default(true)
+        .meta({
+          description:
+            'Take the values of the secrets of this config out of what is shipped, in every usual encoding, and say which source had one',
+          applies: 'restart',
+          examples: [true],
+        }),
+    })
+    .prefault({})
+    .meta({ description: 'What is taken out of lines before anything is spooled', applies: 'restart' }),
   sources: z
     .record(
       z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/u, 'must be a name: letters, digits, . _ -'),

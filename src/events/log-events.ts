@@ -86,6 +86,21 @@ export const eventsLogEvents = {
     summary: 'lines longer than one event can be were split into several events',
     fields: { source: 'the source', events: 'how many such pieces so far' },
   },
+  'events.secret-redacted': {
+    level: 'error',
+    summary: 'a program writes a secret of this host into its log; it was redacted',
+    fields: {
+      source: 'the source',
+      secret: 'the name of the secret',
+      times: 'how often since it was last said, which is once a minute at most',
+    },
+    audit: 'failure',
+  },
+  'events.secret-not-redacted': {
+    level: 'warn',
+    summary: 'a secret is not looked for in logs: its value would be found where it is not meant',
+    fields: { secret: 'the name of the secret', reason: 'too-short, too-common or too-long' },
+  },
   'events.audit-chain-began': {
     level: 'info',
     summary: 'a new chain of audit records begins; expected once in the life of a state directory',

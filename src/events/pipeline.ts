@@ -8,7 +8,7 @@ import type { Chunk, EventSource, Position } from './event-source.ts';
 import { eventsEvent } from './log-events.ts';
 import type { Sink } from './sink.ts';
 import { type RefusedEvent, type Spool, type SpooledBatch, streamKey } from './spool.ts';
-import type { EventsStatus, SourceStatus } from './status.ts';
+import type { PipelineStatus, SourceStatus } from './status.ts';
 import { wake } from './wake.ts';
 
 export interface PipelineSource {
@@ -57,7 +57,7 @@ export interface Pipeline {
    * or `deadlineMs` have passed. The rest stays in the spool.
    */
   drain(deadlineMs: number): Promise<void>;
-  status(): EventsStatus;
+  status(): PipelineStatus;
 }
 
 /** A batch that is being filled, and where its sources go on once it is durable. */
@@ -99,7 +99,7 @@ export function pipeline(options: PipelineOptions): Pipeline {
   const sent = { events: 0, bytes: 0, batches: 0, refused: 0, failures: 0 };
   /** Streams whose last try failed, by key. */
   const failing = new Map<string, { readonly failures: number; readonly code: string }>();
-  let lastError: EventsStatus['lastError'];
+  let lastError: PipelineStatus['lastError'];
   let isSpoolFailing = false;
   let intakesDone = Promise.resolve();
   let senders = 0;

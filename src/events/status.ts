@@ -1,3 +1,5 @@
+import type { RedactionStatus } from './redaction/redactor.ts';
+
 /** How one source stands. Counts are since the start of the agent. */
 export interface SourceStatus {
   readonly name: string;
@@ -27,8 +29,8 @@ export interface AuditChainStatus {
   readonly lost: number;
 }
 
-/** How shipping stands: what `gatehouse status` shows of events. Plain data: it crosses from the worker as it is. */
-export interface EventsStatus {
+/** How the pipeline stands. */
+export interface PipelineStatus {
   readonly sources: readonly SourceStatus[];
   readonly spool: {
     readonly batches: number;
@@ -48,10 +50,16 @@ export interface EventsStatus {
     readonly failures: number;
   };
   readonly deadLetter: { readonly events: number; readonly bytes: number };
-  /** Absent where no source ships audit records. */
-  readonly audit?: readonly AuditChainStatus[];
   /** Streams whose next batch was not taken at the last try. */
   readonly failingStreams: number;
   /** The last error of sending, whether or not it is over. */
   readonly lastError?: { readonly code: string; readonly atMs: number };
+}
+
+/** How shipping stands: what `gatehouse status` shows of events. Plain data: it crosses from the worker as it is. */
+export interface EventsStatus extends PipelineStatus {
+  /** Absent where no source ships audit records. */
+  readonly audit?: readonly AuditChainStatus[];
+  /** The host's own secrets, taken out of what is shipped; absent where the config says that they stay. */
+  readonly redaction?: RedactionStatus;
 }

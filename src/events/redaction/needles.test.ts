@@ -1,0 +1,69 @@
+import { assert, property, uint8Array } from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { needleBytesMin, needlesOf } from './needles.ts';
+
+const found = (value: string, text: string): boolean =>
+  needlesOf(Buffer.from(value)).needles.some((needle) => Buffer.from(text).includes(needle));
+
+describe('needlesOf', () => {
+  const value = 'p4ss/w"örd+=&1é\\x';
+
+  test.each([
+    ['as it is', value],
+    ['in JSON', JSON.stringify({ password: value })],
+    ['in JSON of ASCII', '"p4ss/w\\"\\u00f6rd+=&1\\u00e9\\\\x"'],
+    ['in a URL', `https://db/?p=${encodeURIComponent(value)}`],
+    ['in a form', new URLSearchParams({ p: value }).toString()],
+    ['in lower-case escapes', encodeURIComponent(value).toLowerCase()],
+    ['in hex', Buffer.from(value).toString('hex')],
+    ['in upper-case hex', Buffer.from(value).toString('hex').toUpperCase()],
+    ['in base64', Buffer.from(value).toString('base64')],
+    ['in base64 for URLs', Buffer.from(value).toString('base64url')],
+    ['in base64 behind one byte', Buffer.from(`:${value}`).toString('base64')],
+    ['in base64 behind two bytes', Buffer.from(`u:${value}@host`).toString('base64')],
+    ['in base64 for URLs behind a user', Buffer.from(`user:${value}`).toString('base64url')],
+  ])('finds a value %s', (_form, text) => {
+    expect(found(value, `12:00 request ${text} done`)).toBe(true);
+  });
+
+  test('each line of a value with several lines stands for itself', () => {
+    const pem =
+      '-----BEGIN PRIVATE KEY-----\nMIGHAgEAMBMGByqG\nSM49AgEGCCqGSM49\n-----END PRIVATE KEY-----\n';
+
+    expect(found(pem, 'key: SM49AgEGCCqGSM49')).toBe(true);
+    expect(found(pem, '-----BEGIN PRIVATE KEY-----')).toBe(false);
+  });
+
+  test('of a JSON object the members with telling names stand for themselves, and no others', () => {
+    const database = JSON.stringify({ host: 'db.internal.example', master: { password: 'qW3-eR5-tY7' } });
+
+    expect(found(database, 'connect as admin with qW3-eR5-tY7')).toBe(true);
+    expect(found(database, 'connect to db.internal.example')).toBe(false);
+    expect(found(database, `config: ${database}`)).toBe(true);
+  });
+
+  test.each([
+    ['true', 'too-short'],
+    ['', 'too-short'],
+    ['secret\n\n', 'too-short'],
+    ['production', 'too-common'],
+    ['Password', 'too-common'],
+    ['2026-11-22', 'too-common'],
+    ['------------------------', 'too-common'],
+    ['x'.repeat(65_537), 'too-long'],
+  ])('leaves %j out: %s', (text, leftOut) => {
+    expect(needlesOf(Buffer.from(text))).toEqual({ needles: [], leftOut });
+  });
+
+  test('every needle is long enough to mean something, and none is there twice', () => {
+    assert(
+      property(uint8Array({ maxLength: 200 }), (bytes) => {
+        const { needles, leftOut } = needlesOf(Buffer.from(bytes));
+        const texts = needles.map((needle) => needle.toString('latin1'));
+        expect(new Set(texts).size).toBe(needles.length);
+        expect(texts.every(({ length }) => length >= needleBytesMin)).toBe(true);
+        expect(needles.length === 0).toBe(leftOut !== undefined);
+      }),
+    );
+  });
+});

@@ -1,0 +1,153 @@
+import { array, assert, constantFrom, nat, property } from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { fakeClock } from '../../../test/support/fake-clock.ts';
+import type { LogEvent } from '../../base/log-events.ts';
+import { Secret } from '../../base/secret.ts';
+import { formerKeptMs, redactor } from './redactor.ts';
+
+const password = 'Tr0ub4dor&3-horse';
+
+function setup(secrets: Record<string, string> = { 'database-password': password }) {
+  const clock = fakeClock();
+  const events: LogEvent[] = [];
+  const redaction = redactor({ clock, log: (event) => events.push(event) });
+  const learn = (name: string, text: string): void => redaction.learn(name, Secret.ofText(text));
+  for (const [name, text] of Object.entries(secrets)) learn(name, text);
+  const redact = (text: string, item = 'file', source = 'app'): string => {
+    const positions = [{ item, value: '' }];
+    return redaction.redact(source, { bytes: Buffer.from(text), positions, file: undefined }).toString();
+  };
+  const said = (name: string) => events.filter((event) => event.name === name).map(({ fields }) => fields);
+  return { clock, redaction, learn, redact, said };
+}
+
+describe('redactor', () => {
+  test('takes every place of a secret out and leaves the rest as it is', () => {
+    const { redact } = setup();
+
+    expect(redact(`a ${password} b ${password}\nno secret\n"${password}"\n`)).toBe(
+      'a [secret database-password] b [secret database-password]\nno secret\n"[secret database-password]"\n',
+    );
+  });
+
+  test('hands back the same buffer where there is nothing to take out', () => {
+    const { redaction } = setup();
+    const bytes = Buffer.from('a line\n');
+
+    expect(redaction.redact('app', { bytes, positions: [], file: undefined })).toBe(bytes);
+  });
+
+  test('a secret cut by the end of a chunk is masked on both sides, wherever the cut is', () => {
+    for (let cut = 1; cut < password.length; cut += 1) {
+      const { redact } = setup();
+
+      const first = redact(`login ${password.slice(0, cut)}`);
+      const second = redact(`${password.slice(cut)} done\n`);
+
+      expect(second).toBe('[secret database-password] done\n');
+      expect(first).toBe(cut < 4 ? `login ${password.slice(0, cut)}` : 'login [secret database-password]');
+    }
+  });
+
+  test('a secret cut into three chunks is masked in each', () => {
+    const { redact } = setup();
+
+    const texts = [
+      redact(`x ${password.slice(0, 5)}`),
+      redact(password.slice(5, 9)),
+      redact(`${password.slice(9)}\n`),
+    ];
+
+    expect(texts[2]).toBe('[secret database-password]\n');
+    expect(texts.join('')).not.toContain(password.slice(0, 5));
+  });
+
+  test('what ends in one file does not go on in another', () => {
+    const { redact } = setup();
+
+    redact(password.slice(0, 8), 'one');
+
+    expect(redact(`${password.slice(8)}\n`, 'other')).toBe(`${password.slice(8)}\n`);
+  });
+
+  test('a value that was replaced is still looked for, for a day', async () => {
+    const { clock, learn, redact } = setup();
+    learn('database-password', 'another-Secret-9');
+
+    expect(redact(`${password} another-Secret-9\n`)).toBe(
+      '[secret database-password] [secret database-password]\n',
+    );
+    await clock.advance(formerKeptMs);
+    expect(redact(`${password} another-Secret-9\n`)).toBe(`${password} [secret database-password]\n`);
+  });
+
+  test('a secret that left the config is still looked for, for a day, and one that came back for good', async () => {
+    const { clock, redaction, learn, redact } = setup();
+
+    redaction.keepOnly(new Set());
+    expect(redact(`${password}\n`)).toBe('[secret database-password]\n');
+    learn('database-password', password);
+    await clock.advance(formerKeptMs);
+    expect(redact(`${password}\n`)).toBe('[secret database-password]\n');
+    redaction.keepOnly(new Set());
+    await clock.advance(formerKeptMs);
+    expect(redact(`${password}\n`)).toBe(`${password}\n`);
+    expect(redaction.status().secrets).toBe(0);
+  });
+
+  test('each secret seen in each source is said once a minute, with how often it was', async () => {
+    const { clock, redact, said } = setup();
+
+    redact(`${password}\n`);
+    redact(`${password} ${password}\n`);
+    redact(`${password}\n`, 'file', 'other');
+    await clock.advance(60_000);
+    redact(`${password}\n`);
+
+    expect(said('events.secret-redacted')).toEqual([
+      { source: 'app', secret: 'database-password', times: 1 },
+      { source: 'other', secret: 'database-password', times: 1 },
+      { source: 'app', secret: 'database-password', times: 3 },
+    ]);
+  });
+
+  test('a value that is not looked for is said, once, and is in the status', () => {
+    const { learn, redaction, redact, said } = setup({ flag: 'true' });
+    learn('flag', 'true');
+
+    expect(redact('true\n')).toBe('true\n');
+    expect(said('events.secret-not-redacted')).toEqual([{ secret: 'flag', reason: 'too-short' }]);
+    expect(redaction.status()).toEqual({ secrets: 0, leftOut: { flag: 'too-short' }, redacted: 0 });
+  });
+
+  test('a value that becomes too short no longer counts as the old one', async () => {
+    const { clock, learn, redact } = setup();
+
+    learn('database-password', 'short');
+    await clock.advance(formerKeptMs);
+
+    expect(redact(`${password}\n`)).toBe(`${password}\n`);
+  });
+
+  test('however a text is cut into chunks, no whole secret comes out', () => {
+    const secrets = { one: 'aXbYcZdWaXbYcZdW', two: 'cZdWaXbYqqqq' };
+    const unit = constantFrom('aXbYcZdW', 'cZdWaXbY', 'qqqq', 'aX', ' ', '\n');
+    assert(
+      property(array(unit, { maxLength: 40 }), array(nat(200)), (units, cuts) => {
+        const { redact } = setup(secrets);
+        const text = `${units.join('')}\n`;
+        const ends = [...new Set([...cuts.map((cut) => cut % text.length), text.length])].toSorted(
+          (a, b) => a - b,
+        );
+        let from = 0;
+        let out = '';
+        for (const end of ends) {
+          if (end > from) out += redact(text.slice(from, end));
+          from = Math.max(from, end);
+        }
+        for (const secret of Object.values(secrets)) expect(out).not.toContain(secret);
+        expect(out.split('\n').length).toBe(text.split('\n').length);
+      }),
+    );
+  });
+});
