@@ -258,8 +258,8 @@ function sourcesOf(
         { name: headsOf(source), source: heads, streamOf: () => headsTo },
       ];
     }
-    const exclude = own.exclude ?? [];
-    const files = fileSource({ name: source, files: own.files, exclude, readFrom, clock, log });
+    const { files: globs, exclude = [], encoding = 'auto' } = own;
+    const files = fileSource({ name: source, files: globs, exclude, encoding, readFrom, clock, log });
     return [{ name: source, source: shipped(source, files), streamOf }];
   });
   return { sources, audits, chains };

@@ -1,17 +1,10 @@
 import { isUtf8 } from 'node:buffer';
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import {
-  batchBytesMax,
-  batchEventsMax,
-  characterEnd,
-  encodeChunk,
-  eventOverheadBytes,
-  eventsOf,
-  messageBytesMax,
-  openBatch,
-  partOf,
-} from './batch.ts';
+import { encodeChunk, eventsOf, openBatch, partOf } from './batch.ts';
+import { originalBytes } from './foreign-bytes.ts';
+import { batchBytesMax, batchEventsMax, eventOverheadBytes, messageBytesMax } from './limits.ts';
+import { characterEnd, partBytesMax } from './long-line.ts';
 
 const stream = { logGroup: '/a/"b', logStream: 'ü' };
 const timeMs = 1_795_000_000_000;
@@ -26,8 +19,13 @@ function messagesOf(bytes: Buffer): string[] {
 
 /** What the encoder is to do, written for clarity and one line at a time. */
 function modelMessages(bytes: Buffer): string[] {
+  return modelLines(bytes).map((line) => Buffer.from(line, 'latin1').toString());
+}
+
+/** The bytes of each line, as latin1. */
+function modelLines(bytes: Buffer): string[] {
   if (bytes.length === 0) return [];
-  const lines = bytes.toString('utf8').replaceAll('\r\n', '\n').split('\n');
+  const lines = bytes.toString('latin1').replaceAll('\r\n', '\n').split('\n');
   if (lines.at(-1) === '' && lines.length > 1) lines.pop();
   return lines.map((line) => line || ' ');
 }
@@ -59,22 +57,28 @@ describe('encoding a chunk', () => {
       fc.property(text, (lines) => {
         const bytes = Buffer.from(lines);
 
-        expect(messagesOf(bytes)).toEqual(modelMessages(bytes));
+        expect(messagesOf(bytes).map((each) => originalBytes(each).toString())).toEqual(modelMessages(bytes));
       }),
       { numRuns: 2000 },
     );
   });
 
-  test('gives each line as one message, whatever bytes it is', () => {
+  test('gives each line as one message from which its bytes can be had back, whatever they are', () => {
     const bytesOrText = fc.oneof(
       fc.uint8Array({ maxLength: 20 }),
+      fc
+        .constantFrom('\uef80', '\uefff', '\uef7f', '\uf000', '\ufffd')
+        .map((each) => new Uint8Array(Buffer.from(each))),
       nasty.map((part) => new Uint8Array(Buffer.from(part))),
     );
     fc.assert(
       fc.property(fc.array(bytesOrText, { maxLength: 20 }), (parts) => {
         const bytes = Buffer.concat(parts);
 
-        expect(messagesOf(bytes)).toEqual(modelMessages(bytes));
+        const messages = messagesOf(bytes);
+
+        expect(messages.map((each) => originalBytes(each).toString('latin1'))).toEqual(modelLines(bytes));
+        expect(messages.every((each) => each.isWellFormed())).toBe(true);
       }),
       { numRuns: 2000 },
     );
@@ -93,13 +97,23 @@ describe('encoding a chunk', () => {
     );
   });
 
-  test('replaces bytes that are not UTF-8 and counts their lines', () => {
+  test('escapes bytes that are not UTF-8, and counts their lines', () => {
     const bytes = Buffer.from('good\nb\xffd\nworse\xc3\n\xf0\x9f\n', 'latin1');
 
-    const { replacedLines } = encodeChunk(bytes, timeMs);
+    const { escapedLines } = encodeChunk(bytes, timeMs);
 
-    expect(replacedLines).toBe(3);
-    expect(messagesOf(bytes)).toEqual(['good', 'b\ufffdd', 'worse\ufffd', '\ufffd']);
+    expect(escapedLines).toBe(3);
+    expect(messagesOf(bytes)).toEqual(['good', 'b\uefffd', 'worse\uefc3', '\ueff0\uef9f']);
+  });
+
+  test('takes several lines as one event where they are one', () => {
+    const { pieces } = encodeChunk(Buffer.from('Error: x\r\n  at y\n\n  at z\n'), timeMs, {
+      isOneEvent: true,
+    });
+
+    const batch = openBatch(stream);
+    for (const piece of pieces) batch.add(piece);
+    expect(eventsOf(batch.seal())).toEqual([{ timestamp: timeMs, message: 'Error: x\n  at y\n\n  at z' }]);
   });
 
   test('ships a blank line as a space', () => {
@@ -110,17 +124,28 @@ describe('encoding a chunk', () => {
     expect(messagesOf(Buffer.from('a\\nb\nc\\\\n\n\\\nd\n'))).toEqual(['a\\nb', 'c\\\\n', '\\', 'd']);
   });
 
-  test('splits a line too long for one event where a character ends', () => {
-    const line = `${'x'.repeat(messageBytesMax - 1)}ü${'y'.repeat(messageBytesMax)}`;
+  test('splits a line too long for one event where a character ends, and marks its parts', () => {
+    const line = `${'x'.repeat(partBytesMax - 1)}ü${'y'.repeat(partBytesMax)}`;
+    const bytes = Buffer.from(`first\n${line}\nlast\n`);
 
-    const { pieces, splitEvents } = encodeChunk(Buffer.from(`first\n${line}\nlast\n`), timeMs);
+    const { pieces, splitEvents } = encodeChunk(bytes, timeMs);
 
-    const messages = messagesOf(Buffer.from(`first\n${line}\nlast\n`));
+    const messages = messagesOf(bytes);
+    const mark = /^\[gatehouse (?:last )?part \d of line ([0-9a-f]{8})\] /u;
+    const [, name] = mark.exec(messages[1] ?? '') ?? [];
     expect(splitEvents).toBe(3);
-    expect(messages[0]).toBe('first');
-    expect(messages.at(-1)).toBe('last');
-    expect(messages.slice(1, -1).join('')).toBe(line);
-    expect(messages[1]).toBe('x'.repeat(messageBytesMax - 1));
+    expect([messages[0], messages.at(-1)]).toEqual(['first', 'last']);
+    expect(messages.slice(1, -1).map((each) => mark.exec(each)?.[0])).toEqual([
+      `[gatehouse part 1 of line ${name}] `,
+      `[gatehouse part 2 of line ${name}] `,
+      `[gatehouse last part 3 of line ${name}] `,
+    ]);
+    expect(
+      messages
+        .slice(1, -1)
+        .map((each) => each.replace(mark, ''))
+        .join(''),
+    ).toBe(line);
     for (const piece of pieces) expect(piece.bytes).toBeLessThanOrEqual(batchBytesMax);
   });
 

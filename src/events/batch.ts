@@ -1,13 +1,13 @@
-import { isUtf8 } from 'node:buffer';
-
-/** PutLogEvents: Σ(UTF-8 bytes of message + 26) of one call. */
-export const batchBytesMax = 1_048_576;
-export const eventOverheadBytes = 26;
-/** The longest message that fits a batch alone. */
-export const messageBytesMax = batchBytesMax - eventOverheadBytes;
-export const batchEventsMax = 10_000;
-/** PutLogEvents: the events of one call span at most 24 hours. */
-export const batchSpanMsMax = 24 * 60 * 60 * 1000;
+import { hash } from 'node:crypto';
+import { escapeForeign, isPlainText } from './foreign-bytes.ts';
+import {
+  batchBytesMax,
+  batchEventsMax,
+  batchSpanMsMax,
+  eventOverheadBytes,
+  messageBytesMax,
+} from './limits.ts';
+import { characterEnd, type LinePart, markOf, partBytesMax } from './long-line.ts';
 
 export interface StreamName {
   readonly logGroup: string;
@@ -36,10 +36,18 @@ export interface EncodedLines {
 
 export interface Encoding {
   readonly pieces: readonly EncodedLines[];
-  /** Lines that were not UTF-8 and had their wrong bytes replaced by U+FFFD. */
-  readonly replacedLines: number;
+  /** Lines that were not UTF-8 and had their wrong bytes escaped. */
+  readonly escapedLines: number;
   /** Events that are a part of a line too long for one. */
   readonly splitEvents: number;
+}
+
+/** What the bytes are, if not whole lines. */
+export interface ChunkShape {
+  /** They are one part of a line too long for an event. */
+  readonly part?: LinePart | undefined;
+  /** They are one event, newlines included. */
+  readonly isOneEvent?: boolean | undefined;
 }
 
 /**
@@ -47,19 +55,21 @@ export interface Encoding {
  * (so that UTF-8 passes through byte by byte), then each escaped newline becomes the text between two events.
  * A line's `\r\n` counts as its end. A blank line becomes a space, for CloudWatch Logs takes no empty message.
  */
-export function encodeChunk(bytes: Buffer, timeMs: number): Encoding {
-  if (bytes.length === 0) return { pieces: [], replacedLines: 0, splitEvents: 0 };
-  const isClean = isUtf8(bytes);
-  const clean = isClean ? bytes : Buffer.from(bytes.toString('utf8'), 'utf8');
-  const text = withoutBlankLines(withPlainNewlines(clean.toString('latin1')));
+export function encodeChunk(bytes: Buffer, timeMs: number, shape: ChunkShape = {}): Encoding {
+  if (bytes.length === 0) return { pieces: [], escapedLines: 0, splitEvents: 0 };
+  const { bytes: clean, lines } = isPlainText(bytes) ? { bytes, lines: 0 } : escapeForeign(bytes);
+  const plain = withPlainNewlines(clean.toString('latin1'));
   const pieces: EncodedLines[] = [];
-  const splitEvents = encodeText(text, timeMs, pieces) + (isCutLine(bytes) ? 1 : 0);
-  return { pieces, replacedLines: isClean ? 0 : countReplaced(bytes), splitEvents };
-}
-
-/** Whether a source cut this piece out of a line too long for one event. */
-function isCutLine(bytes: Buffer): boolean {
-  return bytes.length <= messageBytesMax && bytes.length > messageBytesMax - 4 && bytes.at(-1) !== 0x0a;
+  let splitEvents = 0;
+  if (shape.part !== undefined) {
+    pieces.push(encodeEvent(markOf(shape.part) + plain, timeMs));
+    splitEvents = 1;
+  } else if (shape.isOneEvent === true) {
+    splitEvents = encodeOne(plain || ' ', timeMs, pieces);
+  } else {
+    splitEvents = encodeText(withoutBlankLines(plain), timeMs, pieces);
+  }
+  return { pieces, escapedLines: lines, splitEvents };
 }
 
 /** Line ends become single newlines, and the last one goes. */
@@ -100,28 +110,30 @@ function middleNewline(text: string): number {
   return before >= 0 ? before : text.indexOf('\n', half);
 }
 
-function encodeLongLine(line: string, timeMs: number, pieces: EncodedLines[]): number {
-  let events = 0;
-  for (let from = 0; from < line.length; events += 1) {
-    const to = characterEnd(
-      line.length - from <= messageBytesMax ? line.length : from + messageBytesMax,
-      (at) => line.charCodeAt(at),
-    );
-    pieces.push(encodePiece(line.slice(from, to), timeMs));
-    from = to;
-  }
-  return events;
+/** One event, or several when it is too long. */
+function encodeOne(text: string, timeMs: number, pieces: EncodedLines[]): number {
+  if (text.length > messageBytesMax) return encodeLongLine(text, timeMs, pieces);
+  pieces.push(encodeEvent(text, timeMs));
+  return 0;
 }
 
-/**
- * The last place up to `end` that is not inside a UTF-8 character; `byteAt` gives NaN or undefined past the end.
- * Bytes that are not UTF-8 at all are cut at `end`.
- */
-export function characterEnd(end: number, byteAt: (index: number) => number | undefined): number {
-  for (let at = end; at > end - 4 && at > 0; at -= 1) {
-    if (((byteAt(at) ?? 0) & 0xc0) !== 0x80) return at;
+function encodeLongLine(line: string, timeMs: number, pieces: EncodedLines[]): number {
+  const name = hash('sha256', line, 'hex').slice(0, 8);
+  let number = 0;
+  for (let from = 0; from < line.length; ) {
+    const isLast = line.length - from <= partBytesMax;
+    const to = isLast ? line.length : characterEnd(from + partBytesMax, (at) => line.charCodeAt(at));
+    number += 1;
+    pieces.push(encodeEvent(markOf({ line: name, number, isLast }) + line.slice(from, to), timeMs));
+    from = to;
   }
-  return end;
+  return number;
+}
+
+/** One event, newlines in it included. */
+function encodeEvent(text: string, timeMs: number): EncodedLines {
+  const json = `{"timestamp":${timeMs},"message":${JSON.stringify(text)}}`;
+  return { json, timeMs, events: 1, bytes: text.length + eventOverheadBytes };
 }
 
 /** A byte that UTF-8 never has, and that JSON does not escape. */
@@ -143,17 +155,6 @@ function encodePiece(text: string, timeMs: number): EncodedLines {
     events,
     bytes: text.length - newlines + events * eventOverheadBytes,
   };
-}
-
-function countReplaced(bytes: Buffer): number {
-  let count = 0;
-  for (let from = 0; from < bytes.length; ) {
-    const newline = bytes.indexOf(0x0a, from);
-    const to = newline < 0 ? bytes.length : newline;
-    if (!isUtf8(bytes.subarray(from, to))) count += 1;
-    from = to + 1;
-  }
-  return count;
 }
 
 /** A batch that is being filled. */

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { encodings } from './source/encodings.ts';
 import { type NameKind, templateProblem } from './template.ts';
 
 const mebibyte = 2 ** 20;
@@ -56,18 +57,29 @@ const sourceConfig = z
         applies: 'restart',
         examples: [['/var/log/app/*.gz']],
       }),
+    encoding: z
+      .enum(encodings)
+      .optional()
+      .meta({
+        description:
+          'With files: how their bytes are text. auto (when absent): UTF-16 where the byte order mark says so, else UTF-8',
+        applies: 'restart',
+        examples: ['latin1'],
+      }),
     audit: z
       .literal(true)
       .optional()
       .meta({ description: "Ship the agent's own audit records", applies: 'restart', examples: [true] }),
     ...names,
   })
-  .superRefine(({ files, exclude, audit }, context) => {
+  .superRefine(({ files, audit, ...others }, context) => {
     if ((files === undefined) === (audit === undefined)) {
       context.addIssue({ code: 'custom', message: 'must have exactly one of files and audit' });
     }
-    if (files === undefined && exclude !== undefined) {
-      context.addIssue({ code: 'custom', path: ['exclude'], message: 'goes with files only' });
+    for (const key of ['exclude', 'encoding'] as const) {
+      if (files === undefined && others[key] !== undefined) {
+        context.addIssue({ code: 'custom', path: [key], message: 'goes with files only' });
+      }
     }
   });
 

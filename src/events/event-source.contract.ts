@@ -1,10 +1,13 @@
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { FakeClock } from '../../test/support/fake-clock.ts';
+import { encodeChunk, eventsOf, openBatch } from './batch.ts';
 import type { EventSource, Positions } from './event-source.ts';
 
 export interface Reading {
   /** What came so far, as lines. */
   lines(): string[];
+  /** The same as CloudWatch Logs will have it. */
+  readonly messages: string[];
   /** The positions as a spool would have kept them. */
   readonly positions: Map<string, string>;
   stop(): Promise<void>;
@@ -15,9 +18,16 @@ export interface Reading {
 export function reading(source: EventSource, from: Positions = new Map()): Reading {
   const stopping = new AbortController();
   const positions = new Map(from);
+  const messages: string[] = [];
   let text = '';
   const done = (async () => {
-    for await (const { bytes, positions: moved } of source.chunks(from, stopping.signal)) {
+    for await (const chunk of source.chunks(from, stopping.signal)) {
+      const { bytes, positions: moved } = chunk;
+      for (const piece of encodeChunk(bytes, chunk.timeMs, chunk).pieces) {
+        const batch = openBatch({ logGroup: 'group', logStream: 'stream' });
+        batch.add(piece);
+        messages.push(...eventsOf(batch.seal()).map(({ message }) => message));
+      }
       const added = bytes.toString();
       text += added === '' || added.endsWith('\n') ? added : `${added}⏎\n`;
       for (const { item, value } of moved) {
@@ -31,7 +41,7 @@ export function reading(source: EventSource, from: Positions = new Map()): Readi
     await done;
   };
   onTestFinished(stop);
-  return { lines: () => text.split('\n').slice(0, -1), positions, stop, signal: stopping.signal };
+  return { lines: () => text.split('\n').slice(0, -1), messages, positions, stop, signal: stopping.signal };
 }
 
 export interface SourceMaking {

@@ -1,5 +1,7 @@
+import type { ChunkShape } from './batch.ts';
+
 /** What a source hands on: bytes of several lines, never one object a line. */
-export interface Chunk {
+export interface Chunk extends ChunkShape {
   /**
    * Lines, each ending with a newline; the last one need not. At most `chunkBytesMax` bytes. A last line without a
    * newline is an event of its own: the source decided that its rest will not come, or that it is too long to hold.

@@ -36,6 +36,16 @@ export const eventsLogEvents = {
     summary: 'a file was truncated or replaced in place and is read from its start',
     fields: { source: 'the source', path: 'the file', offset: 'how far it had been read, in bytes' },
   },
+  'events.hole-skipped': {
+    level: 'info',
+    summary: 'a file has a stretch of NUL bytes that nothing was written to; reading goes on after it',
+    fields: {
+      source: 'the source',
+      path: 'the file',
+      offset: 'where the stretch starts, in bytes',
+      bytes: 'its length',
+    },
+  },
   'events.file-vanished': {
     level: 'warn',
     summary: 'a file that had been read is gone; whether its end was read is not known',
@@ -76,14 +86,15 @@ export const eventsLogEvents = {
     summary: 'a directory cannot be watched; its files are looked at from time to time instead',
     fields: { source: 'the source', path: 'the directory', reason: 'errno' },
   },
-  'events.text-replaced': {
+  'events.text-escaped': {
     level: 'warn',
-    summary: 'lines that are not UTF-8 had their wrong bytes replaced by U+FFFD',
+    summary: 'lines that are not UTF-8 had their wrong bytes escaped, so that a reader can get them back',
     fields: { source: 'the source', lines: 'how many lines so far' },
   },
   'events.line-split': {
     level: 'warn',
-    summary: 'lines longer than one event can be were split into several events',
+    summary:
+      'lines longer than one event can be were split into several events, marked so that they can be joined',
     fields: { source: 'the source', events: 'how many such pieces so far' },
   },
   'events.secret-redacted': {

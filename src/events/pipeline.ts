@@ -68,7 +68,7 @@ interface Filling {
 }
 
 interface Intake extends PipelineSource {
-  readonly counts: { bytes: number; events: number; replacedLines: number; splitEvents: number };
+  readonly counts: { bytes: number; events: number; escapedLines: number; splitEvents: number };
   /** By stream. */
   readonly filling: Map<string, Filling>;
   /** Positions that moved without bytes; they go with the next batch of their stream. */
@@ -88,7 +88,7 @@ export function pipeline(options: PipelineOptions): Pipeline {
   const limits = { ...pipelineLimits, ...options.limits };
   const intakes: readonly Intake[] = options.sources.map((source) => ({
     ...source,
-    counts: { bytes: 0, events: 0, replacedLines: 0, splitEvents: 0 },
+    counts: { bytes: 0, events: 0, escapedLines: 0, splitEvents: 0 },
     filling: new Map(),
     moved: new Map(),
   }));
@@ -119,7 +119,7 @@ export function pipeline(options: PipelineOptions): Pipeline {
   async function fill(intake: Intake, chunk: Chunk, signal: AbortSignal): Promise<void> {
     const stream = intake.streamOf(chunk.file);
     const key = streamKey(stream);
-    const { pieces, replacedLines, splitEvents } = encodeChunk(chunk.bytes, chunk.timeMs);
+    const { pieces, escapedLines, splitEvents } = encodeChunk(chunk.bytes, chunk.timeMs, chunk);
     for (const piece of pieces) {
       if (intake.filling.get(key)?.batch.fits(piece) === false) await flush(intake, key, signal);
       const filling = intake.filling.get(key) ?? start(intake, key, stream);
@@ -131,7 +131,7 @@ export function pipeline(options: PipelineOptions): Pipeline {
     const moved = intake.filling.get(key)?.positions ?? intake.moved.get(key) ?? new Map<string, Position>();
     if (!intake.filling.has(key)) intake.moved.set(key, moved);
     for (const position of chunk.positions) moved.set(position.item, position);
-    say(intake, replacedLines, splitEvents);
+    say(intake, escapedLines, splitEvents);
   }
 
   function start(intake: Intake, key: string, stream: StreamName): Filling {
@@ -144,12 +144,12 @@ export function pipeline(options: PipelineOptions): Pipeline {
   }
 
   /** Said when it starts, not for each line. */
-  function say({ name, counts }: Intake, replacedLines: number, splitEvents: number): void {
-    const isFirst = { replaced: counts.replacedLines === 0, split: counts.splitEvents === 0 };
-    counts.replacedLines += replacedLines;
+  function say({ name, counts }: Intake, escapedLines: number, splitEvents: number): void {
+    const isFirst = { escaped: counts.escapedLines === 0, split: counts.splitEvents === 0 };
+    counts.escapedLines += escapedLines;
     counts.splitEvents += splitEvents;
-    if (replacedLines > 0 && isFirst.replaced) {
-      log(eventsEvent('events.text-replaced', { source: name, lines: counts.replacedLines }));
+    if (escapedLines > 0 && isFirst.escaped) {
+      log(eventsEvent('events.text-escaped', { source: name, lines: counts.escapedLines }));
     }
     if (splitEvents > 0 && isFirst.split) {
       log(eventsEvent('events.line-split', { source: name, events: counts.splitEvents }));

@@ -13,7 +13,7 @@ export interface SourceStatus {
   /** Events read and not in the spool yet. */
   readonly waitingEvents: number;
   /** Lines that were not UTF-8. */
-  readonly replacedLines: number;
+  readonly escapedLines: number;
   /** Events that are a part of a line too long for one. */
   readonly splitEvents: number;
 }

@@ -9,6 +9,13 @@ export interface FileRecord {
   /** When the file was born, in milliseconds since 1970; absent where its file system does not tell. */
   readonly bornMs?: number | undefined;
   readonly fingerprint: Fingerprint;
+  /** Set in the middle of a line too long for one event: where it starts, and how many parts of it were taken. */
+  readonly longLine?: LongLine | undefined;
+}
+
+export interface LongLine {
+  readonly start: number;
+  readonly parts: number;
 }
 
 /** A position's item: unique among the files that exist at one time. */
@@ -41,10 +48,11 @@ export function parseFileRecord(value: string): FileRecord | undefined {
 
 // By hand: this is all that the worker would load the schema library for, 13 ms of its start and some MB.
 function isFileRecord(value: unknown): value is FileRecord {
-  if (!isObject(value, ['fingerprint', 'offset', 'path'], ['bornMs'])) return false;
-  const { path, offset, fingerprint, bornMs } = value;
+  if (!isObject(value, ['fingerprint', 'offset', 'path'], ['bornMs', 'longLine'])) return false;
+  const { path, offset, fingerprint, bornMs, longLine } = value;
   return (
     (bornMs === undefined || (typeof bornMs === 'number' && bornMs > 0)) &&
+    (longLine === undefined || isLongLine(longLine)) &&
     typeof path === 'string' &&
     isCount(offset) &&
     isObject(fingerprint, ['head', 'headBytes', 'tail', 'tailBytes']) &&
@@ -53,6 +61,10 @@ function isFileRecord(value: unknown): value is FileRecord {
     typeof fingerprint['tail'] === 'string' &&
     isCount(fingerprint['tailBytes'])
   );
+}
+
+function isLongLine(value: unknown): boolean {
+  return isObject(value, ['start', 'parts']) && isCount(value.start) && isCount(value.parts);
 }
 
 /** With all of the `required` keys, perhaps the `optional` ones, and no others. */

@@ -19,9 +19,9 @@ import { describe, expect, test, vi } from 'vitest';
 import { fakeClock } from '../../../test/support/fake-clock.ts';
 import { temporaryDirectory } from '../../../test/support/temporary-directory.ts';
 import type { LogEvent } from '../../base/log-events.ts';
-import { messageBytesMax } from '../batch.ts';
 import { eventSourceContract, reading } from '../event-source.contract.ts';
 import { chunkBytesMax } from '../event-source.ts';
+import { messageBytesMax } from '../limits.ts';
 import { type FileSourceLimits, fileSource, fileSourceLimits } from './file.ts';
 
 interface Setup {

@@ -5,14 +5,15 @@ import type { Log } from '../../base/log-events.ts';
 import type { Chunk, EventSource, Position, Positions } from '../event-source.ts';
 import { eventsEvent } from '../log-events.ts';
 import { wake } from '../wake.ts';
-import { bornMsOf, type FileRecord, fileItem } from './file-record.ts';
+import type { Encoding } from './encodings.ts';
+import { bornMsOf, type FileRecord, fileItem, type LongLine } from './file-record.ts';
 import { type FindRenamed, type FoundFile, findFiles, foldersOf, renamedFiles } from './find-files.ts';
 import { newFingerprint } from './fingerprint.ts';
 import { folderWatch } from './folder-watch.ts';
 import { type KnownFiles, knownFiles } from './known-files.ts';
 import { errnoOf, type OpenLogFile, openLogFile } from './open-log-file.ts';
 import { refusedPaths } from './refused-paths.ts';
-import { readBuffer, type TrackedFile, trackFile } from './tracked-file.ts';
+import { readBuffer, type TakenLines, type TrackedFile, trackFile } from './tracked-file.ts';
 
 export interface FileSourceOptions {
   readonly name: string;
@@ -21,6 +22,7 @@ export interface FileSourceOptions {
   readonly exclude?: readonly string[];
   /** Prefixes outside which nothing is read: `allow.readFrom`. */
   readonly readFrom: readonly string[];
+  readonly encoding?: Encoding;
   readonly limits?: Partial<FileSourceLimits>;
   readonly clock: Clock;
   readonly log: Log;
@@ -70,7 +72,7 @@ const findRestFactor = 4;
  * than the way to a thread pool and back.
  */
 export function fileSource(options: FileSourceOptions): EventSource {
-  const { name: source, files, exclude = [], readFrom, clock, log } = options;
+  const { name: source, files, exclude = [], readFrom, encoding = 'auto', clock, log } = options;
   const limits = { ...fileSourceLimits, ...options.limits };
   /** By item, in the order in which they take turns. */
   const tracked = new Map<string, TrackedFile>();
@@ -134,16 +136,16 @@ export function fileSource(options: FileSourceOptions): EventSource {
       const quietMs = nowMs - file.quietSinceMs;
       const isOver = file.isRetired && quietMs >= limits.retireAfterMs && (file.isOpen || file.isGone);
       try {
-        const bytes = file.take(buffer, nowMs, isOver || quietMs >= limits.partialLineMs);
+        const taken = file.take(buffer, nowMs, isOver || quietMs >= limits.partialLineMs);
         failingItems.delete(file.item);
-        if (bytes !== undefined) return chunkOf(file, bytes, file.position());
+        if (taken !== undefined) return chunkOf(file, taken, file.position());
       } catch (error) {
         fail(file, errnoOf(error));
         return undefined;
       }
       if (!isOver) return undefined;
       letGo(file);
-      return chunkOf(file, Buffer.alloc(0), { item: file.item, value: undefined });
+      return chunkOf(file, { bytes: Buffer.alloc(0) }, { item: file.item, value: undefined });
     }
 
     async function rest(findInMs: number, stop: AbortSignal): Promise<void> {
@@ -172,18 +174,18 @@ export function fileSource(options: FileSourceOptions): EventSource {
     log(eventsEvent('events.file-read-failed', { source, path: file.currentPath, reason }));
   }
 
-  function chunkOf(file: TrackedFile, bytes: Buffer, position: Position): Chunk {
+  function chunkOf(file: TrackedFile, taken: TakenLines, position: Position): Chunk {
     const before = superseded.get(file.item);
     superseded.delete(file.item);
     // Only where there are bytes: a position without any waits for the next batch of its stream, which may never come.
     const forgotten =
-      bytes.length === 0 ? [] : known.takeForgotten().filter(({ item }) => !tracked.has(item));
+      taken.bytes.length === 0 ? [] : known.takeForgotten().filter(({ item }) => !tracked.has(item));
     const positions = [
       position,
       ...(before === undefined ? [] : [{ item: before, value: undefined }]),
       ...forgotten,
     ];
-    return { bytes, timeMs: clock.now().getTime(), positions, file: file.path };
+    return { ...taken, timeMs: clock.now().getTime(), positions, file: file.path };
   }
 
   /** Reads no more of a file. Only of one that was open to its end is it known that this was read. */
@@ -309,7 +311,7 @@ export function fileSource(options: FileSourceOptions): EventSource {
     const before = known.take(path, opened);
     if (before === undefined) return undefined;
     const { record, state } = before;
-    const file = track(record.path, path, opened, record.offset, state);
+    const file = track(record.path, path, opened, record.offset, state, record.longLine);
     if (before.item !== file.item) superseded.set(file.item, before.item);
     return file;
   }
@@ -334,6 +336,7 @@ export function fileSource(options: FileSourceOptions): EventSource {
     opened: OpenLogFile,
     offset: number,
     state = newFingerprint(),
+    longLine?: LongLine,
   ): TrackedFile {
     const nowMs = clock.monotonic();
     const file = trackFile(opened, {
@@ -341,7 +344,10 @@ export function fileSource(options: FileSourceOptions): EventSource {
       currentPath,
       offset,
       state,
+      longLine,
+      encoding,
       nowMs,
+      onHole: (at, bytes) => log(eventsEvent('events.hole-skipped', { source, path, offset: at, bytes })),
       onRestart(former) {
         log(eventsEvent('events.file-restarted', { source, path, offset: former.offset }));
         known.keepFormer(fileItem(opened.stat), former);

@@ -22,6 +22,8 @@ export interface FingerprintState {
   /** The bytes just before the offset. Its own memory: changes with `advance`. */
   readonly tail: Buffer;
   advance(bytes: Buffer): void;
+  /** As `advance` with that many NUL bytes. */
+  skipNul(length: number): void;
   fingerprint(): Fingerprint;
 }
 
@@ -33,20 +35,24 @@ export function newFingerprint(
   let last = tail;
   let firstHash: string | undefined;
 
+  function advance(bytes: Buffer): void {
+    if (first.length < headBytesMax) {
+      first = Buffer.concat([first, bytes.subarray(0, headBytesMax - first.length)]);
+      firstHash = undefined;
+    }
+    last =
+      bytes.length >= tailBytesMax
+        ? Buffer.from(bytes.subarray(-tailBytesMax))
+        : Buffer.concat([last, bytes]).subarray(-tailBytesMax);
+  }
+
   return {
     get tail() {
       return last;
     },
-    advance(bytes) {
-      if (first.length < headBytesMax) {
-        first = Buffer.concat([first, bytes.subarray(0, headBytesMax - first.length)]);
-        firstHash = undefined;
-      }
-      last =
-        bytes.length >= tailBytesMax
-          ? Buffer.from(bytes.subarray(-tailBytesMax))
-          : Buffer.concat([last, bytes]).subarray(-tailBytesMax);
-    },
+    advance,
+    // More than head and tail hold changes neither.
+    skipNul: (length) => advance(Buffer.alloc(Math.min(length, headBytesMax + tailBytesMax))),
     fingerprint() {
       firstHash ??= hashOf(first);
       return { headBytes: first.length, head: firstHash, tailBytes: last.length, tail: hashOf(last) };
@@ -68,6 +74,6 @@ function readAt(handle: number, position: number, length: number): Buffer {
 }
 
 /** 128 bits are kept: enough to tell files apart. */
-function hashOf(bytes: Buffer): string {
+export function hashOf(bytes: Buffer): string {
   return hash('sha256', bytes, 'hex').slice(0, 32);
 }

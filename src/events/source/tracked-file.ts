@@ -1,13 +1,18 @@
 import { closeSync, fstatSync, readSync, type Stats } from 'node:fs';
-import { characterEnd, messageBytesMax } from '../batch.ts';
-import { chunkBytesMax, type Position } from '../event-source.ts';
-import { bornMsOf, type FileRecord, fileItem, filePosition } from './file-record.ts';
-import { type FingerprintState, newFingerprint } from './fingerprint.ts';
+import type { Position } from '../event-source.ts';
+import type { LinePart } from '../long-line.ts';
+import type { Encoding } from './encodings.ts';
+import { bornMsOf, type FileRecord, fileItem, filePosition, type LongLine } from './file-record.ts';
+import { type FingerprintState, hashOf, newFingerprint } from './fingerprint.ts';
+import { holeStart, textStart } from './hole.ts';
 import type { OpenLogFile } from './open-log-file.ts';
+import { type DetectedFormat, markBytesMax, textFormat } from './text-format.ts';
 
 /** Reads are this long: measured, larger ones fall out of the processor's cache while they are encoded. */
 const readBytes = 128 * 1024;
 const newline = 0x0a;
+/** How much of a hole is looked at before other files have their turn. */
+const holeBytesInTurn = 16 * 2 ** 20;
 
 /** Memory to read into, used by all files of a source in turn. */
 export interface ReadBuffer {
@@ -23,6 +28,13 @@ export function readBuffer(): ReadBuffer {
       return buffer;
     },
   };
+}
+
+/** What was read: whole lines, or one part of a line too long for one event. */
+export interface TakenLines {
+  /** UTF-8, but for what is no text at all. May be empty while a hole is being crossed. */
+  readonly bytes: Buffer;
+  readonly part?: LinePart;
 }
 
 /** One file that is being read. */
@@ -43,13 +55,13 @@ export interface TrackedFile {
   after: TrackedFile | undefined;
   /** Whether all that was there when it was last looked at has been read, but for a line without end. */
   readonly isAtEnd: boolean;
-  /** Since when it has not grown, on the monotonic clock. */
+  /** Since when it has not been written to, on the monotonic clock. */
   readonly quietSinceMs: number;
   readonly isOpen: boolean;
   /** Whether this is the file, and not another that has its inode. Always so while it is open. */
   isOf(stat: Stats): boolean;
   /** The next lines, or undefined when there are none yet. With `partial` a last line without end is taken as well. */
-  take(buffer: ReadBuffer, nowMs: number, partial: boolean): Buffer | undefined;
+  take(buffer: ReadBuffer, nowMs: number, partial: boolean): TakenLines | undefined;
   /** Where reading goes on after what was taken. */
   position(): Position;
   reopen(file: OpenLogFile): void;
@@ -61,33 +73,46 @@ export interface Tracking {
   readonly currentPath: string;
   readonly offset: number;
   readonly state: FingerprintState;
+  readonly longLine?: LongLine | undefined;
+  readonly encoding: Encoding;
   readonly nowMs: number;
   /** Told when the file has shrunk or what was read of it has changed: it starts over. */
   readonly onRestart: (former: FileRecord) => void;
+  /** Told of a stretch of NUL bytes that is passed over. */
+  readonly onHole: (offset: number, bytes: number) => void;
 }
 
 export function trackFile(opened: OpenLogFile, tracking: Tracking): TrackedFile {
   const item = fileItem(opened.stat);
-  const { path, onRestart } = tracking;
+  const { path, encoding, onRestart, onHole } = tracking;
   const bornMs = bornMsOf(opened.stat);
   let handle: number | undefined = opened.handle;
   let offset = tracking.offset;
   let state = tracking.state;
+  let longLine = tracking.longLine;
+  let detected: DetectedFormat | undefined;
   let size = opened.stat.size;
+  let writtenMs = opened.stat.mtimeMs;
   let quietSinceMs = tracking.nowMs;
   let isAtEnd = false;
+  /** From the offset up to here there are only NUL bytes. */
+  let holeSeenTo = 0;
 
   const record = (): FileRecord => ({
     path,
     offset,
     ...(bornMs === undefined ? {} : { bornMs }),
     fingerprint: state.fingerprint(),
+    ...(longLine === undefined ? {} : { longLine }),
   });
 
   function restart(): void {
     onRestart(record());
     offset = 0;
     state = newFingerprint();
+    longLine = undefined;
+    detected = undefined;
+    holeSeenTo = 0;
   }
 
   /** Reads what follows the offset; undefined when what is before it is no longer what was read. */
@@ -100,30 +125,92 @@ export function trackFile(opened: OpenLogFile, tracking: Tracking): TrackedFile 
   }
 
   function look(open: number, nowMs: number): void {
-    const seen = fstatSync(open).size;
-    if (seen !== size) quietSinceMs = nowMs;
-    size = seen;
+    const seen = fstatSync(open);
+    // Its time as well: a file with room at its end does not grow when it is written to.
+    if (seen.size !== size || seen.mtimeMs !== writtenMs) quietSinceMs = nowMs;
+    size = seen.size;
+    writtenMs = seen.mtimeMs;
     if (size < offset) restart();
   }
 
-  function lines(open: number, buffer: ReadBuffer, partial: boolean): Buffer | undefined {
-    for (const length of [readBytes, chunkBytesMax]) {
+  function formatOf(open: number): DetectedFormat {
+    if (detected !== undefined) return detected;
+    const head = Buffer.alloc(markBytesMax);
+    const known = textFormat(encoding, head.subarray(0, readSync(open, head, 0, markBytesMax, 0)));
+    // A mark may still be on its way into a file so short.
+    if (size >= markBytesMax) detected = known;
+    return known;
+  }
+
+  function take(open: number, buffer: ReadBuffer, partial: boolean): TakenLines | undefined {
+    const { format, markBytes } = formatOf(open);
+    for (const length of [readBytes, format.readBytesMax]) {
       const bytes = readOn(open, buffer, Math.min(length, size - offset));
       if (bytes === undefined) {
         restart();
-        return lines(open, buffer, partial);
+        return take(open, buffer, partial);
       }
-      const end = bytes.lastIndexOf(newline) + 1;
-      if (end > 0) return bytes.subarray(0, end);
-      if (bytes.length > messageBytesMax) {
-        return bytes.subarray(
-          0,
-          characterEnd(messageBytesMax, (at) => bytes[at]),
-        );
+      const isLineStart = offset === 0 || [newline, 0].includes(state.tail.at(-1) ?? 0);
+      const hole = format.hasHoles ? holeStart(bytes, isLineStart, offset) : -1;
+      if (hole === 0) return crossHole(open);
+      const text = bytes.subarray(0, hole < 0 ? bytes.length - (bytes.length % format.unitBytes) : hole);
+      const end = longLine === undefined ? format.lastLineEnd(text) : format.firstLineEnd(text);
+      const isRest = hole > 0 || offset + bytes.length >= size;
+      const isEnded = (partial && text.length > 0 && isRest) || (hole > 0 && isFollowed(open, offset + hole));
+      if (longLine !== undefined) {
+        const room = format.partLength(text);
+        if (end > 0 && end <= room) return lines(text.subarray(0, end), true);
+        if (text.length > room) return lines(text.subarray(0, room), false);
+        if (isEnded) return lines(text, true);
+      } else if (end > 0) {
+        return lines(text.subarray(0, end));
+      } else if (isEnded && text.length <= format.lineBytesMax) {
+        return lines(text);
+      } else if (text.length > format.lineBytesMax) {
+        longLine = { start: offset, parts: 0 };
+        return lines(text.subarray(0, format.partLength(text)), false);
       }
-      if (offset + bytes.length >= size) return partial && bytes.length > 0 ? bytes : undefined;
+      if (offset + bytes.length >= size) return undefined;
     }
     return undefined;
+
+    function lines(taken: Buffer, isLast?: boolean): TakenLines {
+      const part = isLast === undefined ? undefined : nextPart(isLast);
+      const isAtStart = offset === 0;
+      pass(taken);
+      const text = format.toUtf8(isAtStart ? taken.subarray(markBytes) : taken);
+      return part === undefined ? { bytes: text } : { bytes: text, part };
+    }
+  }
+
+  /** Whether there is text after a hole: at the end of a file it may be room that is still to be written to. */
+  function isFollowed(open: number, hole: number): boolean {
+    return textStart(open, hole, Math.min(size, hole + holeBytesInTurn)).isText;
+  }
+
+  function pass(taken: Buffer): void {
+    offset += taken.length;
+    state.advance(taken);
+  }
+
+  function nextPart(isLast: boolean): LinePart {
+    const { start, parts } = longLine ?? { start: offset, parts: 0 };
+    const number = parts + 1;
+    longLine = isLast ? undefined : { start, parts: number };
+    return { line: hashOf(Buffer.from(`${item}@${start}`)).slice(0, 8), number, isLast };
+  }
+
+  /** Passes over NUL bytes once it is known that something follows them. */
+  function crossHole(open: number): TakenLines | undefined {
+    const from = Math.max(offset, holeSeenTo);
+    const end = textStart(open, from, Math.min(size, from + holeBytesInTurn));
+    holeSeenTo = end.at;
+    const nothing = { bytes: Buffer.alloc(0) };
+    if (!end.isText) return end.at < size ? nothing : undefined;
+    onHole(offset, end.at - offset);
+    state.skipNul(end.at - offset);
+    offset = end.at;
+    return nothing;
   }
 
   return {
@@ -154,11 +241,8 @@ export function trackFile(opened: OpenLogFile, tracking: Tracking): TrackedFile 
     take(buffer, nowMs, partial) {
       if (handle === undefined) return undefined;
       look(handle, nowMs);
-      const taken = size === offset ? undefined : lines(handle, buffer, partial);
+      const taken = size === offset ? undefined : take(handle, buffer, partial);
       isAtEnd = taken === undefined;
-      if (taken === undefined) return undefined;
-      offset += taken.length;
-      state.advance(taken);
       return taken;
     },
 
