@@ -31,7 +31,7 @@ const alwaysAsk = new Date(0);
  * retries. The SDK by itself honours neither HTTPS_PROXY nor AWS_CA_BUNDLE.
  * @throws AWS_ENDPOINT_INVALID, AWS_ENDPOINT_INSECURE, AWS_CA_BUNDLE_UNREADABLE
  */
-export function awsClientConfig(service: AwsServiceName, options: AwsClientOptions) {
+export function awsClientConfig(service: AwsServiceName, options: Omit<AwsClientOptions, 'renew'>) {
   const { env, region } = options;
   const endpoint = endpointOf(service, env);
   const agent = { keepAlive: true, maxSockets: socketsMax };
@@ -57,6 +57,20 @@ export function awsClientConfig(service: AwsServiceName, options: AwsClientOptio
     },
     credentials: async () => identityOf(await options.credentials()),
   };
+}
+
+/**
+ * The same for the clients of single sign-on that the SDK makes by itself: region and endpoint are the profile's.
+ * @throws as `awsClientConfig`
+ */
+export function ssoClientConfig(env: Environment) {
+  for (const service of ['SSO', 'SSO_OIDC'] as const) endpointOf(service, env);
+  const { maxAttempts, retryMode, requestHandler } = awsClientConfig('SSO', {
+    env,
+    region: '',
+    credentials: () => Promise.reject(new TypeError('single sign-on does not sign')),
+  });
+  return { maxAttempts, retryMode, requestHandler };
 }
 
 /** What AWS says of credentials that were good once: they ran out, or their session was revoked. */

@@ -2,6 +2,7 @@ import type { CloudWatchLogsClient } from '@aws-sdk/client-cloudwatch-logs';
 import type { KMSClient } from '@aws-sdk/client-kms';
 import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import type { STSClient } from '@aws-sdk/client-sts';
+import type { Credentials } from '../identity/credential-source.ts';
 import { type AwsClientOptions, awsClientConfig, renewsExpired } from './aws-client.ts';
 
 /** The AWS clients of this process, each loaded and made when it is first asked for. */
@@ -12,6 +13,22 @@ export interface AwsClients {
   sts(): Promise<STSClient>;
   /** Closes the connections of those that were made. */
   close(): void;
+}
+
+/**
+ * A client of AWS STS for one call, signed with these credentials, or not at all without any: it neither asks for the
+ * host's own credentials nor renews them, for it is what those are got with.
+ */
+export async function stsFor(
+  credentials: Credentials | undefined,
+  { env, region }: Pick<AwsClientOptions, 'env' | 'region'>,
+): Promise<STSClient> {
+  const { STSClient: Client } = await import('@aws-sdk/client-sts');
+  const given = async (): Promise<Credentials> => {
+    if (credentials === undefined) throw new TypeError('this client does not sign');
+    return credentials;
+  };
+  return new Client(awsClientConfig('STS', { env, region, credentials: given }));
 }
 
 interface Closable {

@@ -5,9 +5,11 @@ import { loadBootstrap, type Origins, requireRegion } from '../config/bootstrap.
 import { configEvent } from '../config/log-events.ts';
 import { type Chain, chain } from '../identity/chain.ts';
 import { type RefreshingCredentials, refreshing } from '../identity/refreshing.ts';
+import { sessionNameOf } from '../identity/session-name.ts';
 import { credentialSources } from '../identity/sources.ts';
 import { runCommand } from '../system/command.ts';
-import { type AwsClients, awsClients } from './aws-clients.ts';
+import { ssoClientConfig } from './aws-client.ts';
+import { type AwsClients, awsClients, stsFor } from './aws-clients.ts';
 import { type BootstrapConfig, bootstrapSchema } from './config.ts';
 import type { Launch } from './launch.ts';
 import { createRecorder, type Recorder } from './recorder.ts';
@@ -62,7 +64,16 @@ export function openHost(launch: Launch, bootstrap: Bootstrap): Host {
     log(configEvent('config.variable-unknown', { variables: bootstrap.unknownVariables }));
   }
 
-  const sources = chain(credentialSources(config.credentials, { env, runCommand, clock }));
+  const sources = chain(
+    credentialSources(config.credentials, {
+      env,
+      runCommand,
+      clock,
+      sts: (by) => stsFor(by, { env, region }),
+      ssoClientConfig: () => ssoClientConfig(env),
+      sessionName: sessionNameOf(config.name),
+    }),
+  );
   const refreshed = refreshing(sources, { clock, log });
   credentials = refreshed;
   // The SDK asks without a signal: what it waits for is bounded by the sources' own time limits.

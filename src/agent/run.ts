@@ -16,6 +16,7 @@ import { type Agent, follow, type Reloaded } from './follow.ts';
 import { type FollowedConfig, followedConfig } from './followed-config.ts';
 import { readGateway } from './gateway.ts';
 import { bootstrapOf, type Host, openHost } from './host.ts';
+import { requireExpectedCaller } from './identity.ts';
 import { openKeys } from './key-access.ts';
 import type { Launch } from './launch.ts';
 import { agentEvent } from './log-events.ts';
@@ -110,6 +111,7 @@ async function start(
   opened.defer(() => control.close());
 
   await host.credentials.current(signal);
+  await requireExpectedCaller(host, signal);
   const config = followedConfig({
     secretName,
     clock,

@@ -1,9 +1,8 @@
 import { AssumeRoleCommand, type STSClient } from '@aws-sdk/client-sts';
 import type { Clock } from '../base/clock.ts';
-import { Secret } from '../base/secret.ts';
-import { type CredentialSource, type Credentials, unexpired } from './credential-source.ts';
-import { identityError } from './errors.ts';
+import { type CredentialSource, unexpired } from './credential-source.ts';
 import { type StsRefusals, stsError } from './sts-error.ts';
+import { stsSession } from './sts-session.ts';
 
 /** A role to assume, and how. */
 export interface RoleToAssume {
@@ -51,7 +50,7 @@ export function assumedRole(
         signal.throwIfAborted();
         throw stsError(error, 'AssumeRole', refusals, { roleArn });
       });
-      return unexpired(credentialsOf(reply, roleArn), clock.now());
+      return unexpired(stsSession(reply, { operation: 'AssumeRole', roleArn }, name), clock.now());
     },
   };
 }
@@ -65,31 +64,3 @@ const refusals: StsRefusals = {
   },
   otherwise: 'CREDENTIALS_ROLE_REFUSED',
 };
-
-interface Reply {
-  readonly Credentials?:
-    | {
-        readonly AccessKeyId: string | undefined;
-        readonly SecretAccessKey: string | undefined;
-        readonly SessionToken: string | undefined;
-        readonly Expiration: Date | undefined;
-      }
-    | undefined;
-  readonly AssumedRoleUser?: { readonly Arn: string | undefined } | undefined;
-}
-
-function credentialsOf({ Credentials: given, AssumedRoleUser: user }: Reply, roleArn: string): Credentials {
-  const { AccessKeyId: accessKeyId, SecretAccessKey, SessionToken, Expiration: expiration } = given ?? {};
-  if (!accessKeyId || !SecretAccessKey || !SessionToken || expiration === undefined) {
-    throw identityError('CREDENTIALS_DOCUMENT_INVALID', { operation: 'AssumeRole', roleArn });
-  }
-  const accountId = user?.Arn?.split(':')[4];
-  return {
-    accessKeyId,
-    secretAccessKey: Secret.ofText(SecretAccessKey),
-    sessionToken: Secret.ofText(SessionToken),
-    expiration,
-    ...(accountId ? { accountId } : {}),
-    source: name,
-  };
-}

@@ -2,7 +2,7 @@ import { STSClient } from '@aws-sdk/client-sts';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { createSandbox } from '../../sandbox/sandbox.ts';
 import { systemClock } from '../base/clock.ts';
-import { callerIdentity } from './caller.ts';
+import { callerIdentity, unexpectedCaller } from './caller.ts';
 import { deadEndpoint, scriptedEndpoint } from './endpoint.contract.ts';
 import { identityError } from './errors.ts';
 import { instanceRole } from './instance-role.ts';
@@ -117,5 +117,33 @@ describe('the caller', () => {
     const client = clientOf(await deadEndpoint());
 
     await expect(callerIdentity(client, AbortSignal.abort(reason))).rejects.toBe(reason);
+  });
+});
+
+describe('a caller who is expected to be somebody', () => {
+  const caller = {
+    arn: 'arn:aws:sts::123456789012:assumed-role/GatehouseHost/i-1',
+    accountId: '123456789012',
+    userId: 'AROA:i-1',
+    roleName: 'GatehouseHost',
+    sessionName: 'i-1',
+  };
+  const user = { arn: 'arn:aws:iam::123456789012:user/me', accountId: '123456789012', userId: 'AIDA' };
+
+  test.each([
+    [caller, {}, undefined],
+    [caller, { expectAccountId: '123456789012', expectRoleName: 'GatehouseHost' }, undefined],
+    [
+      caller,
+      { expectAccountId: '210987654321' },
+      { expectAccountId: '210987654321', accountId: '123456789012' },
+    ],
+    [caller, { expectRoleName: 'Other' }, { expectRoleName: 'Other', roleName: 'GatehouseHost' }],
+    [user, { expectRoleName: 'Other' }, { expectRoleName: 'Other', roleName: 'no role' }],
+  ])('%j with %j', (who, expected, details) => {
+    const error = unexpectedCaller(who, expected);
+
+    expect(error?.code).toBe(details && 'CREDENTIALS_UNEXPECTED_IDENTITY');
+    expect(error?.details).toEqual(details && { arn: who.arn, ...details });
   });
 });

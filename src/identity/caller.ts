@@ -1,4 +1,5 @@
 import { GetCallerIdentityCommand, type STSClient } from '@aws-sdk/client-sts';
+import type { GatehouseError } from '../base/errors.ts';
 import { identityError } from './errors.ts';
 import { stsError } from './sts-error.ts';
 
@@ -32,6 +33,25 @@ export async function callerIdentity(client: Pick<STSClient, 'send'>, signal: Ab
     throw identityError('CREDENTIALS_DOCUMENT_INVALID', { operation: 'GetCallerIdentity' });
   }
   return { arn, accountId, userId, ...roleOf(arn) };
+}
+
+/** Whom this host is pinned to; either may be absent. */
+export interface ExpectedCaller {
+  readonly expectAccountId?: string | undefined;
+  readonly expectRoleName?: string | undefined;
+}
+
+/** What is wrong with the caller: nothing, or CREDENTIALS_UNEXPECTED_IDENTITY that says what was expected and found. */
+export function unexpectedCaller(
+  { accountId, roleName, arn }: Caller,
+  { expectAccountId = accountId, expectRoleName = roleName }: ExpectedCaller,
+): GatehouseError | undefined {
+  if (accountId === expectAccountId && roleName === expectRoleName) return undefined;
+  return identityError('CREDENTIALS_UNEXPECTED_IDENTITY', {
+    arn,
+    ...(accountId === expectAccountId ? {} : { expectAccountId, accountId }),
+    ...(roleName === expectRoleName ? {} : { expectRoleName, roleName: roleName ?? 'no role' }),
+  });
 }
 
 /** `arn:aws:sts::123456789012:assumed-role/ROLE/SESSION`; nothing of any other caller. */

@@ -65,7 +65,15 @@ describe('the credentials config', () => {
     expect(pathsOf({ source: 'roles-anywhere' })).toEqual(['rolesAnywhere']);
   });
 
+  test.each([
+    [{ expectAccountId: '123456789012', expectRoleName: 'GatehouseHost' }, []],
+    [{ expectAccountId: '1234-5678-9012' }, ['expectAccountId']],
+    [{ expectRoleName: 'arn:aws:iam::123456789012:role/GatehouseHost' }, ['expectRoleName']],
+  ])('takes an account and a role to be sure of: %j', (input, paths) => {
+    expect(pathsOf(input)).toEqual(paths);
+  });
+
   test('does not know sources that do not exist yet', () => {
-    expect(pathsOf({ source: 'web-identity' })).toEqual(['source']);
+    expect(pathsOf({ source: 'single-sign-on' })).toEqual(['source']);
   });
 });

@@ -75,11 +75,19 @@ const rolesAnywhereConfig = z
 export const credentialsConfig = z
   .strictObject({
     source: z
-      .enum(['auto', 'environment', 'roles-anywhere', 'container', 'instance-role'])
+      .enum([
+        'auto',
+        'environment',
+        'profile',
+        'web-identity',
+        'roles-anywhere',
+        'container',
+        'instance-role',
+      ])
       .default('auto')
       .meta({
         description:
-          'Where AWS credentials come from. `auto` takes the first that applies: environment, roles-anywhere if configured, container, instance-role.',
+          'Where AWS credentials come from. `auto` takes the first that applies: environment, profile, web-identity, roles-anywhere if configured, container, instance-role.',
         applies: 'restart',
         examples: ['auto'],
       }),
@@ -87,6 +95,26 @@ export const credentialsConfig = z
       description: 'IAM Roles Anywhere: credentials for an X.509 certificate.',
       applies: 'restart',
     }),
+    expectAccountId: z
+      .string()
+      .regex(/^\d{12}$/u, 'must be 12 digits')
+      .optional()
+      .meta({
+        description:
+          'The AWS account this host belongs to. Credentials of another one are refused at the start, after asking AWS STS whose they are.',
+        applies: 'restart',
+        examples: ['123456789012'],
+      }),
+    expectRoleName: z
+      .string()
+      .regex(/^[\w+=,.@-]{1,64}$/u, 'must be the name of a role, without its ARN and path')
+      .optional()
+      .meta({
+        description:
+          'The role this host has. Credentials of another one, or of no role, are refused at the start, after asking AWS STS whose they are.',
+        applies: 'restart',
+        examples: ['GatehouseHost'],
+      }),
   })
   .refine((config) => config.source !== 'roles-anywhere' || config.rolesAnywhere !== undefined, {
     path: ['rolesAnywhere'],

@@ -1,9 +1,9 @@
-import { readFile } from 'node:fs/promises';
 import type { Clock } from '../base/clock.ts';
 import { GatehouseError } from '../base/errors.ts';
 import { Secret } from '../base/secret.ts';
 import { type CredentialSource, type Credentials, unexpired } from './credential-source.ts';
 import { identityError } from './errors.ts';
+import { oneLine, tokenIn } from './token-file.ts';
 
 type Env = Readonly<Record<string, string | undefined>>;
 
@@ -53,23 +53,7 @@ export function containerEndpoint(env: Env): string | undefined {
 /** Read here and not by the SDK, whose error says neither that it is the token nor which file. */
 async function authorizationToken(env: Env, signal: AbortSignal): Promise<string> {
   const file = env['AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE'];
-  const token = file ? await tokenIn(file, signal) : (env['AWS_CONTAINER_AUTHORIZATION_TOKEN'] ?? '');
-  if (/[\r\n\0]/u.test(token)) {
-    throw identityError('CREDENTIALS_TOKEN_UNUSABLE', { file, problem: 'holds a line break' });
-  }
-  return token;
-}
-
-async function tokenIn(file: string, signal: AbortSignal): Promise<string> {
-  try {
-    const token = (await readFile(file, { encoding: 'utf8', signal })).trimEnd();
-    if (token === '') throw identityError('CREDENTIALS_TOKEN_UNUSABLE', { file, problem: 'is empty' });
-    return token;
-  } catch (error) {
-    signal.throwIfAborted();
-    if (error instanceof GatehouseError) throw error;
-    throw identityError('CREDENTIALS_TOKEN_UNUSABLE', { file, problem: 'cannot be read' }, error);
-  }
+  return file ? tokenIn(file, signal) : oneLine(env['AWS_CONTAINER_AUTHORIZATION_TOKEN'] ?? '');
 }
 
 type Provided = {

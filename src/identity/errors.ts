@@ -47,9 +47,9 @@ export const identityErrors = {
     exitCode: exitCode.configuration,
   },
   CREDENTIALS_TOKEN_UNUSABLE: {
-    summary: 'the authorization token of the container endpoint cannot be read or sent',
+    summary: 'the token that proves who this workload is cannot be read or sent',
     remedy:
-      'Check that the file named by AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE exists, is readable by the agent and holds one line.',
+      'Check that the file named by AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE or AWS_WEB_IDENTITY_TOKEN_FILE exists, is readable by the agent and holds one line.',
     retry: true,
     exitCode: exitCode.configuration,
   },
@@ -107,6 +107,87 @@ export const identityErrors = {
     retry: false,
     exitCode: exitCode.configuration,
     httpStatus: 503,
+  },
+  CREDENTIALS_WEB_IDENTITY_INCOMPLETE: {
+    summary: 'the environment names a web identity token but not the role it is for',
+    remedy:
+      'Set AWS_ROLE_ARN beside AWS_WEB_IDENTITY_TOKEN_FILE, or unset both. On EKS, the service account needs the annotation eks.amazonaws.com/role-arn.',
+    retry: false,
+    exitCode: exitCode.configuration,
+  },
+  CREDENTIALS_WEB_TOKEN_EXPIRED: {
+    summary: 'the web identity token has expired',
+    remedy:
+      'The platform that keeps the token file, on Kubernetes the kubelet, has to replace it: check that it still does.',
+    retry: true,
+    exitCode: exitCode.refused,
+    httpStatus: 503,
+  },
+  CREDENTIALS_WEB_TOKEN_REFUSED: {
+    summary: 'AWS refuses the role for this web identity token',
+    remedy:
+      "Check that the account has an IAM OpenID Connect provider for the token's issuer with its audience among the client ids, and that the role's trust policy lets this issuer, audience and subject assume it.",
+    retry: false,
+    exitCode: exitCode.refused,
+  },
+  CREDENTIALS_PROFILE_MISSING: {
+    summary: 'the AWS profile that was asked for does not exist',
+    remedy: 'Correct AWS_PROFILE, or add the profile to the files named in the details.',
+    retry: false,
+    exitCode: exitCode.configuration,
+  },
+  CREDENTIALS_PROFILE_FILE_REFUSED: {
+    summary: 'a file of AWS profiles may not be used',
+    remedy:
+      'Make it a file of at most 1 MiB that you or root own, that the agent can read and that not everybody can write: it can name programs to run.',
+    retry: false,
+    exitCode: exitCode.configuration,
+  },
+  CREDENTIALS_PROFILE_INVALID: {
+    summary: 'the AWS profile does not lead to credentials',
+    remedy: 'Correct the profile named in the details; the problem stands beside it.',
+    retry: false,
+    exitCode: exitCode.configuration,
+  },
+  CREDENTIALS_PROCESS_NOT_STARTED: {
+    summary: 'the credential_process of the profile could not be started',
+    remedy:
+      'Name its program by an absolute path, or one on the system PATH, that the agent may execute. No shell runs it: ~, $HOME and | are text.',
+    retry: false,
+    exitCode: exitCode.configuration,
+  },
+  CREDENTIALS_PROCESS_FAILED: {
+    summary: 'the credential_process of the profile failed',
+    remedy: 'Run its command by hand to see what it says; its output is never logged.',
+    retry: true,
+    exitCode: exitCode.refused,
+  },
+  CREDENTIALS_PROCESS_TIMED_OUT: {
+    summary: 'the credential_process of the profile took too long and was killed',
+    remedy: 'Run its command by hand to see what it waits for.',
+    retry: true,
+    exitCode: exitCode.unavailable,
+  },
+  CREDENTIALS_PROCESS_OUTPUT_INVALID: {
+    summary: 'the credential_process of the profile wrote something that is not credentials',
+    remedy:
+      'It must write one JSON object of version 1 of the credential_process format; the details name the fields that are missing or wrong.',
+    retry: false,
+    exitCode: exitCode.damagedInput,
+  },
+  CREDENTIALS_SSO_FAILED: {
+    summary: 'the single sign-on session of the profile cannot be used',
+    remedy:
+      'Sign in again: aws sso login (or aws login) with the profile named in the details. If that does not help, check its sso_region and the network.',
+    retry: true,
+    exitCode: exitCode.refused,
+  },
+  CREDENTIALS_UNEXPECTED_IDENTITY: {
+    summary: 'the credentials belong to another account or role than this host is pinned to',
+    remedy:
+      'Find out where they come from (gatehouse whoami), and mend that source; or correct credentials.expectAccountId and credentials.expectRoleName.',
+    retry: false,
+    exitCode: exitCode.refused,
   },
   CREDENTIALS_SIGNER_MISSING: {
     summary: 'IAM Roles Anywhere is configured without the program that signs',

@@ -126,7 +126,7 @@ describe('the signing helper', () => {
 
   test.each([
     [{ SessionToken: undefined, Version: '1' }, ['Version', 'SessionToken']],
-    [{ MadeUp: 1 }, ['unrecognized_keys']],
+    [{ AccountId: 'a made-up key', AccessKeyId: '' }, ['AccessKeyId', 'AccountId']],
   ])('that writes JSON with %j is told which fields are wrong', async (changes, fields) => {
     const source = setup(print(output(changes)));
 

@@ -1,10 +1,10 @@
-import { z } from 'zod';
 import type { Clock } from '../base/clock.ts';
 import { GatehouseError } from '../base/errors.ts';
-import { Secret } from '../base/secret.ts';
+import type { Secret } from '../base/secret.ts';
 import type { RolesAnywhereConfig } from './config.ts';
 import { type CredentialSource, type Credentials, unexpired } from './credential-source.ts';
 import { identityError } from './errors.ts';
+import { processOutput } from './process-output.ts';
 
 type Env = Readonly<Record<string, string | undefined>>;
 
@@ -22,16 +22,6 @@ const timeoutMs = 30_000;
 
 /** Session tokens are about 1 KiB; their documented maximum is not stated. */
 const outputBytesMax = 64 * 1024;
-
-/** https://docs.aws.amazon.com/cli/v1/userguide/cli-configure-sourcing-external.html */
-const credentialProcessOutput = z.strictObject({
-  Version: z.literal(1),
-  AccessKeyId: z.string().min(1),
-  SecretAccessKey: z.string().min(1),
-  SessionToken: z.string().min(1),
-  Expiration: z.iso.datetime({ offset: true }),
-  AccountId: z.string().optional(),
-});
 
 /**
  * Credentials for an X.509 certificate, from IAM Roles Anywhere, signed by the external `aws_signing_helper`. What the
@@ -109,33 +99,11 @@ function proxyOf(env: Env): string | undefined {
 }
 
 function credentialsOf(stdout: Buffer, helper: string): Credentials {
-  const parsed = credentialProcessOutput.safeParse(jsonOf(stdout, helper));
-  if (!parsed.success) {
-    throw identityError('CREDENTIALS_HELPER_INCOMPLETE', { helper, fields: fieldsOf(parsed.error) });
-  }
-  const { AccessKeyId, SecretAccessKey, SessionToken, Expiration, AccountId } = parsed.data;
-  return {
-    accessKeyId: AccessKeyId,
-    secretAccessKey: Secret.ofText(SecretAccessKey),
-    sessionToken: Secret.ofText(SessionToken),
-    expiration: new Date(Expiration),
-    ...(AccountId === undefined ? {} : { accountId: AccountId }),
-    source: name,
-  };
-}
-
-function jsonOf(stdout: Buffer, helper: string): unknown {
-  try {
-    return JSON.parse(stdout.toString('utf8'));
-  } catch {
-    // Without the cause: its message quotes what it read.
-    throw identityError('CREDENTIALS_HELPER_NOT_JSON', { helper, bytes: stdout.length });
-  }
-}
-
-/** Names of the format only, never a key that the program made up: zod puts those into messages, not into paths. */
-function fieldsOf(error: z.ZodError): string[] {
-  return [...new Set(error.issues.map((issue) => String(issue.path[0] ?? issue.code)))];
+  const output = processOutput(stdout, { sessionOnly: true });
+  if ('credentials' in output) return { ...output.credentials, source: name };
+  if (output.isJson) throw identityError('CREDENTIALS_HELPER_INCOMPLETE', { helper, fields: output.fields });
+  // Without the cause: its message quotes what it read.
+  throw identityError('CREDENTIALS_HELPER_NOT_JSON', { helper, bytes: stdout.length });
 }
 
 function notRun(error: unknown, helper: string): GatehouseError {

@@ -17,6 +17,9 @@ function sourcesOf(input: unknown, env: Record<string, string> = {}) {
     env,
     runCommand: () => Promise.reject(new Error('not to be run')),
     clock: systemClock,
+    sts: () => Promise.reject(new Error('not to be asked')),
+    ssoClientConfig: () => ({}),
+    sessionName: 'gatehouse-web-1',
   });
 }
 
@@ -26,7 +29,14 @@ describe('the credential sources of a config', () => {
       ({ name }) => name,
     );
 
-    expect(names).toEqual(['environment', 'roles-anywhere', 'container', 'instance-role']);
+    expect(names).toEqual([
+      'environment',
+      'profile',
+      'web-identity',
+      'roles-anywhere',
+      'container',
+      'instance-role',
+    ]);
   });
 
   test('pass Roles Anywhere over where it is not configured, and say so', async () => {
@@ -36,9 +46,12 @@ describe('the credential sources of a config', () => {
     expect(source?.absence).toBe('credentials.rolesAnywhere is not configured');
   });
 
-  test.each(['environment', 'container', 'instance-role'])('are the one that is named: %s', (source) => {
-    expect(sourcesOf({ source }).map(({ name }) => name)).toEqual([source]);
-  });
+  test.each(['environment', 'profile', 'web-identity', 'container', 'instance-role'])(
+    'are the one that is named: %s',
+    (source) => {
+      expect(sourcesOf({ source }).map(({ name }) => name)).toEqual([source]);
+    },
+  );
 
   test('take an EC2 metadata service out of reach for an absence, unless it is the one that is named', async () => {
     const env = { AWS_EC2_METADATA_SERVICE_ENDPOINT: await deadEndpoint() };

@@ -1,6 +1,11 @@
+import { hash } from 'node:crypto';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { scriptedEndpoint } from '../../src/identity/endpoint.contract.ts';
 import { gatehouse } from '../support/agent.ts';
 import { setup } from '../support/host.ts';
+import { temporaryDirectory } from '../support/temporary-directory.ts';
 
 test('whoami names the source that answered, the role and the expiry', async () => {
   const host = await setup();
@@ -60,4 +65,43 @@ test('each way of being nobody has its exit code, and one JSON object on stderr'
     expect(JSON.parse(stderr)).toMatchObject({ error: { code: said } });
     expect({ said, code, stdout }).toEqual({ said, code: exit, stdout: '' });
   }
+});
+
+test('a profile whose owner signed in once is asked for by name', async () => {
+  const { configFile, env, sandbox } = await setup();
+  const home = temporaryDirectory();
+  const startUrl = 'https://example.awsapps.com/start';
+  const { accessKeyId, secretAccessKey, sessionToken, expiration } = sandbox.identities.issueSession({
+    role: 'GatehouseHost',
+    sessionName: 'me@example.com',
+    durationSeconds: 3600,
+  });
+  const roleCredentials = { accessKeyId, secretAccessKey, sessionToken, expiration: expiration.getTime() };
+  const portal = await scriptedEndpoint((request, response) => {
+    const isSignedIn = request.headers['x-amz-sso_bearer_token'] === 'portal-token';
+    response.writeHead(isSignedIn ? 200 : 401, { 'content-type': 'application/json' });
+    response.end(JSON.stringify(isSignedIn ? { roleCredentials } : {}));
+  });
+  mkdirSync(join(home, '.aws', 'sso', 'cache'), { recursive: true });
+  writeFileSync(
+    join(home, '.aws', 'config'),
+    `[profile team]\nsso_start_url = ${startUrl}\nsso_region = eu-west-1\nsso_account_id = 123456789012\nsso_role_name = GatehouseHost\n`,
+    { mode: 0o600 },
+  );
+  const cached = join(home, '.aws', 'sso', 'cache', `${hash('sha1', startUrl)}.json`);
+  const who = async (accessToken: string) => {
+    writeFileSync(cached, JSON.stringify({ startUrl, accessToken, expiresAt: '2099-01-01T00:00:00Z' }));
+    return gatehouse(['whoami', '--json', '--config', configFile], {
+      env: { ...env, HOME: home, AWS_PROFILE: 'team', AWS_ENDPOINT_URL_SSO: portal.url },
+    });
+  };
+
+  const signedIn = await who('portal-token');
+  const signedOut = await who('old-token');
+
+  expect(JSON.parse(signedIn.stdout)).toMatchObject({ source: 'profile', sessionName: 'me@example.com' });
+  expect(JSON.parse(signedOut.stderr)).toMatchObject({
+    error: { code: 'CREDENTIALS_SSO_FAILED', details: { profile: 'team' } },
+  });
+  expect(signedOut.code).toBe(77);
 });

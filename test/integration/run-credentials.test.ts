@@ -106,3 +106,30 @@ describe('a host without credentials', () => {
     expect(host.delivered() === host.password.value).toBe(true);
   });
 });
+
+const pinned = (accountId: string, roleName: string) =>
+  setup({ bootstrap: { credentials: { expectAccountId: accountId, expectRoleName: roleName } } });
+
+describe('an agent that is pinned to an identity', () => {
+  it('starts as that one', async () => {
+    const host = await pinned('123456789012', 'GatehouseHost');
+
+    const agent = await host.started();
+
+    expect((await agent.stop()).code).toBe(0);
+  });
+
+  it.each([
+    ['another account', '210987654321', 'GatehouseHost'],
+    ['another role', '123456789012', 'Other'],
+  ])('does not start as %s, and asks for no secret', async (_what, accountId, roleName) => {
+    const host = await pinned(accountId, roleName);
+
+    const { code, stderr } = await host.start().finished;
+
+    expect(code).toBe(77);
+    expect(stderr).toContain('CREDENTIALS_UNEXPECTED_IDENTITY');
+    const asked = host.sandbox.calls.list().filter(({ service }) => service === 'secretsmanager');
+    expect(asked.filter(({ operation }) => operation === 'GetSecretValue')).toStrictEqual([]);
+  });
+});

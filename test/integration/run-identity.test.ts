@@ -42,6 +42,21 @@ describe('an agent with nothing but an identity delivers, opens, and ships 100,0
     expect(outcome).toStrictEqual(doneAs('environment'));
   });
 
+  it('as a profile, with a program that gets the credentials', async () => {
+    const folder = temporaryDirectory();
+    const program = join(folder, 'credentials-program');
+    const config = join(folder, 'config');
+    writeFileSync(config, `[profile host]\ncredential_process = ${program} --json\n`, { mode: 0o600 });
+
+    const outcome = await mainJob(({ sandbox }) => {
+      const script = `#!/bin/sh\n[ "$1" = --json ] || exit 2\ncat <<'END'\n${helperOutput(sandbox)}\nEND\n`;
+      writeFileSync(program, script, { mode: 0o700 });
+      return { AWS_CONFIG_FILE: config, AWS_PROFILE: 'host' };
+    });
+
+    expect(outcome).toStrictEqual(doneAs('profile'));
+  });
+
   it('as a certificate, with a helper that signs', async () => {
     const folder = temporaryDirectory();
     const helper = join(folder, 'signing-helper');

@@ -23,7 +23,12 @@ export interface Finished {
 const built = fileURLToPath(new URL('../../dist/gatehouse.mjs', import.meta.url));
 
 /** What every child needs to run at all; nothing of the environment that the tests run in. */
-const bareEnvironment = { PATH: process.env['PATH'] ?? '/usr/bin:/bin', LANG: 'C.UTF-8' };
+const bareEnvironment = {
+  PATH: process.env['PATH'] ?? '/usr/bin:/bin',
+  LANG: 'C.UTF-8',
+  // Whoever runs the tests may have AWS profiles.
+  HOME: '/nonexistent',
+};
 
 /** Runs one command to its end. */
 export async function gatehouse(
