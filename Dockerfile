@@ -24,8 +24,8 @@ COPY --from=build /image/ /
 ENV GATEHOUSE_STATE_DIRECTORY=/var/lib/gatehouse \
     GATEHOUSE_RUNTIME_DIRECTORY=/run/gatehouse
 USER 10001:10001
-# Ready or degraded is healthy: what degrades, an orchestrator's restart does not mend.
-HEALTHCHECK --interval=30s --timeout=10s --start-period=60s CMD ["gatehouse", "status"]
+# Alive, started and not wedged. Degraded is healthy: what degrades, an orchestrator's restart does not mend.
+HEALTHCHECK --interval=30s --timeout=10s --start-period=60s CMD ["gatehouse", "status", "--check", "ready"]
 # Node waits only for its own children; tini reaps the rest.
 ENTRYPOINT ["tini", "--", "gatehouse"]
 CMD ["run"]

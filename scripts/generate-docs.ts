@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path';
 import { bootstrapSchema, exampleBootstrap, gatewaySchema } from '../src/agent/config.ts';
 import { errorTable } from '../src/agent/errors.ts';
 import { logEventTable } from '../src/agent/log-events.ts';
+import { metricRows } from '../src/agent/metric-rows.ts';
 import { commands } from '../src/cli/cli.ts';
 import { globalOptions } from '../src/cli/command.ts';
 import { variablesOf } from '../src/config/environment.ts';
@@ -11,6 +12,7 @@ import { cliPage } from './docs/cli.ts';
 import { configPage } from './docs/config.ts';
 import { errorsPage } from './docs/errors.ts';
 import { logEventsPage } from './docs/log-events.ts';
+import { metricsPage } from './docs/metrics.ts';
 
 const root = dirname(import.meta.dirname);
 
@@ -19,6 +21,7 @@ function generatedFiles(): Readonly<Record<string, string>> {
   return {
     'docs/reference/errors.md': errorsPage(errorTable),
     'docs/reference/log-events.md': logEventsPage(logEventTable),
+    'docs/reference/metrics.md': metricsPage(metricRows),
     'docs/reference/cli.md': cliPage(commands, globalOptions),
     'docs/reference/config.md': configPage([
       {

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { monitoringConfig } from '../api/config.ts';
 import type { Problem } from '../base/errors.ts';
 import { closest } from '../config/closest.ts';
 import { bootstrapConfig, gatewayConfigKeys } from '../config/config.ts';
@@ -26,6 +27,7 @@ export const bootstrapSchema = z.strictObject({
   runtimeDirectory: bootstrapConfig.runtimeDirectory,
   stopTimeoutSeconds: bootstrapConfig.stopTimeoutSeconds,
   logLevel: bootstrapConfig.logLevel,
+  monitoring: monitoringConfig,
 });
 
 export type BootstrapConfig = z.output<typeof bootstrapSchema>;

@@ -40,6 +40,7 @@ function setup() {
     events: { done: worker.promise },
     inTurn: turns(),
     supervised: { watch: untilAborted },
+    monitoring: { run: untilAborted },
     reload: async (by) => {
       happened.push(`reload by ${by}`);
       return { config: 'unchanged' };

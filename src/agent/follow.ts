@@ -5,6 +5,7 @@ import type { HangUps } from '../system/signals.ts';
 import type { ConsumerReads } from './consumer-reads.ts';
 import type { Events } from './events.ts';
 import type { FollowedConfig, Refreshed } from './followed-config.ts';
+import type { MonitoringListener } from './monitoring.ts';
 import { runOnSchedule } from './schedule.ts';
 import type { Supervision } from './supervision.ts';
 import type { InTurn } from './turns.ts';
@@ -22,6 +23,7 @@ export interface Agent {
   readonly events: Pick<Events, 'done'> | undefined;
   readonly inTurn: InTurn;
   readonly supervised: Pick<Supervision, 'watch'>;
+  readonly monitoring: Pick<MonitoringListener, 'run'> | undefined;
   /** Reads config and secrets again. */
   reload(by: string, signal: AbortSignal): Promise<Reloaded>;
 }
@@ -45,6 +47,7 @@ export async function follow(agent: Agent, reloads: HangUps, stop: AbortSignal):
       (signal) => agent.reads.run(signal),
       (signal) => untilDeath(agent.events, signal),
       (signal) => agent.supervised.watch(signal),
+      async (signal) => agent.monitoring?.run(signal),
       (signal) => runOnSchedule(() => agent.refreshConfigCron, refreshConfig, clock, signal),
       (signal) => runOnSchedule(refreshSecretsCron, refreshSecrets, clock, signal),
       async (signal) => {

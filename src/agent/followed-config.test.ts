@@ -50,6 +50,7 @@ describe('the first version', () => {
       secretName: 'prod/web',
       versionId: 'v1',
       appliedAt: start,
+      readAt: start,
       restartNeeded: [],
       refused: undefined,
     });
@@ -81,11 +82,14 @@ describe('a further version', () => {
   });
 
   test('that is the running one changes nothing', async () => {
-    const { config, applied, said } = setup(version('v1'), version('v1'));
+    const { config, clock, applied, said } = setup(version('v1'), version('v1'));
     await config.start(signal);
+    await clock.advance(1000);
 
     expect(await config.refresh(signal)).toBe('unchanged');
 
+    const { appliedAt, readAt } = config.state();
+    expect({ appliedAt, readAt }).toEqual({ appliedAt: start, readAt: '2026-11-22T12:00:01.000Z' });
     expect(applied).toEqual([]);
     expect(said()).toEqual(['config.applied', 'config.unchanged']);
   });

@@ -31,6 +31,8 @@ export interface FollowedConfigState {
   readonly versionId: string | undefined;
   /** ISO 8601. */
   readonly appliedAt: string | undefined;
+  /** When it was last read and found good, changed or not; ISO 8601. */
+  readonly readAt: string | undefined;
   /** Paths of keys whose change waits for a restart. */
   readonly restartNeeded: readonly string[];
   /** Code of the error that keeps a newer version from being used. */
@@ -54,6 +56,7 @@ export function followedConfig(options: FollowedConfigOptions): FollowedConfig {
   const { secretName, clock, log } = options;
   let running: GatewayVersion | undefined;
   let appliedAt: string | undefined;
+  let readAt: string | undefined;
   let refused: ErrorReport | undefined;
   /** The config that the parts which need a restart still run by. */
   let startedWith: GatewayConfig | undefined;
@@ -63,6 +66,12 @@ export function followedConfig(options: FollowedConfigOptions): FollowedConfig {
     appliedAt = clock.now().toISOString();
     const { versionId, awsRequestId } = version;
     log(configEvent('config.applied', { secretName, versionId, changed, awsRequestId }));
+  };
+
+  const read = async (signal: AbortSignal): Promise<GatewayVersion> => {
+    const version = await options.read(signal);
+    readAt = clock.now().toISOString();
+    return version;
   };
 
   const current = (): GatewayConfig => {
@@ -82,7 +91,7 @@ export function followedConfig(options: FollowedConfigOptions): FollowedConfig {
 
   return {
     async start(signal) {
-      const first = await options.read(signal);
+      const first = await read(signal);
       startedWith = first.config;
       adopt(first, []);
       return first.config;
@@ -91,7 +100,7 @@ export function followedConfig(options: FollowedConfigOptions): FollowedConfig {
     async refresh(signal) {
       let next: GatewayVersion;
       try {
-        next = await options.read(signal);
+        next = await read(signal);
       } catch (error) {
         signal.throwIfAborted();
         return refuse(error);
@@ -116,6 +125,7 @@ export function followedConfig(options: FollowedConfigOptions): FollowedConfig {
       secretName,
       versionId: running?.versionId,
       appliedAt,
+      readAt,
       restartNeeded: restartNeeded(),
       refused: refused?.code,
     }),

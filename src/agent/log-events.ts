@@ -1,3 +1,4 @@
+import { apiLogEvents } from '../api/log-events.ts';
 import { type LogEventTable, logEventsOf } from '../base/log-events.ts';
 import { configLogEvents } from '../config/log-events.ts';
 import { deliveryLogEvents } from '../delivery/log-events.ts';
@@ -47,6 +48,17 @@ export const agentLogEvents = {
     summary: 'a reload was asked for',
     fields: { by: 'signal, control socket' },
   },
+  'agent.log-level-changed': {
+    // As severe as it is so that it is written at any level below error, and said whichever way it changes.
+    level: 'warn',
+    summary: 'which log events are written was changed in the running agent',
+    audit: 'success',
+    fields: {
+      logLevel: 'the least severe level from now on',
+      before: 'what it was',
+      by: 'signal, control socket',
+    },
+  },
   'agent.audit-lost': {
     level: 'error',
     summary: 'audit records found no room to wait and are lost',
@@ -87,6 +99,7 @@ export const agentEvent = logEventsOf(agentLogEvents);
 /** Every log event of the program. The reference page is made from it. */
 export const logEventTable: LogEventTable = {
   ...agentLogEvents,
+  ...apiLogEvents,
   ...configLogEvents,
   ...deliveryLogEvents,
   ...eventsLogEvents,

@@ -1,4 +1,5 @@
 import { controlRoutes } from '../api/control.ts';
+import { type Monitoring, monitoringRoutes } from '../api/monitoring.ts';
 import { listenOnSocket } from '../api/socket-server.ts';
 import { reportOf } from '../base/errors.ts';
 import { requireSecretName } from '../config/bootstrap.ts';
@@ -6,7 +7,7 @@ import { flushCompiledCode } from '../system/code-cache.ts';
 import { runCommand } from '../system/command.ts';
 import { notifySystemd } from '../system/notify.ts';
 import { ensureRuntimeDirectory } from '../system/runtime-directory.ts';
-import { hangUps } from '../system/signals.ts';
+import { hangUps, onDebugSignal } from '../system/signals.ts';
 import { lockStateDirectory } from '../system/state-directory.ts';
 import { auditGate } from './audit-gate.ts';
 import { consumerReads } from './consumer-reads.ts';
@@ -15,11 +16,14 @@ import { openEvents, threadAhead } from './events-start.ts';
 import { type Agent, follow, type Reloaded } from './follow.ts';
 import { type FollowedConfig, followedConfig } from './followed-config.ts';
 import { readGateway } from './gateway.ts';
+import { healthOf, type Vitals } from './health.ts';
 import { bootstrapOf, type Host, openHost } from './host.ts';
 import { requireExpectedCaller } from './identity.ts';
 import { openKeys } from './key-access.ts';
 import type { Launch } from './launch.ts';
 import { agentEvent } from './log-events.ts';
+import { logLevelSwitch } from './log-level.ts';
+import { type MonitoringListener, monitoringListener } from './monitoring.ts';
 import { controlSocketPath } from './status.ts';
 import { type AgentParts, statusOf } from './status-report.ts';
 import { type Supervision, supervision } from './supervision.ts';
@@ -53,7 +57,13 @@ export async function run(launch: Launch, stop: AbortSignal): Promise<void> {
 async function live(host: Host, secretName: string, stop: AbortSignal): Promise<void> {
   await using opened = new AsyncDisposableStack();
   const { log } = host.recorder;
-  const parts: AgentParts = { host, startedAt: host.launch.clock.now(), phase: 'starting' };
+  const logLevel = logLevelSwitch({
+    logger: host.logger,
+    configured: host.bootstrap.config.logLevel,
+    log,
+  });
+  onDebugSignal(() => logLevel.toggleDebug('signal'));
+  const parts: AgentParts = { host, startedAt: host.launch.clock.now(), phase: 'starting', logLevel };
   const reloads = hangUps();
   try {
     const agent = await start(parts, secretName, opened, stop);
@@ -96,19 +106,35 @@ async function start(
   // Loaded while the credentials are under way; what is wrong with it is said where it is used.
   host.aws.secretsManager().catch(() => undefined);
 
-  const supervised = supervisionOf(parts);
+  const vitals = vitalsOf(parts);
+  const supervised = supervisionOf(parts, vitals);
   const inTurn = turns();
   const reload = async (by: string, sig: AbortSignal): Promise<Reloaded> => {
     if (parts.phase !== 'ready') throw agentError('AGENT_NOT_READY', { phase: parts.phase });
     log(agentEvent('agent.reload-requested', { by }));
     return inTurn(() => supervised.reload(() => refresh(config, workload, sig)));
   };
+  const monitoring: Monitoring = {
+    health: healthOf(vitals, clock),
+    metrics: async () => {
+      const { metricsPage } = await import('./metrics.ts');
+      return metricsPage(await statusOf(parts));
+    },
+  };
   const control = await listenOnSocket(
     controlSocketPath(bootstrap.runtimeDirectory),
     controlSocketMode,
-    controlRoutes({ status: () => statusOf(parts), reload: (sig) => reload('control socket', sig) }),
+    controlRoutes({
+      ...monitoring,
+      status: () => statusOf(parts),
+      reload: (sig) => reload('control socket', sig),
+      logLevel: () => parts.logLevel.state(),
+      setLogLevel: (level) => parts.logLevel.set(level, 'control socket'),
+    }),
   );
   opened.defer(() => control.close());
+  const listener = await listenerOf(parts, monitoring);
+  opened.defer(() => listener?.close());
 
   await host.credentials.current(signal);
   await requireExpectedCaller(host, signal);
@@ -157,21 +183,45 @@ async function start(
     events,
     inTurn,
     supervised,
+    monitoring: listener,
     reload,
   };
+}
+
+/** Undefined where the bootstrap config does not ask for it. */
+async function listenerOf(
+  parts: AgentParts,
+  monitoring: Monitoring,
+): Promise<MonitoringListener | undefined> {
+  const { launch, bootstrap, recorder } = parts.host;
+  const { listen: wanted } = bootstrap.config.monitoring;
+  if (wanted === undefined) return undefined;
+  const { listenOnLoopback } = await import('../api/loopback-server.ts');
+  const listener = monitoringListener(wanted, {
+    listen: listenOnLoopback,
+    routes: monitoringRoutes(monitoring),
+    clock: launch.clock,
+    log: recorder.log,
+  });
+  parts.monitoring = listener;
+  await listener.open();
+  return listener;
 }
 
 function monotonicUsec(): bigint {
   return process.hrtime.bigint() / 1000n;
 }
 
-function supervisionOf(parts: AgentParts): Supervision {
+function vitalsOf(parts: AgentParts): Vitals {
+  return { condition: () => statusOf(parts), isHealthy: () => true };
+}
+
+function supervisionOf(parts: AgentParts, vitals: Vitals): Supervision {
   const { launch, recorder } = parts.host;
   const { log } = recorder;
   return supervision({
     notify: notifySystemd({ env: launch.env, pid: process.pid, monotonicUsec, runCommand, log }),
-    condition: () => statusOf(parts),
-    isHealthy: () => true,
+    ...vitals,
     clock: launch.clock,
     log,
   });

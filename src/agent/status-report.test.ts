@@ -20,7 +20,18 @@ function setup(changes: Partial<AgentParts> = {}, credentials: object = {}): Age
       }),
     },
   } as unknown as AgentParts['host'];
-  return { host, hostId: 'id', startedAt: new Date('2026-11-22T12:00:00Z'), phase: 'ready', ...changes };
+  const logLevel = {
+    state: () => ({ level: 'info', configured: 'info' }) as const,
+    set: () => undefined,
+  };
+  return {
+    host,
+    hostId: 'id',
+    startedAt: new Date('2026-11-22T12:00:00Z'),
+    phase: 'ready',
+    logLevel,
+    ...changes,
+  };
 }
 
 function configOf(refused: string | undefined): NonNullable<AgentParts['config']> {
@@ -28,6 +39,7 @@ function configOf(refused: string | undefined): NonNullable<AgentParts['config']
     secretName: 'prod/web',
     versionId: 'v1',
     appliedAt: '2026-11-22T12:00:01.000Z',
+    readAt: '2026-11-22T12:10:00.000Z',
     restartNeeded: [],
     refused,
   };
@@ -63,6 +75,7 @@ test('an agent that has just begun tells what there is, and leaves out what is n
     failing: [],
     name: 'web-1',
     hostId: 'id',
+    logLevel: { level: 'info', configured: 'info' },
     version: '1.2.3',
     pid: process.pid,
     startedAt: '2026-11-22T12:00:00.000Z',
@@ -96,6 +109,7 @@ test.each<[string[], Partial<AgentParts>]>([
   [['secret database-password', 'delivery /run/gatehouse/a'], { workload: workloadOf('SECRET_NOT_FOUND') }],
   [['spool'], { events: eventsOf(true, 0) }],
   [['events: 2 streams'], { events: eventsOf(false, 2) }],
+  [['monitoring'], { monitoring: { status: () => ({ failing: 'API_ADDRESS_UNAVAILABLE' }) } }],
 ])('with %j failing it is degraded, names it, and is still ready for callers', async (failing, parts) => {
   const status = await statusOf(setup(parts));
 

@@ -3,6 +3,8 @@ import type { RefreshingState } from '../identity/refreshing.ts';
 import type { Events } from './events.ts';
 import type { FollowedConfig } from './followed-config.ts';
 import type { Host } from './host.ts';
+import type { LogLevelSwitch } from './log-level.ts';
+import type { MonitoringListener } from './monitoring.ts';
 import type { AgentState, AgentStatus, CredentialsStatus } from './status.ts';
 import type { WorkloadSecrets } from './workload-secrets.ts';
 
@@ -13,6 +15,8 @@ export interface AgentParts {
   hostId?: string;
   readonly startedAt: Date;
   phase: 'starting' | 'ready' | 'stopping';
+  readonly logLevel: Pick<LogLevelSwitch, 'state' | 'set'>;
+  monitoring?: Pick<MonitoringListener, 'status'>;
   config?: FollowedConfig;
   workload?: WorkloadSecrets;
   events?: Events;
@@ -24,6 +28,7 @@ export async function statusOf(parts: AgentParts): Promise<AgentStatus> {
   const credentials = credentialsStatus(host.credentials.state());
   const configState = config?.state();
   const { secrets, deliveries } = workload?.status() ?? { secrets: [], deliveries: [] };
+  const monitoring = parts.monitoring?.status();
   const events = await parts.events?.status();
 
   const failing = [
@@ -32,6 +37,7 @@ export async function statusOf(parts: AgentParts): Promise<AgentStatus> {
     ...secrets.filter((secret) => secret.failing !== undefined).map(({ name }) => `secret ${name}`),
     ...deliveries.filter((each) => each.failing !== undefined).map(({ delivery }) => `delivery ${delivery}`),
     ...failingOf(events),
+    ...(monitoring?.failing === undefined ? [] : ['monitoring']),
   ];
   return {
     state: stateOf(parts.phase, failing),
@@ -46,6 +52,8 @@ export async function statusOf(parts: AgentParts): Promise<AgentStatus> {
     secrets,
     deliveries,
     ...(events === undefined ? {} : { events }),
+    logLevel: parts.logLevel.state(),
+    ...(monitoring === undefined ? {} : { monitoring }),
     counters: host.recorder.counters(),
   };
 }
@@ -62,11 +70,13 @@ function failingOf(events: EventsStatus | undefined): string[] {
   ];
 }
 
-function credentialsStatus({ source, accessKeyId, expiration, failing }: RefreshingState): CredentialsStatus {
+function credentialsStatus(state: RefreshingState): CredentialsStatus {
+  const { source, accessKeyId, expiration, lastRenewed, failing } = state;
   return {
     ...(source === undefined ? {} : { source }),
     ...(accessKeyId === undefined ? {} : { accessKeyId }),
     ...(expiration === undefined ? {} : { expiration: expiration.toISOString() }),
+    ...(lastRenewed === undefined ? {} : { renewedAt: lastRenewed.toISOString() }),
     ...(failing === undefined ? {} : { failing: { ...failing, since: failing.since.toISOString() } }),
   };
 }

@@ -2,17 +2,12 @@ import type { Clock } from '../base/clock.ts';
 import { reportOf } from '../base/errors.ts';
 import type { Log } from '../base/log-events.ts';
 import type { Notify } from '../system/notify.ts';
+import type { Vitals } from './health.ts';
 import { agentEvent } from './log-events.ts';
 import type { AgentStatus } from './status.ts';
 
-type Condition = Pick<AgentStatus, 'state' | 'failing'>;
-
-export interface SupervisionParts {
+export interface SupervisionParts extends Vitals {
   readonly notify: Notify;
-  /** Resolves when the main thread and the events worker have both answered. */
-  readonly condition: () => Promise<Condition>;
-  /** Whether what the agent is there for moves: false while it is wedged. */
-  readonly isHealthy: () => boolean;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -92,6 +87,6 @@ export function supervision({ notify, condition, isHealthy, clock, log }: Superv
 }
 
 /** Read by every local user: how many, not which. */
-function lineOf({ state, failing }: Condition): string {
+function lineOf({ state, failing }: Pick<AgentStatus, 'state' | 'failing'>): string {
   return failing.length === 0 ? state : `${state}: ${failing.length} failing, see gatehouse status`;
 }

@@ -72,6 +72,7 @@ export function workloadSecrets(
   }
 
   const held = secrets({
+    clock,
     log,
     sources: {
       secretsManager: (secret, place, signal) => redacted(secret, inSecretsManager.read(place, signal)),

@@ -9,6 +9,12 @@ export const apiErrors = {
     retry: false,
     exitCode: exitCode.cannotCreate,
   },
+  API_ADDRESS_UNAVAILABLE: {
+    summary: 'a loopback address cannot be listened on',
+    remedy: 'See who has the port (ss -ltnp), or name another one in monitoring.listen.',
+    retry: true,
+    exitCode: exitCode.cannotCreate,
+  },
   AGENT_NOT_RUNNING: {
     summary: 'no agent answers on its control socket',
     remedy:

@@ -2,6 +2,7 @@ import { statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { temporaryDirectory } from '../../test/support/temporary-directory.ts';
+import type { LogLevel } from '../base/log-events.ts';
 import { controlRoutes } from './control.ts';
 import { askSocket } from './socket-client.ts';
 import { listenOnSocket } from './socket-server.ts';
@@ -10,9 +11,16 @@ const { signal } = new AbortController();
 
 async function setup(control: Partial<Parameters<typeof controlRoutes>[0]> = {}) {
   const path = join(temporaryDirectory(), 'control.sock');
+  let level: LogLevel = 'info';
   const routes = controlRoutes({
     status: async () => ({ state: 'ready' }),
     reload: async () => ({ applied: true }),
+    logLevel: () => ({ level, configured: 'info' }),
+    setLogLevel(next) {
+      level = next;
+    },
+    health: async (probe) => ({ isOk: probe !== 'ready', state: 'starting' }),
+    metrics: async () => ({ text: 'up 1\n', contentType: 'text/plain; version=0.0.4' }),
     ...control,
   });
   const listen = async () => {
@@ -31,6 +39,30 @@ test('the control socket answers status and reload, and refuses other verbs and 
   expect(await askSocket(path, 'POST', '/reload', signal)).toEqual({ status: 200, body: { applied: true } });
   expect((await askSocket(path, 'POST', '/status', signal)).status).toBe(405);
   expect((await askSocket(path, 'GET', '/secrets', signal)).status).toBe(404);
+});
+
+test('a probe that is not ok answers with 503 and why', async () => {
+  const { path, listen } = await setup();
+  await listen();
+
+  expect(await askSocket(path, 'GET', '/health/live', signal)).toMatchObject({ status: 200 });
+  expect(await askSocket(path, 'GET', '/health/ready', signal)).toEqual({
+    status: 503,
+    body: { isOk: false, state: 'starting' },
+  });
+  expect((await askSocket(path, 'GET', '/health/other', signal)).status).toBe(404);
+});
+
+test('the log level is asked for and changed, to one that there is', async () => {
+  const { path, listen } = await setup();
+  await listen();
+
+  const before = await askSocket(path, 'GET', '/log-level', signal);
+  const after = await askSocket(path, 'POST', '/log-level/debug', signal);
+
+  expect(before.body).toEqual({ level: 'info', configured: 'info' });
+  expect(after).toEqual({ status: 200, body: { level: 'debug', configured: 'info' } });
+  expect((await askSocket(path, 'POST', '/log-level/trace', signal)).status).toBe(404);
 });
 
 test('a socket has its mode from the start and replaces one that a killed agent left', async () => {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { isLocalAddress, isMetadataAddress } from './local-address.ts';
+import { isLocalAddress, isLoopbackAddress, isMetadataAddress } from './local-address.ts';
 
 const hostnameOf = (url: string) => new URL(url).hostname;
 
@@ -40,3 +40,17 @@ test.each([
   expect(isLocalAddress(hostnameOf(url))).toBe(false);
   expect(isMetadataAddress(hostnameOf(url))).toBe(false);
 });
+
+test.each(['127.0.0.1', '127.255.255.254', '::1', '[::1]', '::ffff:127.0.0.1'])(
+  '%s is loopback',
+  (address) => {
+    expect(isLoopbackAddress(address)).toBe(true);
+  },
+);
+
+test.each(['', 'localhost', '0.0.0.0', '::', '169.254.169.254', 'fe80::1', '128.0.0.1', '127.0.0.1.nip.io'])(
+  '"%s" is not loopback',
+  (address) => {
+    expect(isLoopbackAddress(address)).toBe(false);
+  },
+);

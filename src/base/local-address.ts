@@ -1,5 +1,9 @@
 import { BlockList, isIPv6 } from 'node:net';
 
+const loopback = new BlockList();
+loopback.addSubnet('127.0.0.0', 8);
+loopback.addAddress('::1', 'ipv6');
+
 const local = new BlockList();
 local.addSubnet('127.0.0.0', 8);
 local.addAddress('::1', 'ipv6');
@@ -17,6 +21,11 @@ metadata.addAddress('fd00:ec2::254', 'ipv6');
  */
 export function isLocalAddress(hostname: string): boolean {
   return hostname === 'localhost' || isIn(local, hostname);
+}
+
+/** Whether this is an IP address, in brackets or not, that only this host itself reaches. */
+export function isLoopbackAddress(hostname: string): boolean {
+  return isIn(loopback, hostname);
 }
 
 /** As `isLocalAddress`, and the IPv6 addresses at which AWS itself serves credentials to a host. */

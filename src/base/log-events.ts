@@ -1,6 +1,8 @@
 import type { ErrorReport } from './errors.ts';
 
-export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
+/** From the least severe on. */
+export const logLevels = ['debug', 'info', 'warn', 'error'] as const;
+export type LogLevel = (typeof logLevels)[number];
 
 /** One kind of thing that happens. The same row is the log line, the counter and, where it says so, the audit record. */
 export interface LogEventRow {

@@ -11,16 +11,18 @@ export interface LoggerOptions {
 
 export interface Logger {
   readonly log: Log;
+  level(): LogLevel;
   /** Changes which events are written from now on. */
   setLevel(level: LogLevel): void;
 }
 
 /** Writes log events as lines: `level`, `time` (ISO 8601), `event`, `message`, and the event's fields. */
 export function createLogger(options: LoggerOptions): Logger {
+  let { level } = options;
   const write = (line: string): void => options.write(options.pretty ? prettyLine(line) : line);
   const logger = pino(
     {
-      level: options.level,
+      level,
       base: null,
       messageKey: 'message',
       timestamp: pino.stdTimeFunctions.isoTime,
@@ -31,8 +33,10 @@ export function createLogger(options: LoggerOptions): Logger {
 
   return {
     log: (event: LogEvent) => logger[event.level]({ event: event.name, ...event.fields }, event.summary),
-    setLevel(level) {
-      logger.level = level;
+    level: () => level,
+    setLevel(next) {
+      level = next;
+      logger.level = next;
     },
   };
 }

@@ -9,6 +9,7 @@ import { type Command, globalOptions, type Invocation } from './command.ts';
 import { configCommand } from './config.ts';
 import { demoCommand } from './demo.ts';
 import { failureText } from './failure.ts';
+import { logLevelCommand } from './log-level.ts';
 import { watchOutput } from './output.ts';
 import { plainArguments } from './plain-arguments.ts';
 import { runCommand } from './run.ts';
@@ -23,6 +24,7 @@ import { whoamiCommand } from './whoami.ts';
 export const commands: readonly Command[] = [
   runCommand,
   statusCommand,
+  logLevelCommand,
   whoamiCommand,
   configCommand,
   auditCommand,

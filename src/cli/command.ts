@@ -1,4 +1,5 @@
 import type { InferredOptionTypes, Options, PositionalOptions } from 'yargs';
+import { logLevels } from '../base/log-events.ts';
 
 /** What a command may touch of the process around it. */
 export interface Invocation {
@@ -14,7 +15,7 @@ export interface Invocation {
 export const globalOptions = {
   config: { type: 'string', describe: 'Bootstrap config file', normalize: false, requiresArg: true },
   'log-level': {
-    choices: ['debug', 'info', 'warn', 'error'] as const,
+    choices: logLevels,
     describe: 'Least severe log events that are written',
     requiresArg: true,
   },

@@ -1,4 +1,6 @@
 import type { AgentStatus } from '../agent/status.ts';
+import { type Health, type Probe, probes } from '../api/monitoring.ts';
+import { exitCode } from '../base/exit-code.ts';
 import type { RedactionStatus } from '../events/redaction/redactor.ts';
 import { stopSignal } from '../system/signals.ts';
 import { command } from './command.ts';
@@ -9,14 +11,36 @@ import { rowsText, tableText } from './rows.ts';
 export const statusCommand = command({
   usage: 'status',
   summary: 'Show what the running agent is doing; exit code 0 ready or degraded, 75 not yet, 69 no agent',
-  options: {},
+  options: {
+    check: {
+      choices: probes,
+      describe:
+        'Only ask one thing, as a health probe does, with 0 for yes and 75 for no: has it started, is it alive ' +
+        '(else a restart may help), is it ready (degraded is)',
+      requiresArg: true,
+    },
+  },
   async run(args, invocation) {
-    const { exitCodeOf, status } = await import('../agent/status.ts');
-    const found = await status(launchOf(args, invocation), stopSignal());
+    const { exitCodeOf, health, status } = await import('../agent/status.ts');
+    const launch = launchOf(args, invocation);
+    if (args.check !== undefined) {
+      const answer = await health(launch, args.check, stopSignal());
+      invocation.stdout.write(args.json ? `${JSON.stringify(answer)}\n` : healthText(args.check, answer));
+      return answer.isOk ? exitCode.done : exitCode.tryAgain;
+    }
+    const found = await status(launch, stopSignal());
     invocation.stdout.write(args.json ? `${JSON.stringify(found)}\n` : textOf(found));
     return exitCodeOf(found);
   },
 });
+
+function healthText(probe: Probe, { isOk, state, failing = 0, reason }: Health): string {
+  const parts = failing === 0 ? '' : `, ${failing} failing`;
+  const told = [reason, state === undefined ? undefined : `${state}${parts}`].filter(
+    (what, index, all) => what !== undefined && all.indexOf(what) === index,
+  );
+  return `${probe}: ${isOk ? 'yes' : 'no'} (${told.join('; ')})\n`;
+}
 
 function textOf(status: AgentStatus): string {
   const { credentials, config, secrets, deliveries, events } = status;
@@ -25,6 +49,7 @@ function textOf(status: AgentStatus): string {
       ['state', status.state],
       ...status.failing.map((what): [string, string] => ['failing', what]),
       ['host', `${status.name} (${status.hostId ?? 'no id yet'})`],
+      ...logRows(status),
       ['version', `${status.version}, pid ${status.pid}, since ${status.startedAt}`],
       ['credentials', credentialsText(credentials)],
       ...(config === undefined ? [] : configRows(config)),
@@ -55,6 +80,17 @@ function textOf(status: AgentStatus): string {
 function credentialsText({ source, expiration, failing }: AgentStatus['credentials']): string {
   const held = source === undefined ? 'none yet' : `${source}, until ${expiration ?? 'they are replaced'}`;
   return failing === undefined ? held : `${held}; renewal fails since ${failing.since}: ${failing.code}`;
+}
+
+/** Only what is not as usual. */
+function logRows({ logLevel, monitoring }: AgentStatus): [string, string][] {
+  const { level, configured } = logLevel;
+  return [
+    ...(level === configured
+      ? []
+      : [['log level', `${level}, configured ${configured}`] as [string, string]]),
+    ...(monitoring?.address === undefined ? [] : [['monitoring', monitoring.address] as [string, string]]),
+  ];
 }
 
 function configRows(config: NonNullable<AgentStatus['config']>): [string, string][] {

@@ -1,5 +1,6 @@
 import { posix } from 'node:path';
 import { z } from 'zod';
+import { logLevels } from '../base/log-events.ts';
 import { cronProblem } from './schedule.ts';
 
 /** A five-field cron expression, in UTC. */
@@ -136,10 +137,12 @@ export const bootstrapConfig = {
       examples: [20],
     }),
   logLevel: z
-    .enum(['debug', 'info', 'warn', 'error'])
+    .enum(logLevels)
     .default('info')
     .meta({
-      description: 'The least severe log lines to print.',
+      description:
+        'The least severe log lines to print. gatehouse log-level changes it until the next start, and SIGUSR2 ' +
+        'turns debug on and off.',
       applies: 'restart',
       examples: ['info'],
     }),

@@ -97,6 +97,7 @@ export function pipeline(options: PipelineOptions): Pipeline {
   const opened = wake();
   const appended = wake();
   const sent = { events: 0, bytes: 0, batches: 0, refused: 0, failures: 0 };
+  let lastSentAtMs: number | undefined;
   /** Streams whose last try failed, by key. */
   const failing = new Map<string, { readonly failures: number; readonly code: string }>();
   let lastError: PipelineStatus['lastError'];
@@ -296,6 +297,7 @@ export function pipeline(options: PipelineOptions): Pipeline {
     sent.events += batch.events - refused.length;
     sent.bytes += batch.bytes;
     sent.refused += refused.length;
+    lastSentAtMs = clock.now().getTime();
     if (failures > 0 && failing.size === 0) {
       log(eventsEvent('events.send-recovered', { ...batch.stream, failures }));
     }
@@ -361,7 +363,7 @@ export function pipeline(options: PipelineOptions): Pipeline {
       return {
         sources: intakes.map(statusOf),
         spool: { batches, bytes, bytesMax, isSealed, isFailing: isSpoolFailing },
-        sent: { ...sent },
+        sent: { ...sent, ...(lastSentAtMs === undefined ? {} : { lastAtMs: lastSentAtMs }) },
         deadLetter: { events: deadLetters, bytes: deadLetterBytes },
         failingStreams: failing.size,
         ...(lastError === undefined ? {} : { lastError }),

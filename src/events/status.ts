@@ -48,6 +48,8 @@ export interface PipelineStatus {
     readonly refused: number;
     /** Tries that failed. */
     readonly failures: number;
+    /** When the last batch was taken; absent before the first. */
+    readonly lastAtMs?: number;
   };
   readonly deadLetter: { readonly events: number; readonly bytes: number };
   /** Streams whose next batch was not taken at the last try. */

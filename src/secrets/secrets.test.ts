@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { fakeClock } from '../../test/support/fake-clock.ts';
 import type { LogEvent } from '../base/log-events.ts';
 import { Secret } from '../base/secret.ts';
 import { secretsConfig } from './config.ts';
@@ -46,18 +47,20 @@ secretSourceContract('the source in memory', () => {
 function setup(names: readonly string[] = ['a', 'b']) {
   const { source, values, mostUnderWay } = memorySource();
   const events: LogEvent[] = [];
+  const clock = fakeClock();
   const held = secrets({
     sources: {
       secretsManager: (_name, place, signal) => source.read(place, signal),
       sealedFile: (_name, path, signal) => source.read({ secretId: path }, signal),
     },
+    clock,
     log: (event) => events.push(event),
   });
   held.configure(Object.fromEntries(names.map((name) => [name, { secretsManager: { secretId: name } }])));
   const put = (name: string, text: string, version = `${text}-version`) =>
     values.set(name, { text: Buffer.from(text), version });
   const text = (name: string) => held.get(name)?.value.revealText();
-  return { held, values, put, text, events, mostUnderWay };
+  return { held, values, put, text, events, clock, mostUnderWay };
 }
 
 describe('secrets', () => {
@@ -75,12 +78,14 @@ describe('secrets', () => {
   });
 
   it('reads the others when one fails, and keeps the last good value of that one', async () => {
-    const { held, values, put, text } = setup();
+    const { held, values, put, text, clock } = setup();
     put('a', 'one');
     put('b', 'two');
     await held.refresh(undefined, never);
     values.delete('a');
     put('b', 'three');
+    const before = clock.now().toISOString();
+    await clock.advance(60_000);
 
     const { changed, failed } = await held.refresh(undefined, never);
 
@@ -88,8 +93,14 @@ describe('secrets', () => {
     expect([...failed].map(([name, error]) => [name, error.code])).toEqual([['a', 'SECRET_NOT_FOUND']]);
     expect([text('a'), text('b')]).toEqual(['one', 'three']);
     expect(held.status()).toEqual([
-      { name: 'a', source: 'secretsManager', version: 'one-version', failing: 'SECRET_NOT_FOUND' },
-      { name: 'b', source: 'secretsManager', version: 'three-version' },
+      {
+        name: 'a',
+        source: 'secretsManager',
+        version: 'one-version',
+        readAt: before,
+        failing: 'SECRET_NOT_FOUND',
+      },
+      { name: 'b', source: 'secretsManager', version: 'three-version', readAt: clock.now().toISOString() },
     ]);
   });
 

@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
+import type { Clock } from '../base/clock.ts';
 import { asGatehouseError, type GatehouseError, reportOf } from '../base/errors.ts';
 import type { Log } from '../base/log-events.ts';
 import type { SecretConfig, SecretSourceName, SecretsConfig } from './config.ts';
@@ -16,6 +17,7 @@ export type SecretSources = {
 
 export interface SecretsOptions {
   readonly sources: SecretSources;
+  readonly clock: Pick<Clock, 'now'>;
   readonly log: Log;
 }
 
@@ -32,6 +34,8 @@ export interface SecretStatus {
   readonly source: SecretSourceName;
   /** The version in use; absent before the first good read. */
   readonly version?: string;
+  /** When it was last read, changed or not; ISO 8601. Absent before the first good read. */
+  readonly readAt?: string;
   /** The code of the failure of the last read; absent when it succeeded. */
   readonly failing?: string;
 }
@@ -65,13 +69,14 @@ interface Held {
   readonly config: SecretConfig;
   readonly place: Place;
   current?: SecretReading;
+  readAt?: string;
   failing?: string;
 }
 
 /** Reads under way at once: a host has few secrets, and Secrets Manager many hosts. */
 const readsMax = 8;
 
-export function secrets({ sources, log }: SecretsOptions): Secrets {
+export function secrets({ sources, clock, log }: SecretsOptions): Secrets {
   const all = new Map<string, Held>();
   let last: Promise<unknown> = Promise.resolve();
 
@@ -94,6 +99,7 @@ export function secrets({ sources, log }: SecretsOptions): Secrets {
       if (isNew) log(secretsEvent('secret.read', { secret: name, version, source, awsRequestId }));
       // The value before is not overwritten: a delivery may be writing it this moment.
       held.current = reading;
+      held.readAt = clock.now().toISOString();
       return isChanged;
     } catch (error) {
       signal.throwIfAborted();
@@ -164,11 +170,12 @@ export function secrets({ sources, log }: SecretsOptions): Secrets {
   };
 }
 
-function statusOf(name: string, { place: { source }, current, failing }: Held): SecretStatus {
+function statusOf(name: string, { place: { source }, current, readAt, failing }: Held): SecretStatus {
   return {
     name,
     source,
     ...(current === undefined ? {} : { version: current.version }),
+    ...(readAt === undefined ? {} : { readAt }),
     ...(failing === undefined ? {} : { failing }),
   };
 }

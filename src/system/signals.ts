@@ -30,6 +30,11 @@ export function stopSignal(): AbortSignal {
   return controller.signal;
 }
 
+/** Calls back at each SIGUSR2 of this process, which would end it otherwise. For the rest of the process. */
+export function onDebugSignal(toggle: () => void): void {
+  process.on('SIGUSR2', toggle);
+}
+
 /** The SIGHUPs of this process, which end it no more. */
 export interface HangUps {
   /**

@@ -50,6 +50,7 @@ describe('no secret is anywhere but where it was delivered', () => {
       await host.run(['whoami']),
       await host.run(['config', 'show']),
     ];
+    const monitored = [await host.asked('/metrics'), await host.asked('/health/ready')];
     const inProcesses = searchCanaries(credentialsOf(host), { pids: [agent.pid] });
     const ended = await agent.stop();
 
@@ -59,6 +60,7 @@ describe('no secret is anywhere but where it was delivered', () => {
         'stdout of the agent': ended.stdout,
         'stderr of the agent': ended.stderr,
         'output of other commands': asked.map(({ stdout, stderr }) => stdout + stderr).join('\n'),
+        'health and metrics': monitored.map(({ body }) => body).join('\n'),
         'CloudWatch Logs': JSON.stringify(host.sandbox.state.logs),
       },
       directories: [host.disk, host.runtimeDirectory],

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { appendFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { get, type IncomingMessage } from 'node:http';
 import { join } from 'node:path';
-import { json } from 'node:stream/consumers';
+import { json, text as textOfStream } from 'node:stream/consumers';
 import { setTimeout as timeout } from 'node:timers/promises';
 import { CloudWatchLogsClient } from '@aws-sdk/client-cloudwatch-logs';
 import { CreateAliasCommand, CreateKeyCommand, KMSClient } from '@aws-sdk/client-kms';
@@ -141,6 +141,9 @@ export async function setup(options: HostOptions = {}) {
 
     /** What the agent says of itself on `control.sock`, which is what `gatehouse status --json` prints. */
     status: () => askControl(join(runtimeDirectory, 'control.sock')),
+
+    /** What `control.sock` answers to a GET, as text. */
+    asked: (path: string) => textOf(join(runtimeDirectory, 'control.sock'), path),
 
     /** Seals a secret under the binding key, as the operator does it; returns the file. */
     async seal(name: string, value: string): Promise<string> {
@@ -320,6 +323,11 @@ function valueOf(value: string | Uint8Array) {
 async function askControl(socketPath: string): Promise<StatusDocument> {
   const [response] = (await once(get({ socketPath, path: '/status' }), 'response')) as [IncomingMessage];
   return (await json(response)) as StatusDocument;
+}
+
+async function textOf(socketPath: string, path: string): Promise<{ status: number; body: string }> {
+  const [response] = (await once(get({ socketPath, path }), 'response')) as [IncomingMessage];
+  return { status: response.statusCode ?? 0, body: await textOfStream(response) };
 }
 
 function merged(env: Environment, changes: Record<string, string | undefined>): Environment {
