@@ -6,6 +6,7 @@ import { header } from './endpoint.ts';
 import { type FaultRule, type Faults, parseFaults } from './faults.ts';
 import type { Identities } from './identities.ts';
 import type { Instance } from './instance-metadata.ts';
+import type { RolesAnywhere } from './roles-anywhere/state.ts';
 import { SandboxError } from './sandbox-error.ts';
 import { AwsError, type RawRequest, type RawResponse } from './service.ts';
 import { splitTarget } from './signature.ts';
@@ -16,6 +17,7 @@ export interface Administered {
   readonly identities: Identities;
   readonly instance: Instance;
   readonly container: Container;
+  readonly rolesAnywhere: RolesAnywhere;
   readonly faults: Faults;
   readonly calls: Calls;
 }
@@ -44,6 +46,16 @@ const machineRequest = z.strictObject({
   frozen: z.boolean().optional(),
 });
 
+const trustAnchorRequest = z.strictObject({ name: z.string().optional(), certificates: z.string() });
+const profileRequest = z.strictObject({
+  name: z.string().optional(),
+  roleArns: z.array(z.string()),
+  durationSeconds: z.int().optional(),
+  acceptRoleSessionName: z.boolean().optional(),
+});
+const crlRequest = z.strictObject({ trustAnchorArn: z.string(), crl: z.string() });
+const enablement = z.strictObject({ enabled: z.boolean() });
+
 export function isAdministrationPath(target: string): boolean {
   return target.startsWith(root);
 }
@@ -53,10 +65,11 @@ export function isAdministrationPath(target: string): boolean {
  * and a header must hold the token that the sandbox printed.
  *
  * `GET|POST|DELETE faults`, `DELETE faults/ID`, `GET|DELETE calls`, `POST credentials` (of a role session, or a user's
- * long-term key), `DELETE credentials[/ACCESS_KEY_ID]` (expires them), `POST roles`, `PUT instance`, `PUT container`.
+ * long-term key), `DELETE credentials[/ACCESS_KEY_ID]` (expires them), `POST roles`, `PUT instance`, `PUT container`, `POST trust-anchors`,
+ * `PUT trust-anchors/ID` (enables or disables), `POST profiles`, `PUT profiles/ID`, `POST crls`.
  */
 export function administration(administered: Administered): (request: RawRequest) => Promise<RawResponse> {
-  const { adminToken, faults, calls, identities, instance, container } = administered;
+  const { adminToken, faults, calls, identities, instance, container, rolesAnywhere } = administered;
 
   const routes: Readonly<Record<string, (body: unknown, id: string | undefined) => unknown>> = {
     'GET faults': () => ({ faults: faults.list() }),
@@ -77,6 +90,11 @@ export function administration(administered: Administered): (request: RawRequest
       const { name, ...options } = parsed(roleRequest, body);
       return identities.createRole(name, options);
     },
+    'POST trust-anchors': (body) => rolesAnywhere.createTrustAnchor(parsed(trustAnchorRequest, body)),
+    'PUT trust-anchors': (body, id = '') => enable(rolesAnywhere.trustAnchor(id), body),
+    'POST profiles': (body) => rolesAnywhere.createProfile(parsed(profileRequest, body)),
+    'PUT profiles': (body, id = '') => enable(rolesAnywhere.profile(id), body),
+    'POST crls': (body) => rolesAnywhere.importCrl(parsed(crlRequest, body)),
     'PUT instance': (body) => change(instance, parsed(machineRequest, body)),
     'PUT container': (body) => change(container, parsed(machineRequest, body)),
   };
@@ -113,6 +131,11 @@ export function administration(administered: Administered): (request: RawRequest
       throw error;
     }
   };
+}
+
+function enable(resource: { enabled: boolean } | undefined, body: unknown): unknown {
+  if (resource === undefined) throw new AwsError('NotFound', 'no such resource', 404);
+  return Object.assign(resource, parsed(enablement, body));
 }
 
 function issued(request: z.infer<typeof credentialsRequest>, identities: Identities): unknown {

@@ -7,6 +7,7 @@ export const endpointNames = [
   'secretsmanager',
   'logs',
   'sts',
+  'rolesanywhere',
   'ec2-metadata',
   'container-credentials',
 ] as const;

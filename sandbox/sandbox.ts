@@ -17,6 +17,8 @@ import { type KmsState, kms } from './kms.ts';
 import { type LogsState, logs } from './logs.ts';
 import { queryEndpoint } from './query-protocol.ts';
 import { unknownService } from './rest-json.ts';
+import { createRolesAnywhere, type RolesAnywhere } from './roles-anywhere/state.ts';
+import { isRolesAnywherePath, rolesAnywhereEndpoint } from './roles-anywhere.ts';
 import { type SecretsManagerState, secretsManager } from './secrets-manager.ts';
 import { type Exchange, type Listener, serveHttp } from './server.ts';
 import { AwsError, type JsonService, type RawRequest, type RawResponse } from './service.ts';
@@ -63,6 +65,7 @@ export interface Sandbox {
   readonly identities: Identities;
   readonly instance: Instance;
   readonly container: Container;
+  readonly rolesAnywhere: RolesAnywhere;
   readonly faults: Faults;
   readonly calls: Calls;
   /** The services' own state, for assertions. */
@@ -94,6 +97,7 @@ export function createSandbox(options: SandboxOptions = {}): Sandbox {
   const cloud: Cloud = { accountId, region, identities };
   const instance = newInstance(region, defaultRole);
   const container = newContainer(defaultRole);
+  const rolesAnywhere = createRolesAnywhere(accountId, region);
   const faults = createFaults();
   const calls = createCalls();
   const defects: unknown[] = [];
@@ -108,11 +112,21 @@ export function createSandbox(options: SandboxOptions = {}): Sandbox {
   const query = queryEndpoint(sts, cloud);
   const metadata = instanceMetadata(instance, accountId, region, identities);
   const containers = containerCredentials(container, accountId, identities);
-  const admin = administration({ adminToken, identities, instance, container, faults, calls });
+  const sessions = rolesAnywhereEndpoint(rolesAnywhere, cloud);
+  const admin = administration({
+    adminToken,
+    identities,
+    instance,
+    container,
+    rolesAnywhere,
+    faults,
+    calls,
+  });
 
   const endpointOf = (request: RawRequest): Endpoint => {
     if (isMetadataPath(request.target)) return metadata;
     if (isContainerPath(request.target, container)) return containers;
+    if (isRolesAnywherePath(request.target)) return sessions;
     const target = header(request, 'x-amz-target');
     if (target === undefined) return asksQuery(request) ? query : unknownService;
     const prefix = target.split('.')[0];
@@ -176,6 +190,7 @@ export function createSandbox(options: SandboxOptions = {}): Sandbox {
     identities,
     instance,
     container,
+    rolesAnywhere,
     faults,
     calls,
     defects,
@@ -202,7 +217,10 @@ export function createSandbox(options: SandboxOptions = {}): Sandbox {
     },
 
     snapshot() {
-      const services = Object.fromEntries(Object.entries(mounted).map(([name, { state }]) => [name, state]));
+      const services: Record<string, object> = Object.fromEntries(
+        Object.entries(mounted).map(([name, { state }]) => [name, state]),
+      );
+      services['rolesAnywhere'] = rolesAnywhere.snapshot();
       return snapshotText({ accountId, region, identities: identities.snapshot(), services });
     },
 
@@ -213,6 +231,7 @@ export function createSandbox(options: SandboxOptions = {}): Sandbox {
         const state = snapshot.services[name];
         if (state !== undefined) service.restore(state);
       }
+      rolesAnywhere.restore(snapshot.services['rolesAnywhere'] ?? {});
     },
   };
 }

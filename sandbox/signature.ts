@@ -35,7 +35,9 @@ export interface SignatureExpectation {
 }
 
 interface Authorization {
-  readonly accessKeyId: string;
+  readonly algorithm: string;
+  /** The first part of the credential: an access key id, or a certificate's serial number. */
+  readonly signer: string;
   readonly scope: readonly [date: string, region: string, service: string, terminator: string];
   readonly signedHeaders: readonly string[];
   readonly signature: string;
@@ -53,32 +55,55 @@ const invalidToken = 'The security token included in the request is invalid.';
  * @throws SignatureRefusal
  */
 export function verifySignature(request: RawRequest, expected: SignatureExpectation): AccessKey {
-  const headers = joinedHeaders(request.headers);
-  const authorization = parseAuthorization(headers.get('authorization'));
-  const date = signingDate(headers);
-  checkScope(authorization, date, expected);
-  checkDate(date, expected.now);
-  checkSignedHeaders(authorization.signedHeaders, headers);
-
-  const key = expected.findKey(authorization.accessKeyId);
+  const { headers, authorization, toSign, bodyHash } = signedParts(request, [algorithm], expected);
+  const key = expected.findKey(authorization.signer);
   if (key === undefined) throw new SignatureRefusal('unknown-access-key', invalidToken);
   checkToken(key, headers.get('x-amz-security-token'), expected.now);
 
-  const bodyHash = hash('sha256', request.body, 'hex');
   const statedHash = headers.get('x-amz-content-sha256');
   if (statedHash !== undefined && statedHash !== bodyHash) throw mismatch();
 
-  const toSign = [
-    algorithm,
-    date,
-    authorization.scope.join('/'),
-    hash('sha256', canonicalRequest(request, authorization.signedHeaders, bodyHash), 'hex'),
-  ].join('\n');
   const calculated = createHmac('sha256', signingKey(key.secretAccessKey, authorization.scope))
     .update(toSign)
     .digest('hex');
   if (!equalInConstantTime(calculated, authorization.signature)) throw mismatch();
   return key;
+}
+
+/** What a signed request says of its signature, all but the signature itself found to be in order. */
+export interface SignedParts {
+  /** By lower-case name. */
+  readonly headers: ReadonlyMap<string, string>;
+  readonly authorization: Authorization;
+  /** The text that the signature is of. */
+  readonly toSign: string;
+  /** SHA-256 of the body, hex. */
+  readonly bodyHash: string;
+}
+
+/**
+ * Takes a request's signature apart and checks scope, clock and which headers are signed.
+ * @throws SignatureRefusal
+ */
+export function signedParts(
+  request: RawRequest,
+  algorithms: readonly string[],
+  expected: Pick<SignatureExpectation, 'service' | 'region' | 'now'>,
+): SignedParts {
+  const headers = joinedHeaders(request.headers);
+  const authorization = parseAuthorization(headers.get('authorization'), algorithms);
+  const date = signingDate(headers);
+  checkScope(authorization, date, expected);
+  checkDate(date, expected.now);
+  checkSignedHeaders(authorization.signedHeaders, headers);
+  const bodyHash = hash('sha256', request.body, 'hex');
+  const toSign = [
+    authorization.algorithm,
+    date,
+    authorization.scope.join('/'),
+    hash('sha256', canonicalRequest(request, authorization.signedHeaders, bodyHash), 'hex'),
+  ].join('\n');
+  return { headers, authorization, toSign, bodyHash };
 }
 
 /** The access key id a request claims, without any proof; for the record of calls. */
@@ -155,12 +180,12 @@ function joinedHeaders(headers: RawRequest['headers']): Map<string, string> {
   return joined;
 }
 
-function parseAuthorization(header: string | undefined): Authorization {
+function parseAuthorization(header: string | undefined, algorithms: readonly string[]): Authorization {
   if (header === undefined || header === '') {
     throw new SignatureRefusal('missing-authentication', 'Missing Authentication Token');
   }
   const [scheme = '', ...rest] = header.split(' ');
-  if (scheme !== algorithm) throw incomplete(`Unsupported AWS 'algorithm': '${scheme}'.`);
+  if (!algorithms.includes(scheme)) throw incomplete(`Unsupported AWS 'algorithm': '${scheme}'.`);
 
   const parameters = new Map<string, string>();
   for (const part of rest.join(' ').split(',')) {
@@ -181,7 +206,7 @@ function parseAuthorization(header: string | undefined): Authorization {
   }
 
   const credential = parameters.get('Credential') ?? '';
-  const [accessKeyId = '', date, region, service, end, ...more] = credential.split('/');
+  const [signer = '', date, region, service, end, ...more] = credential.split('/');
   if (
     date === undefined ||
     region === undefined ||
@@ -194,7 +219,8 @@ function parseAuthorization(header: string | undefined): Authorization {
     );
   }
   return {
-    accessKeyId,
+    algorithm: scheme,
+    signer,
     scope: [date, region, service, end],
     signedHeaders: (parameters.get('SignedHeaders') ?? '').split(';'),
     signature: parameters.get('Signature') ?? '',
@@ -215,7 +241,11 @@ function signingDate(headers: ReadonlyMap<string, string>): string {
   return basicFormat(time);
 }
 
-function checkScope({ scope }: Authorization, date: string, expected: SignatureExpectation): void {
+function checkScope(
+  { scope }: Authorization,
+  date: string,
+  expected: Pick<SignatureExpectation, 'service' | 'region'>,
+): void {
   const [scopeDate, region, service, end] = scope;
   if (region !== expected.region) throw mismatch('Credential should be scoped to a valid region. ');
   if (service !== expected.service) {

@@ -1,0 +1,205 @@
+import type { Cloud, Endpoint } from './endpoint.ts';
+import type { Identities } from './identities.ts';
+import { jsonRefusals } from './json-protocol.ts';
+import { checkPath } from './roles-anywhere/certificate-path.ts';
+import type { Profile, RolesAnywhere, TrustAnchor } from './roles-anywhere/state.ts';
+import { verifyX509Signature } from './roles-anywhere/x509-signature.ts';
+import { AwsError, type RawRequest } from './service.ts';
+import { splitTarget } from './signature.ts';
+import { isoSeconds } from './temporary-credentials.ts';
+
+/**
+ * IAM Roles Anywhere's CreateSession, in the query form and the JSON-body form.
+ * Source: https://docs.aws.amazon.com/rolesanywhere/latest/userguide/authentication-create-session.html
+ */
+const path = '/sessions';
+const service = 'rolesanywhere';
+const durationSecondsMin = 900;
+const durationSecondsMax = 43_200;
+const sessionNamePattern = /^[\w+=,.@-]{2,64}$/u;
+const arnNames = ['profileArn', 'roleArn', 'trustAnchorArn'] as const;
+
+/** Coral appends where the error's shape is defined; clients cut it at the colon. */
+const errorTypeSuffix = ':http://internal.amazon.com/coral/com.amazonaws.rolesanywhere/';
+
+export function isRolesAnywherePath(target: string): boolean {
+  return splitTarget(target).path === path;
+}
+
+export function rolesAnywhereEndpoint(rolesAnywhere: RolesAnywhere, cloud: Cloud): Endpoint {
+  return {
+    service,
+    operationOf: ({ method }) => (method === 'POST' ? 'CreateSession' : 'unknown'),
+    throttled: new AwsError('ThrottlingException', 'Rate exceeded', 429),
+
+    refusal(reason, message) {
+      const name = reason === 'signature-mismatch' ? 'AccessDeniedException' : jsonRefusals[reason];
+      return new AwsError(name, message, 403);
+    },
+
+    answer(request, { now, requestId }) {
+      if (request.method !== 'POST') throw new AwsError('UnknownOperationException', '', 404);
+      const { leaf, chain } = verifyX509Signature(request, { service, region: cloud.region, now });
+      const wanted = sessionRequestOf(request);
+      const anchor = rolesAnywhere.trustAnchor(wanted.trustAnchorArn);
+      const profile = rolesAnywhere.profile(wanted.profileArn);
+      if (anchor?.arn !== wanted.trustAnchorArn) throw notFound('Trust anchor');
+      if (profile?.arn !== wanted.profileArn) throw notFound('Profile');
+      if (!anchor.enabled) throw denied('Trust anchor is disabled');
+      if (!profile.enabled) throw denied('Profile is disabled');
+      const authorities = rolesAnywhere.authoritiesOf(anchor);
+      checkPath(leaf, chain, { authorities, revocations: rolesAnywhere.revocationsOf(anchor), now });
+
+      const hexSerial = leaf.x509.serialNumber.toLowerCase();
+      const session = assumed(wanted, { anchor, profile, hexSerial }, cloud.identities);
+      const body = {
+        credentialSet: [
+          {
+            assumedRoleUser: { arn: session.assumedRoleArn, assumedRoleId: session.assumedRoleId },
+            credentials: {
+              accessKeyId: session.accessKeyId,
+              secretAccessKey: session.secretAccessKey,
+              sessionToken: session.sessionToken,
+              expiration: isoSeconds(session.expiration),
+            },
+            packedPolicySize: 0,
+            roleArn: wanted.roleArn,
+            sourceIdentity: commonNameOf(leaf.x509.subject),
+          },
+        ],
+        subjectArn: `arn:aws:rolesanywhere:${cloud.region}:${cloud.accountId}:subject/${hexSerial}`,
+      };
+      return {
+        status: 201,
+        headers: { 'content-type': 'application/json', 'x-amzn-requestid': requestId },
+        body: Buffer.from(JSON.stringify(body)),
+      };
+    },
+
+    failure: (error, { requestId }) => ({
+      status: error.status,
+      headers: {
+        'content-type': 'application/json',
+        'x-amzn-requestid': requestId,
+        'x-amzn-errortype': `${error.name}${errorTypeSuffix}`,
+      },
+      body: Buffer.from(JSON.stringify({ message: error.message, ...error.extra })),
+    }),
+  };
+}
+
+interface SessionRequest {
+  readonly profileArn: string;
+  readonly roleArn: string;
+  readonly trustAnchorArn: string;
+  readonly durationSeconds: number | undefined;
+  readonly roleSessionName: string | undefined;
+}
+
+function assumed(
+  { roleArn, durationSeconds, roleSessionName }: SessionRequest,
+  by: { anchor: TrustAnchor; profile: Profile; hexSerial: string },
+  identities: Identities,
+) {
+  const { profile, hexSerial } = by;
+  if (roleSessionName !== undefined && !profile.acceptRoleSessionName) {
+    throw denied('Not authorized to set roleSessionName.');
+  }
+  const role = identities.role(roleArn);
+  if (role?.arn !== roleArn || !profile.roleArns.includes(roleArn)) {
+    throw denied(`Unable to assume role for ${roleArn}`);
+  }
+  const seconds = Math.min(durationSeconds ?? profile.durationSeconds, profile.durationSeconds);
+  if (seconds > role.maxSessionSeconds) {
+    throw invalid('The requested DurationSeconds exceeds the MaxSessionDuration set for this role.');
+  }
+  return identities.issueSession({
+    role: roleArn,
+    sessionName: roleSessionName ?? hexSerial,
+    durationSeconds: seconds,
+  });
+}
+
+/** The ARNs come in the query or in the body, all in one place. */
+function sessionRequestOf(request: RawRequest): SessionRequest {
+  const body = bodyOf(request.body);
+  const { query } = splitTarget(request.target);
+  const parameters = new URLSearchParams(query.replaceAll('+', '%2B'));
+  const [profileArn, roleArn, trustAnchorArn] = arnNames.map((name) =>
+    required(name, query === '' ? body[name] : parameters.get(name)),
+  );
+  return {
+    profileArn: arn(profileArn, 'profileArn', /^arn:aws[\w-]*:rolesanywhere:[\w-]+:\d{12}:profile\/.+$/u),
+    roleArn: arn(roleArn, 'roleArn', /^arn:aws[\w-]*:iam::\d{12}:role\/.+$/u),
+    trustAnchorArn: arn(
+      trustAnchorArn,
+      'trustAnchorArn',
+      /^arn:aws[\w-]*:rolesanywhere:[\w-]+:\d{12}:trust-anchor\/.+$/u,
+    ),
+    durationSeconds: durationOf(body['durationSeconds']),
+    roleSessionName: sessionNameOf(body['roleSessionName']),
+  };
+}
+
+function bodyOf(bytes: Buffer): Readonly<Record<string, unknown>> {
+  if (bytes.length === 0) return {};
+  let value: unknown;
+  try {
+    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+  } catch {
+    throw invalid('The request body is not valid JSON');
+  }
+  if (!isStructure(value)) throw invalid('The request body is not a JSON object');
+  return value;
+}
+
+function isStructure(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function required(name: string, value: unknown): string {
+  if (typeof value === 'string' && value !== '') return value;
+  throw invalid(
+    `1 validation error detected: Value at '${name}' failed to satisfy constraint: Member must not be null`,
+  );
+}
+
+function arn(value: string | undefined, name: string, shape: RegExp): string {
+  if (value !== undefined && shape.test(value)) return value;
+  throw invalid(
+    `1 validation error detected: Value '${value}' at '${name}' failed to satisfy constraint: Member must satisfy regular expression pattern: ${shape.source}`,
+  );
+}
+
+function durationOf(value: unknown): number | undefined {
+  if (value === undefined || value === null) return undefined;
+  const isWhole = typeof value === 'number' && Number.isInteger(value);
+  if (isWhole && value >= durationSecondsMin && value <= durationSecondsMax) return value;
+  throw invalid(
+    `1 validation error detected: Value '${JSON.stringify(value)}' at 'durationSeconds' failed to satisfy constraint: Member must have value between ${durationSecondsMin} and ${durationSecondsMax}`,
+  );
+}
+
+function sessionNameOf(value: unknown): string | undefined {
+  if (value === undefined || value === null) return undefined;
+  if (typeof value === 'string' && sessionNamePattern.test(value)) return value;
+  throw invalid(
+    "1 validation error detected: Value at 'roleSessionName' failed to satisfy constraint: Member must satisfy regular expression pattern: [\\w+=,.@-]*",
+  );
+}
+
+function commonNameOf(subject: string): string {
+  return /^CN=(.+)$/mu.exec(subject)?.[1] ?? '';
+}
+
+function notFound(what: string): AwsError {
+  return new AwsError('ResourceNotFoundException', `${what} not found`, 404);
+}
+
+function denied(message: string): AwsError {
+  return new AwsError('AccessDeniedException', message, 403);
+}
+
+function invalid(message: string): AwsError {
+  return new AwsError('ValidationException', message);
+}
