@@ -1,5 +1,6 @@
 import { GetCallerIdentityCommand, STSClient } from '@aws-sdk/client-sts';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { authority } from '../test/support/certificates.ts';
 import { createSandbox } from './sandbox.ts';
 
 async function setup() {
@@ -102,6 +103,26 @@ describe('the administrative path', () => {
     expect(sandbox.instance.role).toBeUndefined();
     expect(sandbox.container).toMatchObject({ role: 'Fresh', credentialSeconds: 30, frozen: true });
     expect(sandbox.identities.role('Fresh')).toBeDefined();
+  });
+
+  it('makes, disables and enables what Roles Anywhere needs', async () => {
+    const { ask, sandbox } = await setup();
+    const root = await authority();
+
+    const { body: anchor } = await ask('POST', 'trust-anchors', { certificates: root.pem });
+    const { body: profile } = await ask('POST', 'profiles', {
+      roleArns: ['arn:aws:iam::123456789012:role/GatehouseHost'],
+      durationSeconds: 900,
+    });
+    const crl = { trustAnchorArn: anchor.arn, crl: await root.crl(['1234']) };
+
+    expect((await ask('POST', 'crls', crl)).status).toBe(200);
+    expect((await ask('PUT', `trust-anchors/${anchor.id}`, { enabled: false })).status).toBe(200);
+    expect((await ask('PUT', `profiles/${profile.id}`, { enabled: false })).status).toBe(200);
+    expect((await ask('PUT', 'profiles/none', { enabled: false })).status).toBe(404);
+    expect(sandbox.rolesAnywhere.trustAnchor(anchor.arn)?.enabled).toBe(false);
+    expect(sandbox.rolesAnywhere.profile(profile.arn)?.enabled).toBe(false);
+    expect(sandbox.rolesAnywhere.revocationsOf(anchor)[0]?.serialNumbers).toEqual(new Set(['4660']));
   });
 
   it('refuses what it does not know', async () => {

@@ -70,8 +70,6 @@ export function createRolesAnywhere(accountId: string, region: string): RolesAny
   const crls = new Map<string, Crl>();
   const arnOf = (kind: string, id: string): string =>
     `arn:aws:rolesanywhere:${region}:${accountId}:${kind}/${id}`;
-  const found = <Found extends { arn: string }>(all: ReadonlyMap<string, Found>, arnOrId: string) =>
-    all.get(arnOrId) ?? all.values().find(({ arn }) => arn === arnOrId);
 
   return {
     createTrustAnchor({ name = 'sandbox', certificates }) {
@@ -135,6 +133,13 @@ export function createRolesAnywhere(accountId: string, region: string): RolesAny
       for (const crl of kept.crls ?? []) crls.set(crl.id, crl);
     },
   };
+}
+
+function found<Found extends { arn: string }>(
+  all: ReadonlyMap<string, Found>,
+  arnOrId: string,
+): Found | undefined {
+  return all.get(arnOrId) ?? all.values().find(({ arn }) => arn === arnOrId);
 }
 
 /** Source: https://docs.aws.amazon.com/rolesanywhere/latest/userguide/trust-model.html */

@@ -8,7 +8,8 @@ import { createSandbox } from '../../sandbox/sandbox.ts';
 import { temporaryDirectory } from '../../test/support/temporary-directory.ts';
 import { Secret } from '../base/secret.ts';
 import type { Credentials } from '../identity/credential-source.ts';
-import { awsClientConfig, type Environment, renewsExpired } from './aws-client.ts';
+import { awsClientConfig, renewsExpired } from './aws-client.ts';
+import type { Environment } from './aws-reach.ts';
 
 /** The sandbox over HTTP or HTTPS, and clients of STS made for an environment, with a session that can expire. */
 async function setup({ tls = false } = {}) {

@@ -1,10 +1,5 @@
-import { readFileSync } from 'node:fs';
-import { isLocalAddress } from '../base/local-address.ts';
 import type { Credentials } from '../identity/credential-source.ts';
-import { agentError } from './errors.ts';
-
-/** Environment variables as a record: the parts that AWS's own programs read. */
-export type Environment = Readonly<Record<string, string | undefined>>;
+import { type AwsServiceName, awsReach, type Environment } from './aws-reach.ts';
 
 export interface AwsClientOptions {
   readonly env: Environment;
@@ -14,9 +9,6 @@ export interface AwsClientOptions {
   /** Asked when AWS says that the credentials it was shown have expired. */
   renew(): Promise<Credentials>;
 }
-
-/** A service by the name that AWS_ENDPOINT_URL_… has for it: `SECRETS_MANAGER`. */
-type AwsServiceName = Uppercase<string>;
 
 const connectionTimeoutMs = 5_000;
 const requestTimeoutMs = 30_000;
@@ -33,19 +25,14 @@ const alwaysAsk = new Date(0);
  */
 export function awsClientConfig(service: AwsServiceName, options: Omit<AwsClientOptions, 'renew'>) {
   const { env, region } = options;
-  const endpoint = endpointOf(service, env);
+  const { endpoint, useFips, useDualstack, proxyEnv, ca } = awsReach(service, env);
   const agent = { keepAlive: true, maxSockets: socketsMax };
-  const proxyEnv = {
-    HTTPS_PROXY: env.HTTPS_PROXY ?? env.https_proxy,
-    NO_PROXY: env.NO_PROXY ?? env.no_proxy,
-  };
-  const ca = caBundle(env);
 
   return {
     region,
     ...(endpoint === undefined ? {} : { endpoint }),
-    useFipsEndpoint: env.AWS_USE_FIPS_ENDPOINT === 'true',
-    useDualstackEndpoint: env.AWS_USE_DUALSTACK_ENDPOINT === 'true',
+    useFipsEndpoint: useFips,
+    useDualstackEndpoint: useDualstack,
     maxAttempts: attemptsMax,
     retryMode: 'standard',
     requestHandler: {
@@ -64,7 +51,7 @@ export function awsClientConfig(service: AwsServiceName, options: Omit<AwsClient
  * @throws as `awsClientConfig`
  */
 export function ssoClientConfig(env: Environment) {
-  for (const service of ['SSO', 'SSO_OIDC'] as const) endpointOf(service, env);
+  for (const service of ['SSO', 'SSO_OIDC'] as const) awsReach(service, env);
   const { maxAttempts, retryMode, requestHandler } = awsClientConfig('SSO', {
     env,
     region: '',
@@ -113,27 +100,4 @@ function identityOf(credentials: Credentials) {
       : { sessionToken: credentials.sessionToken.revealText() }),
     expiration: alwaysAsk,
   };
-}
-
-function endpointOf(service: AwsServiceName, env: Environment): string | undefined {
-  const variable =
-    env[`AWS_ENDPOINT_URL_${service}`] === undefined ? 'AWS_ENDPOINT_URL' : `AWS_ENDPOINT_URL_${service}`;
-  const endpoint = env[variable];
-  if (endpoint === undefined || endpoint === '') return undefined;
-  if (!URL.canParse(endpoint)) throw agentError('AWS_ENDPOINT_INVALID', { variable });
-  const url = new URL(endpoint);
-  if (url.protocol !== 'https:' && !(url.protocol === 'http:' && isLocalAddress(url.hostname))) {
-    throw agentError('AWS_ENDPOINT_INSECURE', { variable, host: url.host });
-  }
-  return endpoint;
-}
-
-function caBundle(env: Environment): string | undefined {
-  const path = env.AWS_CA_BUNDLE;
-  if (path === undefined || path === '') return undefined;
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (error) {
-    throw agentError('AWS_CA_BUNDLE_UNREADABLE', { path }, error);
-  }
 }

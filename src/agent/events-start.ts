@@ -5,7 +5,7 @@ import type { Worker } from 'node:worker_threads';
 import type { EventsConfig } from '../events/config.ts';
 import { callerIdentity } from '../identity/caller.ts';
 import type { StateDirectory } from '../system/state-directory.ts';
-import type { Environment } from './aws-client.ts';
+import type { Environment } from './aws-reach.ts';
 import { type Events, eventsThread, startEvents } from './events.ts';
 import type { Host } from './host.ts';
 import type { KeyAccess } from './key-access.ts';

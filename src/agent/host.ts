@@ -10,6 +10,8 @@ import { credentialSources } from '../identity/sources.ts';
 import { runCommand } from '../system/command.ts';
 import { ssoClientConfig } from './aws-client.ts';
 import { type AwsClients, awsClients, stsFor } from './aws-clients.ts';
+import { awsPost } from './aws-post.ts';
+import { awsReach } from './aws-reach.ts';
 import { type BootstrapConfig, bootstrapSchema } from './config.ts';
 import type { Launch } from './launch.ts';
 import { createRecorder, type Recorder } from './recorder.ts';
@@ -72,6 +74,10 @@ export function openHost(launch: Launch, bootstrap: Bootstrap): Host {
       sts: (by) => stsFor(by, { env, region }),
       ssoClientConfig: () => ssoClientConfig(env),
       sessionName: sessionNameOf(config.name),
+      rolesAnywhere() {
+        const reach = awsReach('ROLESANYWHERE', env);
+        return { endpoint: reach, post: awsPost(reach) };
+      },
     }),
   );
   const refreshed = refreshing(sources, { clock, log });

@@ -37,17 +37,30 @@ const rolesAnywhereConfig = z
         examples: ['arn:aws:iam::123456789012:role/GatehouseHost'],
       }),
     certificate: path.meta({
-      description: "Path of this host's certificate, PEM. Read at each renewal.",
+      description:
+        "Path of this host's certificate, PEM or DER; intermediates may follow in the same file. Read at each renewal.",
       applies: 'live',
       examples: ['/etc/gatehouse/identity/certificate.pem'],
     }),
     privateKey: path.meta({
-      description: "Path of the certificate's private key, PEM. Read at each renewal.",
+      description:
+        "Path of the certificate's private key, PEM or DER, in PKCS#8 (also encrypted), PKCS#1 or SEC1. Read at each renewal.",
       applies: 'live',
       examples: ['/etc/gatehouse/identity/private-key.pem'],
     }),
+    privateKeyPassword: z
+      .string()
+      .max(4096)
+      .regex(/^(?:\/[^\0]+|[\w.-]+)$/u, 'must be an absolute path or the name of a systemd credential')
+      .optional()
+      .meta({
+        description:
+          'What opens an encrypted private key: a file with the password in its first line, or the name of a systemd credential.',
+        applies: 'live',
+        examples: ['private-key-password'],
+      }),
     intermediates: path.optional().meta({
-      description: 'Path of the certificates between this host and the trust anchor, PEM.',
+      description: 'Path of the certificates between this host and the trust anchor, PEM, in any order.',
       applies: 'live',
       examples: ['/etc/gatehouse/identity/intermediates.pem'],
     }),
@@ -56,13 +69,24 @@ const rolesAnywhereConfig = z
       applies: 'restart',
       unit: 'seconds',
     }),
+    roleSessionName: z
+      .string()
+      .regex(/^[\w+=,.@-]{2,64}$/u, 'must be 2 to 64 letters, digits and _ + = , . @ -')
+      .optional()
+      .meta({
+        description:
+          "Name of the sessions; the certificate's serial number in hex without it. The profile must accept session names.",
+        applies: 'restart',
+        examples: ['web-1'],
+      }),
     helper: z
       .string()
       .max(4096)
       .regex(/^(?:\/[^\0]+|[\w.-]+)$/u, 'must be an absolute path or a bare program name')
       .optional()
       .meta({
-        description: "The external signing helper, AWS's aws_signing_helper: an absolute path, or a name.",
+        description:
+          "An external signing helper, AWS's aws_signing_helper, to sign instead of Gatehouse: an absolute path, or a name.",
         applies: 'restart',
         examples: ['/usr/local/bin/aws_signing_helper'],
       }),
@@ -70,6 +94,10 @@ const rolesAnywhereConfig = z
   .refine((config) => regionOf(config.trustAnchorArn) === regionOf(config.profileArn), {
     path: ['profileArn'],
     message: 'must be in the same region as trustAnchorArn',
+  })
+  .refine((config) => config.helper === undefined || config.privateKeyPassword === undefined, {
+    path: ['privateKeyPassword'],
+    message: 'cannot be given to a helper, which takes passwords on its command line only',
   });
 
 export const credentialsConfig = z

@@ -1,5 +1,6 @@
 import { type ErrorTable, errorsOf } from '../base/errors.ts';
 import { exitCode } from '../base/exit-code.ts';
+import { rolesAnywhereErrors } from './roles-anywhere/errors.ts';
 
 export const identityErrors = {
   CREDENTIALS_NOT_FOUND: {
@@ -189,12 +190,6 @@ export const identityErrors = {
     retry: false,
     exitCode: exitCode.refused,
   },
-  CREDENTIALS_SIGNER_MISSING: {
-    summary: 'IAM Roles Anywhere is configured without the program that signs',
-    remedy: 'Set credentials.rolesAnywhere.helper to the path of aws_signing_helper.',
-    retry: false,
-    exitCode: exitCode.configuration,
-  },
   CREDENTIALS_NOT_CONFIGURED: {
     summary: 'the chosen credential source lacks its configuration',
     remedy: 'Add the section named in the details, or choose another credentials.source.',
@@ -252,6 +247,7 @@ export const identityErrors = {
     exitCode: exitCode.unavailable,
     httpStatus: 503,
   },
+  ...rolesAnywhereErrors,
 } as const satisfies ErrorTable;
 
 export const identityError = errorsOf(identityErrors);

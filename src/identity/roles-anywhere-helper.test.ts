@@ -62,14 +62,14 @@ credentialSourceContract('roles-anywhere', {
 describe('the signing helper', () => {
   test('is called as the documented program is', () => {
     const argv = helperArguments(
-      { ...config, intermediates: '/i.pem' },
+      { ...config, intermediates: '/i.pem', roleSessionName: 'web-1' },
       { AWS_ENDPOINT_URL: 'http://127.0.0.1:1', HTTPS_PROXY: 'http://proxy' },
     );
 
     expect(argv.join(' ')).toBe(
       '/helper credential-process --certificate /c.pem --private-key /k.pem --intermediates /i.pem' +
         ` --trust-anchor-arn ${config.trustAnchorArn} --profile-arn ${config.profileArn}` +
-        ` --role-arn ${config.roleArn} --session-duration 3600 --endpoint http://127.0.0.1:1 --with-proxy`,
+        ` --role-arn ${config.roleArn} --session-duration 3600 --role-session-name web-1 --endpoint http://127.0.0.1:1 --with-proxy`,
     );
   });
 

@@ -77,6 +77,7 @@ export function helperArguments(
   if (config.intermediates !== undefined) argv.push('--intermediates', config.intermediates);
   argv.push('--trust-anchor-arn', config.trustAnchorArn, '--profile-arn', config.profileArn);
   argv.push('--role-arn', config.roleArn, '--session-duration', String(config.sessionDurationSeconds));
+  if (config.roleSessionName !== undefined) argv.push('--role-session-name', config.roleSessionName);
   if (endpoint) argv.push('--endpoint', endpoint);
   if (proxyOf(env) !== undefined) argv.push('--with-proxy');
   return argv;

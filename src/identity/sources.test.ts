@@ -20,6 +20,10 @@ function sourcesOf(input: unknown, env: Record<string, string> = {}) {
     sts: () => Promise.reject(new Error('not to be asked')),
     ssoClientConfig: () => ({}),
     sessionName: 'gatehouse-web-1',
+    rolesAnywhere: () => ({
+      endpoint: { endpoint: undefined, useFips: false, useDualstack: false },
+      post: () => Promise.reject(new Error('not to be asked')),
+    }),
   });
 }
 
@@ -64,19 +68,15 @@ describe('the credential sources of a config', () => {
     expect(await automatic).toBeUndefined();
   });
 
-  test.each(['auto', 'roles-anywhere'])(
-    'need a helper for Roles Anywhere when the source is %s',
-    (source) => {
-      expect(() => sourcesOf({ source, rolesAnywhere })).toThrow(
-        expect.objectContaining({
-          code: 'CREDENTIALS_SIGNER_MISSING',
-          row: expect.objectContaining({ exitCode: 78 }),
-        }),
-      );
-    },
-  );
+  test('sign for Roles Anywhere themselves where no helper is named', async () => {
+    const [source] = sourcesOf({ source: 'roles-anywhere', rolesAnywhere });
 
-  test('do not need it for another source', () => {
+    const loading = source?.load(new AbortController().signal);
+
+    await expect(loading).rejects.toMatchObject({ code: 'CERTIFICATE_UNREADABLE' });
+  });
+
+  test('read no certificate for another source', () => {
     expect(sourcesOf({ source: 'environment', rolesAnywhere })).toHaveLength(1);
   });
 });

@@ -1,11 +1,12 @@
 import type { Clock } from '../base/clock.ts';
-import type { CredentialsConfig } from './config.ts';
+import type { CredentialsConfig, RolesAnywhereConfig } from './config.ts';
 import { container } from './container.ts';
 import type { CredentialSource } from './credential-source.ts';
 import { environment } from './environment.ts';
 import { identityError } from './errors.ts';
 import { instanceRole } from './instance-role.ts';
 import { profile } from './profile.ts';
+import type { RolesAnywhereContext } from './roles-anywhere/roles-anywhere.ts';
 import { type RunHelper, rolesAnywhereHelper, unconfiguredRolesAnywhere } from './roles-anywhere-helper.ts';
 import type { SsoClientConfig } from './single-sign-on.ts';
 import type { StsAccess } from './sts-access.ts';
@@ -19,11 +20,13 @@ export interface SourceContext {
   readonly ssoClientConfig: () => SsoClientConfig;
   /** Of sessions that nothing else names: what CloudTrail shows of this host. */
   readonly sessionName: string;
+  /** How IAM Roles Anywhere is asked; called only where it is. */
+  rolesAnywhere(): Pick<RolesAnywhereContext, 'endpoint' | 'post'>;
 }
 
 /**
  * The sources that `config` asks for, in the order they are to be asked: `chain` asks them.
- * @throws CREDENTIALS_SIGNER_MISSING, CREDENTIALS_NOT_CONFIGURED.
+ * @throws CREDENTIALS_NOT_CONFIGURED.
  */
 export function credentialSources(config: CredentialsConfig, context: SourceContext): CredentialSource[] {
   const { env, clock, sts, sessionName } = context;
@@ -47,17 +50,30 @@ export function credentialSources(config: CredentialsConfig, context: SourceCont
 }
 
 function rolesAnywhere(config: CredentialsConfig, context: SourceContext): CredentialSource {
-  if (config.rolesAnywhere === undefined) {
+  const { rolesAnywhere: identity } = config;
+  if (identity === undefined) {
     throw identityError('CREDENTIALS_NOT_CONFIGURED', { section: 'credentials.rolesAnywhere' });
   }
-  const { helper } = config.rolesAnywhere;
-  if (helper === undefined) {
-    throw identityError('CREDENTIALS_SIGNER_MISSING', { missing: 'credentials.rolesAnywhere.helper' });
-  }
-  return rolesAnywhereHelper(
-    { ...config.rolesAnywhere, helper },
-    context.runCommand,
-    context.env,
-    context.clock,
-  );
+  const { helper } = identity;
+  const { env, clock, runCommand } = context;
+  return helper === undefined
+    ? ownSigner(identity, context)
+    : rolesAnywhereHelper({ ...identity, helper }, runCommand, env, clock);
+}
+
+/** Loaded when it is first asked: most hosts never do. */
+function ownSigner(identity: RolesAnywhereConfig, context: SourceContext): CredentialSource {
+  let source: CredentialSource | undefined;
+  return {
+    name: 'roles-anywhere',
+    absence: 'it always applies',
+    async load(signal) {
+      signal.throwIfAborted();
+      if (source === undefined) {
+        const { rolesAnywhere: signer } = await import('./roles-anywhere/roles-anywhere.ts');
+        source = signer(identity, { ...context, ...context.rolesAnywhere() });
+      }
+      return source.load(signal);
+    },
+  };
 }

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { canary } from '../support/canary.ts';
 import { type Host, helperOutput, nobody, numbered, rolesAnywhereOf, setup } from '../support/host.ts';
+import { rolesAnywhereHost } from '../support/roles-anywhere.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 
 describe('an agent with nothing but an identity delivers, opens, and ships 100,000 lines through a rotation', () => {
@@ -75,6 +76,25 @@ describe('an agent with nothing but an identity delivers, opens, and ships 100,0
 
     expect(outcome).toStrictEqual(doneAs('roles-anywhere'));
   });
+
+  it('as a certificate alone', async () => {
+    const outcome = await mainJob(async ({ sandbox, disk }) => {
+      const { identity } = await rolesAnywhereHost(sandbox, disk, { intermediates: 1 });
+      return {
+        AWS_EC2_METADATA_SERVICE_ENDPOINT: undefined,
+        AWS_EC2_METADATA_DISABLED: 'true',
+        GATEHOUSE_CREDENTIALS_SOURCE: 'roles-anywhere',
+        GATEHOUSE_CREDENTIALS_ROLES_ANYWHERE_TRUST_ANCHOR_ARN: identity.trustAnchorArn,
+        GATEHOUSE_CREDENTIALS_ROLES_ANYWHERE_PROFILE_ARN: identity.profileArn,
+        GATEHOUSE_CREDENTIALS_ROLES_ANYWHERE_ROLE_ARN: identity.roleArn,
+        GATEHOUSE_CREDENTIALS_ROLES_ANYWHERE_CERTIFICATE: identity.certificate,
+        GATEHOUSE_CREDENTIALS_ROLES_ANYWHERE_PRIVATE_KEY: identity.privateKey,
+        GATEHOUSE_CREDENTIALS_ROLES_ANYWHERE_INTERMEDIATES: identity.intermediates,
+      };
+    });
+
+    expect(outcome).toStrictEqual(doneAs('roles-anywhere'));
+  });
 });
 
 const isRoot = process.getuid?.() === 0;
@@ -109,7 +129,9 @@ function doneAs(source: string) {
 
 /** Delivers a secret and a sealed file, and ships a log through a rotation, with the identity that is in place. */
 async function mainJob(
-  environmentOf: (host: Host) => Record<string, string | undefined>,
+  environmentOf: (
+    host: Host,
+  ) => Record<string, string | undefined> | Promise<Record<string, string | undefined>>,
   bootstrap: Record<string, unknown> = {},
 ) {
   const tlsKey = canary('tls key');
@@ -125,7 +147,7 @@ async function mainJob(
     ];
   });
 
-  const agent = await host.started(environmentOf(host));
+  const agent = await host.started(await environmentOf(host));
   host.log(numbered(half));
   await agent.event('events.file-opened');
   renameSync(host.logFile, `${host.logFile}.1`);

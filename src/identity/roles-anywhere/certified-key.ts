@@ -1,0 +1,196 @@
+import { join } from 'node:path';
+import { GatehouseError } from '../../base/errors.ts';
+import { Secret } from '../../base/secret.ts';
+import { identityError } from '../errors.ts';
+import { type Certificate, certificatesIn, chainFrom, issuerOf } from './certificate.ts';
+import { type IdentityFile, problemOf, readIdentityFile } from './identity-file.ts';
+import { privateKeyIn, type SigningKey } from './private-key.ts';
+
+/** A certificate with what proves it and what leads to its authority. */
+export interface CertifiedKey {
+  readonly certificate: Certificate;
+  /** Each the issuer of the one before it, beginning with the certificate's. */
+  readonly chain: readonly Certificate[];
+  readonly key: SigningKey;
+}
+
+/** Where certificate and key are. */
+export interface CertificateFiles {
+  readonly certificate: string;
+  readonly privateKey: string;
+  readonly intermediates?: string | undefined;
+  /** A file, or the name of a systemd credential. */
+  readonly privateKeyPassword?: string | undefined;
+}
+
+export interface CertifiedKeyReading {
+  /** Undefined where a file could not be read or understood. */
+  readonly certified: CertifiedKey | undefined;
+  /** Everything that AWS would refuse, or that a host should not have, in the order in which to mend it. */
+  readonly problems: readonly GatehouseError[];
+}
+
+type Env = Readonly<Record<string, string | undefined>>;
+
+/** AWS's quota on the depth of a chain. */
+const chainMax = 5;
+
+/** Others may neither read nor write a key, and its group may not write it. */
+const exposingBits = 0o026;
+
+/** Reads certificate and key, and checks them as AWS will. What is wrong is in the answer: all of it, and none thrown. */
+export function readCertifiedKey(files: CertificateFiles, env: Env, now: Date): CertifiedKeyReading {
+  const problems: GatehouseError[] = [];
+  const attempt = <T>(work: () => T): T | undefined => {
+    try {
+      return work();
+    } catch (error) {
+      if (!(error instanceof GatehouseError)) throw error;
+      problems.push(error);
+      return undefined;
+    }
+  };
+  const found = attempt(() =>
+    certificatesIn(read('CERTIFICATE_UNREADABLE', files.certificate).bytes, files.certificate),
+  );
+  const { intermediates } = files;
+  const others =
+    intermediates === undefined
+      ? []
+      : attempt(() => certificatesIn(read('CERTIFICATE_UNREADABLE', intermediates).bytes, intermediates));
+  const key = attempt(() => readKey(files, env, problems));
+
+  if (found === undefined) return { certified: undefined, problems };
+  const own = key && found.find((each) => key.isKeyOf(each));
+  const certificate = own ?? found[0];
+  if (key !== undefined && own === undefined) {
+    problems.push(
+      identityError('CERTIFICATE_KEY_MISMATCH', {
+        certificate: files.certificate,
+        privateKey: files.privateKey,
+      }),
+    );
+  }
+  problems.push(...certificateProblems(certificate, files.certificate, now));
+  const candidates = [...found, ...(others ?? [])].filter((each) => each !== certificate);
+  const chain = chainFrom(certificate, candidates);
+  problems.push(...chainProblems(certificate, candidates, chain, files, now));
+  return { certified: key && { certificate, chain, key }, problems };
+}
+
+function read(code: 'CERTIFICATE_UNREADABLE' | 'PRIVATE_KEY_UNREADABLE', path: string): IdentityFile {
+  try {
+    return readIdentityFile(path);
+  } catch (error) {
+    throw identityError(code, { path, problem: problemOf(error) }, error);
+  }
+}
+
+function readKey(files: CertificateFiles, env: Env, problems: GatehouseError[]): SigningKey {
+  const path = files.privateKey;
+  const { bytes, mode } = read('PRIVATE_KEY_UNREADABLE', path);
+  try {
+    if ((mode & exposingBits) !== 0) problems.push(exposed(path, mode));
+    const password =
+      files.privateKeyPassword === undefined
+        ? undefined
+        : readPassword(files.privateKeyPassword, env, problems);
+    try {
+      return privateKeyIn(bytes, path, password);
+    } finally {
+      password?.dispose();
+    }
+  } finally {
+    bytes.fill(0);
+  }
+}
+
+/** The first line of the file. */
+function readPassword(place: string, env: Env, problems: GatehouseError[]): Secret {
+  const path = place.startsWith('/')
+    ? place
+    : join(env['CREDENTIALS_DIRECTORY'] ?? '/run/credentials', place);
+  let file: IdentityFile;
+  try {
+    file = readIdentityFile(path);
+  } catch (error) {
+    throw identityError('PRIVATE_KEY_PASSWORD_UNREADABLE', { path, problem: problemOf(error) }, error);
+  }
+  const { bytes, mode } = file;
+  if ((mode & exposingBits) !== 0) problems.push(exposed(path, mode));
+  const end = bytes.findIndex((byte) => byte === 0x0a || byte === 0x0d);
+  const password = Secret.ofBytes(end === -1 ? bytes : bytes.subarray(0, end));
+  bytes.fill(0);
+  return password;
+}
+
+function exposed(path: string, mode: number): GatehouseError {
+  return identityError('PRIVATE_KEY_EXPOSED', { path, mode: mode.toString(8).padStart(4, '0') });
+}
+
+/** https://docs.aws.amazon.com/rolesanywhere/latest/userguide/trust-model.html */
+function certificateProblems(certificate: Certificate, path: string, now: Date): GatehouseError[] {
+  const { mayDigitallySign, isSignedWeakly } = certificate;
+  return [
+    ...validityProblems(certificate, path, now),
+    ...(certificate.isAuthority ? [identityError('CERTIFICATE_IS_CA', { path })] : []),
+    ...(mayDigitallySign ? [] : [identityError('CERTIFICATE_CANNOT_SIGN', { path })]),
+    ...(isSignedWeakly ? [signedWeakly(certificate, path)] : []),
+    ...keyProblems(certificate, path),
+  ];
+}
+
+function validityProblems({ x509 }: Certificate, path: string, now: Date): GatehouseError[] {
+  const clock = now.toISOString();
+  if (now < x509.validFromDate) {
+    const validFrom = x509.validFromDate.toISOString();
+    return [identityError('CERTIFICATE_NOT_YET_VALID', { path, validFrom, clock })];
+  }
+  if (now > x509.validToDate) {
+    return [identityError('CERTIFICATE_EXPIRED', { path, expired: x509.validToDate.toISOString(), clock })];
+  }
+  return [];
+}
+
+function keyProblems({ x509 }: Certificate, path: string): GatehouseError[] {
+  const { asymmetricKeyType: type = '', asymmetricKeyDetails: details = {} } = x509.publicKey;
+  const { modulusLength: bits = 0, namedCurve: curve = '' } = details;
+  const isGood =
+    (type === 'rsa' && bits >= 2048 && bits <= 4096) ||
+    (type === 'ec' && ['prime256v1', 'secp384r1', 'secp521r1'].includes(curve)) ||
+    type.startsWith('ml-dsa-');
+  if (isGood) return [];
+  return [
+    identityError('CERTIFICATE_KEY_UNSUPPORTED', {
+      path,
+      type,
+      ...(type === 'rsa' ? { bits } : {}),
+      ...(type === 'ec' ? { curve } : {}),
+    }),
+  ];
+}
+
+function chainProblems(
+  certificate: Certificate,
+  candidates: readonly Certificate[],
+  chain: readonly Certificate[],
+  files: CertificateFiles,
+  now: Date,
+): GatehouseError[] {
+  const path = files.intermediates ?? files.certificate;
+  if (chain.length > chainMax) {
+    return [identityError('CERTIFICATE_CHAIN_TOO_LONG', { path, certificates: chain.length, chainMax })];
+  }
+  if (candidates.length > 0 && issuerOf(certificate, candidates) === undefined) {
+    const issuer = certificate.x509.issuer.replaceAll('\n', ', ');
+    return [identityError('CERTIFICATE_CHAIN_BROKEN', { path, issuer })];
+  }
+  return chain.flatMap((each) => [
+    ...validityProblems(each, path, now),
+    ...(each.isSignedWeakly ? [signedWeakly(each, path)] : []),
+  ]);
+}
+
+function signedWeakly({ x509 }: Certificate, path: string): GatehouseError {
+  return identityError('CERTIFICATE_SIGNED_WEAKLY', { path, algorithm: x509.signatureAlgorithm });
+}
