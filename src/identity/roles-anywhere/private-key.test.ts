@@ -99,7 +99,7 @@ describe('a private key', () => {
   test('that is refused does not show', () => {
     const content = forms['PKCS#8, PEM']?.(pairs['P-256'].privateKey).toString() ?? '';
     const inside = createPrivateKey(content).export({ type: 'pkcs8', format: 'der' }).toString('base64');
-    const broken = content.replace(/[A-Za-z0-9]{4}\n-----END/u, '!!!!\n-----END');
+    const broken = content.replace(/\n.{4}/u, '\n!!!!');
 
     const failure = errorOf(() => privateKeyIn(Buffer.from(broken), 'file', undefined));
 
