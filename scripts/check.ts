@@ -24,6 +24,7 @@ const checks: readonly Check[] = [
   { name: 'lint', argv: [program('oxlint'), '--type-aware', '--deny-warnings', ...folders] },
   { name: 'unused', argv: [program('knip'), '--no-progress', '--treat-config-hints-as-errors'] },
   { name: 'layers', argv: [node, join(import.meta.dirname, 'check-layers.ts')] },
+  { name: 'assembly', argv: [node, join(import.meta.dirname, 'assembly.ts'), '--check'] },
   { name: 'docs', argv: [node, join(import.meta.dirname, 'generate-docs.ts'), '--check'] },
 ];
 

@@ -106,6 +106,37 @@ describe('encoding a chunk', () => {
     expect(messagesOf(bytes)).toEqual(['good', 'b\uefffd', 'worse\uefc3', '\ueff0\uef9f']);
   });
 
+  test('takes every byte at every place of sixteen, and lines of every length up to that', () => {
+    for (let length = 0; length <= 48; length += 1) {
+      for (let code = 0; code < 0x80; code += 1) {
+        const line = 'x'.repeat(length) + String.fromCharCode(code);
+        const bytes = Buffer.from(`${line}y\n${line}\n${line}${line}`);
+
+        expect(messagesOf(bytes)).toEqual(modelMessages(bytes));
+      }
+    }
+  });
+
+  test('takes more than is encoded at once, where bytes that are not UTF-8 made more of it', () => {
+    const line = `${'\xff'.repeat(999)}\n`;
+    const bytes = Buffer.from(line.repeat(1000), 'latin1');
+
+    const messages = messagesOf(bytes);
+
+    expect(messages).toHaveLength(1000);
+    expect(new Set(messages)).toEqual(new Set(['\uefff'.repeat(999)]));
+  });
+
+  test('keeps pieces apart that are more than one', () => {
+    const lines = Array.from({ length: 3 }, (_, index) => `${index}`.repeat(400_000));
+
+    const { pieces } = encodeChunk(Buffer.from(lines.join('\n')), timeMs);
+
+    const events = pieces.flatMap(({ json }) => JSON.parse(`[${json.toString()}]`) as { message: string }[]);
+    expect(pieces.length).toBeGreaterThan(1);
+    expect(events.map(({ message }) => message)).toEqual(lines);
+  });
+
   test('takes several lines as one event where they are one', () => {
     const { pieces } = encodeChunk(Buffer.from('Error: x\r\n  at y\n\n  at z\n'), timeMs, {
       isOneEvent: true,

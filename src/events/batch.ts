@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto';
+import { encodableBytesMax, encodeLines } from './encoding/line-encoder.ts';
 import { escapeForeign, isPlainText } from './foreign-bytes.ts';
 import {
   batchBytesMax,
@@ -26,8 +27,8 @@ export interface Batch {
 
 /** Lines as a part of a batch's JSON; never more than one batch can hold. */
 export interface EncodedLines {
-  /** Events as JSON, joined by commas, one latin1 character for each byte of its UTF-8. */
-  readonly json: string;
+  /** Events as JSON, joined by commas. Where they are all of a chunk, valid only until the next chunk is encoded. */
+  readonly json: Buffer;
   readonly timeMs: number;
   readonly events: number;
   /** As CloudWatch Logs counts. */
@@ -51,63 +52,61 @@ export interface ChunkShape {
 }
 
 /**
- * Makes a chunk's lines into JSON, without looking at each line: one JSON.stringify of the whole chunk taken as latin1
- * (so that UTF-8 passes through byte by byte), then each escaped newline becomes the text between two events.
- * A line's `\r\n` counts as its end. A blank line becomes a space, for CloudWatch Logs takes no empty message.
+ * Makes a chunk's lines into JSON. A line's `\r\n` counts as its end. A blank line becomes a space, for CloudWatch Logs
+ * takes no empty message.
  */
 export function encodeChunk(bytes: Buffer, timeMs: number, shape: ChunkShape = {}): Encoding {
   if (bytes.length === 0) return { pieces: [], escapedLines: 0, splitEvents: 0 };
   const { bytes: clean, lines } = isPlainText(bytes) ? { bytes, lines: 0 } : escapeForeign(bytes);
-  const plain = withPlainNewlines(clean.toString('latin1'));
   const pieces: EncodedLines[] = [];
   let splitEvents = 0;
   if (shape.part !== undefined) {
-    pieces.push(encodeEvent(markOf(shape.part) + plain, timeMs));
+    pieces.push(encodeEvent(markOf(shape.part) + oneText(clean), timeMs));
     splitEvents = 1;
   } else if (shape.isOneEvent === true) {
-    splitEvents = encodeOne(plain || ' ', timeMs, pieces);
+    splitEvents = encodeOne(oneText(clean), timeMs, pieces);
   } else {
-    splitEvents = encodeText(withoutBlankLines(plain), timeMs, pieces);
+    splitEvents = encodeText(clean, timeMs, pieces);
   }
   return { pieces, escapedLines: lines, splitEvents };
 }
 
-/** Line ends become single newlines, and the last one goes. */
-function withPlainNewlines(text: string): string {
-  const plain = text.includes('\r\n') ? text.replaceAll('\r\n', '\n') : text;
-  return plain.endsWith('\n') ? plain.slice(0, -1) : plain;
-}
-
-function withoutBlankLines(text: string): string {
-  let filled = text;
-  // Twice, for the matches of one pass do not overlap: three newlines in a row hold two blank lines.
-  while (filled.includes('\n\n')) filled = filled.replaceAll('\n\n', '\n \n');
-  if (filled === '' || filled.startsWith('\n')) filled = ` ${filled}`;
-  return filled.endsWith('\n') ? `${filled} ` : filled;
+/** One latin1 character a byte; line ends become single newlines, and the last one goes. */
+function oneText(bytes: Buffer): string {
+  const text = bytes.toString('latin1').replaceAll('\r\n', '\n');
+  return (text.endsWith('\n') ? text.slice(0, -1) : text) || ' ';
 }
 
 /** Appends to `pieces`; returns how many events are parts of a line. */
-function encodeText(text: string, timeMs: number, pieces: EncodedLines[]): number {
-  if (text.length <= messageBytesMax) {
-    const piece = encodePiece(text, timeMs);
-    if (piece.bytes <= batchBytesMax && piece.events <= batchEventsMax) {
-      pieces.push(piece);
-      return 0;
+function encodeText(bytes: Buffer, timeMs: number, pieces: EncodedLines[]): number {
+  let splitEvents = 0;
+  for (let from = 0; from < bytes.length; ) {
+    const lines = encodableLines(bytes, from);
+    const { json, events, messageBytes, consumed } = encodeLines(lines, timeMs);
+    if (consumed === 0) {
+      const end = lineEnd(bytes, from);
+      splitEvents += encodeOne(oneText(bytes.subarray(from, end)), timeMs, pieces);
+      from = end;
+      continue;
     }
+    from += consumed;
+    const isAll = from === bytes.length && pieces.length === 0;
+    const bytesCounted = messageBytes + events * eventOverheadBytes;
+    pieces.push({ json: isAll ? json : Buffer.from(json), timeMs, events, bytes: bytesCounted });
   }
-  const middle = middleNewline(text);
-  if (middle >= 0) {
-    const before = encodeText(text.slice(0, middle), timeMs, pieces);
-    return before + encodeText(text.slice(middle + 1), timeMs, pieces);
-  }
-  return encodeLongLine(text, timeMs, pieces);
+  return splitEvents;
 }
 
-/** The newline nearest to the middle on one side of it; -1 when there is none. */
-function middleNewline(text: string): number {
-  const half = text.length >> 1;
-  const before = text.lastIndexOf('\n', half);
-  return before >= 0 ? before : text.indexOf('\n', half);
+/** Whole lines, as many as can be encoded at once, or what there is of a line longer than that. */
+function encodableLines(bytes: Buffer, from: number): Buffer {
+  const most = bytes.subarray(from, from + encodableBytesMax);
+  if (from + most.length === bytes.length) return most;
+  return most.subarray(0, most.lastIndexOf(newline) + 1 || most.length);
+}
+
+function lineEnd(bytes: Buffer, from: number): number {
+  const end = bytes.indexOf(newline, from);
+  return end < 0 ? bytes.length : end + 1;
 }
 
 /** One event, or several when it is too long. */
@@ -132,29 +131,8 @@ function encodeLongLine(line: string, timeMs: number, pieces: EncodedLines[]): n
 
 /** One event, newlines in it included. */
 function encodeEvent(text: string, timeMs: number): EncodedLines {
-  const json = `{"timestamp":${timeMs},"message":${JSON.stringify(text)}}`;
+  const json = Buffer.from(`{"timestamp":${timeMs},"message":${JSON.stringify(text)}}`, 'latin1');
   return { json, timeMs, events: 1, bytes: text.length + eventOverheadBytes };
-}
-
-/** A byte that UTF-8 never has, and that JSON does not escape. */
-const neverInUtf8 = '\xff';
-
-function encodePiece(text: string, timeMs: number): EncodedLines {
-  const between = `"},{"timestamp":${timeMs},"message":"`;
-  // A backslash before an n is escaped to \\n, whose end looks like an escaped newline: then newlines go as a byte
-  // that cannot be confused, at the cost of one more pass.
-  const isAmbiguous = text.includes('\\n');
-  const newline = isAmbiguous ? neverInUtf8 : '\\n';
-  const escaped = JSON.stringify(isAmbiguous ? text.replaceAll('\n', neverInUtf8) : text);
-  const joined = escaped.replaceAll(newline, between);
-  const newlines = (joined.length - escaped.length) / (between.length - newline.length);
-  const events = newlines + 1;
-  return {
-    json: `{"timestamp":${timeMs},"message":${joined}}`,
-    timeMs,
-    events,
-    bytes: text.length - newlines + events * eventOverheadBytes,
-  };
 }
 
 /** A batch that is being filled. */
@@ -202,10 +180,10 @@ export function openBatch(stream: StreamName): OpenBatch {
       if (!fits(lines)) throw new RangeError('the lines do not fit the batch');
       if (events === 0) firstMs = lines.timeMs;
       lastMs = lines.timeMs;
-      // Now, not when the batch is full: the string is still in the processor's cache, and is garbage at once.
+      // Now, not when the batch is full: it is still in the processor's cache.
       makeRoom(lines.json.length + ','.length + tail.length);
       if (events > 0) length += draft.write(',', length, 'latin1');
-      length += draft.write(lines.json, length, 'latin1');
+      length += lines.json.copy(draft, length);
       events += lines.events;
       bytes += lines.bytes;
     },
@@ -220,6 +198,7 @@ export function openBatch(stream: StreamName): OpenBatch {
   };
 }
 
+const newline = 0x0a;
 const tail = ']}';
 /** Most batches of a quiet stream are smaller. */
 const draftBytesMin = 16 * 1024;

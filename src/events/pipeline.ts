@@ -122,10 +122,13 @@ export function pipeline(options: PipelineOptions): Pipeline {
     const key = streamKey(stream);
     const { pieces, escapedLines, splitEvents } = encodeChunk(chunk.bytes, chunk.timeMs, chunk);
     for (const piece of pieces) {
-      if (intake.filling.get(key)?.batch.fits(piece) === false) await flush(intake, key, signal);
+      const isFull = intake.filling.get(key)?.batch.fits(piece) === false;
+      const flushed = isFull ? flush(intake, key, signal) : undefined;
+      // Before anything is waited for: another source's chunk is encoded in the same memory.
       const filling = intake.filling.get(key) ?? start(intake, key, stream);
       filling.batch.add(piece);
       intake.counts.events += piece.events;
+      await flushed;
     }
     intake.counts.bytes += chunk.bytes.length;
     // Only now: the batch that holds the chunk's last bytes may not be the one that holds its first.

@@ -1,0 +1,116 @@
+// AssemblyScript (https://www.assemblyscript.org), not TypeScript: `npm run assembly` compiles it to
+// encode-lines.wasm.ts. Sixteen bytes at a time it is five times as fast as JSON.stringify and makes no garbage.
+
+const newline: u8 = 0x0a;
+const carriageReturn: u8 = 0x0d;
+const space: u8 = 0x20;
+const quote: u8 = 0x22;
+const backslash: u8 = 0x5c;
+
+/** Of the last call: bytes of `source` that were encoded, whole lines of them. */
+export let consumed: i32 = 0;
+/** Of the last call: events, and the bytes of their messages. */
+export let events: i32 = 0;
+export let messageBytes: i32 = 0;
+
+/**
+ * Writes the lines of `source` to `target` as the insides of JSON strings, with `between` between two of them; returns
+ * the length of what it wrote, at most six times that of `source` and `between` for each event. A line's CR LF counts as
+ * its end, and a blank line becomes a space. Stops before the line that would be one more than `eventsMax`, or with which
+ * messages and `overhead` for each would be more than `bytesMax`; up to 16 bytes behind what it wrote are overwritten.
+ */
+export function encodeLines(
+  source: usize,
+  length: i32,
+  target: usize,
+  between: usize,
+  betweenLength: i32,
+  eventsMax: i32,
+  bytesMax: i32,
+  overhead: i32,
+): i32 {
+  const end: usize = source + length;
+  let at: usize = source;
+  let out: usize = target;
+  let lineFrom: usize = source;
+  /** Behind the last line that is whole and fits. */
+  let doneOut: usize = target;
+  consumed = 0;
+  events = 0;
+  messageBytes = 0;
+
+  while (at < end) {
+    if (at + 16 <= end) {
+      const bytes = v128.load(at);
+      v128.store(out, bytes);
+      const special = v128.or(
+        v128.or(i8x16.eq(bytes, i8x16.splat(quote)), i8x16.eq(bytes, i8x16.splat(backslash))),
+        i8x16.lt_u(bytes, i8x16.splat(space)),
+      );
+      const places = i8x16.bitmask(special);
+      const plain: usize = places == 0 ? 16 : ctz(places);
+      at += plain;
+      out += plain;
+      if (places == 0) continue;
+    }
+    const byte = load<u8>(at);
+    at += 1;
+    if (byte == newline) {
+      let text = <i32>(at - 1 - lineFrom);
+      if (text > 0 && load<u8>(at - 2) == carriageReturn) {
+        text -= 1;
+        // It was written as \r.
+        out -= 2;
+      }
+      if (text == 0) {
+        store<u8>(out, space);
+        out += 1;
+        text = 1;
+      }
+      if (messageBytes + text + (events + 1) * overhead > bytesMax) return <i32>(doneOut - target);
+      endLine(at - source, text);
+      doneOut = out;
+      if (at == end || events == eventsMax) return <i32>(out - target);
+      memory.copy(out, between, betweenLength);
+      out += betweenLength;
+      lineFrom = at;
+    } else if (byte >= space && byte != quote && byte != backslash) {
+      store<u8>(out, byte);
+      out += 1;
+    } else {
+      out = escape(byte, out);
+    }
+  }
+  // The last line has no end.
+  const text = <i32>(end - lineFrom);
+  if (messageBytes + text + (events + 1) * overhead > bytesMax) return <i32>(doneOut - target);
+  endLine(length, text);
+  return <i32>(out - target);
+}
+
+function endLine(consumedNow: usize, text: i32): void {
+  consumed = <i32>consumedNow;
+  messageBytes += text;
+  events += 1;
+}
+
+function escape(byte: u8, out: usize): usize {
+  store<u8>(out, backslash);
+  let letter: u8 = 0;
+  if (byte == quote || byte == backslash) letter = byte;
+  else if (byte == 0x09) letter = 0x74;
+  else if (byte == carriageReturn) letter = 0x72;
+  else if (byte == 0x08) letter = 0x62;
+  else if (byte == 0x0c) letter = 0x66;
+  if (letter != 0) {
+    store<u8>(out, letter, 1);
+    return out + 2;
+  }
+  // u00XX, of which the first X is 0 or 1.
+  store<u8>(out, 0x75, 1);
+  store<u16>(out, 0x3030, 2);
+  store<u8>(out, 0x30 + (byte >> 4), 4);
+  const low: u8 = byte & 0x0f;
+  store<u8>(out, low < 10 ? 0x30 + low : 0x57 + low, 5);
+  return out + 6;
+}

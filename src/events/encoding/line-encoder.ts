@@ -1,0 +1,121 @@
+import { chunkBytesMax } from '../event-source.ts';
+import { batchBytesMax, batchEventsMax, eventOverheadBytes } from '../limits.ts';
+import { encodeLinesWasm } from './encode-lines.wasm.ts';
+
+/** Lines as the members of a JSON array of events. */
+export interface EncodedText {
+  /** UTF-8, joined by commas. The encoder's own memory: valid until it is used again. */
+  readonly json: Buffer;
+  readonly events: number;
+  /** Bytes of all messages. */
+  readonly messageBytes: number;
+  /** Bytes that were encoded: whole lines, and fewer than were given where one batch may not have all of them. */
+  readonly consumed: number;
+}
+
+/** Most bytes encoded at once. The memory for more than is usual is never touched, and so costs nothing. */
+export const encodableBytesMax = chunkBytesMax;
+
+/** `{"timestamp":…,"message":"` and what closes it. */
+const betweenBytesMax = 1024;
+/** A control character becomes six bytes. */
+const growthMax = 6;
+const overwrittenBytes = 16;
+const betweenAt = 0;
+const sourceAt = betweenAt + betweenBytesMax;
+const targetAt = sourceAt + encodableBytesMax;
+const memoryBytes = targetAt + growthMax * encodableBytesMax + (batchEventsMax + 1) * 64 + overwrittenBytes;
+const pageBytes = 65_536;
+
+interface Program {
+  readonly memory: Buffer;
+  encode(length: number, target: number, betweenLength: number): number;
+  counts(): Pick<EncodedText, 'events' | 'messageBytes' | 'consumed'>;
+}
+
+let program: Program | undefined;
+
+/**
+ * Encodes UTF-8 lines, at least one byte and at most `encodableBytesMax`, as events of one time. Where `consumed` is nought
+ * the first line is too long for one event.
+ */
+export function encodeLines(bytes: Buffer, timeMs: number): EncodedText {
+  if (bytes.length === 0 || bytes.length > encodableBytesMax) throw new RangeError('nothing, or too much');
+  program ??= load();
+  const { memory } = program;
+  const head = `{"timestamp":${timeMs},"message":"`;
+  const betweenLength = memory.write(`"},${head}`, betweenAt, 'latin1');
+  bytes.copy(memory, sourceAt);
+  const headLength = memory.write(head, targetAt, 'latin1');
+  const length = program.encode(bytes.length, targetAt + headLength, betweenLength);
+  const end = targetAt + headLength + length;
+  const tailLength = memory.write('"}', end, 'latin1');
+  return { json: memory.subarray(targetAt, end + tailLength), ...program.counts() };
+}
+
+function load(): Program {
+  const pages = Math.ceil(memoryBytes / pageBytes);
+  const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
+  const module = new WebAssembly.Module(Buffer.from(encodeLinesWasm, 'base64'));
+  const { exports } = new WebAssembly.Instance(module, { env: { memory } });
+  if (!isProgram(exports)) throw new TypeError('encode-lines.wasm.ts is not that of its source');
+  const { consumed, events, messageBytes } = exports;
+  return {
+    memory: Buffer.from(memory.buffer),
+    encode: (length, target, betweenLength) =>
+      exports.encodeLines(
+        sourceAt,
+        length,
+        target,
+        betweenAt,
+        betweenLength,
+        batchEventsMax,
+        batchBytesMax,
+        eventOverheadBytes,
+      ),
+    counts: () => ({
+      consumed: consumed.value,
+      events: events.value,
+      messageBytes: messageBytes.value,
+    }),
+  };
+}
+
+function isProgram(exports: unknown): exports is Exports {
+  return typeof exports === 'object' && exports !== null && 'encodeLines' in exports && 'consumed' in exports;
+}
+
+/** What encode-lines.assembly.ts exports. */
+interface Exports {
+  encodeLines(
+    source: number,
+    length: number,
+    target: number,
+    between: number,
+    betweenLength: number,
+    eventsMax: number,
+    bytesMax: number,
+    overhead: number,
+  ): number;
+  readonly consumed: { readonly value: number };
+  readonly events: { readonly value: number };
+  readonly messageBytes: { readonly value: number };
+}
+
+/** What we use of https://webassembly.github.io/spec/js-api, which TypeScript declares for browsers only. */
+declare global {
+  namespace WebAssembly {
+    class Memory {
+      constructor(size: { initial: number; maximum: number });
+      readonly buffer: ArrayBuffer;
+    }
+    class Module {
+      constructor(bytes: Uint8Array);
+      static exports(module: Module): readonly unknown[];
+    }
+    class Instance {
+      constructor(module: Module, imports: Record<string, Record<string, Memory>>);
+      readonly exports: unknown;
+    }
+  }
+}
