@@ -85,7 +85,9 @@ function isInstalled(lock) {
   const isSame = (name) =>
     installed[name] !== undefined &&
     installed[name].version === lock.packages[name].version &&
-    installed[name].integrity === lock.packages[name].integrity;
+    installed[name].integrity === lock.packages[name].integrity &&
+    // npm --package-lock-only writes down what it did not install.
+    fs.existsSync(path.join(root, name));
   return (
     Object.keys(installed).every((name) => lock.packages[name] !== undefined) &&
     Object.keys(lock.packages).every((name) => name === '' || lock.packages[name].optional || isSame(name)) &&
