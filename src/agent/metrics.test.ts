@@ -20,6 +20,7 @@ const starting: AgentStatus = {
   deliveries: [],
   logLevel: { level: 'info', configured: 'info' },
   counters: {},
+  lastErrors: [],
 };
 
 const source = { name: 'app', bytes: 10, events: 2, items: 1, lagBytes: 5, waitingEvents: 1 };

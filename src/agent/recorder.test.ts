@@ -1,8 +1,9 @@
 import { expect, test } from 'vitest';
 import { fakeClock } from '../../test/support/fake-clock.ts';
+import { baseError, reportOf } from '../base/errors.ts';
 import type { LogEvent } from '../base/log-events.ts';
 import { agentEvent } from './log-events.ts';
-import { type AuditRecord, auditPendingMax, createRecorder } from './recorder.ts';
+import { type AuditRecord, auditPendingMax, createRecorder, recentErrorsMax } from './recorder.ts';
 
 function setup() {
   const written: LogEvent[] = [];
@@ -100,4 +101,29 @@ test('beyond the bound the oldest waiting record is lost, and that is said and a
   expect(written.at(-1)).toEqual(agentEvent('agent.audit-lost', { count: 1 }));
   recorder.auditTo((record) => audited.push(record));
   expect(recorder.counters()['agent.audit-lost']).toBe(1);
+});
+
+test('the newest warnings and errors are remembered, with when and which, and no more of them than that', async () => {
+  const { clock, recorder } = setup();
+  const error = reportOf(baseError('DEADLINE_EXCEEDED', { what: 'a secret name' }));
+  recorder.log(ready);
+  recorder.log(agentEvent('agent.failed', { error }));
+  await clock.advance(1000);
+  recorder.log(agentEvent('watchdog.withheld', { reason: 'wedged' }));
+
+  expect(recorder.recentErrors()).toEqual([
+    { time: '2026-11-22T12:00:00.000Z', event: 'agent.failed', level: 'error', code: 'DEADLINE_EXCEEDED' },
+    { time: '2026-11-22T12:00:01.000Z', event: 'watchdog.withheld', level: 'error' },
+  ]);
+  for (let count = 0; count < recentErrorsMax; count += 1) recorder.log(failed);
+  expect(recorder.recentErrors()).toHaveLength(recentErrorsMax);
+  expect(recorder.recentErrors().every(({ event }) => event === 'agent.failed')).toBe(true);
+});
+
+test('what was asked for is no trouble, however loud it is said', () => {
+  const { recorder } = setup();
+
+  recorder.log(agentEvent('agent.log-level-changed', { logLevel: 'debug' }));
+
+  expect(recorder.recentErrors()).toEqual([]);
 });

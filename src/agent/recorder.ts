@@ -21,12 +21,26 @@ export interface Recorder {
   readonly log: Log;
   /** How often each event happened since the start, by name. */
   counters(): Readonly<Record<string, number>>;
+  /** The newest warnings and errors, oldest first, `recentErrorsMax` at most. */
+  recentErrors(): readonly RecentError[];
   /**
    * Gives audit records to `sink` from now on, those that waited first. `undefined` makes them wait again, at most
    * `auditPendingMax` of them: the oldest beyond that are lost, which is said and audited once there is a sink.
    */
   auditTo(sink: ((record: AuditRecord) => void) | undefined): void;
 }
+
+/** A warning or an error as `status` remembers it: what happened, not to what. */
+export interface RecentError {
+  /** ISO 8601, UTC. */
+  readonly time: string;
+  readonly event: string;
+  readonly level: 'warn' | 'error';
+  /** Of the error behind it, where there was one. */
+  readonly code?: string;
+}
+
+export const recentErrorsMax = 10;
 
 /** Audit records that wait for the events worker. Fewer than may be under way to it, for they go there all at once. */
 export const auditPendingMax = 5_000;
@@ -40,6 +54,7 @@ export interface RecorderOptions {
 
 export function createRecorder({ logger, clock, caller }: RecorderOptions): Recorder {
   const counts = new Map<string, number>();
+  const recent: RecentError[] = [];
   let pending: AuditRecord[] = [];
   let lost = 0;
   let sink: ((record: AuditRecord) => void) | undefined;
@@ -66,8 +81,19 @@ export function createRecorder({ logger, clock, caller }: RecorderOptions): Reco
     pending.push(record);
   };
 
+  const remember = ({ name, level, fields, audit: outcome }: LogEvent): void => {
+    // A success that is worth a warning, such as a log level that was changed, is no trouble.
+    if ((level !== 'warn' && level !== 'error') || outcome === 'success') return;
+    const { error } = fields;
+    const isReport = typeof error === 'object' && error !== null && 'code' in error;
+    const time = clock.now().toISOString();
+    recent.push({ time, event: name, level, ...(isReport ? { code: error.code } : {}) });
+    if (recent.length > recentErrorsMax) recent.shift();
+  };
+
   const log = (event: LogEvent): void => {
     counts.set(event.name, (counts.get(event.name) ?? 0) + 1);
+    remember(event);
     logger.log(event);
     audit(event);
   };
@@ -75,6 +101,7 @@ export function createRecorder({ logger, clock, caller }: RecorderOptions): Reco
   return {
     log,
     counters: () => Object.fromEntries(counts),
+    recentErrors: () => [...recent],
     auditTo(next) {
       sink = next;
       if (sink === undefined) return;

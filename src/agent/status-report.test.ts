@@ -10,7 +10,7 @@ function setup(changes: Partial<AgentParts> = {}, credentials: object = {}): Age
   const host = {
     launch: { version: '1.2.3' },
     bootstrap: { config: { name: 'web-1' } },
-    recorder: { counters: () => ({ 'agent.starting': 1 }) },
+    recorder: { counters: () => ({ 'agent.starting': 1 }), recentErrors: () => [] },
     credentials: {
       state: () => ({
         source: 'instance-role',
@@ -87,6 +87,7 @@ test('an agent that has just begun tells what there is, and leaves out what is n
     secrets: [],
     deliveries: [],
     counters: { 'agent.starting': 1 },
+    lastErrors: [],
   });
   expect(exitCodeOf(status)).toBe(75);
 });

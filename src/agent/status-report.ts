@@ -55,6 +55,7 @@ export async function statusOf(parts: AgentParts): Promise<AgentStatus> {
     logLevel: parts.logLevel.state(),
     ...(monitoring === undefined ? {} : { monitoring }),
     counters: host.recorder.counters(),
+    lastErrors: host.recorder.recentErrors(),
   };
 }
 

@@ -12,6 +12,7 @@ import type { FollowedConfigState } from './followed-config.ts';
 import { bootstrapOf } from './host.ts';
 import type { Launch } from './launch.ts';
 import type { MonitoringStatus } from './monitoring.ts';
+import type { RecentError } from './recorder.ts';
 
 /** Where an agent is in its life. Degraded: it works, but a secret, a delivery or its renewal fails. */
 export type AgentState = 'starting' | 'ready' | 'degraded' | 'stopping';
@@ -46,6 +47,8 @@ export interface AgentStatus {
   readonly monitoring?: MonitoringStatus;
   /** How often each log event happened since the start. */
   readonly counters: Readonly<Record<string, number>>;
+  /** The newest warnings and errors, oldest first. */
+  readonly lastErrors: readonly RecentError[];
 }
 
 /**
@@ -112,7 +115,7 @@ async function askAgent<Body>(
 }
 
 function isAgentStatus(body: unknown): body is AgentStatus {
-  return typeof body === 'object' && body !== null && 'state' in body && 'counters' in body;
+  return typeof body === 'object' && body !== null && 'state' in body && 'logLevel' in body;
 }
 
 function isHealth(body: unknown): body is Health {

@@ -16,6 +16,7 @@ import { runCommand } from './run.ts';
 import { sandboxCommand } from './sandbox.ts';
 import { sealCommand } from './seal.ts';
 import { statusCommand } from './status.ts';
+import { topCommand } from './top.ts';
 import { unsealCommand } from './unseal.ts';
 import { version } from './version.ts';
 import { whoamiCommand } from './whoami.ts';
@@ -24,6 +25,7 @@ import { whoamiCommand } from './whoami.ts';
 export const commands: readonly Command[] = [
   runCommand,
   statusCommand,
+  topCommand,
   logLevelCommand,
   whoamiCommand,
   configCommand,

@@ -22,4 +22,5 @@ test('a table aligns its columns under their headings and ends no line in blanks
     ),
   ).toBe('NAME               STATE\ndatabase-password  ok\na\n');
   expect(tableText(['NAME'], [])).toBe('NAME\n');
+  expect(tableText(['NAME', 'BYTES'], [['a', '1']], 1)).toBe('NAME  BYTES\na         1\n');
 });

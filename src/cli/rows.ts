@@ -4,15 +4,22 @@ export function rowsText(rows: readonly (readonly [label: string, value: string]
   return rows.map(([label, value]) => `${label.padEnd(width)}  ${value}\n`).join('');
 }
 
-/** Rows of a table with its headings, columns aligned. */
-export function tableText(headings: readonly string[], rows: readonly (readonly string[])[]): string {
+/** Rows of a table with its headings, columns aligned: from `numbersFrom` on at the right, as numbers are. */
+export function tableText(
+  headings: readonly string[],
+  rows: readonly (readonly string[])[],
+  numbersFrom = headings.length,
+): string {
   const all = [headings, ...rows];
   const widths = headings.map((_heading, column) =>
     Math.max(...all.map((row) => (row[column] ?? '').length)),
   );
   const line = (row: readonly string[]): string =>
     row
-      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .map((cell, column) => {
+        const width = widths[column] ?? 0;
+        return column < numbersFrom ? cell.padEnd(width) : cell.padStart(width);
+      })
       .join('  ')
       .trimEnd();
   return all.map((row) => `${line(row)}\n`).join('');
