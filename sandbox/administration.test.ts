@@ -1,3 +1,4 @@
+import { DynamoDBClient, ListTablesCommand } from '@aws-sdk/client-dynamodb';
 import { GetCallerIdentityCommand, STSClient } from '@aws-sdk/client-sts';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { authority } from '../test/support/certificates.ts';
@@ -123,6 +124,27 @@ describe('the administrative path', () => {
     expect(sandbox.rolesAnywhere.trustAnchor(anchor.arn)?.enabled).toBe(false);
     expect(sandbox.rolesAnywhere.profile(profile.arn)?.enabled).toBe(false);
     expect(sandbox.rolesAnywhere.revocationsOf(anchor)[0]?.serialNumbers).toEqual(new Set(['4660']));
+  });
+
+  it('gives roles and users policies and tags, and refuses a policy that is none', async () => {
+    const { ask, sandbox, url } = await setup();
+    const policies = [{ Version: '2012-10-17', Statement: [{ Effect: 'Deny', Action: '*', Resource: '*' }] }];
+
+    await ask('POST', 'roles', { name: 'Host', policies, tags: { host: 'web-1' } });
+    const user = (await ask('POST', 'credentials', { user: 'limited', policies })).body;
+    const refused = await ask('POST', 'roles', { name: 'Broken', policies: ['{}'] });
+
+    const role = sandbox.identities.role('Host');
+    expect(role?.policies).toEqual([JSON.stringify(policies[0])]);
+    expect(role?.tags).toEqual(new Map([['host', 'web-1']]));
+    const tables = new DynamoDBClient({
+      endpoint: url,
+      region: sandbox.region,
+      credentials: { accessKeyId: user.accessKeyId, secretAccessKey: user.secretAccessKey },
+      maxAttempts: 1,
+    });
+    await expect(tables.send(new ListTablesCommand({}))).rejects.toThrow(/with an explicit deny/u);
+    expect(refused.body).toMatchObject({ error: 'MalformedPolicyDocument' });
   });
 
   it('refuses what it does not know', async () => {

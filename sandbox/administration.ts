@@ -4,7 +4,7 @@ import { equalInConstantTime } from './constant-time.ts';
 import type { Container } from './container-credentials.ts';
 import { header } from './endpoint.ts';
 import { type FaultRule, type Faults, parseFaults } from './faults.ts';
-import type { Identities } from './identities.ts';
+import type { Identities, UserOptions } from './identities.ts';
 import type { Instance } from './instance-metadata.ts';
 import type { RolesAnywhere } from './roles-anywhere/state.ts';
 import { SandboxError } from './sandbox-error.ts';
@@ -25,9 +25,17 @@ export interface Administered {
 const root = '/_sandbox/';
 
 const roleName = z.string().regex(/^[\w+=,.@-]{1,64}$/u);
+/** Policies as documents, or as the text of one. Without any, everything is allowed. */
+const permissions = {
+  policies: z
+    .array(z.union([z.string(), z.record(z.string(), z.unknown())]))
+    .max(10)
+    .optional(),
+  tags: z.record(z.string(), z.string()).optional(),
+};
 const lifeSeconds = z.int().min(1).max(86_400);
 const credentialsRequest = z.union([
-  z.strictObject({ user: roleName }),
+  z.strictObject({ user: roleName, ...permissions }),
   z.strictObject({
     role: roleName,
     sessionName: z.string().optional(),
@@ -39,6 +47,7 @@ const roleRequest = z.strictObject({
   maxSessionSeconds: z.int().min(3600).max(43_200).optional(),
   trustPolicy: z.string().optional(),
   externalId: z.string().optional(),
+  ...permissions,
 });
 const machineRequest = z.strictObject({
   role: roleName.nullable().optional(),
@@ -87,8 +96,12 @@ export function administration(administered: Administered): (request: RawRequest
     'POST credentials': (body) => issued(parsed(credentialsRequest, body), identities),
     'DELETE credentials': (_body, id) => ({ expired: identities.expire(id) }),
     'POST roles': (body) => {
-      const { name, ...options } = parsed(roleRequest, body);
-      return identities.createRole(name, options);
+      const { name, policies, tags, ...options } = parsed(roleRequest, body);
+      const { tags: _tags, ...role } = identities.createRole(name, {
+        ...options,
+        ...attached({ policies, tags }),
+      });
+      return role;
     },
     'POST trust-anchors': (body) => rolesAnywhere.createTrustAnchor(parsed(trustAnchorRequest, body)),
     'PUT trust-anchors': (body, id = '') => enable(rolesAnywhere.trustAnchor(id), body),
@@ -140,12 +153,19 @@ function enable(resource: { enabled: boolean } | undefined, body: unknown): unkn
 
 function issued(request: z.infer<typeof credentialsRequest>, identities: Identities): unknown {
   if ('user' in request) {
-    const { accessKeyId, secretAccessKey, arn } = identities.createUser(request.user);
+    const { accessKeyId, secretAccessKey, arn } = identities.createUser(request.user, attached(request));
     return { accessKeyId, secretAccessKey, arn };
   }
   const { role, sessionName = 'sandbox', durationSeconds = 3600 } = request;
   if (identities.role(role) === undefined) identities.createRole(role);
   return identities.issueSession({ role, sessionName, durationSeconds });
+}
+
+function attached({ policies, tags }: z.infer<z.ZodObject<typeof permissions>>): UserOptions {
+  return {
+    policies: policies?.map((policy) => (typeof policy === 'string' ? policy : JSON.stringify(policy))),
+    tags: tags === undefined ? undefined : new Map(Object.entries(tags)),
+  };
 }
 
 /** One rule, or a document of several. */

@@ -141,6 +141,25 @@ export function structure<S extends Shape>(shape: S): Member<Values<S>> {
   };
 }
 
+/** A map of names to members of one kind, in the order sent. */
+export function map<Value>(
+  element: Member<Value>,
+  limits: { readonly min?: number; readonly max?: number } = {},
+): Member<ReadonlyMap<string, Value>> {
+  return {
+    read(json, path, breaches) {
+      if (json === undefined) return undefined;
+      const values = new Map<string, Value>();
+      const members = Object.entries(objectOf(json));
+      for (const [key, item] of members) {
+        const value = element.read(item, `${path}.${key}.member`, breaches);
+        if (value !== undefined) values.set(key, value);
+      }
+      return accept(values, `Value at '${path}'`, breaches, lengthRules(members.length, limits));
+    },
+  };
+}
+
 /** A map of strings to strings, in the order sent; numbers and booleans are taken as their text. */
 export function textMap(): Member<ReadonlyMap<string, string>> {
   const name = text();

@@ -3,6 +3,7 @@ import { SandboxError } from './sandbox-error.ts';
 
 /** The names that faults and calls know endpoints by. */
 export const endpointNames = [
+  'dynamodb',
   'kms',
   'secretsmanager',
   'logs',

@@ -1,4 +1,5 @@
 import { randomBytes, randomInt } from 'node:crypto';
+import { statementsOf } from './iam/policy-document.ts';
 import { parsePolicy } from './policy.ts';
 import { AwsError, type Caller } from './service.ts';
 
@@ -6,6 +7,9 @@ export interface User {
   readonly userName: string;
   readonly userId: string;
   readonly arn: string;
+  /** Attached policies, as JSON; undefined for one who may do anything. */
+  readonly policies?: readonly string[] | undefined;
+  readonly tags?: ReadonlyMap<string, string> | undefined;
 }
 
 export interface Role {
@@ -16,6 +20,9 @@ export interface Role {
   readonly maxSessionSeconds: number;
   /** Who may assume it: a policy document. */
   readonly trustPolicy: string;
+  /** Attached policies, as JSON; undefined for one that may do anything. */
+  readonly policies?: readonly string[] | undefined;
+  readonly tags?: ReadonlyMap<string, string> | undefined;
 }
 
 /** One access key and what it proves. Temporary keys have a session token and an expiration. */
@@ -62,7 +69,12 @@ export interface RoleOptions {
   readonly trustPolicy?: string | undefined;
   /** Without a trust policy: what whoever assumes the role must give. */
   readonly externalId?: string | undefined;
+  readonly policies?: readonly string[] | undefined;
+  readonly tags?: ReadonlyMap<string, string> | undefined;
 }
+
+/** What a user may do, and how policies know it. */
+export type UserOptions = Pick<RoleOptions, 'policies' | 'tags'>;
 
 export interface IdentitiesSnapshot {
   readonly users: readonly User[];
@@ -71,9 +83,9 @@ export interface IdentitiesSnapshot {
 }
 
 export interface Identities {
-  /** Makes the user unless it exists, and a new long-term key for it. */
-  createUser(userName: string): User & LongTermCredentials;
-  /** @throws AwsError MalformedPolicyDocument for a trust policy that is none */
+  /** Makes the user unless it exists, and a new long-term key for it. Throws AwsError for a policy that is none. */
+  createUser(userName: string, options?: UserOptions): User & LongTermCredentials;
+  /** Makes the role, or changes it. Throws AwsError for a policy that is none. */
   createRole(roleName: string, options?: RoleOptions): Role;
   /** @param role name or ARN */
   role(role: string): Role | undefined;
@@ -111,11 +123,14 @@ export function createIdentities(accountId: string, now: () => Date): Identities
     roles.get(role) ?? roles.values().find((other) => other.arn === role);
 
   return {
-    createUser(userName) {
+    createUser(userName, options = {}) {
+      assertPolicies(options.policies);
       const user = users.get(userName) ?? {
         userName,
         userId: uniqueId('AIDA'),
         arn: `arn:aws:iam::${accountId}:user/${userName}`,
+        policies: options.policies,
+        tags: options.tags,
       };
       users.set(userName, user);
       const long = { accessKeyId: uniqueId('AKIA'), secretAccessKey: secretAccessKey() };
@@ -131,12 +146,15 @@ export function createIdentities(accountId: string, now: () => Date): Identities
     },
 
     createRole(roleName, options = {}) {
+      assertPolicies(options.policies);
       const role: Role = {
         roleName,
         roleId: roles.get(roleName)?.roleId ?? uniqueId('AROA'),
         arn: `arn:aws:iam::${accountId}:role/${roleName}`,
         maxSessionSeconds: options.maxSessionSeconds ?? 3600,
         trustPolicy: options.trustPolicy ?? trustOfAccount(accountId, options.externalId),
+        policies: options.policies,
+        tags: options.tags,
       };
       parsePolicy(role.trustPolicy, 'trust');
       roles.set(roleName, role);
@@ -172,12 +190,14 @@ export function createIdentities(accountId: string, now: () => Date): Identities
 
     find: (accessKeyId) => keys.get(accessKeyId),
 
-    caller: ({ principalArn, principalId, accessKeyId }) => ({
-      accountId,
-      arn: principalArn,
-      userId: principalId,
-      accessKeyId,
-    }),
+    caller({ principalArn, principalId, accessKeyId, roleArn }) {
+      const principal =
+        roleArn === undefined
+          ? users.values().find((user) => user.arn === principalArn)
+          : roles.values().find((role) => role.arn === roleArn);
+      const { policies, tags } = principal ?? {};
+      return { accountId, arn: principalArn, userId: principalId, accessKeyId, roleArn, policies, tags };
+    },
 
     expire(accessKeyId) {
       const at = now().getTime();
@@ -220,6 +240,11 @@ function trustOfAccount(accountId: string, externalId: string | undefined): stri
       },
     ],
   });
+}
+
+function assertPolicies(policies: readonly string[] = []): void {
+  if (policies.every((policy) => statementsOf(policy) !== undefined)) return;
+  throw new AwsError('MalformedPolicyDocument', 'The policy is not a policy document.');
 }
 
 const base32 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';

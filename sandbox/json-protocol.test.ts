@@ -138,7 +138,7 @@ describe('what is of no service here', () => {
   it('gets an error in the shape of rest-json', async () => {
     const { sign, answer } = setup();
 
-    const refused = await answer(await sign({ headers: { 'x-amz-target': 'DynamoDB_20120810.ListTables' } }));
+    const refused = await answer(await sign({ headers: { 'x-amz-target': 'SageMaker.ListModels' } }));
     const plain = await answer({ method: 'GET', target: '/', headers: [], body: Buffer.alloc(0) });
 
     expect(refused).toMatchObject({ status: 404, error: 'UnknownOperationException' });

@@ -4,8 +4,8 @@ import { AwsError, type JsonObject, type JsonService, type RawRequest, type RawR
 import { assertSessionAllows } from './session-policy.ts';
 import { type RefusalReason, verifySignature } from './signature.ts';
 
-/** AWS JSON 1.1. Source: https://smithy.io/2.0/aws/protocols/aws-json-1_1-protocol.html */
-const contentType = 'application/x-amz-json-1.1';
+/** Source: https://smithy.io/2.0/aws/protocols/aws-json-1_1-protocol.html */
+const contentType = (version: string): string => `application/x-amz-json-${version}`;
 const unknownOperation = 'UnknownOperationException';
 
 /** What a compressed body may become, in bytes. */
@@ -28,6 +28,8 @@ export function jsonEndpoint<State>(service: JsonService<State>, state: () => St
     const known = prefix === service.targetPrefix && name !== undefined && more.length === 0;
     return known && Object.hasOwn(service.operations, name) ? name : 'unknown';
   };
+
+  const version = service.jsonVersion ?? '1.1';
 
   return {
     service: service.signingName,
@@ -52,22 +54,22 @@ export function jsonEndpoint<State>(service: JsonService<State>, state: () => St
       const output = operation(input, state(), context);
       return {
         status: 200,
-        headers: { 'content-type': contentType, 'x-amzn-requestid': visit.requestId },
+        headers: { 'content-type': contentType(version), 'x-amzn-requestid': visit.requestId },
         body: output === undefined ? Buffer.alloc(0) : Buffer.from(JSON.stringify(output)),
       };
     },
 
-    failure: jsonFailure,
+    failure: (error, visit) => jsonFailure(error, visit, version),
   };
 }
 
 /** `{"__type":…,"message":…}` with the error's name also in a header. */
-export function jsonFailure(error: AwsError, visit: Visit): RawResponse {
+export function jsonFailure(error: AwsError, visit: Visit, version = '1.1'): RawResponse {
   const message = error.message === '' ? {} : { message: error.message };
   return {
     status: error.status,
     headers: {
-      'content-type': contentType,
+      'content-type': contentType(version),
       'x-amzn-requestid': visit.requestId,
       'x-amzn-errortype': error.name,
     },

@@ -8,6 +8,7 @@ import {
   isContainerPath,
   newContainer,
 } from './container-credentials.ts';
+import { type DynamoDbState, dynamoDb } from './dynamodb.ts';
 import { type Cloud, type Endpoint, header, respond, type Visit } from './endpoint.ts';
 import { createFaults, type FaultEffect, type Faults } from './faults.ts';
 import { createIdentities, type Identities } from './identities.ts';
@@ -50,6 +51,7 @@ export interface SandboxListener extends Listener {
 }
 
 export interface ServiceStates {
+  readonly dynamoDb: DynamoDbState;
   readonly kms: KmsState;
   readonly logs: LogsState;
   readonly secretsManager: SecretsManagerState;
@@ -104,6 +106,7 @@ export function createSandbox(options: SandboxOptions = {}): Sandbox {
   const adminToken = randomBytes(24).toString('hex');
 
   const mounted = {
+    dynamoDb: mount(dynamoDb, cloud),
     kms: mount(kms, cloud),
     logs: mount(logs, cloud),
     secretsManager: mount(secretsManager, cloud),
@@ -197,8 +200,13 @@ export function createSandbox(options: SandboxOptions = {}): Sandbox {
     adminToken,
 
     get state() {
-      const { kms: keys, logs: logged, secretsManager: secrets } = mounted;
-      return { kms: keys.state, logs: logged.state, secretsManager: secrets.state };
+      const { dynamoDb: tables, kms: keys, logs: logged, secretsManager: secrets } = mounted;
+      return {
+        dynamoDb: tables.state,
+        kms: keys.state,
+        logs: logged.state,
+        secretsManager: secrets.state,
+      };
     },
 
     async handle(request) {

@@ -29,6 +29,12 @@ export interface Caller {
   /** The unique id: `AIDA…` of a user, `AROA…:session` of an assumed role. */
   readonly userId: string;
   readonly accessKeyId: string;
+  /** The role of a session; undefined for a user. */
+  readonly roleArn?: string | undefined;
+  /** The policies attached to the user or role; absent for one who may do anything. */
+  readonly policies?: readonly string[] | undefined;
+  /** Tags of the user or role. */
+  readonly tags?: ReadonlyMap<string, string> | undefined;
 }
 
 /** What an operation knows beside its input and its state. */
@@ -62,10 +68,12 @@ export type Operation<State> = (
   context: CallContext,
 ) => JsonObject | undefined;
 
-/** A service that speaks AWS JSON 1.1: `X-Amz-Target: PREFIX.Operation`. */
+/** A service that speaks AWS JSON: `X-Amz-Target: PREFIX.Operation`. */
 export interface JsonService<State> {
   /** The service's name in a credential scope: `kms`, `secretsmanager`, `logs`. */
   readonly signingName: string;
+  /** The version of the protocol; 1.1 where absent. */
+  readonly jsonVersion?: '1.0';
   /** `TrentService`, `secretsmanager`, `Logs_20140328`. */
   readonly targetPrefix: string;
   readonly operations: Readonly<Record<string, Operation<State>>>;

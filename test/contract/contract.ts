@@ -1,8 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { CloudWatchLogsClient } from '@aws-sdk/client-cloudwatch-logs';
+import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { KMSClient } from '@aws-sdk/client-kms';
 import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { STSClient } from '@aws-sdk/client-sts';
+import { dynamoDbCases } from './dynamodb-cases.ts';
 import { kmsCases } from './kms-cases.ts';
 import { logsCases } from './logs-cases.ts';
 import { secretsManagerCases } from './secrets-manager-cases.ts';
@@ -27,13 +29,14 @@ export interface Bench {
   readonly secretsManager: SecretsManagerClient;
   readonly kms: KMSClient;
   readonly logs: CloudWatchLogsClient;
+  readonly dynamoDb: DynamoDBClient;
   readonly sts: STSClient;
   unique(prefix: string): string;
 }
 
-/** Where moto does not do what AWS documents. */
+/** Where a peer does not do what AWS documents. */
 export interface Deviation {
-  /** What moto does instead, as `run` sees it. */
+  /** What the peer does instead, as `run` sees it; of what it throws, name and status. */
   readonly sees: unknown;
   readonly because: string;
   /** Where AWS documents what the case expects. */
@@ -48,18 +51,33 @@ export interface ContractCase {
   /** What AWS documents; asymmetric matchers allowed. */
   readonly expected: unknown;
   readonly moto?: Deviation;
+  readonly dynalite?: Deviation;
 }
+
+export type PeerName = 'moto' | 'dynalite';
 
 export const contract: Readonly<Record<string, readonly ContractCase[]>> = {
   'Secrets Manager': secretsManagerCases,
   KMS: kmsCases,
   'CloudWatch Logs': logsCases,
   STS: stsCases,
+  DynamoDB: dynamoDbCases,
 };
 
 /** The rows of a test per case: vitest shortens a title that it takes from an object. */
 export function titled(cases: readonly ContractCase[]): [title: string, fact: ContractCase][] {
   return cases.map((fact) => [fact.name, fact]);
+}
+
+/** The rows of a test per case in which a peer deviates. */
+export function deviating(
+  cases: readonly ContractCase[],
+  peer: PeerName,
+): [title: string, because: string, fact: ContractCase, deviation: Deviation][] {
+  return cases.flatMap((fact): [string, string, ContractCase, Deviation][] => {
+    const deviation = fact[peer];
+    return deviation === undefined ? [] : [[fact.name, deviation.because, fact, deviation]];
+  });
 }
 
 export function createBench(target: Target): Bench & { close(): void } {
@@ -70,6 +88,7 @@ export function createBench(target: Target): Bench & { close(): void } {
     kms: new KMSClient(configuration),
     logs: new CloudWatchLogsClient(configuration),
     sts: new STSClient(configuration),
+    dynamoDb: new DynamoDBClient(configuration),
   };
   return {
     target,

@@ -41,6 +41,12 @@ describe.skipIf(arePeersMissing('python'))('boto3, against the sandbox', () => {
         'wrong context': ['InvalidCiphertextException', 400],
         missing: ['NotFoundException', 400],
       },
+      dynamodb: {
+        twice: ['ConditionalCheckFailedException', 400],
+        read: true,
+        missing: ['ResourceNotFoundException', 400],
+        reserved: ['ValidationException', 400],
+      },
       logs: {
         'no stream': ['ResourceNotFoundException', 400],
         'all read': true,

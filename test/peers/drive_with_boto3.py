@@ -79,6 +79,41 @@ def keys():
     }
 
 
+def tables():
+    dynamodb = client("dynamodb")
+    name = "boto3-keys"
+    dynamodb.create_table(
+        TableName=name,
+        AttributeDefinitions=[{"AttributeName": "host", "AttributeType": "S"}],
+        KeySchema=[{"AttributeName": "host", "KeyType": "HASH"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    dynamodb.get_waiter("table_exists").wait(TableName=name, WaiterConfig={"Delay": 1})
+    item = {"host": {"S": "web-1"}, "blob": {"B": bytes(range(256))}, "generation": {"N": "1"}}
+    create = {"TableName": name, "Item": item, "ConditionExpression": "attribute_not_exists(host)"}
+    dynamodb.put_item(**create)
+    twice = refusal(dynamodb.put_item, **create)
+    dynamodb.transact_write_items(
+        TransactItems=[
+            {
+                "Update": {
+                    "TableName": name,
+                    "Key": {"host": {"S": "web-1"}},
+                    "UpdateExpression": "SET generation = generation + :one",
+                    "ExpressionAttributeValues": {":one": {"N": "1"}},
+                }
+            }
+        ]
+    )
+    pages = dynamodb.get_paginator("scan").paginate(TableName=name, PaginationConfig={"PageSize": 1})
+    return {
+        "twice": twice,
+        "read": [one for page in pages for one in page["Items"]] == [{**item, "generation": {"N": "2"}}],
+        "missing": refusal(dynamodb.describe_table, TableName="boto3-missing"),
+        "reserved": refusal(dynamodb.scan, TableName=name, FilterExpression="attribute_exists(status)"),
+    }
+
+
 def log_events():
     logs = client("logs")
     place = {"logGroupName": "/boto3/group", "logStreamName": "stream"}
@@ -104,4 +139,6 @@ def log_events():
 
 
 if __name__ == "__main__":
-    print(json.dumps({"sts": identity(sys.argv[1]), "secrets": secrets(), "kms": keys(), "logs": log_events()}))
+    services = {"secrets": secrets, "kms": keys, "dynamodb": tables, "logs": log_events}
+    outcomes = {name: drive() for name, drive in services.items()}
+    print(json.dumps({"sts": identity(sys.argv[1]), **outcomes}))

@@ -1,0 +1,121 @@
+/** A policy's JSON, read: what IAM, KMS and DynamoDB have in common of it. */
+export interface Statement {
+  readonly effect: 'Allow' | 'Deny';
+  /** Undefined in an identity policy, which speaks of whom it is attached to. */
+  readonly principals: Choice<Principal> | undefined;
+  readonly actions: Choice<string>;
+  /** Undefined where a key policy or table policy leaves the resource to where it is attached. */
+  readonly resources: Choice<string> | undefined;
+  readonly conditions: readonly Condition[];
+}
+
+/** Those named, or with `Not…` all but those. */
+export interface Choice<Of> {
+  readonly isExcluding: boolean;
+  readonly of: readonly Of[];
+}
+
+export interface Principal {
+  readonly type: string;
+  readonly name: string;
+}
+
+/** `"StringEquals": { "KEY": [VALUES] }` */
+export interface Condition {
+  readonly operator: string;
+  readonly key: string;
+  readonly values: readonly string[];
+}
+
+/** The statements of a policy document; undefined where it is none. */
+export function statementsOf(policy: string): readonly Statement[] | undefined {
+  try {
+    const document: unknown = JSON.parse(policy);
+    if (!isRecord(document)) return undefined;
+    const { Version = '2008-10-17', Statement: given, ...others } = document;
+    const isKnown = Version === '2012-10-17' || Version === '2008-10-17';
+    if (!isKnown || given === undefined || Object.keys(others).some((name) => name !== 'Id'))
+      return undefined;
+    const statements = [given].flat().map(statementOf);
+    return statements.every((statement) => statement !== undefined) ? statements : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+const members = new Set([
+  'Sid',
+  'Effect',
+  'Principal',
+  'NotPrincipal',
+  'Action',
+  'NotAction',
+  'Resource',
+  'NotResource',
+  'Condition',
+]);
+
+function statementOf(given: unknown): Statement | undefined {
+  if (!isRecord(given) || Object.keys(given).some((name) => !members.has(name))) return undefined;
+  const { Effect } = given;
+  if (Effect !== 'Allow' && Effect !== 'Deny') return undefined;
+  const actions = choice(given, 'Action', texts);
+  const resources = choice(given, 'Resource', texts);
+  const principals = choice(given, 'Principal', principalsOf);
+  const conditions = conditionsOf(given['Condition'] ?? {});
+  const isWhole =
+    actions !== undefined && actions !== 'damaged' && resources !== 'damaged' && principals !== 'damaged';
+  if (!isWhole || conditions === undefined) return undefined;
+  return { effect: Effect, principals, actions, resources, conditions };
+}
+
+/** `NAME` or `NotNAME`, but never both. */
+function choice<Of>(
+  given: Readonly<Record<string, unknown>>,
+  name: string,
+  parse: (value: unknown) => readonly Of[] | undefined,
+): Choice<Of> | 'damaged' | undefined {
+  const [plain, negative] = [given[name], given[`Not${name}`]];
+  if (plain === undefined && negative === undefined) return undefined;
+  if (plain !== undefined && negative !== undefined) return 'damaged';
+  const of = parse(plain ?? negative);
+  if (of === undefined || of.length === 0) return 'damaged';
+  return { isExcluding: plain === undefined, of };
+}
+
+function principalsOf(value: unknown): readonly Principal[] | undefined {
+  if (value === '*') return [{ type: 'AWS', name: '*' }];
+  if (!isRecord(value)) return undefined;
+  const principals: Principal[] = [];
+  for (const [type, names] of Object.entries(value)) {
+    const named = texts(names);
+    if (named === undefined) return undefined;
+    principals.push(...named.map((name) => ({ type, name })));
+  }
+  return principals;
+}
+
+function conditionsOf(value: unknown): readonly Condition[] | undefined {
+  if (!isRecord(value)) return undefined;
+  const conditions: Condition[] = [];
+  for (const [operator, keys] of Object.entries(value)) {
+    if (!isRecord(keys)) return undefined;
+    for (const [key, wanted] of Object.entries(keys)) {
+      const values = texts(wanted);
+      if (values === undefined) return undefined;
+      conditions.push({ operator, key, values });
+    }
+  }
+  return conditions;
+}
+
+/** One text or a list of them; IAM takes numbers and booleans as their text. */
+function texts(value: unknown): readonly string[] | undefined {
+  const several: unknown[] = Array.isArray(value) ? value : [value];
+  const all = several.map((one) => (typeof one === 'boolean' || typeof one === 'number' ? String(one) : one));
+  return all.every((one) => typeof one === 'string') ? all : undefined;
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
