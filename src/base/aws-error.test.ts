@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { awsErrorCode, httpStatusOf, isServiceError } from './aws-error.ts';
+import { awsErrorCode, httpStatusOf, isServiceError, requestIdOf } from './aws-error.ts';
 
 const codes = { ThrottlingException: 'THROTTLED' } as const;
 const others = { unreachable: 'UNREACHABLE', refused: 'REFUSED' } as const;
@@ -37,4 +37,14 @@ test('only what the service said itself is its error', () => {
   expect(isServiceError(sdkError({ status: 403, fault: 'client' }))).toBe(true);
   expect(isServiceError(sdkError({ name: 'SyntaxError', status: 403 }))).toBe(false);
   expect(isServiceError(new Error('x'))).toBe(false);
+});
+
+test('the id of a call is in its answer and in its error alike, and not where nothing answered', () => {
+  const $metadata = { requestId: 'e2b0', attempts: 1 };
+
+  expect(requestIdOf({ $metadata })).toEqual({ awsRequestId: 'e2b0' });
+  expect(requestIdOf(Object.assign(new Error('x'), { $metadata }))).toEqual({ awsRequestId: 'e2b0' });
+  for (const answer of [sdkError({}), { $metadata: null }, { $metadata: { requestId: 1 } }, 'x', null]) {
+    expect(requestIdOf(answer)).toEqual({});
+  }
 });

@@ -9,6 +9,14 @@ export function httpStatusOf(error: unknown): number | undefined {
   return typeof metadata.httpStatusCode === 'number' ? metadata.httpStatusCode : undefined;
 }
 
+/** The id that CloudTrail has for a call, from its answer or its error; nothing where AWS did not answer. */
+export function requestIdOf(answer: unknown): { readonly awsRequestId?: string } {
+  if (typeof answer !== 'object' || answer === null || !('$metadata' in answer)) return {};
+  const { $metadata: metadata } = answer;
+  if (typeof metadata !== 'object' || metadata === null || !('requestId' in metadata)) return {};
+  return typeof metadata.requestId === 'string' ? { awsRequestId: metadata.requestId } : {};
+}
+
 /** True for what the service itself said, in its own terms; not for a page of a proxy or a broken connection. */
 export function isServiceError(error: unknown): error is Error {
   return error instanceof Error && '$fault' in error && '$metadata' in error;

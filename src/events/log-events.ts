@@ -171,7 +171,11 @@ export const eventsLogEvents = {
   'events.group-created': {
     level: 'info',
     summary: 'a log group was created',
-    fields: { logGroup: 'the group', retentionDays: 'how long it keeps events' },
+    fields: {
+      logGroup: 'the group',
+      retentionDays: 'how long it keeps events',
+      awsRequestId: 'id of the call at AWS, as CloudTrail has it',
+    },
     audit: 'success',
   },
   'events.stream-created': {

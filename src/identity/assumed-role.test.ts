@@ -97,6 +97,7 @@ describe('an assumed role', () => {
     const credentials = await source.load(signal);
 
     expect(credentials).toMatchObject({ source: 'assumed-role', accountId: '123456789012' });
+    expect(credentials?.sessionName).toMatch(/^[\w+=,.@-]{2,64}$/u);
     const leftMs = (credentials?.expiration?.getTime() ?? 0) - Date.now();
     expect(leftMs).toBeGreaterThan(880_000);
     expect(leftMs).toBeLessThanOrEqual(900_000);

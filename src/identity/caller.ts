@@ -1,6 +1,7 @@
 import { GetCallerIdentityCommand, type STSClient } from '@aws-sdk/client-sts';
 import type { GatehouseError } from '../base/errors.ts';
 import { identityError } from './errors.ts';
+import { roleOf } from './role-session.ts';
 import { stsError } from './sts-error.ts';
 
 /** Who AWS says these credentials belong to. */
@@ -52,10 +53,4 @@ export function unexpectedCaller(
     ...(accountId === expectAccountId ? {} : { expectAccountId, accountId }),
     ...(roleName === expectRoleName ? {} : { expectRoleName, roleName: roleName ?? 'no role' }),
   });
-}
-
-/** `arn:aws:sts::123456789012:assumed-role/ROLE/SESSION`; nothing of any other caller. */
-function roleOf(arn: string): { roleName?: string; sessionName?: string } {
-  const [kind, roleName, sessionName] = arn.split(':').slice(5).join(':').split('/');
-  return kind === 'assumed-role' && roleName && sessionName ? { roleName, sessionName } : {};
 }

@@ -1,4 +1,4 @@
-import { httpStatusOf, isServiceError } from '../base/aws-error.ts';
+import { httpStatusOf, isServiceError, requestIdOf } from '../base/aws-error.ts';
 import { type ErrorDetails, GatehouseError } from '../base/errors.ts';
 import { identityError, type identityErrors } from './errors.ts';
 
@@ -22,7 +22,7 @@ export function stsError(
   const isAnswer = isServiceError(error);
   const awsError = isAnswer ? error.name : undefined;
   const status = isAnswer ? (httpStatusOf(error) ?? 0) : 0;
-  const details = { operation, ...more, ...(isAnswer ? { awsError, status } : {}) };
+  const details = { operation, ...more, ...(isAnswer ? { awsError, status, ...requestIdOf(error) } : {}) };
   const cause = isAnswer ? undefined : error;
 
   const known = awsError === undefined ? undefined : byName[awsError];

@@ -1,6 +1,7 @@
 import { Secret } from '../base/secret.ts';
 import type { Credentials } from './credential-source.ts';
 import { identityError } from './errors.ts';
+import { roleOf } from './role-session.ts';
 
 /** The part of an answer of AWS STS that holds a session of a role. */
 interface StsReply {
@@ -25,13 +26,16 @@ export function stsSession(
   if (!accessKeyId || !SecretAccessKey || !SessionToken || expiration === undefined) {
     throw identityError('CREDENTIALS_DOCUMENT_INVALID', facts);
   }
-  const accountId = user?.Arn?.split(':')[4];
+  const arn = user?.Arn ?? '';
+  const accountId = arn.split(':')[4];
+  const { sessionName } = roleOf(arn);
   return {
     accessKeyId,
     secretAccessKey: Secret.ofText(SecretAccessKey),
     sessionToken: Secret.ofText(SessionToken),
     expiration,
     ...(accountId ? { accountId } : {}),
+    ...(sessionName === undefined ? {} : { sessionName }),
     source,
   };
 }

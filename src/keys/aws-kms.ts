@@ -1,5 +1,5 @@
 import type { KMSClient } from '@aws-sdk/client-kms';
-import { awsErrorCode } from '../base/aws-error.ts';
+import { awsErrorCode, requestIdOf } from '../base/aws-error.ts';
 import { GatehouseError } from '../base/errors.ts';
 import { Secret } from '../base/secret.ts';
 import { keysError } from './errors.ts';
@@ -144,6 +144,6 @@ async function translated<T>(
   } catch (error) {
     if (signal.aborted) throw signal.reason;
     if (error instanceof GatehouseError) throw error;
-    throw keysError(awsErrorCode(error, codes, others), { action, keyId }, error);
+    throw keysError(awsErrorCode(error, codes, others), { action, keyId, ...requestIdOf(error) }, error);
   }
 }

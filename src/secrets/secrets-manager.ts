@@ -1,5 +1,5 @@
 import type { GetSecretValueCommandOutput, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
-import { awsErrorCode } from '../base/aws-error.ts';
+import { awsErrorCode, requestIdOf } from '../base/aws-error.ts';
 import { GatehouseError } from '../base/errors.ts';
 import { Secret } from '../base/secret.ts';
 import { secretsError } from './errors.ts';
@@ -136,12 +136,4 @@ function codeOf(error: unknown): SecretCode {
 
 function isNamed(error: unknown, name: string): error is Error {
   return error instanceof Error && error.name === name;
-}
-
-/** The id that CloudTrail has for a call, from its answer or its error; nothing where AWS did not answer. */
-function requestIdOf(answer: unknown): { readonly awsRequestId?: string } {
-  if (typeof answer !== 'object' || answer === null || !('$metadata' in answer)) return {};
-  const { $metadata: metadata } = answer;
-  if (typeof metadata !== 'object' || metadata === null || !('requestId' in metadata)) return {};
-  return typeof metadata.requestId === 'string' ? { awsRequestId: metadata.requestId } : {};
 }

@@ -1,3 +1,4 @@
+import { requestIdOf } from '../../base/aws-error.ts';
 import { GatehouseError } from '../../base/errors.ts';
 import type { StreamName } from '../batch.ts';
 import { type EventsErrorCode, eventsError } from '../errors.ts';
@@ -42,7 +43,7 @@ export function isNamed(error: unknown, ...names: readonly string[]): boolean {
 /** The one place where errors of CloudWatch Logs become ours. */
 export function cloudwatchError(error: unknown, stream: StreamName): GatehouseError {
   if (error instanceof GatehouseError) return error;
-  const details = { logGroup: stream.logGroup, logStream: stream.logStream };
+  const details = { logGroup: stream.logGroup, logStream: stream.logStream, ...requestIdOf(error) };
   return eventsError(codeOf(error), details, error);
 }
 

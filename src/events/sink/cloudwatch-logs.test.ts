@@ -141,7 +141,9 @@ describe('a sink to CloudWatch Logs', () => {
 
     expect(messages()).toEqual(['one', 'two']);
     expect(operations().filter((name) => name === 'CreateLogGroup')).toHaveLength(2);
-    expect(said('events.group-created')).toHaveLength(1);
+    expect(said('events.group-created')).toMatchObject([
+      { fields: { awsRequestId: expect.stringMatching(/^[0-9a-f-]{36}$/u) } },
+    ]);
     expect(said('events.stream-created')).toHaveLength(1);
   });
 

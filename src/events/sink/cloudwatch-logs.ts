@@ -6,6 +6,7 @@ import {
   type PutLogEventsCommandOutput,
   PutRetentionPolicyCommand,
 } from '@aws-sdk/client-cloudwatch-logs';
+import { requestIdOf } from '../../base/aws-error.ts';
 import type { Clock } from '../../base/clock.ts';
 import { type GatehouseError, reportOf } from '../../base/errors.ts';
 import type { Log } from '../../base/log-events.ts';
@@ -133,23 +134,25 @@ export function cloudwatchLogsSink(options: CloudwatchLogsSinkOptions): Sink {
       client.send(new CreateLogStreamCommand({ logGroupName: logGroup, logStreamName: logStream }), {
         abortSignal: signal,
       });
-    let isNew: boolean;
+    let answer: unknown;
     try {
-      isNew = await created(create());
+      answer = await created(create());
     } catch (error) {
       if (!createLogGroup || !isNamed(error, 'ResourceNotFoundException')) throw error;
       await createGroup(logGroup, signal);
-      isNew = await created(create());
+      answer = await created(create());
     }
-    if (isNew) log(eventsEvent('events.stream-created', { logGroup, logStream }));
+    if (answer !== undefined) log(eventsEvent('events.stream-created', { logGroup, logStream }));
   }
 
   async function createGroup(logGroup: string, signal: AbortSignal): Promise<void> {
     if (retentionDays !== undefined) await retentionWishes.add(logGroup);
-    const isNew = await created(
-      client.send(new CreateLogGroupCommand({ logGroupName: logGroup }), { abortSignal: signal }),
-    );
-    if (isNew) log(eventsEvent('events.group-created', { logGroup, retentionDays }));
+    const command = new CreateLogGroupCommand({ logGroupName: logGroup });
+    const answer = await created(client.send(command, { abortSignal: signal }));
+    if (answer !== undefined) {
+      const { awsRequestId } = requestIdOf(answer);
+      log(eventsEvent('events.group-created', { logGroup, retentionDays, awsRequestId }));
+    }
     await setRetention(logGroup, signal);
   }
 
@@ -205,13 +208,12 @@ function requestInvalid({ logGroup, logStream }: StreamName, cause?: unknown): G
 }
 
 /** False when it was there already: another stream of this agent may have been first, or another agent. */
-async function created(creation: Promise<unknown>): Promise<boolean> {
+async function created<Answer>(creation: Promise<Answer>): Promise<Answer | undefined> {
   try {
-    await creation;
-    return true;
+    return await creation;
   } catch (error) {
     if (!isNamed(error, 'ResourceAlreadyExistsException')) throw error;
-    return false;
+    return undefined;
   }
 }
 

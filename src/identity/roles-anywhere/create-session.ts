@@ -4,6 +4,7 @@ import { retrying } from '../../base/retry.ts';
 import { Secret } from '../../base/secret.ts';
 import type { Credentials } from '../credential-source.ts';
 import { identityError } from '../errors.ts';
+import { roleOf } from '../role-session.ts';
 import type { CertifiedKey } from './certified-key.ts';
 import { type SessionRequest, signedSessionRequest } from './session-request.ts';
 
@@ -149,7 +150,9 @@ function wordIn(text: string | undefined): string | undefined {
 function sessionIn(reply: PostReply, request: SessionRequest, endpoint: string): Credentials {
   const set = objectIn(reply.body)?.['credentialSet'];
   const first: unknown = Array.isArray(set) ? set[0] : undefined;
-  const given = isObject(first) && isObject(first['credentials']) ? first['credentials'] : {};
+  const entry = isObject(first) ? first : {};
+  const given = isObject(entry['credentials']) ? entry['credentials'] : {};
+  const user = isObject(entry['assumedRoleUser']) ? entry['assumedRoleUser'] : {};
   const { accessKeyId, secretAccessKey, sessionToken, expiration } = given;
   const expires = new Date(typeof expiration === 'string' ? expiration : Number.NaN);
   if (
@@ -161,12 +164,14 @@ function sessionIn(reply: PostReply, request: SessionRequest, endpoint: string):
     throw identityError('ROLES_ANYWHERE_ANSWER_INVALID', { endpoint, status: reply.status });
   }
   const accountId = request.roleArn.split(':')[4];
+  const { sessionName } = isText(user['arn']) ? roleOf(user['arn']) : {};
   return {
     accessKeyId,
     secretAccessKey: Secret.ofText(secretAccessKey),
     sessionToken: Secret.ofText(sessionToken),
     expiration: expires,
     ...(accountId === undefined ? {} : { accountId }),
+    ...(sessionName === undefined ? {} : { sessionName }),
     source: 'roles-anywhere',
   };
 }

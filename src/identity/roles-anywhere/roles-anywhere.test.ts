@@ -81,6 +81,8 @@ describe('our own signer', () => {
 
       expect(sandbox.identities.find(credentials?.accessKeyId ?? '')?.roleArn).toMatch(/role\/Host$/u);
       expect(credentials?.accountId).toBe('123456789012');
+      // The serial number of the certificate, in hex, as AWS names such a session.
+      expect(credentials?.sessionName).toMatch(/^[0-9a-f]+$/u);
     },
   );
 
