@@ -8,6 +8,7 @@ import { createSandbox } from '../../sandbox/sandbox.ts';
 import { temporaryDirectory } from '../../test/support/temporary-directory.ts';
 import { Secret } from '../base/secret.ts';
 import type { Credentials } from '../identity/credential-source.ts';
+import type { Denial } from '../identity/denials.ts';
 import { awsClientConfig, renewsExpired } from './aws-client.ts';
 import type { Environment } from './aws-reach.ts';
 
@@ -31,15 +32,27 @@ async function setup({ tls = false } = {}) {
       source: 'test',
     };
   };
-  const held = { credentials: newSession(), renewals: 0 };
+  const held = {
+    credentials: newSession(),
+    /** What the client was denied, and was denied again, and which services took its credentials. */
+    denied: [] as Denial[],
+    deniedAgain: [] as Denial[],
+    accepted: [] as string[],
+    dates: [] as string[],
+  };
   const options = {
     region: sandbox.region,
     credentials: async () => held.credentials,
-    renew: async () => {
-      held.renewals += 1;
-      held.credentials = newSession();
-      return held.credentials;
+    denials: {
+      renew: async (denial: Denial) => {
+        held.denied.push(denial);
+        held.credentials = newSession();
+        return true;
+      },
+      again: (denial: Denial) => void held.deniedAgain.push(denial),
+      accepted: (service: string) => void held.accepted.push(service),
     },
+    serverTime: (date: string) => void held.dates.push(date),
   };
   const arnWith = async (env: Environment): Promise<string | undefined> => {
     const config = awsClientConfig('STS', { ...options, env });
@@ -76,7 +89,11 @@ async function proxy() {
 const anybody = {
   region: 'eu-west-1',
   credentials: () => Promise.reject(new Error('not asked')),
+};
+const noDenials = {
   renew: () => Promise.reject(new Error('not asked')),
+  again: () => undefined,
+  accepted: () => undefined,
 };
 const endpointWith = (env: Environment) => awsClientConfig('KMS', { ...anybody, env }).endpoint;
 
@@ -201,16 +218,23 @@ describe('credentials', () => {
     expect(used).toEqual([first, held.credentials.accessKeyId]);
   });
 
-  test('that AWS calls expired are renewed, and the call is repeated once', async () => {
+  test.each([
+    ['ExpiredToken', false],
+    ['InvalidClientTokenId', false],
+  ])('that AWS denies as %s are renewed, and the call is repeated once', async (name, mayBePermission) => {
     const { sandbox, url, held, arnWith } = await setup();
-    sandbox.identities.expire(held.credentials.accessKeyId);
+    const { accessKeyId } = held.credentials;
+    sandbox.faults.add({ service: 'sts', nth: 1, effect: { kind: 'error', name, status: 403 } });
 
     expect(await arnWith({ AWS_ENDPOINT_URL: url })).toContain('GatehouseHost');
 
-    expect(held.renewals).toBe(1);
+    expect(held.denied).toMatchObject([{ service: 'STS', accessKeyId, mayBePermission }]);
+    expect(held.denied[0]?.awsError).toContain(name);
+    expect(held.deniedAgain).toEqual([]);
+    expect(held.accepted).toEqual(['STS']);
   });
 
-  test('that are expired again right after are an error, not a loop', async () => {
+  test('that are denied again right after are an error, not a loop', async () => {
     const { sandbox, url, held, arnWith } = await setup();
     sandbox.faults.add({ service: 'sts', effect: { kind: 'expire-credentials' } });
 
@@ -218,15 +242,54 @@ describe('credentials', () => {
       name: expect.stringMatching(/^ExpiredToken/u),
     });
 
-    expect(held.renewals).toBe(1);
+    expect(held.denied).toHaveLength(1);
+    expect(held.deniedAgain).toMatchObject([{ accessKeyId: held.credentials.accessKeyId }]);
+    expect(held.accepted).toEqual([]);
   });
 
-  test('that are refused for another reason are not renewed', async () => {
+  test('of a revoked session are denied by a policy of their role, and renewed as well', async () => {
+    const { sandbox, url, held, arnWith } = await setup();
+    const message =
+      'User: arn:aws:sts::1:assumed-role/R/s is not authorized to perform: sts:X with an explicit deny in an identity-based policy';
+    const effect = { kind: 'error', name: 'AccessDenied', status: 403, message } as const;
+    sandbox.faults.add({ service: 'sts', nth: 1, effect });
+
+    await arnWith({ AWS_ENDPOINT_URL: url });
+
+    expect(held.denied).toMatchObject([{ awsError: 'AccessDenied', mayBePermission: true }]);
+  });
+
+  test('that may not do something are not renewed', async () => {
     const { sandbox, url, held, arnWith } = await setup();
     sandbox.faults.add({ service: 'sts', effect: { kind: 'error', name: 'AccessDenied', status: 403 } });
 
     await expect(arnWith({ AWS_ENDPOINT_URL: url })).rejects.toMatchObject({ name: 'AccessDenied' });
 
-    expect(held.renewals).toBe(0);
+    expect(held.denied).toEqual([]);
+  });
+});
+
+describe('the clock', () => {
+  test('of AWS is told with every answer, and a signature that is off is made again', async () => {
+    const { sandbox, url, held } = await setup();
+    sandbox.faults.add({ effect: { kind: 'clock', offsetSeconds: 600 } });
+    const client = renewsExpired(
+      new STSClient(
+        awsClientConfig('STS', {
+          region: sandbox.region,
+          credentials: async () => held.credentials,
+          env: { AWS_ENDPOINT_URL: url },
+        }),
+      ),
+      { denials: noDenials, serverTime: (date) => void held.dates.push(date) },
+    );
+    onTestFinished(() => client.destroy());
+
+    const { Arn: arn } = await client.send(new GetCallerIdentityCommand({}));
+
+    expect(arn).toContain('GatehouseHost');
+    // One answer that refuses, and one that does not.
+    const apart = held.dates.map((date) => Math.round((Date.parse(date) - Date.now()) / 60_000));
+    expect(apart).toEqual([10, 10]);
   });
 });

@@ -1,4 +1,5 @@
 import type { Credentials } from '../identity/credential-source.ts';
+import type { Denial } from '../identity/denials.ts';
 import { type AwsServiceName, awsReach, type Environment } from './aws-reach.ts';
 
 export interface AwsClientOptions {
@@ -6,8 +7,17 @@ export interface AwsClientOptions {
   readonly region: string;
   /** Asked before every call: it must answer from memory. */
   credentials(): Promise<Credentials>;
-  /** Asked when AWS says that the credentials it was shown have expired. */
-  renew(): Promise<Credentials>;
+  readonly denials: CallDenials;
+  /** Told the `Date` of every answer. */
+  readonly serverTime?: (date: string) => void;
+}
+
+/** What is done about calls whose credentials AWS denies; `denials` of identity/, without its signal. */
+export interface CallDenials {
+  /** Answers whether the call is worth repeating, with newer credentials. */
+  renew(denial: Denial): Promise<boolean>;
+  again(denial: Denial): void;
+  accepted(service: string): void;
 }
 
 const connectionTimeoutMs = 5_000;
@@ -23,7 +33,10 @@ const alwaysAsk = new Date(0);
  * retries. The SDK by itself honours neither HTTPS_PROXY nor AWS_CA_BUNDLE.
  * @throws AWS_ENDPOINT_INVALID, AWS_ENDPOINT_INSECURE, AWS_CA_BUNDLE_UNREADABLE
  */
-export function awsClientConfig(service: AwsServiceName, options: Omit<AwsClientOptions, 'renew'>) {
+export function awsClientConfig(
+  service: AwsServiceName,
+  options: Omit<AwsClientOptions, 'denials' | 'serverTime'>,
+) {
   const { env, region } = options;
   const { endpoint, useFips, useDualstack, proxyEnv, ca } = awsReach(service, env);
   const agent = { keepAlive: true, maxSockets: socketsMax };
@@ -60,35 +73,101 @@ export function ssoClientConfig(env: Environment) {
   return { maxAttempts, retryMode, requestHandler };
 }
 
-/** What AWS says of credentials that were good once: they ran out, or their session was revoked. */
-const expiredNames: ReadonlySet<string> = new Set(['ExpiredToken', 'ExpiredTokenException']);
+/** What AWS says of credentials that were good once: they ran out, were revoked, or their user's key is gone. */
+const deniedNames: ReadonlySet<string> = new Set([
+  'ExpiredToken',
+  'ExpiredTokenException',
+  'InvalidClientTokenId',
+  'UnrecognizedClientException',
+]);
 
-/** The part of a client's middleware stack that we use; each service's client has its own type for it. */
-interface Middlewares {
-  add(
-    middleware: <Args, Output>(next: (args: Args) => Promise<Output>) => (args: Args) => Promise<Output>,
-    options: { step: 'initialize'; name: string; override: boolean },
-  ): void;
+/** How a revoked session meets its end: by a policy of its role that denies what was issued before a time. */
+const explicitDeny = /explicit deny in an identity-based policy/u;
+
+/** The parts of a client that we use; each service's client has its own type for them. */
+interface Denied {
+  readonly config: { readonly serviceId: string };
+  readonly middlewareStack: {
+    add(middleware: Middleware, options: { step: 'initialize'; name: string; override: boolean }): void;
+    add(
+      middleware: Middleware,
+      options: { step: 'deserialize'; priority: 'low'; name: string; override: boolean },
+    ): void;
+  };
 }
 
-/** Has a client renew its credentials and repeat the call, once, when AWS says that they have expired. */
-export function renewsExpired<Client extends { readonly middlewareStack: Middlewares }>(
+type Middleware = <Args, Output>(
+  next: (args: Args) => Promise<Output>,
+  context: object,
+) => (args: Args) => Promise<Output>;
+
+/** Access key ids that calls were signed with, by the context that all middleware of a call share. */
+const signers = new WeakMap<object, string>();
+
+/**
+ * Has a client ask for newer credentials and repeat the call, once, when AWS denies those it was signed with.
+ */
+export function renewsExpired<Client extends Denied>(
   client: Client,
-  { renew }: Pick<AwsClientOptions, 'renew'>,
+  { denials, serverTime }: Pick<AwsClientOptions, 'denials' | 'serverTime'>,
 ): Client {
+  const { serviceId: service } = client.config;
   client.middlewareStack.add(
-    (next) => async (args) => {
+    (next, context) => async (args) => {
+      const call = async () => {
+        const output = await next(args);
+        denials.accepted(service);
+        return output;
+      };
       try {
-        return await next(args);
+        return await call();
       } catch (error) {
-        if (!(error instanceof Error && expiredNames.has(error.name))) throw error;
-        await renew();
-        return next(args);
+        const denial = denialIn(error, service, signers.get(context));
+        if (denial === undefined || !(await denials.renew(denial))) throw error;
+      }
+      try {
+        return await call();
+      } catch (error) {
+        const denial = denialIn(error, service, signers.get(context));
+        if (denial !== undefined) denials.again(denial);
+        throw error;
       }
     },
     { step: 'initialize', name: 'gatehouseRenewsExpired', override: true },
   );
+  // Where requests are as they go out and answers as they come in. By the time of a denial others may have been given
+  // newer credentials: the request itself says what it was signed with.
+  client.middlewareStack.add(
+    (next, context) => async (args) => {
+      const accessKeyId = /Credential=([^/]+)\//u.exec(headerIn(args, 'request', 'authorization') ?? '')?.[1];
+      if (accessKeyId !== undefined) signers.set(context, accessKeyId);
+      const output = await next(args);
+      const date = headerIn(output, 'response', 'date');
+      if (date !== undefined) serverTime?.(date);
+      return output;
+    },
+    { step: 'deserialize', priority: 'low', name: 'gatehouseWire', override: true },
+  );
   return client;
+}
+
+function denialIn(error: unknown, service: string, accessKeyId: string | undefined): Denial | undefined {
+  if (!(error instanceof Error) || accessKeyId === undefined) return undefined;
+  const { name: awsError } = error;
+  if (deniedNames.has(awsError)) return { service, awsError, accessKeyId, mayBePermission: false };
+  const mayBePermission = awsError.startsWith('AccessDenied') && explicitDeny.test(error.message);
+  return mayBePermission ? { service, awsError, accessKeyId, mayBePermission } : undefined;
+}
+
+/** A header of the HTTP message that the SDK's wire middleware carries under this name. */
+function headerIn(carrier: unknown, message: 'request' | 'response', header: string): string | undefined {
+  const headers = memberOf(memberOf(carrier, message), 'headers');
+  const value = memberOf(headers, header);
+  return typeof value === 'string' ? value : undefined;
+}
+
+function memberOf(value: unknown, name: string): unknown {
+  return typeof value === 'object' && value !== null ? Reflect.get(value, name) : undefined;
 }
 
 function identityOf(credentials: Credentials) {

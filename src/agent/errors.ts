@@ -30,6 +30,13 @@ export const agentErrors = {
     retry: false,
     exitCode: exitCode.configuration,
   },
+  CLOCK_SKEWED: {
+    summary: "this host's clock is not AWS's",
+    remedy:
+      'Let chrony or systemd-timesyncd set the clock. Until then Gatehouse corrects for it; other programs on this host may be refused.',
+    retry: true,
+    exitCode: exitCode.tryAgain,
+  },
   AGENT_NOT_READY: {
     summary: 'the agent is starting or stopping and takes no commands',
     remedy: 'Ask again when gatehouse status says ready.',

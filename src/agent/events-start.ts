@@ -39,7 +39,7 @@ export async function openEvents(
     await thread?.terminate();
     return undefined;
   }
-  const { launch, recorder, credentials, bootstrap, region } = host;
+  const { launch, recorder, credentials, denials, bootstrap, region } = host;
   const accountId = await accountIdFor(config, host, signal);
   const dataKey = keys.bindingKey === undefined ? undefined : await spoolKey(state, keys.bindingKey, signal);
   const settings = {
@@ -59,7 +59,7 @@ export async function openEvents(
         thread,
         settings,
         credentials: (sig) => credentials.current(sig),
-        renew: (sig) => credentials.renew(sig),
+        denials,
         dataKey,
         log: recorder.log,
         clock: launch.clock,

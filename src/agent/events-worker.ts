@@ -12,6 +12,7 @@ import {
   type EventsSettings,
   type FromWorker,
   type PlainCredentials,
+  type Questions,
   questions,
   type ToWorker,
   type WorkerStart,
@@ -61,8 +62,9 @@ async function work({ settings, dataKey }: WorkerStart): Promise<void> {
   const asked = questions<PlainCredentials>();
   let redaction: Redactor | undefined;
   let knownKey: string | undefined;
-  const askFor = async (renewed: boolean): Promise<Credentials> => {
-    const credentials = wrapped(await asked.ask((id) => say({ kind: 'credentials-wanted', id, renewed })));
+  const renewals = questions<boolean>();
+  const askFor = async (): Promise<Credentials> => {
+    const credentials = wrapped(await asked.ask((id) => say({ kind: 'credentials-wanted', id })));
     const { accessKeyId, secretAccessKey, sessionToken } = credentials;
     if (accessKeyId !== knownKey) {
       redaction?.learn(credentialNames.key, secretAccessKey);
@@ -93,8 +95,8 @@ async function work({ settings, dataKey }: WorkerStart): Promise<void> {
     const access: AwsClientOptions = {
       env,
       region,
-      credentials: () => askFor(false),
-      renew: () => askFor(true),
+      credentials: askFor,
+      denials: callDenials(renewals),
     };
     const client = renewsExpired(
       // One attempt: the pipeline tries again, on its own clock, until the batch is taken.
@@ -122,6 +124,12 @@ async function work({ settings, dataKey }: WorkerStart): Promise<void> {
           break;
         case 'credentials':
           asked.answer(message.id, message.credentials);
+          break;
+        case 'credentials-renewed':
+          renewals.answer(message.id, message.areNewer);
+          break;
+        case 'credentials-not-renewed':
+          renewals.refuse(message.id, eventsError('EVENTS_CREDENTIALS_UNAVAILABLE', { code: message.code }));
           break;
         case 'no-credentials':
           asked.refuse(message.id, eventsError('EVENTS_CREDENTIALS_UNAVAILABLE', { code: message.code }));
@@ -161,12 +169,25 @@ async function work({ settings, dataKey }: WorkerStart): Promise<void> {
 }
 
 /** They are secrets as well. Where there are none just now, lines are read all the same: they have never been here. */
-async function credentialsLearned(
-  clock: Clock,
-  askFor: (renewed: boolean) => Promise<Credentials>,
-): Promise<void> {
+async function credentialsLearned(clock: Clock, askFor: () => Promise<Credentials>): Promise<void> {
   const { signal } = new AbortController();
-  await clock.deadline(credentialsMsMax, 'credentials', signal, () => askFor(false)).catch(() => undefined);
+  await clock.deadline(credentialsMsMax, 'credentials', signal, () => askFor()).catch(() => undefined);
+}
+
+/** The main thread holds the credentials; it hears of success only after a denial, for there are many successes. */
+function callDenials(renewals: Questions<boolean>): AwsClientOptions['denials'] {
+  let wasDenied = false;
+  return {
+    renew(denial) {
+      wasDenied = true;
+      return renewals.ask((id) => say({ kind: 'credentials-denied', id, denial }));
+    },
+    again: (denial) => say({ kind: 'credentials-denied-again', denial }),
+    accepted(service) {
+      if (wasDenied) say({ kind: 'credentials-accepted', service });
+      wasDenied = false;
+    },
+  };
 }
 
 function wrapped({ accessKeyId, secretAccessKey, sessionToken }: PlainCredentials): Credentials {

@@ -13,6 +13,7 @@ import { Secret } from '../base/secret.ts';
 import type { EventsSettings } from '../events/channel.ts';
 import { eventsConfig } from '../events/config.ts';
 import type { Credentials } from '../identity/credential-source.ts';
+import { denials } from '../identity/denials.ts';
 import { type EventsOptions, startEvents } from './events.ts';
 import type { AuditRecord } from './recorder.ts';
 
@@ -50,7 +51,10 @@ async function setup() {
       {
         settings,
         credentials,
-        renew: credentials,
+        denials: denials(
+          { renew: credentials, state: () => ({}) },
+          { clock: systemClock, log: () => undefined },
+        ),
         dataKey: Secret.ofBytes(randomBytes(32)),
         log: (event) => logged.push(event),
         clock: systemClock,

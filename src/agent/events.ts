@@ -15,6 +15,7 @@ import { type EventsErrorCode, eventsError, eventsErrors } from '../events/error
 import { eventsEvent } from '../events/log-events.ts';
 import type { EventsStatus } from '../events/status.ts';
 import type { Credentials } from '../identity/credential-source.ts';
+import type { Denial, Denials } from '../identity/denials.ts';
 import { codeCacheEnvironment } from '../system/code-cache.ts';
 import type { AuditRecord } from './recorder.ts';
 
@@ -24,8 +25,8 @@ export interface EventsOptions {
   readonly settings: EventsSettings;
   /** Asked before each call to AWS: must answer from memory where it can. */
   readonly credentials: (signal: AbortSignal) => Promise<Credentials>;
-  /** Asked when AWS says that they have expired. */
-  readonly renew: (signal: AbortSignal) => Promise<Credentials>;
+  /** Asked when AWS denies them. */
+  readonly denials: Denials;
   /** 32 bytes that seal the spool; the worker gets a copy. */
   readonly dataKey?: Secret | undefined;
   readonly log: Log;
@@ -70,7 +71,7 @@ const graceMs = 2_000;
  * @throws EVENTS_SPOOL_… when the spool cannot be opened, EVENTS_WORKER_DIED
  */
 export async function startEvents(options: EventsOptions, signal: AbortSignal): Promise<Events> {
-  const { settings, credentials, renew, dataKey, log, clock } = options;
+  const { settings, denials, dataKey, log, clock } = options;
   signal.throwIfAborted();
   const worker = options.thread ?? eventsThread();
   // Of a thread that has ended there is no more to hear.
@@ -102,7 +103,16 @@ export async function startEvents(options: EventsOptions, signal: AbortSignal): 
         settlements.answer(message.id, message.isSettled);
         break;
       case 'credentials-wanted':
-        void answerCredentials(message.id, message.renewed ? renew : credentials);
+        void answerCredentials(message.id);
+        break;
+      case 'credentials-denied':
+        void answerDenial(message.id, message.denial);
+        break;
+      case 'credentials-denied-again':
+        denials.again(message.denial);
+        break;
+      case 'credentials-accepted':
+        denials.accepted(message.service);
         break;
       case 'status':
         statuses.answer(message.id, message.status);
@@ -143,14 +153,19 @@ export async function startEvents(options: EventsOptions, signal: AbortSignal): 
     log(eventsEvent('events.audit-dropped', { source: 'agent', records }));
   }
 
-  async function answerCredentials(
-    id: number,
-    load: (signal: AbortSignal) => Promise<Credentials>,
-  ): Promise<void> {
+  async function answerCredentials(id: number): Promise<void> {
     try {
-      send({ kind: 'credentials', id, credentials: plain(await load(signal)) });
+      send({ kind: 'credentials', id, credentials: plain(await options.credentials(signal)) });
     } catch (error) {
       send({ kind: 'no-credentials', id, code: reportOf(error).code });
+    }
+  }
+
+  async function answerDenial(id: number, denial: Denial): Promise<void> {
+    try {
+      send({ kind: 'credentials-renewed', id, areNewer: await denials.renew(denial, signal) });
+    } catch (error) {
+      send({ kind: 'credentials-not-renewed', id, code: reportOf(error).code });
     }
   }
 

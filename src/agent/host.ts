@@ -4,6 +4,7 @@ import { createLogger } from '../base/logger.ts';
 import { loadBootstrap, type Origins, requireRegion } from '../config/bootstrap.ts';
 import { configEvent } from '../config/log-events.ts';
 import { type Chain, chain } from '../identity/chain.ts';
+import { type Denials, denials } from '../identity/denials.ts';
 import { type RefreshingCredentials, refreshing } from '../identity/refreshing.ts';
 import { sessionNameOf } from '../identity/session-name.ts';
 import { credentialSources } from '../identity/sources.ts';
@@ -12,6 +13,7 @@ import { ssoClientConfig } from './aws-client.ts';
 import { type AwsClients, awsClients, stsFor } from './aws-clients.ts';
 import { awsPost } from './aws-post.ts';
 import { awsReach } from './aws-reach.ts';
+import { type ClockSkew, clockSkew, corrected } from './clock-skew.ts';
 import { type BootstrapConfig, bootstrapSchema } from './config.ts';
 import type { Launch } from './launch.ts';
 import { createRecorder, type Recorder } from './recorder.ts';
@@ -32,9 +34,12 @@ export interface Host {
   readonly logger: Logger;
   readonly recorder: Recorder;
   readonly credentials: RefreshingCredentials;
+  /** Whether AWS takes them. */
+  readonly denials: Denials;
   /** Who answered for the credentials, and who did not apply. */
   readonly chain: Chain;
   readonly aws: AwsClients;
+  readonly clockSkew: ClockSkew;
 }
 
 /** Loads the bootstrap config as file, environment and flags of this launch give it. */
@@ -66,11 +71,13 @@ export function openHost(launch: Launch, bootstrap: Bootstrap): Host {
     log(configEvent('config.variable-unknown', { variables: bootstrap.unknownVariables }));
   }
 
+  const skew = clockSkew(clock, log);
+  const awsClock = corrected(clock, skew);
   const sources = chain(
     credentialSources(config.credentials, {
       env,
       runCommand,
-      clock,
+      clock: awsClock,
       sts: (by) => stsFor(by, { env, region }),
       ssoClientConfig: () => ssoClientConfig(env),
       sessionName: sessionNameOf(config.name),
@@ -80,15 +87,28 @@ export function openHost(launch: Launch, bootstrap: Bootstrap): Host {
       },
     }),
   );
-  const refreshed = refreshing(sources, { clock, log });
+  const refreshed = refreshing(sources, { clock: awsClock, log });
   credentials = refreshed;
+  const denied = denials(refreshed, { clock, log });
   // The SDK asks without a signal: what it waits for is bounded by the sources' own time limits.
   const unaborted = new AbortController().signal;
   const aws = awsClients({
     env,
     region,
     credentials: () => refreshed.current(unaborted),
-    renew: () => refreshed.renew(unaborted),
+    denials: { ...denied, renew: (denial) => denied.renew(denial, unaborted) },
+    serverTime: (date) => skew.observe(date),
   });
-  return { launch, bootstrap, region, logger, recorder, credentials: refreshed, chain: sources, aws };
+  return {
+    launch,
+    bootstrap,
+    region,
+    logger,
+    recorder,
+    credentials: refreshed,
+    denials: denied,
+    chain: sources,
+    aws,
+    clockSkew: skew,
+  };
 }

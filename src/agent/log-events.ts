@@ -87,6 +87,16 @@ export const agentLogEvents = {
       withinMs: 'the time in which they were counted, milliseconds',
     },
   },
+  'clock.skewed': {
+    level: 'warn',
+    summary: 'this host’s clock and AWS’s are apart; signatures and expiries are corrected for it',
+    fields: { seconds: 'how far AWS is ahead of this host, negative when behind' },
+  },
+  'clock.right': {
+    level: 'info',
+    summary: 'this host’s clock and AWS’s agree again',
+    fields: {},
+  },
   'watchdog.withheld': {
     level: 'error',
     summary: 'systemd gets no sign of life, and will restart the agent unless this passes',

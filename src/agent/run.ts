@@ -112,7 +112,14 @@ async function start(
   const reload = async (by: string, sig: AbortSignal): Promise<Reloaded> => {
     if (parts.phase !== 'ready') throw agentError('AGENT_NOT_READY', { phase: parts.phase });
     log(agentEvent('agent.reload-requested', { by }));
-    return inTurn(() => supervised.reload(() => refresh(config, workload, sig)));
+    return inTurn(() =>
+      supervised.reload(async () => {
+        // Whoever mended the credentials does not want to wait for the next try.
+        host.denials.retry();
+        await host.credentials.retry(sig);
+        return refresh(config, workload, sig);
+      }),
+    );
   };
   const monitoring: Monitoring = {
     health: healthOf(vitals, clock),

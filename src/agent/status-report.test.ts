@@ -6,7 +6,7 @@ import { type AgentParts, statusOf } from './status-report.ts';
 const failingSince = new Date('2026-11-22T11:00:00Z');
 
 /** The parts of an agent as they are when all is well; a test says what is not. */
-function setup(changes: Partial<AgentParts> = {}, credentials: object = {}): AgentParts {
+function setup(changes: Partial<AgentParts> = {}, credentials: object = {}, others: object = {}): AgentParts {
   const host = {
     launch: { version: '1.2.3' },
     bootstrap: { config: { name: 'web-1' } },
@@ -19,6 +19,10 @@ function setup(changes: Partial<AgentParts> = {}, credentials: object = {}): Age
         ...credentials,
       }),
     },
+    denials: { state: () => undefined },
+    chain: { passedOver: [{ name: 'environment', reason: 'it is not set' }] },
+    clockSkew: { seconds: () => 0 },
+    ...others,
   } as unknown as AgentParts['host'];
   const logLevel = {
     state: () => ({ level: 'info', configured: 'info' }) as const,
@@ -83,6 +87,7 @@ test('an agent that has just begun tells what there is, and leaves out what is n
       source: 'instance-role',
       accessKeyId: 'ASIAEXAMPLE',
       expiration: '2026-11-22T18:00:00.000Z',
+      notApplied: [{ source: 'environment', why: 'it is not set' }],
     },
     secrets: [],
     deliveries: [],
@@ -135,4 +140,31 @@ test('an agent that stops says so, whatever else fails', async () => {
 
   expect(status).toMatchObject({ state: 'stopping', failing: ['config'] });
   expect(exitCodeOf(status)).toBe(75);
+});
+
+test('credentials that AWS denies degrade it, and are told apart from those that cannot be renewed', async () => {
+  const denied = { service: 'KMS', awsError: 'UnrecognizedClientException', since: failingSince };
+
+  const status = await statusOf(setup({}, {}, { denials: { state: () => denied } }));
+
+  expect(status).toMatchObject({
+    state: 'degraded',
+    failing: ['credentials'],
+    credentials: { denied: { ...denied, since: failingSince.toISOString() } },
+  });
+  expect(status.credentials.failing).toBeUndefined();
+});
+
+test('long-term keys, extended credentials and a wrong clock are said, and degrade nothing', async () => {
+  const extendedUntil = new Date('2026-11-22T18:15:00Z');
+
+  const status = await statusOf(
+    setup({}, { isLongTerm: true, extendedUntil }, { clockSkew: { seconds: () => -600 } }),
+  );
+
+  expect(status).toMatchObject({
+    state: 'ready',
+    credentials: { isLongTerm: true, extendedUntil: extendedUntil.toISOString() },
+    clockSkewSeconds: -600,
+  });
 });

@@ -1,10 +1,10 @@
 import type { EventsStatus } from '../events/status.ts';
-import type { RefreshingState } from '../identity/refreshing.ts';
 import type { Events } from './events.ts';
 import type { FollowedConfig } from './followed-config.ts';
 import type { Host } from './host.ts';
 import type { LogLevelSwitch } from './log-level.ts';
 import type { MonitoringListener } from './monitoring.ts';
+import { notApplied } from './not-applied.ts';
 import type { AgentState, AgentStatus, CredentialsStatus } from './status.ts';
 import type { WorkloadSecrets } from './workload-secrets.ts';
 
@@ -25,14 +25,15 @@ export interface AgentParts {
 /** The state of the agent as `control.sock` gives it. */
 export async function statusOf(parts: AgentParts): Promise<AgentStatus> {
   const { host, hostId, startedAt, config, workload } = parts;
-  const credentials = credentialsStatus(host.credentials.state());
+  const credentials = credentialsStatus(host);
+  const clockSkewSeconds = host.clockSkew.seconds();
   const configState = config?.state();
   const { secrets, deliveries } = workload?.status() ?? { secrets: [], deliveries: [] };
   const monitoring = parts.monitoring?.status();
   const events = await parts.events?.status();
 
   const failing = [
-    ...(credentials.failing === undefined ? [] : ['credentials']),
+    ...((credentials.failing ?? credentials.denied) ? ['credentials'] : []),
     ...(configState?.refused === undefined ? [] : ['config']),
     ...secrets.filter((secret) => secret.failing !== undefined).map(({ name }) => `secret ${name}`),
     ...deliveries.filter((each) => each.failing !== undefined).map(({ delivery }) => `delivery ${delivery}`),
@@ -48,6 +49,7 @@ export async function statusOf(parts: AgentParts): Promise<AgentStatus> {
     pid: process.pid,
     startedAt: startedAt.toISOString(),
     credentials,
+    ...(clockSkewSeconds === 0 ? {} : { clockSkewSeconds }),
     ...(configState === undefined ? {} : { config: configState }),
     secrets,
     deliveries,
@@ -71,13 +73,19 @@ function failingOf(events: EventsStatus | undefined): string[] {
   ];
 }
 
-function credentialsStatus(state: RefreshingState): CredentialsStatus {
-  const { source, accessKeyId, expiration, lastRenewed, failing } = state;
+function credentialsStatus({ credentials, denials, chain }: AgentParts['host']): CredentialsStatus {
+  const { source, accessKeyId, expiration, lastRenewed, extendedUntil, isLongTerm, failing } =
+    credentials.state();
+  const denied = denials.state();
   return {
     ...(source === undefined ? {} : { source }),
     ...(accessKeyId === undefined ? {} : { accessKeyId }),
     ...(expiration === undefined ? {} : { expiration: expiration.toISOString() }),
     ...(lastRenewed === undefined ? {} : { renewedAt: lastRenewed.toISOString() }),
+    ...(extendedUntil === undefined ? {} : { extendedUntil: extendedUntil.toISOString() }),
+    ...(isLongTerm === undefined ? {} : { isLongTerm }),
+    ...(chain.passedOver.length === 0 ? {} : { notApplied: notApplied(chain) }),
     ...(failing === undefined ? {} : { failing: { ...failing, since: failing.since.toISOString() } }),
+    ...(denied === undefined ? {} : { denied: { ...denied, since: denied.since.toISOString() } }),
   };
 }

@@ -12,6 +12,7 @@ import type { FollowedConfigState } from './followed-config.ts';
 import { bootstrapOf } from './host.ts';
 import type { Launch } from './launch.ts';
 import type { MonitoringStatus } from './monitoring.ts';
+import type { NotApplied } from './not-applied.ts';
 import type { RecentError } from './recorder.ts';
 
 /** Where an agent is in its life. Degraded: it works, but a secret, a delivery or its renewal fails. */
@@ -24,6 +25,14 @@ export interface CredentialsStatus {
   readonly expiration?: string;
   /** When those in hand were loaded. */
   readonly renewedAt?: string;
+  /** They have expired and are used on until then: their source has no newer ones. */
+  readonly extendedUntil?: string;
+  /** Keys without an end: a host should hold none. */
+  readonly isLongTerm?: true;
+  /** Sources that were asked before and did not apply, each with why. */
+  readonly notApplied?: readonly NotApplied[];
+  /** AWS denies them, and newer ones too. */
+  readonly denied?: { readonly service: string; readonly awsError: string; readonly since: string };
   readonly failing?: { readonly code: string; readonly since: string; readonly attempts: number };
 }
 
@@ -38,6 +47,8 @@ export interface AgentStatus {
   readonly pid: number;
   readonly startedAt: string;
   readonly credentials: CredentialsStatus;
+  /** How far AWS's clock is ahead of this host's, negative when behind; absent while they agree. */
+  readonly clockSkewSeconds?: number;
   readonly config?: FollowedConfigState;
   readonly secrets: readonly SecretStatus[];
   readonly deliveries: readonly DeliveryStatus[];

@@ -1,6 +1,12 @@
-import { callerIdentity } from '../identity/caller.ts';
-import { bootstrapOf, openHost } from './host.ts';
+import { asGatehouseError, type ErrorReport, type GatehouseError, reportOf } from '../base/errors.ts';
+import { type Caller, callerIdentity, unexpectedCaller } from '../identity/caller.ts';
+import type { Credentials } from '../identity/credential-source.ts';
+import { identityError } from '../identity/errors.ts';
+import { type CertificateSerial, certificateSerial } from './certificate-serial.ts';
+import { agentError } from './errors.ts';
+import { bootstrapOf, type Host, openHost } from './host.ts';
 import type { Launch } from './launch.ts';
+import { type NotApplied, notApplied } from './not-applied.ts';
 
 /** Who this host is in AWS, and how it came to be. */
 export interface Whoami {
@@ -10,28 +16,92 @@ export interface Whoami {
   readonly account: string;
   readonly role?: string;
   readonly sessionName?: string;
+  /** Under Roles Anywhere: whether the session is named after the certificate, as it is unless named otherwise. */
+  readonly certificate?: CertificateSerial;
   /** When the credentials expire, ISO 8601; absent for long-term keys. */
   readonly expiration?: string;
   /** Sources that were asked before and did not apply, each with why. */
-  readonly notApplied: readonly { readonly source: string; readonly why: string }[];
+  readonly notApplied: readonly NotApplied[];
+  /** What works, and should not be so. */
+  readonly warnings: readonly ErrorReport[];
 }
 
-/** Loads credentials and asks STS whose they are. @throws CREDENTIALS_…, CALLER_… and CONFIG_… */
+/** What all identity checks came to. */
+export interface IdentityCheck {
+  /** Absent when that could not be found out. */
+  readonly who?: Whoami;
+  /** All that is wrong, the most fundamental first. */
+  readonly problems: readonly ErrorReport[];
+  /** That of the first problem; 0 without any. */
+  readonly exitCode: number;
+}
+
+/** Loads credentials and asks STS whose they are. @throws CREDENTIALS_… and CONFIG_… */
 export async function whoami(launch: Launch, signal: AbortSignal): Promise<Whoami> {
   const host = openHost(launch, bootstrapOf(launch));
   try {
-    const credentials = await host.credentials.current(signal);
-    const caller = await callerIdentity(await host.aws.sts(), signal);
-    return {
-      source: credentials.source,
-      arn: caller.arn,
-      account: caller.accountId,
-      ...(caller.roleName === undefined ? {} : { role: caller.roleName }),
-      ...(caller.sessionName === undefined ? {} : { sessionName: caller.sessionName }),
-      ...(credentials.expiration === undefined ? {} : { expiration: credentials.expiration.toISOString() }),
-      notApplied: host.chain.passedOver.map(({ name, reason }) => ({ source: name, why: reason })),
-    };
+    const { who, caller } = await identify(host, signal);
+    const unexpected = unexpectedCaller(caller, host.bootstrap.config.credentials);
+    if (unexpected === undefined) return who;
+    return { ...who, warnings: [...who.warnings, reportOf(unexpected)] };
   } finally {
     host.aws.close();
   }
+}
+
+/** Runs every check there is and stops at none. @throws CONFIG_…: without a config there is nothing to check. */
+export async function checkIdentity(launch: Launch, signal: AbortSignal): Promise<IdentityCheck> {
+  const host = openHost(launch, bootstrapOf(launch));
+  const found: GatehouseError[] = [];
+  let who: Whoami | undefined;
+  try {
+    const identified = await identify(host, signal);
+    who = identified.who;
+    const unexpected = unexpectedCaller(identified.caller, host.bootstrap.config.credentials);
+    if (unexpected !== undefined) found.push(unexpected);
+  } catch (error) {
+    signal.throwIfAborted();
+    found.push(asGatehouseError(error));
+  } finally {
+    host.aws.close();
+  }
+  return {
+    ...(who === undefined ? {} : { who }),
+    problems: found.map(reportOf),
+    exitCode: found[0]?.row.exitCode ?? 0,
+  };
+}
+
+async function identify(host: Host, signal: AbortSignal): Promise<{ who: Whoami; caller: Caller }> {
+  const credentials = await host.credentials.current(signal);
+  const caller = await callerIdentity(await host.aws.sts(), signal);
+  const { rolesAnywhere } = host.bootstrap.config.credentials;
+  const certificate =
+    credentials.source === 'roles-anywhere' && rolesAnywhere !== undefined
+      ? await certificateSerial(rolesAnywhere.certificate, caller.sessionName)
+      : undefined;
+  const who = {
+    source: credentials.source,
+    arn: caller.arn,
+    account: caller.accountId,
+    ...(caller.roleName === undefined ? {} : { role: caller.roleName }),
+    ...(caller.sessionName === undefined ? {} : { sessionName: caller.sessionName }),
+    ...(certificate === undefined ? {} : { certificate }),
+    ...(credentials.expiration === undefined ? {} : { expiration: credentials.expiration.toISOString() }),
+    notApplied: notApplied(host.chain),
+    warnings: warningsOf(host, credentials).map(reportOf),
+  };
+  return { who, caller };
+}
+
+function warningsOf({ clockSkew }: Host, credentials: Credentials): GatehouseError[] {
+  const { source, sessionToken, extendedUntil, expiration } = credentials;
+  const seconds = clockSkew.seconds();
+  return [
+    ...(sessionToken === undefined ? [identityError('CREDENTIALS_LONG_TERM', { source })] : []),
+    ...(extendedUntil === undefined
+      ? []
+      : [identityError('CREDENTIALS_HANDED_OUT_EXPIRED', { source, expiration: expiration?.toISOString() })]),
+    ...(seconds === 0 ? [] : [agentError('CLOCK_SKEWED', { secondsBehindAws: seconds })]),
+  ];
 }

@@ -8,7 +8,8 @@ export function failureText(error: unknown, json: boolean): string {
   return `error: ${factOf(report)} (${report.code})\n${below.join('')}hint: ${report.remedy}\n`;
 }
 
-function factOf(report: ErrorReport): string {
+/** What went wrong, with its places and causes, on one line. */
+export function factOf(report: ErrorReport): string {
   const places = Object.entries(report.details).flatMap(([name, value]) => placeText(name, value));
   const causes = report.causes.length === 0 ? [] : [`cause ${report.causes.join(' < ')}`];
   const facts = [...places, ...causes].join('; ');

@@ -52,6 +52,7 @@ function textOf(status: AgentStatus): string {
       ...logRows(status),
       ['version', `${status.version}, pid ${status.pid}, since ${status.startedAt}`],
       ['credentials', credentialsText(credentials)],
+      ...clockRows(status.clockSkewSeconds),
       ...(config === undefined ? [] : configRows(config)),
     ]),
   ];
@@ -77,9 +78,25 @@ function textOf(status: AgentStatus): string {
   return sections.join('\n');
 }
 
-function credentialsText({ source, expiration, failing }: AgentStatus['credentials']): string {
-  const held = source === undefined ? 'none yet' : `${source}, until ${expiration ?? 'they are replaced'}`;
-  return failing === undefined ? held : `${held}; renewal fails since ${failing.since}: ${failing.code}`;
+function clockRows(seconds = 0): [string, string][] {
+  if (seconds === 0) return [];
+  const apart = `${Math.abs(seconds)} s ${seconds > 0 ? 'behind' : 'ahead of'} AWS`;
+  return [['clock', `${apart}, corrected for; other programs may be refused`]];
+}
+
+function credentialsText(credentials: AgentStatus['credentials']): string {
+  const { source, expiration, extendedUntil, isLongTerm, failing, denied } = credentials;
+  const end =
+    extendedUntil === undefined ? `until ${expiration ?? 'they are replaced'}` : `expired ${expiration}`;
+  return [
+    source === undefined ? 'none yet' : `${source}, ${end}`,
+    ...(extendedUntil === undefined ? [] : [`used on until ${extendedUntil}, for there are no newer ones`]),
+    ...(isLongTerm ? ['long-term keys, which a host should not hold'] : []),
+    ...(failing === undefined ? [] : [`renewal fails since ${failing.since}: ${failing.code}`]),
+    ...(denied === undefined
+      ? []
+      : [`AWS denies them since ${denied.since}: ${denied.service} ${denied.awsError}`]),
+  ].join('; ');
 }
 
 /** Only what is not as usual. */

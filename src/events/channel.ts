@@ -34,11 +34,21 @@ export interface PlainCredentials {
   readonly sessionToken?: string;
 }
 
+/** A call that AWS denied because of the credentials that signed it. */
+export interface CredentialsDenial {
+  readonly service: string;
+  readonly awsError: string;
+  readonly accessKeyId: string;
+  readonly mayBePermission: boolean;
+}
+
 /** From the main thread to the worker. */
 export type ToWorker =
   | { readonly kind: 'audit'; readonly line: string }
   | { readonly kind: 'audit-settled-wanted'; readonly id: number }
   | { readonly kind: 'credentials'; readonly id: number; readonly credentials: PlainCredentials }
+  | { readonly kind: 'credentials-renewed'; readonly id: number; readonly areNewer: boolean }
+  | { readonly kind: 'credentials-not-renewed'; readonly id: number; readonly code: string }
   | { readonly kind: 'no-credentials'; readonly id: number; readonly code: string }
   | { readonly kind: 'status-wanted'; readonly id: number }
   /** A value that must not be shipped, in clear: moved, not copied, wrapped and overwritten on arrival. */
@@ -53,7 +63,11 @@ export type FromWorker =
   | { readonly kind: 'log'; readonly event: LogEvent }
   | { readonly kind: 'audit-taken' }
   | { readonly kind: 'audit-settled'; readonly id: number; readonly isSettled: boolean }
-  | { readonly kind: 'credentials-wanted'; readonly id: number; readonly renewed: boolean }
+  | { readonly kind: 'credentials-wanted'; readonly id: number }
+  /** AWS denied the credentials of a call: are there newer ones? */
+  | { readonly kind: 'credentials-denied'; readonly id: number; readonly denial: CredentialsDenial }
+  | { readonly kind: 'credentials-denied-again'; readonly denial: CredentialsDenial }
+  | { readonly kind: 'credentials-accepted'; readonly service: string }
   | { readonly kind: 'status'; readonly id: number; readonly status: EventsStatus }
   | { readonly kind: 'redacting'; readonly id: number }
   | { readonly kind: 'stopped' }

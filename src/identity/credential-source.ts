@@ -9,6 +9,11 @@ export interface Credentials {
   readonly sessionToken?: Secret;
   /** When AWS stops accepting them; absent when the source does not say. */
   readonly expiration?: Date;
+  /**
+   * The source says that they have expired and has no newer ones, as EC2 may in an outage: AWS may take them all the
+   * same. They are to be used until then, and newer ones asked for before.
+   */
+  readonly extendedUntil?: Date;
   /** The account they belong to, 12 digits, where the source says it. */
   readonly accountId?: string;
   /** Of an assumed role, the name of this session, as CloudTrail has it; where the source knows it. */
@@ -20,8 +25,8 @@ export interface Credentials {
 /**
  * One way to get AWS credentials.
  *
- * `load` answers fresh credentials that have not expired, or `undefined` when this source does not apply on this
- * host: try the next. It throws when the source applies and failed, always one of this room's errors, and the
+ * `load` answers fresh credentials that have not expired (or say that they are extended), or `undefined` when this
+ * source does not apply on this host: try the next. It throws when the source applies and failed, always one of this room's errors, and the
  * signal's reason when that aborts. It keeps no credentials between calls: `refreshing` does.
  */
 export interface CredentialSource {

@@ -69,6 +69,14 @@ export const identityErrors = {
     exitCode: exitCode.unavailable,
     httpStatus: 503,
   },
+  CREDENTIALS_METADATA_HOP_LIMIT: {
+    summary: 'the EC2 metadata service does not answer inside this container',
+    remedy:
+      'Most likely the hop limit of the instance is 1, which keeps containers out: aws ec2 modify-instance-metadata-options --instance-id ID --http-put-response-hop-limit 2. Better: give the container a role of its own.',
+    retry: true,
+    exitCode: exitCode.unavailable,
+    httpStatus: 503,
+  },
   CREDENTIALS_METADATA_REFUSED: {
     summary: 'the EC2 metadata service refuses to answer',
     remedy: 'Check that version 2 of the metadata service is enabled and that no proxy stands before it.',
@@ -181,6 +189,13 @@ export const identityErrors = {
     remedy:
       'Sign in again: aws sso login (or aws login) with the profile named in the details. If that does not help, check its sso_region and the network.',
     retry: true,
+    exitCode: exitCode.refused,
+  },
+  CREDENTIALS_LONG_TERM: {
+    summary: 'the credentials are long-term keys, which a host should not hold',
+    remedy:
+      'Give this host a role, or a certificate for Roles Anywhere: keys that do not expire are as good as stolen once they are copied.',
+    retry: false,
     exitCode: exitCode.refused,
   },
   CREDENTIALS_UNEXPECTED_IDENTITY: {

@@ -105,16 +105,23 @@ describe('the EC2 metadata service', () => {
       'CREDENTIALS_DOCUMENT_INVALID',
     ],
     ['a document too long', { document: [200, 'x'.repeat(70_000)] }, 'CREDENTIALS_DOCUMENT_INVALID'],
-    [
-      'credentials of yesterday',
-      { document: [200, document({ Expiration: '2020-01-01T00:00:00Z' })] },
-      'CREDENTIALS_HANDED_OUT_EXPIRED',
-    ],
   ])('%s is a typed error, also when the source is one of several', async (_what, script, code) => {
     const { source } = await setup(script, false);
 
     // The token step alone decides whether there is such a service; after it every failure is one.
     await expect(source.load(signal)).rejects.toMatchObject({ code });
+  });
+
+  test('that has nothing but credentials of yesterday hands them out as extended, with their true end', async () => {
+    const expiration = '2020-01-01T00:00:00Z';
+    const { source } = await setup({ document: [200, document({ Expiration: expiration })] });
+
+    const credentials = await source.load(signal);
+
+    expect(credentials?.expiration).toEqual(new Date(expiration));
+    const minutes = ((credentials?.extendedUntil?.getTime() ?? 0) - Date.now()) / 60_000;
+    expect(minutes).toBeGreaterThan(14);
+    expect(minutes).toBeLessThanOrEqual(15);
   });
 
   test('that cannot be reached is an error when it is the one source', async () => {
@@ -136,6 +143,30 @@ describe('the EC2 metadata service', () => {
     await clock.advance(1000);
 
     expect(await loading).toBeUndefined();
+  });
+
+  test('that says nothing to a container is likely to have a hop limit of 1', async () => {
+    const clock = fakeClock(new Date());
+    const { url } = await scriptedEndpoint(() => void clock.advance(1000));
+    const env = { AWS_EC2_METADATA_SERVICE_ENDPOINT: url, KUBERNETES_SERVICE_HOST: '10.0.0.1' };
+    const oneOfSeveral = instanceRole(env, clock, { required: false });
+
+    const loading = instanceRole(env, clock, { required: true }).load(signal);
+
+    await expect(loading).rejects.toMatchObject({ code: 'CREDENTIALS_METADATA_HOP_LIMIT' });
+    expect(await oneOfSeveral.load(signal)).toBeUndefined();
+    expect(oneOfSeveral.absence).toBe('the EC2 metadata service does not answer inside this container');
+  });
+
+  test('that refuses the connection is not there, in a container as well', async () => {
+    const env = {
+      AWS_EC2_METADATA_SERVICE_ENDPOINT: await deadEndpoint(),
+      KUBERNETES_SERVICE_HOST: '10.0.0.1',
+    };
+
+    const loading = instanceRole(env, systemClock, { required: true }).load(signal);
+
+    await expect(loading).rejects.toMatchObject({ code: 'CREDENTIALS_METADATA_UNREACHABLE' });
   });
 
   test('that is cut off in the middle of an answer is out of reach, without waiting for the rest', async () => {

@@ -4,8 +4,9 @@ import { GatehouseError } from '../base/errors.ts';
 import { isMetadataAddress } from '../base/local-address.ts';
 import { Secret } from '../base/secret.ts';
 import { type BoundedReply, boundedRequest } from './bounded-request.ts';
-import { type CredentialSource, type Credentials, unexpired } from './credential-source.ts';
+import type { CredentialSource, Credentials } from './credential-source.ts';
 import { identityError } from './errors.ts';
+import { isInsideContainer } from './inside-container.ts';
 
 type Env = Readonly<Record<string, string | undefined>>;
 
@@ -15,6 +16,9 @@ const rolesPath = '/latest/meta-data/iam/security-credentials/';
 /** The service answers in milliseconds where it exists; where it does not, nobody should wait long to learn it. */
 const answerWithinMs = 1000;
 const documentBytesMax = 64 * 1024;
+
+/** `refreshing` asks again from a third of it on. */
+const extendedMs = 15 * 60_000;
 
 /** One load is three requests, so the token need not live long. EC2 takes 1 to 21600. */
 const tokenSeconds = 60;
@@ -34,14 +38,16 @@ const document = z.object({
  * service does not answer this source does not apply, unless `required`: then that is the error.
  *
  * Not the SDK's `fromInstanceMetadata`: that takes its endpoint from process.env and ~/.aws/config only, reports an
- * unreachable service as a refused fall-back to version 1, and answers expired credentials with a made-up expiry
- * when renewal fails.
+ * unreachable service as a refused fall-back to version 1, and answers expired credentials with a made-up expiry.
  */
 export function instanceRole(env: Env, clock: Clock, options: { required: boolean }): CredentialSource {
   const disabled = env['AWS_EC2_METADATA_DISABLED']?.toLowerCase() === 'true';
+  let absence = disabled ? 'AWS_EC2_METADATA_DISABLED is true' : 'the EC2 metadata service does not answer';
   return {
     name,
-    absence: disabled ? 'AWS_EC2_METADATA_DISABLED is true' : 'the EC2 metadata service does not answer',
+    get absence() {
+      return absence;
+    },
 
     async load(signal) {
       signal.throwIfAborted();
@@ -53,13 +59,16 @@ export function instanceRole(env: Env, clock: Clock, options: { required: boolea
       try {
         token = await sessionToken(ask);
       } catch (error) {
-        if (!options.required && isUnreachable(error)) return undefined;
-        throw error;
+        const cause =
+          isUnreachable(error) && isHopLimitLikely(error, env) ? hopLimit(endpoint, error) : error;
+        if (options.required || !isUnreachable(error)) throw cause;
+        if (cause !== error) absence = 'the EC2 metadata service does not answer inside this container';
+        return undefined;
       }
       const get = (path: string): Promise<BoundedReply> =>
         ask(path, { method: 'GET', headers: { 'x-aws-ec2-metadata-token': token } });
       const role = await roleName(get);
-      return unexpired(await roleCredentials(get, role), clock.now());
+      return extended(await roleCredentials(get, role), clock.now());
     },
   };
 }
@@ -131,8 +140,27 @@ async function answer(
   }
 }
 
-function isUnreachable(error: unknown): boolean {
+function isUnreachable(error: unknown): error is GatehouseError {
   return error instanceof GatehouseError && error.code === 'CREDENTIALS_METADATA_UNREACHABLE';
+}
+
+/** With a hop limit of 1 the answer with the token is lost on the way into a container: silence, not a refusal. */
+function isHopLimitLikely({ cause }: GatehouseError, env: Env): boolean {
+  return cause instanceof GatehouseError && cause.code === 'DEADLINE_EXCEEDED' && isInsideContainer(env);
+}
+
+function hopLimit(endpoint: URL, cause: unknown): GatehouseError {
+  return identityError('CREDENTIALS_METADATA_HOP_LIMIT', { endpoint: endpoint.origin }, cause);
+}
+
+/**
+ * In an outage EC2 hands the last credentials out again, past their end, and AWS may take them. Like the SDKs we go on
+ * with them and ask again in 5 to 10 minutes; what they do not do, we say so and show the true end.
+ */
+function extended(credentials: Credentials, now: Date): Credentials {
+  const { expiration = now } = credentials;
+  if (expiration > now) return credentials;
+  return { ...credentials, extendedUntil: new Date(now.getTime() + extendedMs) };
 }
 
 function refusal(step: string, status: number): GatehouseError {

@@ -2,6 +2,8 @@ import { type LogEventTable, logEventsOf } from '../base/log-events.ts';
 
 const source = 'name of the credential source';
 const accessKeyId = 'id of the access key, which is not secret';
+const service = 'the AWS service that denied them, as the SDK names it';
+const awsError = "AWS's name for the error";
 const expiration = 'when the credentials expire, ISO 8601; absent when they do not';
 
 export const identityLogEvents = {
@@ -31,6 +33,29 @@ export const identityLogEvents = {
     summary: 'the last good credentials expired before they could be renewed',
     fields: { source, expiration },
     audit: 'failure',
+  },
+  'credentials.extended': {
+    level: 'warn',
+    summary:
+      'the source has nothing newer than credentials that have expired; AWS may take them all the same',
+    fields: { source, accessKeyId, expiration },
+  },
+  'credentials.renewed-early': {
+    level: 'warn',
+    summary: 'AWS denied credentials that should still be good; newer ones were asked for',
+    fields: { service, awsError },
+    audit: 'failure',
+  },
+  'credentials.denied': {
+    level: 'error',
+    summary: 'AWS denies the credentials of this host, and newer ones too; its recovery is logged',
+    fields: { service, awsError, error: 'what the renewal met, where that is what was denied' },
+    audit: 'failure',
+  },
+  'credentials.accepted': {
+    level: 'info',
+    summary: 'AWS takes the credentials of this host again',
+    fields: { service, deniedForMs: 'how long it had denied them, milliseconds' },
   },
   'credentials.recovered': {
     level: 'info',

@@ -22,11 +22,17 @@ function setup(random: () => number = () => 0.5) {
     trouble: Trouble | undefined;
     frozen: boolean;
     lifetimeMs: number | undefined;
+    /** The last good credentials are handed out, and once they have expired, as extended. */
+    outage: boolean;
+    /** When those end in an outage, from now; undefined: when they do. */
+    lastGood: number | undefined;
   } = {
     loads: 0,
     trouble: undefined,
     frozen: false,
     lifetimeMs: hourMs,
+    outage: false,
+    lastGood: undefined,
   };
   let last: Credentials | undefined;
   const source: CredentialSource = {
@@ -36,6 +42,12 @@ function setup(random: () => number = () => 0.5) {
       world.loads += 1;
       if (world.trouble !== undefined) throw identityError(world.trouble);
       if (world.frozen && last !== undefined) return last;
+      if (world.outage && last !== undefined) {
+        const now = clock.now().getTime();
+        const end = world.lastGood === undefined ? (last.expiration?.getTime() ?? 0) : now + world.lastGood;
+        const extendedUntil = new Date(now + 15 * minuteMs);
+        return end > now ? last : { ...last, expiration: new Date(end), extendedUntil };
+      }
       last = {
         accessKeyId: `ASIA${world.loads}`,
         secretAccessKey: Secret.ofText('s'),
@@ -195,14 +207,69 @@ describe('refreshing credentials', () => {
     expect(named('credentials.recovered')).toMatchObject([{ fields: { source: 'fake' } }]);
   });
 
-  test('asks a source out of reach about each minute, and one that refuses every quarter of an hour', async () => {
-    const unreachable = await loadsPerDay('CREDENTIALS_METADATA_UNREACHABLE');
-    const refused = await loadsPerDay('CREDENTIALS_REFUSED');
+  test.each<[string, Trouble, number, number]>([
+    ['out of reach twice a minute', 'CREDENTIALS_METADATA_UNREACHABLE', 1440, 3 * 1440],
+    ['in trouble every few minutes', 'CREDENTIALS_THROTTLED', 300, 1440],
+    ['that refuses a few times an hour', 'CREDENTIALS_REFUSED', 48, 150],
+  ])('asks a source %s', async (_what, trouble, least, most) => {
+    const loads = await loadsPerDay(trouble);
 
-    expect(unreachable).toBeGreaterThan(1440);
-    expect(unreachable).toBeLessThan(3 * 1440);
-    expect(refused).toBeGreaterThan(96);
-    expect(refused).toBeLessThan(3 * 96);
+    expect(loads).toBeGreaterThan(least);
+    expect(loads).toBeLessThan(most);
+  });
+
+  test('asks a source that refused at once when somebody says that it is mended', async () => {
+    const { credentials, world, clock, running } = setup();
+    world.trouble = 'CREDENTIALS_REFUSED';
+    const stop = running();
+    await clock.advance(minuteMs);
+    world.trouble = undefined;
+
+    await credentials.retry(never);
+    await credentials.retry(never);
+    const held = await credentials.current(never);
+    await stop();
+
+    expect(held.accessKeyId).toBe('ASIA2');
+    expect(world.loads).toBe(2);
+  });
+
+  test('uses extended credentials on, says so once, and asks every 5 to 10 minutes for newer ones', async () => {
+    const { credentials, world, clock, running, named } = setup();
+    const stop = running();
+    await clock.advance(minuteMs);
+    world.outage = true;
+
+    await clock.advance(5 * hourMs);
+    const during = await credentials.current(never);
+    const state = credentials.state();
+    const loads = world.loads;
+    world.outage = false;
+    await clock.advance(11 * minuteMs);
+    const after = await credentials.current(never);
+    await stop();
+
+    expect(during.accessKeyId).toBe('ASIA1');
+    expect(state.extendedUntil?.getTime()).toBeGreaterThan(clock.now().getTime() - 11 * minuteMs);
+    expect(state.expiration?.getTime()).toBeLessThan(clock.now().getTime() - 3 * hourMs);
+    expect(loads).toBeLessThan(80);
+    expect(named('credentials.extended')).toHaveLength(1);
+    expect(named('credentials.expired')).toEqual([]);
+    expect(after.accessKeyId).not.toBe('ASIA1');
+    expect(named('credentials.renewed')).toHaveLength(1);
+    expect(credentials.state().extendedUntil).toBeUndefined();
+  });
+
+  test('does not change good credentials for expired ones', async () => {
+    const { credentials, world, clock } = setup();
+    await credentials.current(never);
+    await clock.advance(minuteMs);
+    world.outage = true;
+    world.lastGood = -1;
+
+    await expect(credentials.renew(never)).rejects.toMatchObject({ code: 'CREDENTIALS_HANDED_OUT_EXPIRED' });
+
+    expect((await credentials.current(never)).accessKeyId).toBe('ASIA1');
   });
 
   test('does not ask a failing source for each caller', async () => {
@@ -218,17 +285,14 @@ describe('refreshing credentials', () => {
     expect(world.loads).toBe(2);
   });
 
-  test('renews on demand, together with others, and not again moments later', async () => {
+  test('renews on demand, together with others', async () => {
     const { credentials, world, clock } = setup();
     await credentials.current(never);
     await clock.advance(minuteMs);
 
     const renewed = await Promise.all([credentials.renew(never), credentials.renew(never)]);
-    await clock.advance(1000);
-    const again = await credentials.renew(never);
 
     expect(renewed.map(({ accessKeyId }) => accessKeyId)).toEqual(['ASIA2', 'ASIA2']);
-    expect(again.accessKeyId).toBe('ASIA2');
     expect(world.loads).toBe(2);
   });
 
@@ -353,16 +417,19 @@ describe('the jitter', () => {
     );
   });
 
-  test('of another attempt lies between a second and a minute, or a minute and a quarter of an hour', () => {
+  test('of another attempt lies within what its failure asks for', () => {
     assert(
       property(nat(10_000), uniform, (attempt, random) => {
         const unreachable = retryWaitMs(identityError('CREDENTIALS_STS_UNREACHABLE'), attempt, () => random);
+        const throttled = retryWaitMs(identityError('CREDENTIALS_THROTTLED'), attempt, () => random);
         const refused = retryWaitMs(identityError('CREDENTIALS_REFUSED'), attempt, () => random);
 
         expect(unreachable).toBeGreaterThanOrEqual(1000);
         expect(unreachable).toBeLessThanOrEqual(minuteMs);
-        expect(refused).toBeGreaterThanOrEqual(minuteMs);
-        expect(refused).toBeLessThanOrEqual(15 * minuteMs);
+        expect(throttled).toBeGreaterThanOrEqual(20_000);
+        expect(throttled).toBeLessThanOrEqual(5 * minuteMs);
+        expect(refused).toBeGreaterThanOrEqual(5 * minuteMs);
+        expect(refused).toBeLessThanOrEqual(30 * minuteMs);
       }),
     );
   });

@@ -1,5 +1,6 @@
 import type { Clock } from '../base/clock.ts';
 import { asGatehouseError, type GatehouseError, reportOf } from '../base/errors.ts';
+import { exitCode } from '../base/exit-code.ts';
 import type { Log } from '../base/log-events.ts';
 import { type Backoff, backoffMs } from '../base/retry.ts';
 import type { CredentialSource, Credentials } from './credential-source.ts';
@@ -16,6 +17,10 @@ export interface RefreshingState {
   readonly expiration?: Date;
   /** When the credentials in hand were loaded. */
   readonly lastRenewed?: Date;
+  /** They have expired, and are used on until then because their source has no newer ones. */
+  readonly extendedUntil?: Date;
+  /** They are keys without an end: a host should hold none. */
+  readonly isLongTerm?: true;
   /** Set while loading fails. */
   readonly failing?: { readonly code: string; readonly since: Date; readonly attempts: number };
 }
@@ -29,11 +34,13 @@ export interface RefreshingCredentials {
    */
   current(signal: AbortSignal): Promise<Credentials>;
   /**
-   * Asks the source now, for when AWS said that the credentials in hand have expired. Concurrent callers share one
-   * attempt, and within seconds of the last one its outcome is the answer, so that a wrong clock cannot make a storm.
+   * Asks the source now, for when AWS denies the credentials in hand. Concurrent callers share one attempt, and within
+   * seconds of a failed one its error is the answer. Whoever calls it sees to it that it is not often: `denials` does.
    * @throws the source's error.
    */
   renew(signal: AbortSignal): Promise<Credentials>;
+  /** Asks a failing source now, however long it was to be left alone: for when somebody says that it is mended. */
+  retry(signal: AbortSignal): Promise<void>;
   /** Renews until `signal` aborts, and then throws its reason; no other error ends it. */
   run(signal: AbortSignal): Promise<void>;
   state(): RefreshingState;
@@ -62,8 +69,14 @@ const lookEveryMs = 60_000;
 /** Another attempt when the source is out of reach: within seconds, then each minute. */
 const unreachableBackoff = { floorMs: 1000, baseMs: 1000, capMs: 59_000 } as const;
 
+/** When AWS answers with an error that may pass, such as too many requests: others wait for it as well. */
+const troubledBackoff = { floorMs: 20_000, baseMs: 1000, capMs: 280_000 } as const;
+
 /** When it refuses, or is misconfigured: somebody has to change something first. */
-const refusedBackoff = { floorMs: 60_000, baseMs: 60_000, capMs: 14 * 60_000 } as const;
+const refusedBackoff = { floorMs: 5 * 60_000, baseMs: 5 * 60_000, capMs: 25 * 60_000 } as const;
+
+/** Extended credentials are asked for again from this part of their extension on. */
+const extendedFrom = 1 / 3;
 
 interface Held {
   readonly credentials: Credentials;
@@ -106,8 +119,24 @@ export function refreshing(source: CredentialSource, options: RefreshingOptions)
 
   async function loaded(signal: AbortSignal): Promise<Credentials> {
     const credentials = await source.load(signal);
-    if (credentials !== undefined) return credentials;
+    if (credentials !== undefined) return preferred(credentials);
     throw identityError('CREDENTIALS_NOT_FOUND', { passedOver: [`${source.name}: ${source.absence}`] });
+  }
+
+  /** Nobody changes good credentials for expired ones. */
+  function preferred(credentials: Credentials): Credentials {
+    const { extendedUntil, expiration, source: name } = credentials;
+    if (
+      extendedUntil === undefined ||
+      usable() === undefined ||
+      held?.credentials.extendedUntil !== undefined
+    ) {
+      return credentials;
+    }
+    throw identityError('CREDENTIALS_HANDED_OUT_EXPIRED', {
+      source: name,
+      expiration: expiration?.toISOString(),
+    });
   }
 
   function hold(credentials: Credentials): void {
@@ -121,7 +150,9 @@ export function refreshing(source: CredentialSource, options: RefreshingOptions)
       renewAfterMs: renewAfterMs(credentials, now, random),
     };
     isExpiryLogged = false;
-    if (isNew) logHeld(before === undefined ? 'credentials.obtained' : 'credentials.renewed', credentials);
+    if (isNew && credentials.extendedUntil === undefined)
+      logHeld(before === undefined ? 'credentials.obtained' : 'credentials.renewed', credentials);
+    noteExtension(before, credentials);
     if (failing === undefined) return;
     const { attempts, sinceMonotonic } = failing;
     failing = undefined;
@@ -134,6 +165,18 @@ export function refreshing(source: CredentialSource, options: RefreshingOptions)
     const fields = { source: credentials.source, accessKeyId };
     log(identityEvent(name, { ...fields, expiration: expiration?.toISOString() }));
     if (sessionToken === undefined) log(identityEvent('credentials.long-term', fields));
+  }
+
+  function noteExtension(before: Credentials | undefined, credentials: Credentials): void {
+    if (credentials.extendedUntil === undefined || before?.extendedUntil !== undefined) return;
+    const { source: name, accessKeyId, expiration } = credentials;
+    log(
+      identityEvent('credentials.extended', {
+        source: name,
+        accessKeyId,
+        expiration: expiration?.toISOString(),
+      }),
+    );
   }
 
   function fail(error: GatehouseError): void {
@@ -164,8 +207,8 @@ export function refreshing(source: CredentialSource, options: RefreshingOptions)
 
   function usable(): Credentials | undefined {
     if (held === undefined) return undefined;
-    const { expiration } = held.credentials;
-    return expiration === undefined || expiration > clock.now() ? held.credentials : undefined;
+    const end = endOf(held.credentials);
+    return end === undefined || end > clock.now() ? held.credentials : undefined;
   }
 
   function noteExpiry(): void {
@@ -201,13 +244,13 @@ export function refreshing(source: CredentialSource, options: RefreshingOptions)
 
     async renew(signal) {
       signal.throwIfAborted();
-      const since = clock.monotonic() - renewWaitMsMin;
-      if (failing !== undefined) {
-        if (failing.attemptedAt > since) throw failing.error;
-        return load(signal);
-      }
-      const isRecent = held !== undefined && held.loadedAtMonotonic > since;
-      return (isRecent ? usable() : undefined) ?? load(signal);
+      if (failing !== undefined && failing.attemptedAt > clock.monotonic() - renewWaitMsMin)
+        throw failing.error;
+      return load(signal);
+    },
+
+    async retry(signal) {
+      if (failing !== undefined) await load(signal).catch(() => signal.throwIfAborted());
     },
 
     async run(signal) {
@@ -215,7 +258,8 @@ export function refreshing(source: CredentialSource, options: RefreshingOptions)
         signal.throwIfAborted();
         const waitMs = Math.min(dueInMs(), lookEveryMs, msToExpiry());
         if (waitMs > 0) await clock.sleep(waitMs, signal);
-        if (dueInMs() === 0) await load(signal).catch(() => signal.throwIfAborted());
+        const isDue = dueInMs() === 0 || (failing === undefined && usable() === undefined);
+        if (isDue) await load(signal).catch(() => signal.throwIfAborted());
         noteExpiry();
       }
     },
@@ -227,6 +271,8 @@ export function refreshing(source: CredentialSource, options: RefreshingOptions)
         lastRenewed: held.loadedAt,
         ...(held.credentials.sessionName && { sessionName: held.credentials.sessionName }),
         ...(held.credentials.expiration && { expiration: held.credentials.expiration }),
+        ...(held.credentials.extendedUntil && { extendedUntil: held.credentials.extendedUntil }),
+        ...(held.credentials.sessionToken ? {} : { isLongTerm: true as const }),
       };
       const trouble = failing && {
         failing: { code: failing.error.code, since: failing.since, attempts: failing.attempts },
@@ -237,24 +283,37 @@ export function refreshing(source: CredentialSource, options: RefreshingOptions)
 
   /** Of credentials that have not expired; Infinity otherwise. */
   function msToExpiry(): number {
-    const expiration = usable()?.expiration;
-    return expiration === undefined ? Infinity : expiration.getTime() - clock.now().getTime();
+    const credentials = usable();
+    const end = credentials && endOf(credentials);
+    return end === undefined ? Infinity : end.getTime() - clock.now().getTime();
   }
 }
 
 /** How long after loading renewal is due, in milliseconds. */
 export function renewAfterMs(credentials: Credentials, now: Date, random: () => number): number {
-  const { expiration } = credentials;
-  if (expiration === undefined) return rereadAfterMs;
-  const lifetimeMs = expiration.getTime() - now.getTime();
-  const part = renewFrom + random() * (renewUntil - renewFrom);
+  const end = endOf(credentials);
+  if (end === undefined) return rereadAfterMs;
+  const lifetimeMs = end.getTime() - now.getTime();
+  const from = credentials.extendedUntil === undefined ? renewFrom : extendedFrom;
+  const until = credentials.extendedUntil === undefined ? renewUntil : renewFrom;
+  const part = from + random() * (until - from);
   return Math.max(renewWaitMsMin, lifetimeMs * part);
 }
 
 /** How long after failure number `attempt`, counted from 0, the source is asked again, in milliseconds. */
 export function retryWaitMs(error: GatehouseError, attempt: number, random: () => number): number {
-  const backoff: Backoff & { floorMs: number } = error.row.retry ? unreachableBackoff : refusedBackoff;
+  const backoff = backoffAfter(error);
   return backoff.floorMs + backoffMs(attempt, backoff, random);
+}
+
+function backoffAfter({ row }: GatehouseError): Backoff & { readonly floorMs: number } {
+  if (!row.retry) return refusedBackoff;
+  return row.exitCode === exitCode.unavailable ? unreachableBackoff : troubledBackoff;
+}
+
+/** Until when they are good for use. */
+function endOf({ expiration, extendedUntil }: Credentials): Date | undefined {
+  return extendedUntil ?? expiration;
 }
 
 function isSame(one: Credentials, other: Credentials): boolean {

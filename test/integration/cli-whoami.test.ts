@@ -21,7 +21,11 @@ test('whoami names the source that answered, the role and the expiry', async () 
     role: 'GatehouseHost',
     sessionName: expect.stringMatching(/^i-/u),
     expiration: expect.stringMatching(/^\d{4}-.*Z$/u),
-    notApplied: expect.arrayContaining([{ source: 'environment', why: expect.any(String) }]),
+    notApplied: ['environment', 'profile', 'web-identity', 'roles-anywhere', 'container'].map((source) => ({
+      source,
+      why: expect.any(String),
+    })),
+    warnings: [],
   });
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
   const rows = text.stdout.trimEnd().split('\n');
@@ -33,6 +37,56 @@ test('whoami names the source that answered, the role and the expiry', async () 
   expect(rows[5]).toMatch(/^did not apply +environment: /u);
 });
 
+test('whoami warns of a clock that is off, by how much, and of an identity that is not the expected one', async () => {
+  const host = await setup({ bootstrap: { credentials: { expectRoleName: 'Other' } } });
+  host.sandbox.faults.add({ service: 'sts', effect: { kind: 'clock', offsetSeconds: -900 } });
+
+  const { code, stdout } = await host.run(['whoami', '--json']);
+  const text = await host.run(['whoami']);
+
+  const { warnings } = JSON.parse(stdout) as {
+    warnings: { code: string; details: Record<string, unknown> }[];
+  };
+  expect(warnings.map((warning) => warning.code)).toEqual([
+    'CLOCK_SKEWED',
+    'CREDENTIALS_UNEXPECTED_IDENTITY',
+  ]);
+  expect(Math.abs(Number(warnings[0]?.details['secondsBehindAws']) + 900)).toBeLessThan(5);
+  expect(text.stdout).toMatch(
+    /^warning +this host's clock is not AWS's: secondsBehindAws -\d+ \(CLOCK_SKEWED\)$/mu,
+  );
+  expect(code).toBe(0);
+});
+
+test('whoami --check says all that is wrong, and what works beside it', async () => {
+  const right = await setup();
+  const wrong = await setup({ bootstrap: { credentials: { expectRoleName: 'Other' } } });
+  const nobody = await setup();
+  nobody.sandbox.instance.role = undefined;
+  const check = async (host: typeof right) => {
+    const { code, stdout } = await host.run(['whoami', '--check', '--json']);
+    const { who, problems, exitCode } = JSON.parse(stdout) as {
+      who?: { source: string };
+      problems: { code: string }[];
+      exitCode: number;
+    };
+    return { exit: [code, exitCode], source: who?.source, problems: problems.map((problem) => problem.code) };
+  };
+
+  expect(await check(right)).toEqual({ exit: [0, 0], source: 'instance-role', problems: [] });
+  expect(await check(wrong)).toEqual({
+    exit: [77, 77],
+    source: 'instance-role',
+    problems: ['CREDENTIALS_UNEXPECTED_IDENTITY'],
+  });
+  expect(await check(nobody)).toEqual({
+    exit: [77, 77],
+    source: undefined,
+    problems: ['CREDENTIALS_NO_ROLE'],
+  });
+  expect((await right.run(['whoami', '--check'])).stdout).toMatch(/^checks +nothing is wrong$/mu);
+});
+
 test('long-term keys never expire, and no key is shown', async () => {
   const { configFile, env, operator } = await setup();
 
@@ -41,6 +95,7 @@ test('long-term keys never expire, and no key is shown', async () => {
   });
 
   expect(stdout).toMatch(/^expires +never$/mu);
+  expect(stdout).toMatch(/^warning +the credentials are long-term keys.* \(CREDENTIALS_LONG_TERM\)$/mu);
   expect(stdout + stderr).not.toContain(operator.env.AWS_SECRET_ACCESS_KEY);
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
 });

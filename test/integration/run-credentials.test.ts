@@ -59,6 +59,50 @@ describe('credentials that run out', () => {
   });
 });
 
+describe('credentials that AWS denies', () => {
+  it('are a state of their own, until AWS takes newer ones', async () => {
+    const host = await setup({ gateway: (document) => delete document.events });
+    const agent = await host.started();
+    const { accessKeyId = '' } = (await host.status()).credentials;
+    host.sandbox.instance.frozen = true;
+    host.sandbox.identities.remove(accessKeyId);
+
+    agent.kill('SIGHUP');
+    const denied = await agent.event('credentials.denied');
+    const during = await host.status();
+    host.sandbox.instance.frozen = false;
+    host.sandbox.instance.role = 'GatehouseHost';
+    agent.kill('SIGHUP');
+    await agent.event('credentials.accepted');
+    const after = await host.status();
+
+    expect(denied).toMatchObject({ service: 'Secrets Manager', awsError: 'UnrecognizedClientException' });
+    expect(during).toMatchObject({
+      state: 'degraded',
+      failing: expect.arrayContaining(['credentials']),
+      credentials: { denied: { service: 'Secrets Manager', awsError: 'UnrecognizedClientException' } },
+    });
+    expect(after.credentials).not.toHaveProperty('denied');
+    expect(after.credentials.accessKeyId).not.toBe(accessKeyId);
+    expect((await agent.stop()).code).toBe(0);
+  });
+
+  it('are used on when the instance has nothing newer and AWS still takes them', async () => {
+    const host = await setup({ gateway: (document) => delete document.events });
+    host.sandbox.instance.credentialSeconds = 3;
+    host.sandbox.instance.frozen = true;
+
+    const agent = await host.started();
+    const extended = await agent.event('credentials.extended');
+    const { credentials } = await host.status();
+
+    expect(extended['accessKeyId']).toBe(credentials.accessKeyId);
+    expect(credentials).toMatchObject({ extendedUntil: expect.any(String) });
+    expect(agent.lines().map(({ event }) => event)).not.toContain('credentials.expired');
+    await agent.stop();
+  });
+});
+
 describe('a host without credentials', () => {
   it('that has no role fails its start with CREDENTIALS_NO_ROLE and exit code 77', async () => {
     const host = await setup({ bootstrap: instanceRole });

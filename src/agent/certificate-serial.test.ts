@@ -1,0 +1,32 @@
+import { X509Certificate } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { throwawayTls } from '../../sandbox/tls.ts';
+import { temporaryDirectory } from '../../test/support/temporary-directory.ts';
+import { certificateSerial } from './certificate-serial.ts';
+
+async function setup() {
+  const { caPem } = await throwawayTls();
+  const file = join(temporaryDirectory(), 'certificate.pem');
+  writeFileSync(file, caPem);
+  return { file, serialNumber: new X509Certificate(caPem).serialNumber.toLowerCase().replace(/^0+/u, '') };
+}
+
+test('a session is named after a certificate whatever the case and leading zeros of the number', async () => {
+  const { file, serialNumber } = await setup();
+  const asked = [serialNumber, `00${serialNumber.toUpperCase()}`, 'web-1', `${serialNumber}0`, undefined];
+
+  const found = await Promise.all(asked.map((sessionName) => certificateSerial(file, sessionName)));
+
+  expect(found).toEqual(
+    [true, true, false, false, false].map((isSessionName) => ({ serialNumber, isSessionName })),
+  );
+});
+
+test('a file that is no certificate tells nothing', async () => {
+  const file = join(temporaryDirectory(), 'certificate.pem');
+  writeFileSync(file, 'no certificate');
+
+  expect(await certificateSerial(file, 'c3a5')).toBeUndefined();
+});
