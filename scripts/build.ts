@@ -2,7 +2,7 @@ import { mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:
 import { readFile } from 'node:fs/promises';
 import { isBuiltin } from 'node:module';
 import { basename, dirname, join, relative, resolve, sep } from 'node:path';
-import { build as bundle, type OutputFile, type Plugin } from 'esbuild';
+import { type BuildOptions, build as bundle, type OutputFile, type Plugin } from 'esbuild';
 
 const root = dirname(import.meta.dirname);
 const outdir = join(root, 'dist');
@@ -12,6 +12,12 @@ export const entries: Readonly<Record<string, string>> = {
   gatehouse: 'src/main.ts',
   'events-worker': 'src/agent/events-worker.ts',
 };
+
+/**
+ * What is built into one file each, with nothing beside it: name in dist → source. Every chunk costs a cold start a
+ * millisecond or two, and SDKs wait for these.
+ */
+const alone: Readonly<Record<string, string>> = { 'signing-helper': 'src/cli/signing-helper.ts' };
 
 /** yargs and the AWS SDK hold CommonJS that calls `require`, which a module does not have. */
 const requireBanner = [
@@ -27,6 +33,19 @@ const sandboxOutside: Plugin = {
       const target = relative(root, resolve(resolveDir, path));
       if (!target.startsWith(`sandbox${sep}`)) return undefined;
       return { path: `../${target.replaceAll(sep, '/')}`, external: true };
+    });
+  },
+};
+
+/** What is built alone is no part of what imports it, where it is needed: it lies beside it. */
+const aloneOutside: Plugin = {
+  name: 'alone-outside',
+  setup(bundler) {
+    bundler.onResolve({ filter: /^\.\.?\// }, ({ path, kind, resolveDir }) => {
+      if (kind !== 'dynamic-import') return undefined;
+      const target = relative(root, resolve(resolveDir, path)).replaceAll(sep, '/');
+      const name = Object.keys(alone).find((key) => alone[key] === target);
+      return name === undefined ? undefined : { path: `./${name}.mjs`, external: true };
     });
   },
 };
@@ -102,23 +121,36 @@ const withoutDynamoDb: Plugin = {
 
 /**
  * Node's own module for `import … from 'node:http'` reads every property, getters too, and behind one of them is all of
- * undici: 30 ms in each thread. Here only plain properties are exported; what is behind a getter would be missing from
- * the build, which esbuild says.
+ * undici: 30 ms in each thread. Behind others are Web Crypto, promises of fs, BlockList of net and more, 2 to 5 ms each.
+ * Here only what is imported by name is read. Other people's code may want whole modules, of all but http and process.
  */
 const builtinsWithoutGetters: Plugin = {
   name: 'builtins-without-getters',
   setup(bundler) {
-    bundler.onResolve({ filter: /^(?:node:)?(?:http|process)$/ }, ({ path, kind }) => {
-      if (kind === 'require-call') return undefined;
-      return { path: path.replace(/^(?:node:)?/u, 'node:'), namespace: 'builtins-without-getters' };
-    });
+    const own = join(root, 'src') + sep;
+    bundler.onResolve(
+      { filter: /^(?:node:)?(?:http|process|fs|crypto|util|net)$/ },
+      ({ path, kind, importer }) => {
+        if (kind === 'require-call') return undefined;
+        const name = path.replace(/^(?:node:)?/u, 'node:');
+        const isEverybodys = name === 'node:http' || name === 'node:process';
+        if (!isEverybodys && !importer.startsWith(own)) return undefined;
+        return { path: name, namespace: 'builtins-without-getters' };
+      },
+    );
     bundler.onLoad({ filter: /^/, namespace: 'builtins-without-getters' }, ({ path }) => {
-      const names = Object.entries(Object.getOwnPropertyDescriptors(process.getBuiltinModule(path) ?? {}))
-        .filter(([name, property]) => 'value' in property && /^(?!default$)[A-Za-z]\w*$/u.test(name))
-        .map(([name]) => name);
-      const contents = `const builtin = process.getBuiltinModule('${path}');
-        export default builtin;
-        export const { ${names.join(', ')} } = builtin;`;
+      const properties = Object.getOwnPropertyDescriptors(process.getBuiltinModule(path) ?? {});
+      const isEverybodys = path === 'node:http' || path === 'node:process';
+      const names = Object.entries(properties)
+        .filter(([, property]) => !isEverybodys || 'value' in property)
+        .map(([name]) => name)
+        .filter((name) => /^(?!default$)[A-Za-z]\w*$/u.test(name));
+      const contents = [
+        `const builtin = process.getBuiltinModule('${path}');`,
+        'const readProperty = (name) => builtin[name];',
+        'export default builtin;',
+        ...names.map((name) => `export const ${name} = /* @__PURE__ */ readProperty('${name}');`),
+      ].join('\n');
       return { contents };
     });
   },
@@ -143,14 +175,11 @@ export function withBuiltWorkers(source: string, file: string): string {
 
 /** Bundles into memory. Source maps are for our own use: package.json leaves them out of the package. */
 async function bundled(): Promise<OutputFile[]> {
-  const { outputFiles } = await bundle({
+  const common = {
     absWorkingDir: root,
-    entryPoints: { ...entries },
     outdir,
     outExtension: { '.js': '.mjs' },
-    chunkNames: '[name]-[hash]',
     bundle: true,
-    splitting: true,
     format: 'esm',
     platform: 'node',
     target: 'node26',
@@ -161,9 +190,9 @@ async function bundled(): Promise<OutputFile[]> {
     minifyWhitespace: true,
     sourcemap: 'external',
     legalComments: 'none',
-    banner: { js: requireBanner },
     plugins: [
       sandboxOutside,
+      aloneOutside,
       smallPackageJson,
       workerEntries,
       namedExports,
@@ -173,8 +202,19 @@ async function bundled(): Promise<OutputFile[]> {
     ],
     write: false,
     logLevel: 'warning',
-  });
-  return outputFiles;
+  } as const satisfies BuildOptions;
+  const parts = await Promise.all([
+    bundle({
+      ...common,
+      plugins: [...common.plugins],
+      entryPoints: { ...entries },
+      chunkNames: '[name]-[hash]',
+      splitting: true,
+      banner: { js: requireBanner },
+    }),
+    bundle({ ...common, plugins: [...common.plugins], entryPoints: { ...alone } }),
+  ]);
+  return parts.flatMap(({ outputFiles }) => outputFiles);
 }
 
 /**
@@ -199,7 +239,7 @@ export async function build(): Promise<{ files: number; bytes: number }> {
 }
 
 function isEntry({ path }: OutputFile): boolean {
-  return Object.hasOwn(entries, basename(path, '.mjs'));
+  return Object.hasOwn({ ...entries, ...alone }, basename(path, '.mjs'));
 }
 
 if (import.meta.main) {

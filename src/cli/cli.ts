@@ -1,22 +1,23 @@
 import type { Argv } from 'yargs';
 import { agentError } from '../agent/errors.ts';
-import { asGatehouseError } from '../base/errors.ts';
 import { exitCode } from '../base/exit-code.ts';
 import { closest } from '../config/closest.ts';
-import { StopRequested } from '../system/signals.ts';
 import { auditCommand } from './audit.ts';
 import { type Command, globalOptions, type Invocation } from './command.ts';
 import { configCommand } from './config.ts';
 import { demoCommand } from './demo.ts';
-import { failureText } from './failure.ts';
+import { helperCommands } from './helper-commands.ts';
+import { refuseForeignFlags } from './helper-options.ts';
+import { isHelperCommand } from './helper-words.ts';
 import { logLevelCommand } from './log-level.ts';
-import { watchOutput } from './output.ts';
+import { outcomeOf } from './outcome.ts';
 import { plainArguments } from './plain-arguments.ts';
 import { runCommand } from './run.ts';
 import { sandboxCommand } from './sandbox.ts';
 import { sealCommand } from './seal.ts';
 import { statusCommand } from './status.ts';
 import { topCommand } from './top.ts';
+import { refuseTypographicDashes } from './typographic.ts';
 import { unsealCommand } from './unseal.ts';
 import { version } from './version.ts';
 import { whoamiCommand } from './whoami.ts';
@@ -32,40 +33,27 @@ export const commands: readonly Command[] = [
   auditCommand,
   sealCommand,
   unsealCommand,
+  ...helperCommands(async (launch) => {
+    const { configuredIdentity } = await import('../agent/configured-identity.ts');
+    return configuredIdentity(launch);
+  }),
   sandboxCommand,
   demoCommand,
 ];
 
 /** Runs a command line. Resolves with the exit code; what failed has been said on stderr by then. */
-export async function main(
+export function main(
   argv: readonly string[],
   env: Readonly<Record<string, string | undefined>>,
 ): Promise<number> {
-  const { stdout, stderr, stdin } = process;
-  const invocation: Invocation = { env, stdout, stderr, stdin };
-  const isJson = asksForJson(argv);
-  const output = watchOutput(invocation);
-  // Node would print the message, which may be one that repeats what it must not.
-  process.on('uncaughtException', (error) => {
-    stderr.write(failureText(error, isJson));
-    process.exit(asGatehouseError(error).row.exitCode);
-  });
-
-  try {
-    const code = await runCommandLine(argv, invocation);
-    await output.flushed();
-    return code;
-  } catch (error) {
-    // Whoever interrupts a command knows that it did not end by itself.
-    if (error instanceof StopRequested) return error.exitCode;
-    stderr.write(failureText(error, isJson));
-    return asGatehouseError(error).row.exitCode;
-  }
+  return outcomeOf(argv, env, runCommandLine);
 }
 
 async function runCommandLine(argv: readonly string[], invocation: Invocation): Promise<number> {
   const plain = plainArguments(argv, commands);
   if (plain !== undefined) return plain.command.run(plain.args, invocation);
+  refuseTypographicDashes(argv);
+  if (isHelperCommand(argv)) refuseForeignFlags(argv);
   const { default: yargs } = await import('yargs');
   let result: number | undefined;
   const parser = yargs([...argv])
@@ -112,13 +100,6 @@ const commandWords = commands.flatMap(wordsOf);
 
 function wordsOf({ usage, aliases = [], subcommands = [] }: Command): string[] {
   return [firstWord(usage), ...aliases, ...subcommands.flatMap(wordsOf)];
-}
-
-/** Errors of the command line itself come before any flag of it was understood. */
-function asksForJson(argv: readonly string[]): boolean {
-  const end = argv.indexOf('--');
-  const flags = end === -1 ? argv : argv.slice(0, end);
-  return flags.some((flag) => flag === '--json' || flag === '--json=true');
 }
 
 function register(

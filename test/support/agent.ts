@@ -20,7 +20,7 @@ export interface Finished {
 }
 
 /** The built program, as a user would run it. */
-const built = fileURLToPath(new URL('../../dist/gatehouse.mjs', import.meta.url));
+export const built = fileURLToPath(new URL('../../dist/gatehouse.mjs', import.meta.url));
 
 /** What every child needs to run at all; nothing of the environment that the tests run in. */
 const bareEnvironment = {

@@ -14,13 +14,16 @@ export interface CertifiedKey {
   readonly key: SigningKey;
 }
 
-/** Where certificate and key are. */
-export interface CertificateFiles {
-  readonly certificate: string;
+export interface PrivateKeyFile {
   readonly privateKey: string;
-  readonly intermediates?: string | undefined;
   /** A file, or the name of a systemd credential. */
   readonly privateKeyPassword?: string | undefined;
+}
+
+/** Where certificate and key are. */
+export interface CertificateFiles extends PrivateKeyFile {
+  readonly certificate: string;
+  readonly intermediates?: string | undefined;
 }
 
 export interface CertifiedKeyReading {
@@ -58,7 +61,9 @@ export function readCertifiedKey(files: CertificateFiles, env: Env, now: Date): 
     intermediates === undefined
       ? []
       : attempt(() => certificatesIn(read('CERTIFICATE_UNREADABLE', intermediates).bytes, intermediates));
-  const key = attempt(() => readKey(files, env, problems));
+  const opened = attempt(() => readPrivateKey(files, env));
+  const key = opened?.key;
+  problems.push(...(opened?.problems ?? []));
 
   if (found === undefined) return { certified: undefined, problems };
   const own = key && found.find((each) => key.isKeyOf(each));
@@ -78,7 +83,9 @@ export function readCertifiedKey(files: CertificateFiles, env: Env, now: Date): 
   return { certified: key && { certificate, chain, key }, problems };
 }
 
-function read(code: 'CERTIFICATE_UNREADABLE' | 'PRIVATE_KEY_UNREADABLE', path: string): IdentityFile {
+type Unreadable = `${'CERTIFICATE' | 'PRIVATE_KEY' | 'PRIVATE_KEY_PASSWORD'}_UNREADABLE`;
+
+function read(code: Unreadable, path: string): IdentityFile {
   try {
     return readIdentityFile(path);
   } catch (error) {
@@ -86,19 +93,25 @@ function read(code: 'CERTIFICATE_UNREADABLE' | 'PRIVATE_KEY_UNREADABLE', path: s
   }
 }
 
-function readKey(files: CertificateFiles, env: Env, problems: GatehouseError[]): SigningKey {
-  const path = files.privateKey;
+/** The certificate of a file; of several the first. @throws CERTIFICATE_UNREADABLE, CERTIFICATE_INVALID */
+export function readCertificate(path: string): Certificate {
+  const [first] = certificatesIn(read('CERTIFICATE_UNREADABLE', path).bytes, path);
+  return first;
+}
+
+/** A private key, and what is wrong with how it is kept. @throws PRIVATE_KEY_… */
+export function readPrivateKey(
+  { privateKey: path, privateKeyPassword }: PrivateKeyFile,
+  env: Env,
+): { key: SigningKey; problems: readonly GatehouseError[] } {
   const { bytes, mode } = read('PRIVATE_KEY_UNREADABLE', path);
   try {
-    if ((mode & exposingBits) !== 0) problems.push(exposed(path, mode));
-    const password =
-      files.privateKeyPassword === undefined
-        ? undefined
-        : readPassword(files.privateKeyPassword, env, problems);
+    const password = privateKeyPassword === undefined ? undefined : readPassword(privateKeyPassword, env);
     try {
-      return privateKeyIn(bytes, path, password);
+      const key = privateKeyIn(bytes, path, password?.secret);
+      return { key, problems: [...exposure(path, mode), ...(password?.problems ?? [])] };
     } finally {
-      password?.dispose();
+      password?.secret.dispose();
     }
   } finally {
     bytes.fill(0);
@@ -106,26 +119,20 @@ function readKey(files: CertificateFiles, env: Env, problems: GatehouseError[]):
 }
 
 /** The first line of the file. */
-function readPassword(place: string, env: Env, problems: GatehouseError[]): Secret {
+function readPassword(place: string, env: Env): { secret: Secret; problems: readonly GatehouseError[] } {
   const path = place.startsWith('/')
     ? place
     : join(env['CREDENTIALS_DIRECTORY'] ?? '/run/credentials', place);
-  let file: IdentityFile;
-  try {
-    file = readIdentityFile(path);
-  } catch (error) {
-    throw identityError('PRIVATE_KEY_PASSWORD_UNREADABLE', { path, problem: problemOf(error) }, error);
-  }
-  const { bytes, mode } = file;
-  if ((mode & exposingBits) !== 0) problems.push(exposed(path, mode));
+  const { bytes, mode } = read('PRIVATE_KEY_PASSWORD_UNREADABLE', path);
   const end = bytes.findIndex((byte) => byte === 0x0a || byte === 0x0d);
-  const password = Secret.ofBytes(end === -1 ? bytes : bytes.subarray(0, end));
+  const secret = Secret.ofBytes(end === -1 ? bytes : bytes.subarray(0, end));
   bytes.fill(0);
-  return password;
+  return { secret, problems: exposure(path, mode) };
 }
 
-function exposed(path: string, mode: number): GatehouseError {
-  return identityError('PRIVATE_KEY_EXPOSED', { path, mode: mode.toString(8).padStart(4, '0') });
+function exposure(path: string, mode: number): GatehouseError[] {
+  if ((mode & exposingBits) === 0) return [];
+  return [identityError('PRIVATE_KEY_EXPOSED', { path, mode: mode.toString(8).padStart(4, '0') })];
 }
 
 /** https://docs.aws.amazon.com/rolesanywhere/latest/userguide/trust-model.html */

@@ -7,8 +7,8 @@ import { sequenceOf, tags } from './der.ts';
 /** A private key that signs, wherever it is. */
 export interface SigningKey {
   isKeyOf(certificate: Certificate): boolean;
-  /** Over SHA-256 with RSA (PKCS#1 v1.5) and EC (DER), over the bytes themselves with ML-DSA. */
-  sign(bytes: Buffer): Promise<Buffer>;
+  /** Over a hash, SHA-256 if not said, with RSA (PKCS#1 v1.5) and EC (DER); over the bytes themselves with ML-DSA. */
+  sign(bytes: Buffer, hash?: 'sha256' | 'sha384' | 'sha512'): Promise<Buffer>;
 }
 
 /**
@@ -28,10 +28,10 @@ export function privateKeyIn(bytes: Buffer, path: string, password: Secret | und
 }
 
 export function signingKey(key: KeyObject): SigningKey {
-  const hash = key.asymmetricKeyType === 'rsa' || key.asymmetricKeyType === 'ec' ? 'sha256' : undefined;
+  const isHashed = key.asymmetricKeyType === 'rsa' || key.asymmetricKeyType === 'ec';
   return {
     isKeyOf: ({ x509 }) => x509.checkPrivateKey(key),
-    sign: async (bytes) => sign(hash, bytes, key),
+    sign: async (bytes, hash = 'sha256') => sign(isHashed ? hash : undefined, bytes, key),
   };
 }
 

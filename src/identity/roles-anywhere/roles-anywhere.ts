@@ -17,6 +17,8 @@ export interface RolesAnywhereContext {
   readonly clock: Clock;
   readonly endpoint: EndpointChoice;
   readonly post: Post;
+  /** Told of a key that others may read, or write, which is refused otherwise. */
+  readonly onExposedKey?: (problem: GatehouseError) => void;
 }
 
 /** Credentials for an X.509 certificate from IAM Roles Anywhere, signed here. The files are read at each load. */
@@ -24,7 +26,7 @@ export function rolesAnywhere(
   identity: RolesAnywhereIdentity,
   context: RolesAnywhereContext,
 ): CredentialSource {
-  const { clock, env, post } = context;
+  const { clock, env, post, onExposedKey } = context;
   return {
     name: 'roles-anywhere',
     absence: 'it always applies',
@@ -34,8 +36,10 @@ export function rolesAnywhere(
       const [wrong] = requestProblems(identity);
       if (wrong !== undefined) throw wrong;
       const { certified, problems } = readCertifiedKey(identity, env, clock.now());
-      const [problem] = problems;
-      if (problem !== undefined) throw problem;
+      for (const problem of problems) {
+        if (problem.code !== 'PRIVATE_KEY_EXPOSED' || onExposedKey === undefined) throw problem;
+        onExposedKey(problem);
+      }
       if (certified === undefined) throw new TypeError('nothing was read and nothing was wrong');
       const place = placeOf(identity.trustAnchorArn, 'trust-anchor');
       const region = identity.region ?? place?.region ?? '';

@@ -1,0 +1,107 @@
+import type { InferredOptionTypes, Options } from 'yargs';
+import { agentError } from '../agent/errors.ts';
+import type { RolesAnywhereIdentity } from '../identity/roles-anywhere/roles-anywhere.ts';
+
+const text = (describe: string): Options & { type: 'string' } => ({
+  type: 'string',
+  describe,
+  requiresArg: true,
+});
+
+/** Flags of AWS's helper that name certificate and key. */
+export const certificateOption = {
+  certificate: text('File with the certificate'),
+} as const satisfies Record<string, Options>;
+
+export const privateKeyOptions = {
+  'private-key': text('File with the private key'),
+  'private-key-password-file': text('File with the password of the key in its first line'),
+} as const satisfies Record<string, Options>;
+
+/** The helper's flags of every command that gets credentials. */
+export const sessionOptions = {
+  ...certificateOption,
+  ...privateKeyOptions,
+  intermediates: text('File with the certificates between this one and the trust anchor'),
+  'trust-anchor-arn': text('ARN of the trust anchor'),
+  'profile-arn': text('ARN of the profile'),
+  'role-arn': text('ARN of the role'),
+  'role-session-name': text('Name of the session, where the profile accepts one'),
+  // A number in yargs would take 0x384 and 9e2 for one.
+  'session-duration': { ...text('Lifetime of the session in seconds'), default: '3600' },
+  region: text('Region to ask in; that of the trust anchor without it'),
+  endpoint: text('Endpoint to ask instead of AWS’s'),
+  'with-proxy': { type: 'boolean', default: false, describe: 'Go through the proxy that HTTPS_PROXY names' },
+  debug: {
+    type: 'boolean',
+    default: false,
+    describe: 'Taken for the helper’s sake; errors say all there is',
+  },
+} as const satisfies Record<string, Options>;
+
+export type SessionArguments = InferredOptionTypes<typeof sessionOptions>;
+
+/** Who to be, as the flags say it; undefined where flags are missing. @throws USAGE */
+export function sessionIdentity(args: SessionArguments): {
+  readonly identity: RolesAnywhereIdentity | undefined;
+  readonly missing: readonly string[];
+} {
+  const {
+    certificate,
+    'private-key': privateKey,
+    'trust-anchor-arn': trustAnchorArn,
+    'profile-arn': profileArn,
+    'role-arn': roleArn,
+  } = args;
+  if (
+    certificate === undefined ||
+    privateKey === undefined ||
+    trustAnchorArn === undefined ||
+    profileArn === undefined ||
+    roleArn === undefined
+  ) {
+    return { identity: undefined, missing: needed.filter((name) => args[name] === undefined) };
+  }
+  const identity = {
+    certificate,
+    privateKey,
+    privateKeyPassword: args['private-key-password-file'],
+    intermediates: args.intermediates,
+    trustAnchorArn,
+    profileArn,
+    roleArn,
+    roleSessionName: args['role-session-name'],
+    sessionDurationSeconds: secondsIn(args['session-duration']),
+    region: args.region,
+  };
+  return { identity, missing: [] };
+}
+
+const needed = ['certificate', 'private-key', 'trust-anchor-arn', 'profile-arn', 'role-arn'] as const;
+
+function secondsIn(written: string): number {
+  if (/^\d{1,9}$/u.test(written)) return Number(written);
+  throw agentError('USAGE', { problem: `--session-duration takes seconds, not ${written}` });
+}
+
+/** Flags of AWS's helper that are not carried here, and what to do instead. */
+const notCarried: Readonly<Record<string, string>> = {
+  'no-verify-ssl': 'name the authority to trust in AWS_CA_BUNDLE',
+  'pkcs8-password':
+    'every local user can read a command line: put the password into a file and give --private-key-password-file',
+  'cert-selector': 'export the certificate to a file and give --certificate and --private-key',
+  'system-store-name': 'export the certificate to a file and give --certificate and --private-key',
+  'use-latest-expiring-certificate': 'name the one certificate to use with --certificate',
+  'tpm-key-password': 'keys in a TPM are not read',
+  'no-tpm-key-password': 'keys in a TPM are not read',
+};
+
+/** @throws USAGE for a flag of AWS's helper that is not carried, naming what to use */
+export function refuseForeignFlags(argv: readonly string[]): void {
+  for (const word of argv) {
+    const [, name = ''] = /^--([a-z0-9-]+)/u.exec(word) ?? [];
+    const instead = Object.hasOwn(notCarried, name) ? notCarried[name] : undefined;
+    if (instead === undefined) continue;
+    throw agentError('USAGE', { problem: `--${name} of aws_signing_helper is not carried: ${instead}` });
+  }
+}

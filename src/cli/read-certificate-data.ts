@@ -1,0 +1,14 @@
+import { command } from './command.ts';
+import { certificateOption } from './helper-options.ts';
+
+/** `gatehouse read-certificate-data`: what a certificate holds, as aws_signing_helper says it. */
+export const readCertificateDataCommand = command({
+  usage: 'read-certificate-data',
+  summary: 'Write a certificate, its serial number and what its key can sign, as JSON',
+  options: { certificate: { ...certificateOption.certificate, demandOption: true } },
+  async run(args, invocation) {
+    const { certificateData } = await import('../agent/certificate-data.ts');
+    invocation.stdout.write(`${JSON.stringify(certificateData(args.certificate))}\n`);
+    return 0;
+  },
+});
