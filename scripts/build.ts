@@ -105,20 +105,6 @@ const zodInEnglish: Plugin = {
   },
 };
 
-/** The Encryption SDK can keep branch keys in DynamoDB. We keep none, and its client is a third of all that SDK. */
-const withoutDynamoDb: Plugin = {
-  name: 'without-dynamodb',
-  setup(bundler) {
-    bundler.onResolve({ filter: /^@aws-sdk\/client-dynamodb$/ }, () => ({
-      path: 'client-dynamodb',
-      namespace: 'without-dynamodb',
-    }));
-    bundler.onLoad({ filter: /^/, namespace: 'without-dynamodb' }, () => ({
-      contents: 'module.exports = {};',
-    }));
-  },
-};
-
 /**
  * Node's own module for `import … from 'node:http'` reads every property, getters too, and behind one of them is all of
  * undici: 30 ms in each thread. Behind others are Web Crypto, promises of fs, BlockList of net and more, 2 to 5 ms each.
@@ -197,7 +183,6 @@ async function bundled(): Promise<OutputFile[]> {
       workerEntries,
       namedExports,
       zodInEnglish,
-      withoutDynamoDb,
       builtinsWithoutGetters,
     ],
     write: false,

@@ -36,7 +36,7 @@ export const adapters: readonly string[] = [
   'src/identity/sts-access.ts',
   'src/identity/sts-session.ts',
   'src/identity/web-identity.ts',
-  'src/keys/',
+  'src/keys/aws-kms.ts',
   'src/secrets/secrets-manager.ts',
   'src/events/audit/cloudwatch-events.ts',
   'src/events/sink/cloudwatch-logs.ts',

@@ -70,9 +70,22 @@ export const agentErrors = {
   },
   SEALING_KEY_MISSING: {
     summary: 'nothing says which key is to seal, and this host has no master key yet',
-    remedy: 'Name a KMS key by id, ARN or alias: --wrap kms --key-id ID.',
+    remedy:
+      'Name a KMS key by id, ARN or alias: --wrap kms --key-id ID. Or make one: gatehouse master-key create.',
     retry: false,
     exitCode: exitCode.usage,
+  },
+  MANIFEST_INVALID: {
+    summary: 'the manifest of secrets to seal is not valid',
+    remedy: 'Correct each problem listed; the file holds {"secrets": [{"name": …, "in": …, "out": …}]}.',
+    retry: false,
+    exitCode: exitCode.damagedInput,
+  },
+  MANIFEST_INCOMPLETE: {
+    summary: 'some secrets of the manifest were not sealed',
+    remedy: 'Mend what is listed and run it again with --force for those that are sealed already.',
+    retry: false,
+    exitCode: exitCode.failed,
   },
   SANDBOX_FAULTS_INVALID: {
     summary: 'the file of faults to inject is not valid',

@@ -1,23 +1,28 @@
-import { awsKms } from '../keys/aws-kms.ts';
 import { type BindingKey, bindingKey } from '../keys/binding-key.ts';
-import type { KmsFor } from '../keys/kms.ts';
-import { kmsOpener } from '../keys/kms-sealer.ts';
+import type { Unwrapper } from '../keys/keyring.ts';
+import { kmsUnwrapper, type Trust, tellingRetired } from '../keys/kms-keyring.ts';
+import { keysEvent } from '../keys/log-events.ts';
+import { proofOf } from '../keys/master-key.ts';
+import { isUnderMasterKey, masterKeyUnwrapper } from '../keys/master-keyring.ts';
+import { masterKeys } from '../keys/master-keys.ts';
+import { messageOpener } from '../keys/message-sealer.ts';
 import type { Opener } from '../keys/sealer.ts';
 import type { GatewayConfig } from './config.ts';
 import type { Host } from './host.ts';
+import { type KeptRecords, keptRecords } from './kept-records.ts';
+import { kmsOf } from './kms-of.ts';
+import { readWrappedKey } from './master-key/state.ts';
 
-/** KMS of any region, with the host's credentials. */
-export function kmsOf({ aws }: Pick<Host, 'aws'>): KmsFor {
-  return (region) => awsKms(() => aws.kms(region));
-}
-
-/** What opens and seals on this host: whatever was sealed under the binding key or a retired one. */
+/** What opens on this host: whatever was sealed under its master key, the binding key or a retired one. */
 export interface KeyAccess extends Opener {
   /** Absent where the gateway config names none. */
   readonly bindingKey?: BindingKey;
+  readonly records: KeptRecords;
+  /** Overwrites the master key. */
+  close(): void;
 }
 
-/** Resolves the keys that the gateway config names. @throws KEY_… */
+/** Resolves the keys that the gateway config names. The master key is opened when something sealed under it is. @throws KEY_… */
 export async function openKeys(
   host: Host,
   { bindingKey: keyId, trustedKeys }: GatewayConfig['keys'],
@@ -26,8 +31,40 @@ export async function openKeys(
   const kmsFor = kmsOf(host);
   const { region } = host;
   const { log } = host.recorder;
-  if (keyId === undefined) return kmsOpener({ openWith: trustedKeys, keyArn: undefined, kmsFor, log });
-  const binding = await bindingKey({ keyId, trustedKeys, region, kmsFor, log }, signal);
-  const { keyArn, openWith } = binding;
-  return { bindingKey: binding, ...kmsOpener({ openWith, keyArn, kmsFor, log }) };
+  const binding =
+    keyId === undefined ? undefined : await bindingKey({ keyId, trustedKeys, region, kmsFor, log }, signal);
+  const openWith = binding?.openWith ?? trustedKeys;
+  const trust: Trust = { keyArns: openWith };
+  const underKms = tellingRetired(kmsUnwrapper({ trust, kmsFor }), binding?.keyArn, log);
+
+  const { name: agentName, stateDirectory } = host.bootstrap.config;
+  const { clock } = host.launch;
+  const records = keptRecords(stateDirectory, log);
+  const master = masterKeys({
+    agentName,
+    readWrapped: (generation) => readWrappedKey(stateDirectory, generation),
+    bindingKey: underKms,
+    opened(masterKey) {
+      const proof = proofOf(masterKey, clock.now());
+      records.proven(masterKey.generation, proof);
+      const { fingerprint } = proof;
+      log(keysEvent('master-key.opened', { generation: masterKey.generation, fingerprint }));
+    },
+  });
+  const unwrapper: Unwrapper = {
+    unwrap: (header, sig) =>
+      (header.wrappedKeys.some(isUnderMasterKey) ? masterKeyUnwrapper(master.keyOf) : underKms).unwrap(
+        header,
+        sig,
+      ),
+  };
+  return {
+    ...(binding === undefined ? {} : { bindingKey: binding }),
+    ...messageOpener(unwrapper),
+    records,
+    close() {
+      master.close();
+      records.close();
+    },
+  };
 }

@@ -156,6 +156,7 @@ async function start(
   parts.config = config;
 
   const keys = await openKeys(host, gateway.keys, signal);
+  opened.defer(() => keys.close());
   const events = await openEvents(host, state, keys, gateway.events, thread, signal);
   recorder.auditTo((record) => events?.audit(record));
   if (events !== undefined) {

@@ -1,5 +1,6 @@
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { buffer } from 'node:stream/consumers';
 import {
   CreateAliasCommand,
   CreateKeyCommand,
@@ -11,9 +12,11 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { createSandbox } from '../../sandbox/sandbox.ts';
 import { temporaryDirectory } from '../../test/support/temporary-directory.ts';
 import { systemClock } from '../base/clock.ts';
+import { agentError } from './errors.ts';
 import type { Launch } from './launch.ts';
-import { type SealRequest, seal } from './seal.ts';
-import { unseal } from './unseal.ts';
+import { createMasterKey } from './master-key/create.ts';
+import { type SealOptions, type SealRequest, withSealing } from './seal.ts';
+import { type UnsealRequest, unseal } from './unseal.ts';
 
 const never = new AbortController().signal;
 const secret = 'correct horse battery staple';
@@ -40,6 +43,7 @@ async function setup({ name = 'web-1' }: { name?: string | undefined } = {}) {
       AWS_ACCESS_KEY_ID: credentials.accessKeyId,
       AWS_SECRET_ACCESS_KEY: credentials.secretAccessKey,
       ...(hostName === '' ? {} : { GATEHOUSE_NAME: hostName }),
+      GATEHOUSE_STATE_DIRECTORY: join(directory, 'state'),
     },
     clock: systemClock,
     version: '0.0.0',
@@ -47,14 +51,30 @@ async function setup({ name = 'web-1' }: { name?: string | undefined } = {}) {
     writeLog: () => undefined,
   });
   const file = join(directory, 'tls-key.sealed');
-  const sealed = (request: Partial<SealRequest> = {}) => {
-    const bytes = Buffer.from(secret);
-    const whole = { name: 'tls-key', bytes, file, keyId: 'alias/binding', bindToHost: false, force: false };
-    return seal(launchAs(name), { ...whole, ...request }, never);
+  const sealed = (request: Partial<SealRequest & SealOptions> = {}) => {
+    const usual = { wrap: undefined, keyId: 'alias/binding', bindToHost: false, force: false };
+    const whole = { name: 'tls-key', plaintext: [Buffer.from(secret)], file, ...usual, ...request };
+    return withSealing(launchAs(name), whole, (sealing) => sealing.seal(whole, never), never);
   };
-  const unsealed = (keyId?: string, hostName = name) =>
-    unseal(launchAs(hostName), keyId === undefined ? { file } : { file, keyId }, never);
-  return { kms, keyArn, newKey, file, sealed, unsealed };
+  const unsealed = async (keyId?: string, hostName = name, from: UnsealRequest['from'] = { file }) => {
+    const request = keyId === undefined ? { from } : { from, keyId };
+    let opened: { bytes: Buffer; name: string; openedBy: unknown } | undefined;
+    const take = async ({ pieces, ...rest }: Parameters<Parameters<typeof unseal>[2]>[0]) => {
+      opened = { ...rest, bytes: await buffer(pieces) };
+    };
+    await unseal(launchAs(hostName), request, take, never);
+    if (opened === undefined) throw new Error('nothing was given');
+    return opened;
+  };
+  const master = () =>
+    createMasterKey(launchAs(name), { keyId: 'alias/binding', passwords: undefined }, never);
+  return { kms, keyArn, newKey, file, directory, master, sealed, unsealed };
+}
+
+/** Gives its piece, and then cannot go on. */
+async function* failing(piece: Buffer): AsyncGenerator<Buffer> {
+  yield piece;
+  throw agentError('INPUT_MISSING');
 }
 
 describe('seal and unseal against the sandbox', () => {
@@ -62,9 +82,9 @@ describe('seal and unseal against the sandbox', () => {
     const { sealed } = await setup();
     const [good, bad] = [Buffer.from(secret), Buffer.from(secret)];
 
-    await sealed({ bytes: good });
-    await expect(sealed({ bytes: bad, keyId: 'alias/nobody', force: true })).rejects.toMatchObject({
-      code: 'KEY_NOT_FOUND',
+    await sealed({ plaintext: [good] });
+    await expect(sealed({ plaintext: failing(bad), force: true })).rejects.toMatchObject({
+      code: 'INPUT_MISSING',
     });
 
     expect([good, bad]).toEqual([Buffer.alloc(secret.length), Buffer.alloc(secret.length)]);
@@ -78,14 +98,14 @@ describe('seal and unseal against the sandbox', () => {
     expect(readFileSync(file).includes(secret)).toBe(false);
 
     const opened = await unsealed('alias/binding');
-    expect(opened).toEqual({ bytes: Buffer.from(secret), name: 'tls-key', keyArn });
+    expect(opened).toEqual({ bytes: Buffer.from(secret), name: 'tls-key', openedBy: { keyArn } });
   });
 
   it('without a key id, a key of the own account opens it, and is named', async () => {
     const { keyArn, sealed, unsealed } = await setup();
     await sealed();
 
-    expect((await unsealed()).keyArn).toBe(keyArn);
+    expect((await unsealed()).openedBy).toEqual({ keyArn });
   });
 
   it('another key than the given one never opens it', async () => {
@@ -117,7 +137,8 @@ describe('seal and unseal against the sandbox', () => {
     await expect(sealed()).rejects.toMatchObject({ code: 'FILE_EXISTS' });
     expect(readFileSync(file, 'utf8')).toBe('mine');
 
-    await sealed({ force: true, version: 2 });
+    expect(await sealed({ force: true })).toMatchObject({ version: 1 });
+    expect(await sealed({ force: true })).toMatchObject({ version: 2 });
     expect((await unsealed()).bytes.toString()).toBe(secret);
   });
 
@@ -164,12 +185,76 @@ describe('seal and unseal against the sandbox', () => {
 
     await expect(sealed({ keyId: 'alias/nobody' })).rejects.toMatchObject({ code: 'KEY_NOT_FOUND' });
     await expect(sealed({ name: 'a b' })).rejects.toMatchObject({ code: 'SECRET_NAME_INVALID' });
-    await expect(sealed({ version: 0 })).rejects.toMatchObject({ code: 'SECRET_NAME_INVALID' });
   });
 
   it('a file that is not there is missing input', async () => {
     const { unsealed } = await setup();
 
     await expect(unsealed()).rejects.toMatchObject({ code: 'FILE_NOT_FOUND', row: { exitCode: 66 } });
+  });
+});
+
+describe('seal and unseal under the master key', () => {
+  it('seals without a call to KMS but one, and opens with the generation', async () => {
+    const { file, master, sealed, unsealed } = await setup();
+    await master();
+
+    expect(await sealed({ keyId: undefined })).toEqual({ name: 'tls-key', file, version: 1, generation: 1 });
+    expect(await unsealed()).toEqual({
+      bytes: Buffer.from(secret),
+      name: 'tls-key',
+      openedBy: { generation: 1 },
+    });
+    expect((statSync(file).mode & 0o777).toString(8)).toBe('600');
+  });
+
+  it('is refused where there is none, and where the host has no name of its own', async () => {
+    const { file, sealed } = await setup();
+    const unnamed = await setup({ name: '' });
+
+    await expect(sealed({ keyId: undefined })).rejects.toMatchObject({ code: 'SEALING_KEY_MISSING' });
+    await expect(sealed({ wrap: 'kms', keyId: undefined })).rejects.toMatchObject({
+      code: 'SEALING_KEY_MISSING',
+    });
+    await expect(unnamed.master()).rejects.toMatchObject({ code: 'MASTER_KEY_HOST_UNNAMED' });
+    expect(existsSync(file)).toBe(false);
+  });
+
+  it('still seals under a KMS key that is named', async () => {
+    const { keyArn, master, sealed, unsealed } = await setup();
+    await master();
+
+    await sealed();
+
+    expect((await unsealed()).openedBy).toEqual({ keyArn });
+  });
+
+  it('counts versions up, across files and keys', async () => {
+    const { file, directory, master, sealed } = await setup();
+    await master();
+
+    const other = join(directory, 'other.sealed');
+    const versions = [
+      await sealed({ keyId: undefined }),
+      await sealed({ keyId: undefined, file: other }),
+      await sealed({ force: true }),
+      await sealed({ keyId: undefined, force: true }),
+    ].map(({ version }) => version);
+
+    expect(versions).toEqual([1, 2, 3, 4]);
+    expect(existsSync(file)).toBe(true);
+  });
+
+  it('what comes from a pipe is verified whole too', async () => {
+    const { file, master, sealed, unsealed } = await setup();
+    await master();
+    await sealed({ keyId: undefined });
+    const bytes = readFileSync(file);
+    const cut = bytes.subarray(0, -1);
+
+    expect((await unsealed(undefined, 'web-1', { bytes })).bytes.toString()).toBe(secret);
+    await expect(unsealed(undefined, 'web-1', { bytes: cut })).rejects.toMatchObject({
+      code: 'SEALED_DAMAGED',
+    });
   });
 });

@@ -62,6 +62,7 @@ export function workloadSecrets(
       readFile: (path) => readRegularFile(path, { bytesMax: sealedBytesMax }),
       contextOf: (sealed) => parseSealedMessage(sealed).context,
       open: (sealed, context, signal) => keys.open(sealed, context, signal),
+      admit: (file) => keys.records.admit(file),
     }),
   );
 

@@ -10,6 +10,7 @@ import { helperCommands } from './helper-commands.ts';
 import { refuseForeignFlags } from './helper-options.ts';
 import { isHelperCommand } from './helper-words.ts';
 import { logLevelCommand } from './log-level.ts';
+import { masterKeyCommand } from './master-key.ts';
 import { outcomeOf } from './outcome.ts';
 import { plainArguments } from './plain-arguments.ts';
 import { runCommand } from './run.ts';
@@ -37,6 +38,7 @@ export const commands: readonly Command[] = [
     const { configuredIdentity } = await import('../agent/configured-identity.ts');
     return configuredIdentity(launch);
   }),
+  masterKeyCommand,
   sandboxCommand,
   demoCommand,
 ];

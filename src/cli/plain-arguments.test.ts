@@ -2,7 +2,7 @@ import { array, assert, asyncProperty, constantFrom, tuple } from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import yargs from 'yargs';
 import { commands } from './cli.ts';
-import { globalOptions } from './command.ts';
+import { command, globalOptions } from './command.ts';
 import { plainArguments } from './plain-arguments.ts';
 import { runCommand } from './run.ts';
 
@@ -80,9 +80,16 @@ describe('a plain command line', () => {
     ['a value that is none of the choices', ['run', '--log-level', 'loud']],
     ['a quoted value', ['run', '--config="/a"']],
     ['a number where one is wanted', ['sandbox', '--port', '4566']],
-    ['a flag that must be there and is not', ['seal', '--name', 'x']],
   ])('is not: %s', (_what, argv) => {
     expect(plainArguments(argv, commands)).toBeUndefined();
+  });
+
+  test('is not: a flag that must be there and is not', () => {
+    const options = { name: { type: 'string', demandOption: true } } as const;
+    const demanding = command({ usage: 'demand', summary: '', options, run: () => Promise.resolve(0) });
+
+    expect(plainArguments(['demand', '--name', 'x'], [demanding])).toBeDefined();
+    expect(plainArguments(['demand'], [demanding])).toBeUndefined();
   });
 
   test('means the same to yargs', async () => {

@@ -85,6 +85,121 @@ export const keysErrors = {
     retry: false,
     exitCode: exitCode.damagedInput,
   },
+  MASTER_KEY_ABSENT: {
+    summary: 'this host has no master key',
+    remedy: 'Make one: gatehouse master-key create. Where its disk was lost: gatehouse master-key recover.',
+    retry: false,
+    exitCode: exitCode.missingInput,
+  },
+  MASTER_KEY_EXISTS: {
+    summary: 'this host has a master key already',
+    remedy:
+      'To replace it use gatehouse master-key reencrypt; a second one would leave files that nothing opens.',
+    retry: false,
+    exitCode: exitCode.cannotCreate,
+  },
+  MASTER_KEY_HOST_UNNAMED: {
+    summary: 'a master key belongs to a host that has a name of its own',
+    remedy:
+      'Set name in the bootstrap config, or GATEHOUSE_NAME: hostnames change, and autoscaling repeats them.',
+    retry: false,
+    exitCode: exitCode.configuration,
+  },
+  MASTER_KEY_BINDING_MISSING: {
+    summary: 'nothing says which KMS key is to wrap the master key',
+    remedy: 'Name it: --key-id ID, or keys.bindingKey in the gateway config.',
+    retry: false,
+    exitCode: exitCode.usage,
+  },
+  MASTER_KEY_MISMATCH: {
+    summary: 'the master key does not open the file: another host’s was used, or the file is damaged',
+    remedy: 'Use a file that was sealed on this host; restore it from a good copy, or seal the secret again.',
+    retry: false,
+    exitCode: exitCode.damagedInput,
+  },
+  MASTER_KEY_GENERATION_UNKNOWN: {
+    summary: 'the file is sealed under a generation of the master key that this host does not have',
+    remedy:
+      'Restore the wrapped key of that generation from a copy of the state directory, or use a newer copy of the file.',
+    retry: false,
+    exitCode: exitCode.missingInput,
+  },
+  MASTER_KEY_DAMAGED: {
+    summary: 'the wrapped master key opened, but does not hold a master key of a known form',
+    remedy: 'Restore it from a copy of the state directory; a newer Gatehouse may have written it.',
+    retry: false,
+    exitCode: exitCode.damagedInput,
+  },
+  MASTER_KEY_CHANGING: {
+    summary: 'the master key is being changed',
+    remedy:
+      'Wait until it is done; see gatehouse master-key status. A change that was interrupted goes on with gatehouse master-key reencrypt.',
+    retry: true,
+    exitCode: exitCode.tryAgain,
+  },
+  MASTER_KEY_NOT_CHANGING: {
+    summary: 'no change of the master key is under way',
+    remedy: 'Nothing is to be given up; see gatehouse master-key status.',
+    retry: false,
+    exitCode: exitCode.failed,
+  },
+  MASTER_KEY_FILES_LEFT: {
+    summary: 'some files could not be brought under the new master key, so both generations stay',
+    remedy:
+      'Mend or restore each file listed and run gatehouse master-key reencrypt again; --forget FILE leaves one out for good.',
+    retry: false,
+    exitCode: exitCode.failed,
+  },
+  PASSWORD_WRONG: {
+    summary: 'this is not the password of the master key',
+    remedy:
+      'Give the password that was set last. Without it the master key seals and opens, but is not changed.',
+    retry: false,
+    exitCode: exitCode.refused,
+  },
+  PASSWORD_MISSING: {
+    summary: 'the password of the master key is needed, and there is no terminal to ask for it',
+    remedy: 'Run it on a terminal, or name a file with --password-file.',
+    retry: false,
+    exitCode: exitCode.usage,
+  },
+  PASSWORD_NOT_SET: {
+    summary: 'the master key has no password that could be changed',
+    remedy: 'Use gatehouse master-key reencrypt, with --new-password-file to set one.',
+    retry: false,
+    exitCode: exitCode.usage,
+  },
+  PASSWORD_WEAK: {
+    summary: 'the password would soon be guessed',
+    remedy: 'Use a longer one, of several words that do not belong together.',
+    retry: false,
+    exitCode: exitCode.usage,
+  },
+  PASSWORDS_DIFFER: {
+    summary: 'the two passwords are not the same',
+    remedy: 'Type it again, twice the same.',
+    retry: false,
+    exitCode: exitCode.usage,
+  },
+  LEDGER_BUSY: {
+    summary: 'another process keeps the records of the master key busy',
+    remedy: 'Try again; if it lasts, look for a gatehouse command that hangs.',
+    retry: true,
+    exitCode: exitCode.tryAgain,
+  },
+  LEDGER_UNWRITABLE: {
+    summary: 'the records of the master key cannot be written: the disk is full or read-only',
+    remedy: 'Free space or mount it writable, and run the command again: what was done stays done.',
+    retry: true,
+    exitCode: exitCode.cannotCreate,
+  },
+  LEDGER_UNUSABLE: {
+    summary: 'the records of the master key cannot be used',
+    remedy:
+      'Check owner and mode of the file. If it is damaged, move it away: keys and sealed files do not need it, and gatehouse master-key reencrypt --also FOLDER finds the files again.',
+    retry: false,
+    exitCode: exitCode.damagedInput,
+  },
   SEALED_CONTEXT_MISMATCH: {
     summary: 'the sealed data is for another name, purpose, version or host',
     remedy: 'Use the file that was sealed for this use; the details name the pairs that differ.',

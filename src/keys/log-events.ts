@@ -29,6 +29,57 @@ export const keysLogEvents = {
     fields: { keyArn: 'the binding key', retiredKeyArn: 'the key that still wraps it', error: 'why' },
     audit: 'failure',
   },
+  'master-key.opened': {
+    level: 'info',
+    summary: 'a generation of the master key was opened; it stays in memory',
+    fields: { generation: 'its number', fingerprint: 'which key it is' },
+    audit: 'success',
+  },
+  'master-key.records-failed': {
+    level: 'warn',
+    summary:
+      'the records of the master key cannot be used: sealed files open, but an older one put back is not noticed',
+    fields: { error: 'why' },
+  },
+  'master-key.created': {
+    level: 'info',
+    summary: 'the master key of this host was made',
+    fields: { generation: 'its number', fingerprint: 'which key it is', keyArn: 'the KMS key that wraps it' },
+    audit: 'success',
+  },
+  'master-key.rewrapped': {
+    level: 'info',
+    summary: 'a generation of the master key is wrapped anew',
+    fields: { generation: 'its number', keyArn: 'the KMS key that wraps it now' },
+    audit: 'success',
+  },
+  'master-key.change-began': {
+    level: 'info',
+    summary: 'a new master key was made; from here on everything is sealed under it',
+    fields: {
+      from: 'the generation before',
+      to: 'the new generation',
+      keyArn: 'the KMS key that wraps the new one',
+    },
+    audit: 'success',
+  },
+  'master-key.change-resumed': {
+    level: 'info',
+    summary: 'a change of the master key that was interrupted goes on',
+    fields: { from: 'the generation before', to: 'the new generation' },
+    audit: 'success',
+  },
+  'master-key.changed': {
+    level: 'info',
+    summary: 'every sealed file was opened again under this generation of the master key, which is alone now',
+    fields: {
+      generation: 'its number',
+      fingerprint: 'which key it is',
+      files: 'sealed files',
+      isBack: 'true when the change was given up',
+    },
+    audit: 'success',
+  },
 } as const satisfies LogEventTable;
 
 export const keysEvent = logEventsOf(keysLogEvents);

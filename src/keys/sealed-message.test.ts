@@ -40,7 +40,7 @@ describe('parseSealedMessage', () => {
   it('reads context and keys of a message with several frames', () => {
     const frames = [frame(1), frame(2), lastFrame(3, 0)];
 
-    expect(parseSealedMessage(message({ frames }))).toEqual({ context: { a: 'b' }, keyArns: [keyArn] });
+    expect(parseSealedMessage(message({ frames }))).toMatchObject({ context: { a: 'b' }, keyArns: [keyArn] });
     expect(parseSealedMessage(message({ pairs: [] })).context).toEqual({});
   });
 

@@ -87,6 +87,13 @@ export const secretsErrors = {
     retry: false,
     exitCode: exitCode.refused,
   },
+  SECRET_ROLLED_BACK: {
+    summary: 'the sealed file is older than one that was seen on this host under this name',
+    remedy:
+      'Put the newest file back. If the older one is meant, allow it: gatehouse master-key allow-older --name NAME.',
+    retry: false,
+    exitCode: exitCode.refused,
+  },
   SECRET_NAME_INVALID: {
     summary: 'this is not a name that a secret can have',
     remedy: 'Use 1 to 128 of A-Z a-z 0-9 . _ - for the name, and a whole number from 1 for its version.',

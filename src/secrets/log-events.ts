@@ -28,6 +28,12 @@ export const secretsLogEvents = {
     summary: 'a secret can be read again',
     fields: { secret: 'its name', version: 'the version read' },
   },
+  'secret.older-admitted': {
+    level: 'warn',
+    summary: 'an older sealed file was put in place of a newer one, which an operator had allowed',
+    fields: { secret: 'its name', version: 'the version that is in use now', seen: 'the one it replaces' },
+    audit: 'success',
+  },
 } as const satisfies LogEventTable;
 
 export const secretsEvent = logEventsOf(secretsLogEvents);

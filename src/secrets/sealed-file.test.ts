@@ -13,6 +13,7 @@ const ours = { 'gatehouse:name': 'tls-key', 'gatehouse:purpose': 'sealed-file', 
 function setup() {
   const path = join(temporaryDirectory(), 'tls-key.sealed');
   const opened: SealedContext[] = [];
+  const seen = { version: 0 };
   const source = sealedFile({
     agentName: 'web-1',
     async readFile(file, signal) {
@@ -28,11 +29,14 @@ function setup() {
       opened.push(context);
       return Buffer.from(sealed.subarray(sealed.indexOf('\n') + 1));
     },
+    admit({ version }) {
+      if (version < seen.version) throw secretsError('SECRET_ROLLED_BACK', { version });
+    },
   });
   const put = (value: Buffer, context: SealedContext = ours) =>
     writeFile(path, Buffer.concat([Buffer.from(`${JSON.stringify(context)}\n`), value]));
   const reference = { name: 'tls-key', path };
-  return { source, reference, absent: { name: 'absent', path: `${path}.absent` }, put, opened };
+  return { source, reference, absent: { name: 'absent', path: `${path}.absent` }, put, opened, seen };
 }
 
 secretSourceContract('sealedFile', setup);
@@ -72,5 +76,16 @@ describe('sealedFile', () => {
       code: 'SECRET_SEALED_FOR_OTHER_USE',
     });
     expect(opened).toEqual([]);
+  });
+
+  it('gives out nothing of a version that is not admitted', async () => {
+    const { source, reference, put, seen } = setup();
+    await put(Buffer.from('x'));
+    seen.version = 4;
+
+    await expect(source.read(reference, never)).rejects.toMatchObject({
+      code: 'SECRET_ROLLED_BACK',
+      details: { version: 3 },
+    });
   });
 });

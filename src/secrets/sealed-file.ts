@@ -22,6 +22,14 @@ export interface SealedFileParts {
   readonly contextOf: (sealed: Buffer) => SealedContext;
   /** Opens with exactly this context. The caller owns the buffer. */
   readonly open: (sealed: Buffer, context: SealedContext, signal: AbortSignal) => Promise<Buffer>;
+  /** Told of each file that opened; refuses, by throwing, a version that a newer one has replaced. */
+  readonly admit: (file: OpenedSealedFile) => void;
+}
+
+/** A file whose name and version are proven: it opened with them. */
+export interface OpenedSealedFile extends SealedFileReference {
+  readonly version: number;
+  readonly sealed: Buffer;
 }
 
 /** The context keys of a sealed file; all that are present must match. */
@@ -40,15 +48,22 @@ export function sealedFile({
   readFile,
   contextOf,
   open,
+  admit,
 }: SealedFileParts): SecretSource<SealedFileReference> {
   return {
     async read({ name, path }, signal) {
       const sealed = await readFile(path, signal);
       const context = acceptedContext(contextOf(sealed), { name, path, agentName });
       const bytes = await open(sealed, context, signal);
-      const value = Secret.ofBytes(bytes);
-      bytes.fill(0);
-      return { value, version: `${context[sealedFileKeys.version]}-${digestOf(sealed)}` };
+      try {
+        admit({ name, path, version: Number(context[sealedFileKeys.version]), sealed });
+        return {
+          value: Secret.ofBytes(bytes),
+          version: `${context[sealedFileKeys.version]}-${digestOf(sealed)}`,
+        };
+      } finally {
+        bytes.fill(0);
+      }
     },
   };
 }

@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { type BigIntStats, constants, type Stats } from 'node:fs';
+import { constants, type Stats } from 'node:fs';
 import {
   type FileHandle,
   link,
@@ -14,9 +14,21 @@ import {
 import { basename, dirname, resolve } from 'node:path';
 import { errnoOf } from '../base/errno.ts';
 import { systemError } from './errors.ts';
+import {
+  type FileBytes,
+  type FileIdentity,
+  type FileOwnership,
+  identityOf,
+  type OpenFile,
+  openFileAt,
+  type StagedFile,
+  type StageOptions,
+  stageAt,
+  writeNew,
+} from './staged-file.ts';
 import { type Allowance, at, failed, linksMax, linkTarget, ownUid, selfPath, walked } from './walk.ts';
 
-const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_WRONLY } = constants;
+const { O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = constants;
 
 /** Names looked at in one directory when old temporaries are searched. */
 const namesMax = 100_000;
@@ -33,11 +45,7 @@ export interface OpenDirectoryOptions {
   readonly isMade?: boolean;
 }
 
-export interface WriteOptions {
-  readonly mode: number;
-  /** Left as the process has it where not given. */
-  readonly uid?: number | undefined;
-  readonly gid?: number | undefined;
+export interface WriteOptions extends FileOwnership {
   /** False: FILE_EXISTS when the name is taken. True where not given. */
   readonly overwrite?: boolean | undefined;
 }
@@ -51,9 +59,6 @@ export interface FileContent {
   readonly mode: number;
   readonly identity: FileIdentity;
 }
-
-/** Tells a file from any other that had or gets its name, and from itself once somebody wrote to it. */
-export type FileIdentity = string;
 
 /** A directory held open: names in it stay in it, whatever happens to its path meanwhile. */
 export interface OpenDirectory {
@@ -71,6 +76,15 @@ export interface OpenDirectory {
   remove(name: string, identity: FileIdentity): Promise<'removed' | 'absent' | 'another'>;
   /** Removes what an interrupted `replace` of this name left behind. Not while another one is under way. */
   removeStale(name: string): Promise<void>;
+  /** Opens a regular file for reading in pieces. @throws FILE_NOT_FOUND, FILE_NOT_REGULAR, FILE_DENIED, FILE_FAILED */
+  openFile(name: string): Promise<OpenFile>;
+  /**
+   * Writes what is to become `name`, durably, under a name of its own that begins with `prefix`. The caller keeps the
+   * directory open until it was committed or discarded.
+   */
+  stage(name: string, bytes: FileBytes, options: StageOptions): Promise<StagedFile>;
+  /** Removes what interrupted stages with this prefix left behind. Not while another one is under way. */
+  sweep(prefix: string): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -118,13 +132,28 @@ export async function readRegularFile(
   path: string,
   { bytesMax }: { readonly bytesMax: number },
 ): Promise<Buffer> {
+  return whereItIs(path, (directory, name, target) => readOpened(at(directory, name), target, bytesMax));
+}
+
+/**
+ * Opens a regular file for reading in pieces. Links count as for `openDirectory`.
+ * @throws FILE_NOT_FOUND, FILE_DENIED, FILE_LINK_UNTRUSTED, FILE_NOT_REGULAR, FILE_FAILED
+ */
+export async function openRegularFile(path: string): Promise<OpenFile> {
+  return whereItIs(path, openFileAt);
+}
+
+/** Follows the links that count, up to the folder and name of what is no link. */
+async function whereItIs<T>(
+  path: string,
+  use: (directory: FileHandle, name: string, target: string) => Promise<T>,
+): Promise<T> {
   let target = resolve(path);
   for (let links = 0; links < linksMax; links += 1) {
     const { directory, path: parent } = await walked(dirname(target), {});
     try {
-      const inside = at(directory, basename(target));
-      const next = await linkTarget(inside, target, parent);
-      if (next === undefined) return await readOpened(inside, target, bytesMax);
+      const next = await linkTarget(at(directory, basename(target)), target, parent);
+      if (next === undefined) return await use(directory, basename(target), target);
       target = next;
     } finally {
       await directory.close();
@@ -254,20 +283,25 @@ function openedDirectory(handle: FileHandle, path: string, status: Stats): OpenD
       }
     },
 
-    async removeStale(name) {
-      const prefix = temporaryPrefix(checkedName(name));
-      let seen = 0;
-      for await (const entry of await opendir(selfPath(handle))) {
-        seen += 1;
-        if (seen > namesMax) return;
-        if (entry.name.startsWith(prefix) && entry.name.endsWith('.tmp')) {
-          await unlink(at(handle, entry.name)).catch(() => undefined);
-        }
-      }
-    },
+    removeStale: (name) => removeTemporaries(handle, temporaryPrefix(checkedName(name))),
+    openFile: (name) => openFileAt(handle, checkedName(name), `${path}/${name}`),
+    stage: (name, bytes, stageOptions) =>
+      stageAt(handle, checkedName(name), `${path}/${name}`, bytes, stageOptions),
+    sweep: (prefix) => removeTemporaries(handle, prefix),
 
     close: () => handle.close(),
   };
+}
+
+async function removeTemporaries(directory: FileHandle, prefix: string): Promise<void> {
+  let seen = 0;
+  for await (const entry of await opendir(selfPath(directory))) {
+    seen += 1;
+    if (seen > namesMax) return;
+    if (entry.name.startsWith(prefix) && entry.name.endsWith('.tmp')) {
+      await unlink(at(directory, entry.name)).catch(() => undefined);
+    }
+  }
 }
 
 async function syncDirectory(directory: FileHandle): Promise<void> {
@@ -282,29 +316,6 @@ async function syncDirectory(directory: FileHandle): Promise<void> {
 /** The same for every temporary of one name, however long the name. */
 function temporaryPrefix(name: string): string {
   return `.gatehouse-${createHash('sha256').update(name).digest('hex').slice(0, 16)}-`;
-}
-
-/** Owner and mode are no part of it: a file that changed hands still has its content. */
-function identityOf({ dev, ino, size, mtimeNs }: BigIntStats): FileIdentity {
-  return [dev, ino, size, mtimeNs].join(':');
-}
-
-async function writeNew(
-  path: string,
-  bytes: Uint8Array,
-  { uid, gid, mode }: WriteOptions,
-): Promise<FileIdentity> {
-  const file = await open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
-  try {
-    await file.writeFile(bytes);
-    // -1: left as it is, chown(2). The owner before the mode, since a change of owner clears bits of the mode.
-    if (uid !== undefined || gid !== undefined) await file.chown(uid ?? -1, gid ?? -1);
-    await file.chmod(mode);
-    await file.sync();
-    return identityOf(await file.stat({ bigint: true }));
-  } finally {
-    await file.close();
-  }
 }
 
 function checkedName(name: string): string {

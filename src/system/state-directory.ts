@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
-import { chmodSync, lstatSync, mkdirSync, readFileSync } from 'node:fs';
+import { lstatSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
 import { errnoOf } from '../base/errno.ts';
 import { systemError } from './errors.ts';
 import { writeFileAtomically } from './files.ts';
+import { type Lock, takeLock } from './lock.ts';
 
 /** The state directory, held by this agent alone until it is released. */
 export interface StateDirectory {
@@ -15,8 +15,7 @@ export interface StateDirectory {
 }
 
 /**
- * Makes sure the state directory is ours and private, and locks it. Node has no flock: SQLite's exclusive lock does it
- * and vanishes with the process.
+ * Makes sure the state directory is ours and private, and locks it.
  * @throws STATE_DIRECTORY_UNUSABLE, STATE_DIRECTORY_UNSAFE, STATE_DIRECTORY_LOCKED
  */
 export async function lockStateDirectory(path: string): Promise<StateDirectory> {
@@ -24,9 +23,9 @@ export async function lockStateDirectory(path: string): Promise<StateDirectory> 
   const lock = exclusiveLock(path);
   try {
     const hostId = await keptHostId(path);
-    return { path, hostId, release: () => lock.close() };
+    return { path, hostId, release: () => lock.release() };
   } catch (error) {
-    lock.close();
+    lock.release();
     throw error;
   }
 }
@@ -49,26 +48,16 @@ function assertPrivate(path: string): void {
   }
 }
 
-function exclusiveLock(directory: string): DatabaseSync {
+function exclusiveLock(directory: string): Lock {
   const path = join(directory, 'lock');
   try {
-    const lock = new DatabaseSync(path);
-    chmodSync(path, 0o600);
-    // A rollback journal, not WAL: an exclusive transaction then holds the file against every other opener.
-    lock.exec('PRAGMA journal_mode = DELETE; BEGIN EXCLUSIVE');
-    return lock;
+    const lock = takeLock(path);
+    if (lock !== undefined) return lock;
   } catch (error) {
-    const isBusy = error instanceof Error && 'errcode' in error && error.errcode === sqliteBusy;
-    throw systemError(
-      isBusy ? 'STATE_DIRECTORY_LOCKED' : 'STATE_DIRECTORY_UNUSABLE',
-      { path: directory },
-      error,
-    );
+    throw systemError('STATE_DIRECTORY_UNUSABLE', { path: directory }, error);
   }
+  throw systemError('STATE_DIRECTORY_LOCKED', { path: directory });
 }
-
-/** SQLITE_BUSY, https://www.sqlite.org/rescode.html#busy */
-const sqliteBusy = 5;
 
 async function keptHostId(directory: string): Promise<string> {
   const path = join(directory, 'host-id');

@@ -113,7 +113,7 @@ describe('seal', () => {
 
     expect(stderr).toBe(
       'error: nothing says which key is to seal, and this host has no master key yet (SEALING_KEY_MISSING)\n' +
-        'hint: Name a KMS key by id, ARN or alias: --wrap kms --key-id ID.\n',
+        'hint: Name a KMS key by id, ARN or alias: --wrap kms --key-id ID. Or make one: gatehouse master-key create.\n',
     );
     expect({ code, stdout }).toEqual({ code: 64, stdout: '' });
     expect(existsSync(sealed)).toBe(false);
@@ -143,7 +143,7 @@ describe('seal', () => {
       { code: 64, said: 'SECRET_NAME_INVALID', run: seal('x', ['--key-id', bindingKey, '--name', 'a b']) },
       { code: 78, said: 'SECRET_HOST_UNNAMED', run: seal('x', ['--key-id', bindingKey, '--bind-to-host']) },
       { code: 66, said: 'INPUT_MISSING', run: gatehouse(absent, { env }) },
-      { code: 65, said: 'INPUT_TOO_LARGE', run: gatehouse(endless, { env }) },
+      { code: 66, said: 'INPUT_MISSING', run: gatehouse(endless, { env }) },
     ];
 
     for (const { code, said, run } of refusals) {

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { memoryKms } from '../../test/support/memory-kms.ts';
 import type { LogEvent } from '../base/log-events.ts';
-import { kmsOpen, kmsSeal, kmsSealer, type Trust } from './kms-sealer.ts';
+import { kmsKeyring, kmsUnwrapper, type Trust, tellingRetired } from './kms-keyring.ts';
+import { messageOpener, messageSealer, openBytes } from './message-sealer.ts';
 import { parseSealedMessage } from './sealed-message.ts';
 import { sealerContract } from './sealer.contract.ts';
 
@@ -17,15 +18,15 @@ function setup() {
     return kms;
   };
   const seal = (text: string, under = keyArn) =>
-    kmsSeal(Buffer.from(text), context, { keyArn: under, kmsFor }, never);
+    messageSealer(kmsKeyring({ keyArn: under, kmsFor })).seal(Buffer.from(text), context, never);
   const open = (sealed: Uint8Array, trust: Trust = { keyArns: [keyArn] }) =>
-    kmsOpen(sealed, context, { trust, kmsFor }, never);
+    openBytes(sealed, context, kmsUnwrapper({ trust, kmsFor }), never);
   return { kms, keyArn, kmsFor, regions, seal, open };
 }
 
-sealerContract('kmsSealer', () => {
+sealerContract('a sealer under KMS', () => {
   const { keyArn, kmsFor } = setup();
-  return kmsSealer({ keyArn, openWith: [keyArn], kmsFor, log: () => undefined });
+  return messageSealer(kmsKeyring({ keyArn, kmsFor }));
 });
 
 describe('a message sealed under KMS', () => {
@@ -58,7 +59,7 @@ describe('a message sealed under KMS', () => {
     const sealed = await seal('x');
 
     expect(sealed.subarray(0, 3).toString('hex')).toBe('020478');
-    expect(parseSealedMessage(sealed)).toEqual({ context, keyArns: [keyArn] });
+    expect(parseSealedMessage(sealed)).toMatchObject({ context, keyArns: [keyArn] });
     expect(kms.calls).toEqual([`GenerateDataKey ${keyArn}`]);
   });
 
@@ -91,7 +92,7 @@ describe('who may open', () => {
 
     const opened = await open(await seal('x'), { accountId: '123456789012', partition: 'aws' });
 
-    expect(opened).toEqual({ bytes: Buffer.from('x'), keyArn });
+    expect(opened).toEqual({ bytes: Buffer.from('x'), openedBy: { keyArn } });
   });
 
   it.each([
@@ -107,14 +108,12 @@ describe('who may open', () => {
     const { kms, keyArn, kmsFor, seal } = setup();
     const events: LogEvent[] = [];
     const bindingKey = kms.addKey();
-    const sealer = kmsSealer({
-      keyArn: bindingKey,
-      openWith: [bindingKey, keyArn],
-      kmsFor,
-      log: (event) => events.push(event),
-    });
+    const trust = { keyArns: [bindingKey, keyArn] };
+    const unwrapper = tellingRetired(kmsUnwrapper({ trust, kmsFor }), bindingKey, (event) =>
+      events.push(event),
+    );
 
-    const opened = await sealer.open(await seal('x'), context, never);
+    const opened = await messageOpener(unwrapper).open(await seal('x'), context, never);
 
     expect(opened.toString()).toBe('x');
     expect(events).toMatchObject([{ name: 'key.retired-used', fields: { keyArn } }]);

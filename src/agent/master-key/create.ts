@@ -1,0 +1,80 @@
+import { keysError } from '../../keys/errors.ts';
+import { keysEvent } from '../../keys/log-events.ts';
+import { fingerprintOf, newMasterKey, openMasterKey, proofOf, wrapMasterKey } from '../../keys/master-key.ts';
+import { newVerifier, type PasswordVerifier, requireStrong } from '../../keys/password.ts';
+import type { Launch } from '../launch.ts';
+import { asOperator, bindingKeyring, type Operator, type Passwords } from './operator.ts';
+
+export interface CreateRequest {
+  /** The binding key; without it, the one that the gateway config names. */
+  readonly keyId: string | undefined;
+  /** Present where a password is to authorise changes. */
+  readonly passwords: Pick<Passwords, 'next'> | undefined;
+}
+
+export interface CreatedMasterKey {
+  readonly generation: number;
+  readonly fingerprint: string;
+  readonly bindingKeyArn: string;
+  /** Where it lies, wrapped. */
+  readonly file: string;
+  readonly hasPassword: boolean;
+}
+
+/**
+ * Makes the master key of this host.
+ * @throws MASTER_KEY_EXISTS, MASTER_KEY_HOST_UNNAMED, MASTER_KEY_BINDING_MISSING, PASSWORD_…, KEY_…, STATE_DIRECTORY_…
+ */
+export function createMasterKey(
+  launch: Launch,
+  request: CreateRequest,
+  signal: AbortSignal,
+): Promise<CreatedMasterKey> {
+  return asOperator(launch, { isMade: true }, async (operator) => {
+    const { state, agentName, log, host } = operator;
+    const lock = state.lockChanges();
+    try {
+      if (state.wrappedGenerations().length > 0) {
+        throw keysError('MASTER_KEY_EXISTS', { folder: state.folder });
+      }
+      const binding = await bindingKeyring(operator, request.keyId, signal);
+      const verifier = await newPassword(operator, request.passwords);
+      const masterKey = newMasterKey(1, verifier);
+      try {
+        const { generation } = masterKey;
+        const wrapped = await wrapMasterKey(masterKey, agentName, binding, signal);
+        // Before anything is sealed under it: what cannot be opened again must not be used.
+        const again = await openMasterKey(wrapped, { agentName, generation }, binding, signal);
+        again.key.dispose();
+        await state.writeWrapped(generation, wrapped, { overwrite: false });
+        const now = host.launch.clock.now();
+        state.ledger.adopt({ number: generation, createdAt: now, proof: proofOf(masterKey, now) });
+        const fingerprint = fingerprintOf(masterKey);
+        const { keyArn: bindingKeyArn } = binding;
+        log(keysEvent('master-key.created', { generation, fingerprint, keyArn: bindingKeyArn }));
+        const hasPassword = verifier !== undefined;
+        const file = state.wrappedPath(generation);
+        return { generation, fingerprint, bindingKeyArn, file, hasPassword };
+      } finally {
+        masterKey.key.dispose();
+      }
+    } finally {
+      lock.release();
+    }
+  });
+}
+
+/** Asks for a new password, where one is wanted, and makes what verifies it. @throws PASSWORD_WEAK, PASSWORD_MISSING */
+export async function newPassword(
+  { agentName }: Pick<Operator, 'agentName'>,
+  passwords: Pick<Passwords, 'next'> | undefined,
+): Promise<PasswordVerifier | undefined> {
+  if (passwords === undefined) return undefined;
+  const password = await passwords.next();
+  try {
+    requireStrong(password, [agentName]);
+    return await newVerifier(password);
+  } finally {
+    password.dispose();
+  }
+}

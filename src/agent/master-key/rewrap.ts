@@ -1,0 +1,57 @@
+import { keysEvent } from '../../keys/log-events.ts';
+import { openMasterKey, wrapMasterKey } from '../../keys/master-key.ts';
+import type { Launch } from '../launch.ts';
+import {
+  asOperator,
+  authorise,
+  bindingKeyring,
+  openProven,
+  type Passwords,
+  sealingGeneration,
+} from './operator.ts';
+
+export interface RewrapRequest {
+  /** The new binding key; without it, the one that the gateway config names. */
+  readonly keyId: string | undefined;
+  readonly passwords: Pick<Passwords, 'current'>;
+}
+
+export interface Rewrapped {
+  readonly bindingKeyArn: string;
+  /** Every generation that this host has, retired ones too: else the old binding key could never go. */
+  readonly generations: readonly number[];
+}
+
+/**
+ * Wraps the master key under another binding key, or anew under the same. Sealed files stay as they are.
+ * @throws MASTER_KEY_CHANGING, MASTER_KEY_ABSENT, PASSWORD_…, KEY_…, FILE_…
+ */
+export function rewrapMasterKey(
+  launch: Launch,
+  request: RewrapRequest,
+  signal: AbortSignal,
+): Promise<Rewrapped> {
+  return asOperator(launch, { isMade: false }, async (operator) => {
+    const { state, keys, agentName, log } = operator;
+    const lock = state.lockChanges();
+    try {
+      await authorise(await openProven(operator, sealingGeneration(state), signal), request.passwords);
+      const binding = await bindingKeyring(operator, request.keyId, signal);
+      const generations = state.wrappedGenerations();
+      for (const generation of generations) {
+        const masterKey = await keys.open(generation, signal);
+        const wrapped = await wrapMasterKey(masterKey, agentName, binding, signal);
+        // The only copy is replaced: not before the new one was opened.
+        const again = await openMasterKey(wrapped, { agentName, generation }, binding, signal);
+        const isSame = again.key.equals(masterKey.key);
+        again.key.dispose();
+        if (!isSame) throw new TypeError('a rewrapped key opened as another one');
+        await state.writeWrapped(generation, wrapped, { overwrite: true });
+        log(keysEvent('master-key.rewrapped', { generation, keyArn: binding.keyArn }));
+      }
+      return { bindingKeyArn: binding.keyArn, generations };
+    } finally {
+      lock.release();
+    }
+  });
+}

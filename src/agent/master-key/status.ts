@@ -1,0 +1,102 @@
+import { asGatehouseError, type ErrorReport, reportOf } from '../../base/errors.ts';
+import { type ExitCode, exitCode } from '../../base/exit-code.ts';
+import { regionOfKeyId } from '../../keys/key-arn.ts';
+import { type Change, type Generation, targetOf } from '../../keys/ledger.ts';
+import type { Launch } from '../launch.ts';
+import { bindingKeyArnOf } from './binding.ts';
+import { asOperator, type Operator, openProven, sealingGeneration } from './operator.ts';
+
+export interface MasterKeyStatus {
+  /** Whether the master key was opened just now; `failing` says why not. */
+  readonly isReachable: boolean;
+  readonly failing?: ErrorReport;
+  readonly name: string;
+  readonly bindingKey: {
+    readonly arn: string;
+    /** As KMS spells it; absent where it could not be asked. */
+    readonly state?: string;
+  };
+  readonly generation: number;
+  readonly createdAt: string;
+  readonly fingerprint?: string;
+  readonly hasPassword?: boolean;
+  /** When the wrapped key was last opened on this host. */
+  readonly openedAt?: string;
+  readonly sealedFiles: { readonly current: number; readonly all: number };
+  readonly generations: readonly { readonly number: number; readonly state: Generation['state'] }[];
+  /** A change that is under way or was interrupted. */
+  readonly change?: {
+    readonly from: number;
+    readonly to: number;
+    readonly isBack: boolean;
+    readonly since: string;
+  };
+}
+
+/**
+ * What is to be known of this host's master key. It is opened once to see whether that works.
+ * @throws MASTER_KEY_ABSENT, MASTER_KEY_HOST_UNNAMED, CONFIG_…, STATE_DIRECTORY_…, LEDGER_…
+ */
+export function masterKeyStatus(
+  launch: Launch,
+  signal: AbortSignal,
+): Promise<{ status: MasterKeyStatus; code: ExitCode }> {
+  return asOperator(launch, { isMade: false }, async (operator) => {
+    const { state, agentName } = operator;
+    const number = sealingGeneration(state);
+    const failure = await failureOf(() => openProven(operator, number, signal), signal);
+    const bindingKey = await describedBinding(operator, number, signal);
+    const generations = state.ledger.generations();
+    const { createdAt, proof } = generations.find((each) => each.number === number) ?? {};
+    const { at: current, all } = state.ledger.count(number);
+    const change = state.ledger.change();
+    const status: MasterKeyStatus = {
+      isReachable: failure === undefined,
+      ...(failure === undefined ? {} : { failing: reportOf(failure) }),
+      name: agentName,
+      bindingKey,
+      generation: number,
+      createdAt: createdAt?.toISOString() ?? '',
+      ...(proof === undefined
+        ? {}
+        : {
+            fingerprint: proof.fingerprint,
+            hasPassword: proof.hasPassword,
+            openedAt: proof.at.toISOString(),
+          }),
+      sealedFiles: { current, all },
+      generations: generations.map((each) => ({ number: each.number, state: each.state })),
+      ...(change === undefined ? {} : { change: changeStatus(change) }),
+    };
+    return { status, code: failure === undefined ? exitCode.done : asGatehouseError(failure).row.exitCode };
+  });
+}
+
+function changeStatus(change: Change) {
+  const { from, to, startedAt } = change;
+  return { from, to, isBack: targetOf(change) === from, since: startedAt.toISOString() };
+}
+
+async function describedBinding({ state, kmsFor }: Operator, generation: number, signal: AbortSignal) {
+  const arn = (await bindingKeyArnOf(state, generation)) ?? '';
+  const region = regionOfKeyId(arn);
+  if (region === undefined) return { arn };
+  try {
+    const { state: keyState } = await kmsFor(region).describeKey(arn, signal);
+    return { arn, state: keyState };
+  } catch {
+    // Whoever may not ask for the state still sees whether the key opens.
+    signal.throwIfAborted();
+    return { arn };
+  }
+}
+
+async function failureOf(work: () => Promise<unknown>, signal: AbortSignal): Promise<unknown> {
+  try {
+    await work();
+    return undefined;
+  } catch (error) {
+    signal.throwIfAborted();
+    return error;
+  }
+}

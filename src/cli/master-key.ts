@@ -1,0 +1,259 @@
+import type { ChangedMasterKey, ChangeRequest } from '../agent/master-key/change.ts';
+import type { MasterKeyStatus } from '../agent/master-key/status.ts';
+import { stopSignal } from '../system/signals.ts';
+import { command, type GlobalArguments, type Invocation } from './command.ts';
+import { operatorLaunchOf } from './launch.ts';
+import { passwordsOf } from './password.ts';
+import { progressOf } from './progress.ts';
+import { rowsText } from './rows.ts';
+
+const keyId = {
+  type: 'string',
+  describe: 'Binding key: id, ARN or alias; without it keys.bindingKey of the gateway config',
+  requiresArg: true,
+} as const;
+
+const currentPassword = {
+  'password-file': {
+    type: 'string',
+    describe: 'File with the password of the master key; without it, it is asked for',
+    requiresArg: true,
+  },
+  'password-credential': {
+    type: 'string',
+    describe: 'The same from a systemd credential of this name',
+    requiresArg: true,
+  },
+} as const;
+
+const concurrency = {
+  type: 'number',
+  default: 4,
+  describe: 'Files under way at once, 1 to 64',
+  requiresArg: true,
+} as const;
+
+const createCommand = command({
+  usage: 'create',
+  summary: 'Make the master key of this host, wrapped by a KMS key',
+  options: {
+    'key-id': keyId,
+    password: {
+      type: 'boolean',
+      default: false,
+      describe: 'Ask for a password, twice, that is needed from then on to change the master key',
+    },
+    'password-file': { type: 'string', describe: 'File with that password', requiresArg: true },
+    'password-credential': {
+      type: 'string',
+      describe: 'The same from a systemd credential of this name',
+      requiresArg: true,
+    },
+  },
+  async run(args, invocation) {
+    const { createMasterKey } = await import('../agent/master-key/create.ts');
+    const place = { file: args['password-file'], credential: args['password-credential'] };
+    const isWanted = args.password || place.file !== undefined || place.credential !== undefined;
+    const passwords = isWanted ? passwordsOf({ current: {}, next: place }, invocation) : undefined;
+    const request = { keyId: args['key-id'], passwords };
+    const made = await createMasterKey(operatorLaunchOf(args, invocation), request, stopSignal());
+    if (args.json) invocation.stdout.write(`${JSON.stringify(made)}\n`);
+    else {
+      invocation.stderr.write(
+        `master key ${made.generation} (${made.fingerprint}) is wrapped by ${made.bindingKeyArn} in ${made.file}\n` +
+          'keep a copy of that file elsewhere: without it, or with its KMS key gone, nothing sealed here opens again\n',
+      );
+    }
+    return 0;
+  },
+});
+
+const statusCommand = command({
+  usage: 'status',
+  summary: 'Show the master key and whether it opens; exit code 0 it does, else that of the reason',
+  options: {},
+  async run(args, invocation) {
+    const { masterKeyStatus } = await import('../agent/master-key/status.ts');
+    const { status, code } = await masterKeyStatus(operatorLaunchOf(args, invocation), stopSignal());
+    invocation.stdout.write(args.json ? `${JSON.stringify(status)}\n` : statusText(status));
+    return code;
+  },
+});
+
+const rewrapCommand = command({
+  usage: 'rewrap',
+  summary: 'Wrap the master key under another KMS key, files untouched: for a KMS key that is to be retired',
+  options: { 'key-id': keyId, ...currentPassword },
+  async run(args, invocation) {
+    const { rewrapMasterKey } = await import('../agent/master-key/rewrap.ts');
+    const place = { file: args['password-file'], credential: args['password-credential'] };
+    const passwords = passwordsOf({ current: place, next: {} }, invocation);
+    const request = { keyId: args['key-id'], passwords };
+    const done = await rewrapMasterKey(operatorLaunchOf(args, invocation), request, stopSignal());
+    if (args.json) invocation.stdout.write(`${JSON.stringify(done)}\n`);
+    else {
+      const { generations, bindingKeyArn } = done;
+      invocation.stderr.write(`master key ${generations.join(', ')} is wrapped by ${bindingKeyArn} now\n`);
+    }
+    return 0;
+  },
+});
+
+const reencryptCommand = command({
+  usage: 'reencrypt',
+  summary:
+    'Make a new master key and re-encrypt every sealed file, or go on where that was interrupted: for a master key that may have leaked',
+  options: {
+    ...currentPassword,
+    concurrency,
+    also: {
+      type: 'array',
+      string: true,
+      describe: 'File, or folder of files, sealed on this host and not on record; may be repeated',
+      requiresArg: true,
+    },
+    forget: {
+      type: 'array',
+      string: true,
+      describe: 'File to leave out for good, since nothing opens it; may be repeated',
+      requiresArg: true,
+    },
+    abort: {
+      type: 'boolean',
+      default: false,
+      describe: 'Give up the change that is under way: every file goes back to the master key before',
+    },
+  },
+  async run(args, invocation) {
+    const how = args.abort ? 'back' : 'keep-password';
+    const current = { file: args['password-file'], credential: args['password-credential'] };
+    const request = {
+      how,
+      passwords: passwordsOf({ current, next: {} }, invocation),
+      also: args.also ?? [],
+      forget: args.forget ?? [],
+    } as const;
+    return change(args, invocation, request);
+  },
+});
+
+const changePasswordCommand = command({
+  usage: 'change-password',
+  summary: 'Set another password; every sealed file is re-encrypted under a new master key',
+  options: {
+    ...currentPassword,
+    'new-password-file': {
+      type: 'string',
+      describe: 'File with the new password; without it, it is asked for, twice',
+      requiresArg: true,
+    },
+    'new-password-credential': {
+      type: 'string',
+      describe: 'The same from a systemd credential of this name',
+      requiresArg: true,
+    },
+    concurrency,
+  },
+  async run(args, invocation) {
+    const current = { file: args['password-file'], credential: args['password-credential'] };
+    const next = { file: args['new-password-file'], credential: args['new-password-credential'] };
+    const passwords = passwordsOf({ current, next }, invocation);
+    return change(args, invocation, { how: 'new-password', passwords, also: [], forget: [] });
+  },
+});
+
+const allowOlderCommand = command({
+  usage: 'allow-older',
+  summary: 'Let an older version of a sealed file be put back; the agent audits when it meets it',
+  options: {
+    name: { type: 'string', demandOption: true, describe: 'The secret’s name', requiresArg: true },
+    ...currentPassword,
+  },
+  async run(args, invocation) {
+    const { allowOlder } = await import('../agent/master-key/allow-older.ts');
+    const place = { file: args['password-file'], credential: args['password-credential'] };
+    const passwords = passwordsOf({ current: place, next: {} }, invocation);
+    const request = { name: args.name, passwords };
+    const allowed = await allowOlder(operatorLaunchOf(args, invocation), request, stopSignal());
+    if (args.json) invocation.stdout.write(`${JSON.stringify(allowed)}\n`);
+    else invocation.stderr.write(`any version of ${args.name} is accepted next; seen was ${allowed.seen}\n`);
+    return 0;
+  },
+});
+
+/** `gatehouse master-key`: the key that seals the secrets of this host. */
+export const masterKeyCommand = command({
+  usage: 'master-key',
+  summary: 'Make, look after and change the key that seals the secrets of this host',
+  options: {},
+  subcommands: [
+    createCommand,
+    statusCommand,
+    rewrapCommand,
+    reencryptCommand,
+    changePasswordCommand,
+    allowOlderCommand,
+  ],
+  run: () => Promise.resolve(0),
+});
+
+async function change(
+  args: GlobalArguments & { readonly concurrency: number },
+  invocation: Invocation,
+  request: Omit<ChangeRequest, 'progress' | 'concurrency'>,
+): Promise<number> {
+  const { changeMasterKey } = await import('../agent/master-key/change.ts');
+  const launch = operatorLaunchOf(args, invocation);
+  const shown = progressOf(launch.clock, invocation.stderr, args.json);
+  const lanes = Math.min(64, Math.max(1, Math.trunc(args.concurrency)));
+  const wanted: ChangeRequest = { ...request, concurrency: lanes, progress: shown.progress };
+  let done: ChangedMasterKey;
+  try {
+    done = await changeMasterKey(launch, wanted, stopSignal());
+  } finally {
+    shown.end();
+  }
+  if (args.json) invocation.stdout.write(`${JSON.stringify(done)}\n`);
+  else invocation.stderr.write(changedText(done));
+  return 0;
+}
+
+function changedText({ generation, fingerprint, isBack, files, gone }: ChangedMasterKey): string {
+  const what = isBack ? 'the change was given up: ' : '';
+  const lines = [`${what}${files} sealed files are under master key ${generation} (${fingerprint})`];
+  for (const path of gone) lines.push(`no longer there: ${path}`);
+  return `${lines.join('\n')}\n`;
+}
+
+function statusText(status: MasterKeyStatus): string {
+  const { bindingKey, sealedFiles, change: underWay, failing } = status;
+  return rowsText([
+    ['reachable', failing === undefined ? 'yes' : `no: ${failing.summary} (${failing.code})`],
+    ...(failing === undefined ? [] : [['hint', failing.remedy] as [string, string]]),
+    ['host', status.name],
+    ['binding key', bindingKey.arn],
+    ['its state', bindingKey.state ?? 'not known: kms:DescribeKey is not allowed'],
+    ['master key', `generation ${status.generation}, made ${status.createdAt}`],
+    ['fingerprint', status.fingerprint ?? 'not known: it was never opened here'],
+    ['password', passwordText(status.hasPassword)],
+    ['last opened', status.openedAt ?? 'never'],
+    ['sealed files', `${sealedFiles.current} of ${sealedFiles.all} at this generation`],
+    ...status.generations
+      .filter(({ number }) => number !== status.generation)
+      .map(({ number, state }): [string, string] => ['older', `generation ${number}, ${state}`]),
+    ['rollback guard', 'weak: what it knows lies on this host'],
+    ...(underWay === undefined
+      ? []
+      : [
+          [
+            'change',
+            `from ${underWay.from} to ${underWay.to}${underWay.isBack ? ', being given up' : ''}, since ${underWay.since}`,
+          ] as [string, string],
+        ]),
+  ]);
+}
+
+function passwordText(hasPassword: boolean | undefined): string {
+  if (hasPassword === undefined) return 'not known';
+  return hasPassword ? 'needed for changes' : 'none';
+}

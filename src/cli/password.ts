@@ -1,0 +1,118 @@
+import { join } from 'node:path';
+import type { Passwords } from '../agent/master-key/operator.ts';
+import { Secret } from '../base/secret.ts';
+import { keysError } from '../keys/errors.ts';
+import { readRegularFile } from '../system/files.ts';
+import type { Invocation } from './command.ts';
+
+/** Where a password comes from; without either it is asked for on the terminal. */
+export interface PasswordPlace {
+  readonly file?: string | undefined;
+  /** Name of a systemd credential of this process. */
+  readonly credential?: string | undefined;
+}
+
+const bytesMax = 4096;
+
+/** The passwords of a command, each read when it is needed. */
+export function passwordsOf(
+  places: { readonly current: PasswordPlace; readonly next: PasswordPlace },
+  invocation: Invocation,
+): Passwords {
+  return {
+    current: () => passwordFrom(places.current, invocation, ['Password of the master key: ']),
+    next: () => passwordFrom(places.next, invocation, ['New password: ', 'Once more: ']),
+  };
+}
+
+/** One password: the line in a file, or typed once for each prompt. @throws PASSWORD_MISSING, PASSWORDS_DIFFER, FILE_… */
+async function passwordFrom(
+  { file, credential }: PasswordPlace,
+  invocation: Invocation,
+  prompts: readonly string[],
+): Promise<Secret> {
+  if (file !== undefined) return lineOf(file);
+  if (credential !== undefined) {
+    const folder = invocation.env.CREDENTIALS_DIRECTORY;
+    if (folder === undefined || /[/\0]/u.test(credential))
+      throw keysError('PASSWORD_MISSING', { credential });
+    return lineOf(join(folder, credential));
+  }
+  const typed: Secret[] = [];
+  for (const prompt of prompts) typed.push(await typedPassword(prompt, invocation));
+  const [first, ...again] = typed;
+  if (first === undefined) throw new TypeError('a password without a prompt');
+  const isSame = again.every((each) => each.equals(first));
+  for (const each of again) each.dispose();
+  if (!isSame) throw keysError('PASSWORDS_DIFFER');
+  return first;
+}
+
+/** The file without the line end that an editor leaves. */
+async function lineOf(file: string): Promise<Secret> {
+  const bytes = await readRegularFile(file, { bytesMax });
+  const end = bytes.at(-1) === 0x0a ? bytes.length - 1 : bytes.length;
+  const secret = Secret.ofBytes(bytes.subarray(0, end));
+  bytes.fill(0);
+  return secret;
+}
+
+const key = {
+  interrupt: 3,
+  end: 4,
+  backspace: 8,
+  lineFeed: 10,
+  carriageReturn: 13,
+  clearLine: 21,
+  delete: 127,
+};
+
+/** Reads one line of the terminal without showing it. The prompt goes to stderr: stdout is for data. */
+async function typedPassword(prompt: string, { stdin, stderr }: Invocation): Promise<Secret> {
+  if (!stdin.isTTY) throw keysError('PASSWORD_MISSING');
+  stderr.write(prompt);
+  stdin.setRawMode(true);
+  stdin.resume();
+  const line = Buffer.alloc(bytesMax);
+  let length = 0;
+  try {
+    await new Promise<void>((resolve, reject) => {
+      const take = (piece: Buffer): void => {
+        for (const byte of piece) {
+          if (byte === key.lineFeed || byte === key.carriageReturn || byte === key.end) {
+            stdin.off('data', take);
+            piece.fill(0);
+            resolve();
+            return;
+          }
+          if (byte === key.interrupt) {
+            stdin.off('data', take);
+            // In raw mode the terminal sends no signal itself.
+            process.kill(process.pid, 'SIGINT');
+            reject(keysError('PASSWORD_MISSING'));
+            return;
+          }
+          if (byte === key.clearLine) length = 0;
+          else if (byte === key.backspace || byte === key.delete) length = shorter(line, length);
+          else if (length < bytesMax) line[length++] = byte;
+        }
+        piece.fill(0);
+      };
+      stdin.on('data', take);
+      stdin.once('end', () => reject(keysError('PASSWORD_MISSING')));
+    });
+    return Secret.ofBytes(line.subarray(0, length));
+  } finally {
+    line.fill(0);
+    stdin.setRawMode(false);
+    stdin.pause();
+    stderr.write('\n');
+  }
+}
+
+/** The length without the last character, which in UTF-8 may be several bytes. */
+function shorter(line: Buffer, length: number): number {
+  let at = Math.max(0, length - 1);
+  while (at > 0 && ((line[at] ?? 0) & 0xc0) === 0x80) at -= 1;
+  return at;
+}

@@ -1,0 +1,391 @@
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { DisableKeyCommand } from '@aws-sdk/client-kms';
+import { describe, expect, it } from 'vitest';
+import { awsKms } from '../../src/keys/aws-kms.ts';
+import { kmsUnwrapper } from '../../src/keys/kms-keyring.ts';
+import { openMasterKey } from '../../src/keys/master-key.ts';
+import { parseHeader } from '../../src/keys/sealed-message.ts';
+import { takeLock } from '../../src/system/lock.ts';
+import { type Canary, canary, searchCanaries } from '../support/canary.ts';
+import { bindingKey, eventually, type GatewayDocument, type Host, setup } from '../support/host.ts';
+
+const never = new AbortController().signal;
+
+/** A host with a master key. */
+async function hostWithMasterKey(...more: readonly string[]): Promise<Host> {
+  const host = await setup();
+  expect(await host.run(['master-key', 'create', ...more])).toMatchObject({ code: 0 });
+  return host;
+}
+
+/** Seals a secret under the master key; returns the file. */
+async function sealed(host: Host, name: string, value: string, ...more: readonly string[]): Promise<string> {
+  const file = join(host.disk, `${name}.sealed`);
+  const done = await host.run(['seal', '--name', name, '--in', '-', '--out', file, ...more], value);
+  expect(done).toMatchObject({ code: 0 });
+  return file;
+}
+
+/** The gateway config with these sealed files, each delivered. */
+function withFiles(host: Host, files: Readonly<Record<string, string>>) {
+  return (document: GatewayDocument): void => {
+    for (const [name, file] of Object.entries(files)) {
+      document.secrets[name] = { sealedFile: file };
+      document.deliveries.push({ secret: name, file: deliveredPath(host, name) });
+    }
+  };
+}
+
+const deliveredPath = (host: Host, name: string) => join(host.runtimeDirectory, 'secrets', name);
+
+function decrypts(host: Host): number {
+  return host.sandbox.calls.count({ service: 'kms', operation: 'Decrypt' });
+}
+
+async function status(host: Host) {
+  const { code, stdout } = await host.run(['master-key', 'status', '--json']);
+  return { code, ...(JSON.parse(stdout) as Record<string, unknown>) };
+}
+
+describe('the master key', () => {
+  it('is made once, wrapped by the binding key of the gateway config, and says so', async () => {
+    const host = await setup();
+
+    const made = await host.run(['master-key', 'create']);
+
+    expect(made.stderr).toMatch(
+      /^master key 1 \([0-9a-f]{32}\) is wrapped by arn:aws:kms:\S+ in \S+1\.wrapped\n/u,
+    );
+    const folder = join(host.stateDirectory, 'master-key');
+    expect((statSync(folder).mode & 0o777).toString(8)).toBe('700');
+    for (const name of readdirSync(folder)) {
+      const mode = (statSync(join(folder, name)).mode & 0o777).toString(8);
+      expect({ name, mode }).toEqual({ name, mode: '600' });
+    }
+    expect(await host.run(['master-key', 'create'])).toMatchObject({
+      code: 73,
+      stderr: expect.stringContaining('(MASTER_KEY_EXISTS)'),
+    });
+    expect(await status(host)).toMatchObject({
+      code: 0,
+      isReachable: true,
+      generation: 1,
+      hasPassword: false,
+      bindingKey: { state: 'Enabled' },
+      sealedFiles: { current: 0, all: 0 },
+    });
+  });
+
+  it('seals without KMS per file, and the agent opens them all with one call', async () => {
+    const host = await hostWithMasterKey();
+    const values = Object.fromEntries(
+      Array.from({ length: 5 }, (_each, n) => [`secret-${n}`, `the value of ${n}`]),
+    );
+    const files: Record<string, string> = {};
+    for (const [name, value] of Object.entries(values)) files[name] = await sealed(host, name, value);
+    await host.putGateway(withFiles(host, files));
+    host.sandbox.calls.clear();
+
+    await host.started();
+
+    for (const [name, value] of Object.entries(values)) {
+      expect(host.delivered(deliveredPath(host, name))).toBe(value);
+    }
+    // Beside it, the spool's data key is made with GenerateDataKey.
+    expect(decrypts(host)).toBe(1);
+  });
+
+  it('that cannot be opened says why, in status and by its exit code', async () => {
+    const host = await hostWithMasterKey();
+    const alias = [...host.sandbox.state.kms.aliases.values()].find(({ name }) => name === bindingKey);
+    await host.operator.kms.send(new DisableKeyCommand({ KeyId: alias?.targetKeyArn }));
+
+    expect(await status(host)).toMatchObject({
+      code: 77,
+      isReachable: false,
+      failing: { code: 'KEY_DISABLED' },
+      bindingKey: { state: 'Disabled' },
+    });
+    expect((await host.run(['master-key', 'status'])).stdout).toMatch(
+      /^reachable {7}no: .*\(KEY_DISABLED\)$/mu,
+    );
+  });
+
+  it('is needed for what asks for it', async () => {
+    const host = await setup();
+
+    for (const command of ['status', 'rewrap', 'reencrypt', 'change-password']) {
+      expect({ command, ...(await host.run(['master-key', command])) }).toMatchObject({
+        code: 66,
+        stderr: expect.stringContaining('(MASTER_KEY_ABSENT)'),
+      });
+    }
+  });
+});
+
+describe('a change of the master key', () => {
+  it('re-encrypts every file while the agent runs, which follows', async () => {
+    const host = await hostWithMasterKey();
+    const files = {
+      one: await sealed(host, 'one', 'value of one'),
+      two: await sealed(host, 'two', 'value of two'),
+    };
+    await host.putGateway(withFiles(host, files));
+    const agent = await host.started();
+    const before = readFileSync(files.one);
+
+    const changed = await host.run(['master-key', 'reencrypt', '--json']);
+
+    expect(JSON.parse(changed.stdout)).toMatchObject({ generation: 2, files: 2, gone: [], isBack: false });
+    expect(readFileSync(files.one).equals(before)).toBe(false);
+    agent.kill('SIGHUP');
+    await agent.event('master-key.opened', (line) => line['generation'] === 2);
+    await eventually('the agent has read both again', async () => {
+      const { secrets } = await host.status();
+      return secrets.every(({ failing }) => failing === undefined) || undefined;
+    });
+    expect(host.delivered(deliveredPath(host, 'two'))).toBe('value of two');
+    expect((await agent.stop()).code).toBe(0);
+    expect(await status(host)).toMatchObject({
+      generation: 2,
+      generations: [
+        { number: 1, state: 'retired' },
+        { number: 2, state: 'current' },
+      ],
+      sealedFiles: { current: 2, all: 2 },
+    });
+  });
+
+  it('finds files that are not on record, and leaves out what nothing opens', async () => {
+    const host = await hostWithMasterKey();
+    const known = await sealed(host, 'known', 'x');
+    const damaged = await sealed(host, 'damaged', 'y');
+    writeFileSync(damaged, readFileSync(damaged).subarray(0, -1));
+
+    const left = await host.run(['master-key', 'reencrypt']);
+
+    expect(left).toMatchObject({ code: 1, stderr: expect.stringContaining('(MASTER_KEY_FILES_LEFT)') });
+    expect(left.stderr).toContain(
+      `${damaged}: the sealed data is damaged, incomplete or forged (SEALED_DAMAGED)`,
+    );
+    expect(await status(host)).toMatchObject({
+      change: { from: 1, to: 2 },
+      sealedFiles: { current: 1, all: 2 },
+    });
+
+    const done = await host.run([
+      'master-key',
+      'reencrypt',
+      '--forget',
+      damaged,
+      '--also',
+      host.disk,
+      '--json',
+    ]);
+    expect(JSON.parse(done.stdout)).toMatchObject({ generation: 2, files: 1 });
+    expect((await host.run(['unseal', known])).stdout).toBe('x');
+  });
+
+  it('that is under way in another process is waited for', async () => {
+    const host = await hostWithMasterKey();
+    await sealed(host, 'one', 'x');
+    const lock = await lockedBySomebody(host);
+    try {
+      expect(await host.run(['master-key', 'reencrypt'])).toMatchObject({
+        code: 75,
+        stderr: expect.stringContaining('(MASTER_KEY_CHANGING)'),
+      });
+      // Sealing goes on.
+      await sealed(host, 'two', 'y');
+    } finally {
+      lock.release();
+    }
+    expect(await host.run(['master-key', 'reencrypt'])).toMatchObject({ code: 0 });
+  });
+
+  it('is given up on request', async () => {
+    const host = await hostWithMasterKey();
+    const one = await sealed(host, 'one', 'x');
+    const damaged = await sealed(host, 'two', 'y');
+    writeFileSync(damaged, 'no sealed file any more');
+    expect((await host.run(['master-key', 'reencrypt'])).code).toBe(1);
+
+    const back = await host.run(['master-key', 'reencrypt', '--abort', '--forget', damaged, '--json']);
+
+    expect(JSON.parse(back.stdout)).toMatchObject({ generation: 1, isBack: true, files: 1 });
+    expect(await host.run(['unseal', one, '--json'])).toMatchObject({
+      stdout: 'x',
+      stderr: '{"name":"one","generation":1}\n',
+    });
+    expect(await host.run(['master-key', 'reencrypt', '--abort'])).toMatchObject({
+      stderr: expect.stringContaining('(MASTER_KEY_NOT_CHANGING)'),
+    });
+    // The number of what was given up is not used again.
+    expect(JSON.parse((await host.run(['master-key', 'reencrypt', '--json'])).stdout)).toMatchObject({
+      generation: 3,
+    });
+  });
+});
+
+describe('a password of the master key', () => {
+  it('is needed for changes, and for nothing else', async () => {
+    const host = await setup();
+    const right = writtenFile(host, 'right', 'correct horse battery');
+    const wrong = writtenFile(host, 'wrong', 'correct horse batterz');
+    const next = writtenFile(host, 'next', 'another long sentence');
+    expect((await host.run(['master-key', 'create', '--password-file', right])).code).toBe(0);
+    const one = await sealed(host, 'one', 'x');
+
+    for (const command of ['rewrap', 'reencrypt']) {
+      expect((await host.run(['master-key', command])).stderr).toContain('(PASSWORD_MISSING)');
+      const refused = await host.run(['master-key', command, '--password-file', wrong]);
+      expect({ command, ...refused }).toMatchObject({
+        code: 77,
+        stderr: expect.stringContaining('(PASSWORD_WRONG)'),
+      });
+    }
+    const flags = ['--password-file', right, '--new-password-file', next];
+    const changed = await host.run(['master-key', 'change-password', ...flags]);
+
+    expect(changed).toMatchObject({ code: 0 });
+    expect((await host.run(['unseal', one])).stdout).toBe('x');
+    expect(await host.run(['master-key', 'rewrap', '--password-file', right])).toMatchObject({ code: 77 });
+    expect(await host.run(['master-key', 'rewrap', '--password-file', next])).toMatchObject({ code: 0 });
+    expect(await status(host)).toMatchObject({ hasPassword: true, generation: 2 });
+  });
+
+  it('that is weak is refused before anything is made', async () => {
+    const host = await setup();
+
+    const made = await host.run([
+      'master-key',
+      'create',
+      '--password-file',
+      writtenFile(host, 'weak', 'web-1password'),
+    ]);
+
+    expect(made).toMatchObject({ code: 64, stderr: expect.stringContaining('(PASSWORD_WEAK)') });
+    expect(await host.run(['master-key', 'status'])).toMatchObject({ code: 66 });
+  });
+});
+
+describe('an older sealed file that is put back', () => {
+  it('is refused, until an operator allows it, which the agent audits', async () => {
+    const host = await hostWithMasterKey();
+    const file = await sealed(host, 'one', 'first');
+    const old = readFileSync(file);
+    await sealed(host, 'one', 'second', '--force');
+    await host.putGateway(withFiles(host, { one: file }));
+    writeFileSync(file, old);
+    const agent = await host.started();
+    const { error } = (await agent.event('secret.read-failed')) as unknown as { error: { code: string } };
+    expect(error.code).toBe('SECRET_ROLLED_BACK');
+
+    expect(await host.run(['master-key', 'allow-older', '--name', 'one'])).toMatchObject({ code: 0 });
+    agent.kill('SIGHUP');
+
+    await agent.event('secret.older-admitted', (line) => line['version'] === 1 && line['seen'] === 2);
+    await eventually(
+      'it is delivered',
+      () => host.delivered(deliveredPath(host, 'one')) === 'first' || undefined,
+    );
+  });
+});
+
+describe('another binding key', () => {
+  it('wraps the master key, files untouched, and the old one can go', async () => {
+    const host = await hostWithMasterKey();
+    const file = await sealed(host, 'one', 'x');
+    const before = readFileSync(file);
+    const old = [...host.sandbox.state.kms.aliases.values()].find(
+      ({ name }) => name === bindingKey,
+    )?.targetKeyArn;
+    const next = await host.operator.createKey('alias/next');
+
+    const done = await host.run(['master-key', 'rewrap', '--key-id', 'alias/next', '--json']);
+    await host.operator.kms.send(new DisableKeyCommand({ KeyId: old }));
+
+    expect(JSON.parse(done.stdout)).toEqual({ bindingKeyArn: next, generations: [1] });
+    expect(readFileSync(file).equals(before)).toBe(true);
+    expect((await host.run(['unseal', file])).stdout).toBe('x');
+  });
+});
+
+describe('a manifest', () => {
+  it('seals many, and says which it could not', async () => {
+    const host = await hostWithMasterKey();
+    for (const name of ['a', 'b']) writeFileSync(join(host.disk, name), `value of ${name}`);
+    const manifest = join(host.disk, 'manifest.json');
+    writeFileSync(manifest, JSON.stringify({ secrets: ['a', 'absent', 'b'].map(entry) }));
+
+    const done = await host.run(['seal', '--manifest', manifest]);
+
+    expect(done).toMatchObject({ code: 1, stderr: expect.stringContaining('(MANIFEST_INCOMPLETE)') });
+    expect(done.stderr).toContain('absent: the input file cannot be read (INPUT_MISSING)');
+    expect((await host.run(['unseal', join(host.disk, 'b.sealed')])).stdout).toBe('value of b');
+    expect(await host.run(['seal', '--manifest', manifest, '--name', 'x'])).toMatchObject({ code: 64 });
+  });
+});
+
+it('neither master key, password nor value is anywhere but where it belongs', async () => {
+  const host = await setup();
+  const password = canary('operator password');
+  const value = canary('sealed value', { plain: true });
+  const passwordFile = join(host.disk, 'password');
+  writeFileSync(passwordFile, password.value, { mode: 0o600 });
+  const withPassword = ['--password-file', passwordFile, '--log-level', 'debug'];
+  const ended = [await host.run(['master-key', 'create', ...withPassword])];
+  const file = await sealed(host, 'one', value.value);
+  await host.putGateway(withFiles(host, { one: file }));
+  const agent = await host.started();
+
+  ended.push(await host.run(['master-key', 'reencrypt', ...withPassword]));
+  agent.kill('SIGHUP');
+  await agent.event('master-key.opened', (line) => line['generation'] === 2);
+  ended.push(await host.run(['master-key', 'status', '--log-level', 'debug']), await agent.stop());
+
+  const keys = [await masterKeyCanary(host, 1), await masterKeyCanary(host, 2)];
+  const { findings, searched } = searchCanaries([password, value, ...keys], {
+    buffers: {
+      outputs: ended.map(({ stdout, stderr }) => stdout + stderr).join('\n'),
+      'CloudWatch Logs': JSON.stringify(host.sandbox.state.logs),
+    },
+    directories: [host.disk, host.runtimeDirectory],
+    except: (path) => path === passwordFile || path.startsWith(join(host.runtimeDirectory, 'secrets')),
+  });
+  expect(findings).toEqual([]);
+  expect(searched.places).toContain(join(host.stateDirectory, 'master-key', '2.wrapped'));
+  expect(searched.places).toContain(join(host.stateDirectory, 'master-key', 'ledger.db'));
+  expect(host.delivered(deliveredPath(host, 'one')) === value.value).toBe(true);
+});
+
+/** The master key itself, opened as the operator could, in the forms in which it might be lying about. */
+async function masterKeyCanary(host: Host, generation: number): Promise<Canary> {
+  const wrapped = readFileSync(join(host.stateDirectory, 'master-key', `${generation}.wrapped`));
+  const kms = awsKms(async () => host.operator.kms);
+  const binding = kmsUnwrapper({ trust: { keyArns: parseHeader(wrapped).keyArns }, kmsFor: () => kms });
+  const { key } = await openMasterKey(wrapped, { agentName: 'web-1', generation }, binding, never);
+  const bytes = Buffer.from(key.revealBytes());
+  const texts = [bytes.toString('hex'), bytes.toString('base64').slice(0, -2), bytes.toString('base64url')];
+  const forms = [bytes, ...texts.map((text) => Buffer.from(text))].map((each) => ({
+    form: 'key',
+    bytes: each,
+  }));
+  return { name: `master key ${generation}`, value: '', forms };
+}
+
+function writtenFile(host: Host, name: string, value: string): string {
+  const path = join(host.disk, name);
+  writeFileSync(path, `${value}\n`, { mode: 0o600 });
+  return path;
+}
+
+/** A line of a manifest. */
+const entry = (name: string) => ({ name, in: name, out: `${name}.sealed` });
+
+async function lockedBySomebody(host: Host): Promise<{ release(): void }> {
+  const lock = takeLock(join(host.stateDirectory, 'master-key', 'change.lock'));
+  if (lock === undefined) throw new Error('somebody has it already');
+  return lock;
+}
