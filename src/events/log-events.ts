@@ -66,6 +66,11 @@ export const eventsLogEvents = {
     summary: 'a glob has more to look at than is looked at; the rest is not read',
     fields: { source: 'the source', pattern: 'the glob', filesMax: 'the bound' },
   },
+  'events.archive-damaged': {
+    level: 'warn',
+    summary: 'a compressed file is damaged, or was never finished; what follows the damage is not read',
+    fields: { source: 'the source', path: 'the file', reason: 'what zlib says' },
+  },
   'events.find-failed': {
     level: 'warn',
     summary: 'files could not be looked for; it is tried again',

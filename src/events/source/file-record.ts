@@ -8,7 +8,11 @@ export interface FileRecord {
   readonly offset: number;
   /** When the file was born, in milliseconds since 1970; absent where its file system does not tell. */
   readonly bornMs?: number | undefined;
+  /** When it was last written to, when it was last looked at: what is newer was rotated after it. */
+  readonly writtenMs?: number | undefined;
   readonly fingerprint: Fingerprint;
+  /** Set on a compressed file, whose offset is in what it holds. */
+  readonly archive?: { readonly isDone: boolean } | undefined;
   /** Set in the middle of a line too long for one event: where it starts, and how many parts of it were taken. */
   readonly longLine?: LongLine | undefined;
 }
@@ -48,10 +52,13 @@ export function parseFileRecord(value: string): FileRecord | undefined {
 
 // By hand: this is all that the worker would load the schema library for, 13 ms of its start and some MB.
 function isFileRecord(value: unknown): value is FileRecord {
-  if (!isObject(value, ['fingerprint', 'offset', 'path'], ['bornMs', 'longLine'])) return false;
-  const { path, offset, fingerprint, bornMs, longLine } = value;
+  if (!isObject(value, ['fingerprint', 'offset', 'path'], ['bornMs', 'writtenMs', 'archive', 'longLine']))
+    return false;
+  const { path, offset, fingerprint, bornMs, writtenMs, archive, longLine } = value;
   return (
     (bornMs === undefined || (typeof bornMs === 'number' && bornMs > 0)) &&
+    (writtenMs === undefined || typeof writtenMs === 'number') &&
+    (archive === undefined || (isObject(archive, ['isDone']) && typeof archive.isDone === 'boolean')) &&
     (longLine === undefined || isLongLine(longLine)) &&
     typeof path === 'string' &&
     isCount(offset) &&

@@ -5,15 +5,25 @@ import type { Log } from '../../base/log-events.ts';
 import type { Chunk, EventSource, Position, Positions } from '../event-source.ts';
 import { eventsEvent } from '../log-events.ts';
 import { wake } from '../wake.ts';
+import { type Archive, type ArchiveMatch, type KnownRecord, openArchive } from './archive.ts';
 import type { Encoding } from './encodings.ts';
-import { bornMsOf, type FileRecord, fileItem, type LongLine } from './file-record.ts';
-import { type FindRenamed, type FoundFile, findFiles, foldersOf, renamedFiles } from './find-files.ts';
-import { newFingerprint } from './fingerprint.ts';
+import { bornMsOf, type FileRecord, fileItem } from './file-record.ts';
+import { type FoundFile, findFiles, foldersOf, type Siblings, siblings } from './find-files.ts';
+import { newFingerprint, recognize } from './fingerprint.ts';
 import { folderWatch } from './folder-watch.ts';
-import { type KnownFiles, knownFiles } from './known-files.ts';
+import { type Generation, generationsOf } from './generations.ts';
+import { type Compression, compressionOf, isInflatable } from './inflate.ts';
+import { type AbsentFile, type KnownFiles, knownFiles } from './known-files.ts';
 import { errnoOf, type OpenLogFile, openLogFile } from './open-log-file.ts';
 import { refusedPaths } from './refused-paths.ts';
-import { readBuffer, type TakenLines, type TrackedFile, trackFile } from './tracked-file.ts';
+import { isGenerationOf, isNamedLikeCopy } from './rotated-name.ts';
+import {
+  type Predecessor,
+  readBuffer,
+  type TakenLines,
+  type TrackedFile,
+  trackFile,
+} from './tracked-file.ts';
 
 export interface FileSourceOptions {
   readonly name: string;
@@ -77,15 +87,23 @@ export function fileSource(options: FileSourceOptions): EventSource {
   /** By item, in the order in which they take turns. */
   const tracked = new Map<string, TrackedFile>();
   let known: KnownFiles = knownFiles(new Map(), limits, clock);
+  /** Compressed files that are being read, by item, oldest first. */
+  const archives = new Map<string, Archive>();
   /** Items of whose files reading goes on under another, by that: forgotten with its first position. */
-  const superseded = new Map<string, string>();
+  const superseded = new Map<string, string[]>();
+  /** Files that started over, with what was read of them before: a copy may have the rest of that, which comes first. */
+  const restarted = new Map<TrackedFile, AbsentFile>();
   const refusals = refusedPaths(source, log);
   const failingItems = new Set<string>();
   let cutPatterns: ReadonlySet<string> = new Set();
   let isFindFailing = false;
   let waiting = 0;
+  /** How many were begun: their order. */
+  let begun = 0;
   /** Files were renamed while they were being found. */
   let isMoving = false;
+  /** What the globs found last. */
+  let foundItems: ReadonlySet<string> = new Set();
 
   async function* chunks(from: Positions, signal: AbortSignal): AsyncGenerator<Chunk> {
     const bell = wake();
@@ -105,6 +123,7 @@ export function fileSource(options: FileSourceOptions): EventSource {
     watcher.follow(new Set(foldersOf(files)));
     try {
       while (!signal.aborted) {
+        if (restarted.size > 0) findAtMs = Math.min(findAtMs, findNotBeforeMs);
         if (clock.monotonic() >= findAtMs) {
           const beganMs = clock.monotonic();
           const found = find();
@@ -121,15 +140,25 @@ export function fileSource(options: FileSourceOptions): EventSource {
           isIdle = false;
           yield chunk;
         }
+        for (const archive of archives.values()) {
+          if (signal.aborted) return;
+          const chunk = await nextOf(archive);
+          if (chunk === undefined) continue;
+          isIdle = false;
+          yield chunk;
+        }
+        if (restarted.size > 0) findAtMs = Math.min(findAtMs, findNotBeforeMs);
         if (isIdle) await rest(findAtMs - clock.monotonic(), signal);
       }
     } finally {
       watcher.close();
-      for (const file of tracked.values()) file.close();
+      for (const file of [...tracked.values(), ...archives.values()]) file.close();
       tracked.clear();
+      archives.clear();
     }
 
     function next(file: TrackedFile): Chunk | undefined {
+      if (restarted.has(file)) return undefined;
       if (file.after !== undefined && !file.after.isAtEnd) return undefined;
       file.after = undefined;
       const nowMs = clock.monotonic();
@@ -145,7 +174,8 @@ export function fileSource(options: FileSourceOptions): EventSource {
       }
       if (!isOver) return undefined;
       letGo(file);
-      return chunkOf(file, { bytes: Buffer.alloc(0) }, { item: file.item, value: undefined });
+      known.keepFinished(file.item, file.record());
+      return overOf(file);
     }
 
     async function rest(findInMs: number, stop: AbortSignal): Promise<void> {
@@ -158,6 +188,13 @@ export function fileSource(options: FileSourceOptions): EventSource {
     }
   }
 
+  async function nextOf(archive: Archive): Promise<Chunk | undefined> {
+    if (archive.after !== undefined && !archive.after.isAtEnd) return undefined;
+    const taken = await archive.take();
+    if (taken !== undefined) return chunkOf(archive, taken, archive.position());
+    return archive.isAtEnd ? endArchive(archive) : undefined;
+  }
+
   /** When the next last line without its end has waited long enough. */
   function partialInMs(): number {
     const nowMs = clock.monotonic();
@@ -168,24 +205,32 @@ export function fileSource(options: FileSourceOptions): EventSource {
   }
 
   function fail(file: TrackedFile, reason: string): void {
-    for (const other of tracked.values()) if (other.after === file) other.after = undefined;
+    for (const other of tracked.values()) if (other.after?.item === file.item) other.after = undefined;
     if (failingItems.has(file.item)) return;
     failingItems.add(file.item);
     log(eventsEvent('events.file-read-failed', { source, path: file.currentPath, reason }));
   }
 
-  function chunkOf(file: TrackedFile, taken: TakenLines, position: Position): Chunk {
-    const before = superseded.get(file.item);
+  function chunkOf(file: Reading, taken: TakenLines, position: Position): Chunk {
+    const before = superseded.get(file.item) ?? [];
     superseded.delete(file.item);
     // Only where there are bytes: a position without any waits for the next batch of its stream, which may never come.
     const forgotten =
       taken.bytes.length === 0 ? [] : known.takeForgotten().filter(({ item }) => !tracked.has(item));
-    const positions = [
-      position,
-      ...(before === undefined ? [] : [{ item: before, value: undefined }]),
-      ...forgotten,
-    ];
+    const positions = [position, ...before.map((item) => ({ item, value: undefined })), ...forgotten];
     return { ...taken, timeMs: clock.now().getTime(), positions, file: file.path };
+  }
+
+  /** Nothing more comes of it. Its position goes when that of the file after it comes, so that one of them is there. */
+  function overOf(file: Reading): Chunk {
+    const nothing = { bytes: Buffer.alloc(0) };
+    const next = [...tracked.values(), ...archives.values()].find(
+      ({ item, after }) => after?.item === file.item && !superseded.has(item),
+    );
+    if (next === undefined) return chunkOf(file, nothing, { item: file.item, value: undefined });
+    superseded.set(next.item, [file.item, ...(superseded.get(file.item) ?? [])]);
+    superseded.delete(file.item);
+    return { ...nothing, timeMs: clock.now().getTime(), positions: [], file: file.path };
   }
 
   /** Reads no more of a file. Only of one that was open to its end is it known that this was read. */
@@ -223,14 +268,27 @@ export function fileSource(options: FileSourceOptions): EventSource {
     for (const { path, reason } of refused) refusals.say(path, reason);
     sayCut(cut);
     const present = new Map(found.map((each) => [fileItem(each.stat), each]));
-    const renamed = renamedFiles();
+    foundItems = new Set(present.keys());
+    const beside = siblings();
+    const seek: SeekMissed = (missed, isRestWanted, beforeMs = Infinity) => {
+      const generations = generationsOf(missed.record, isRestWanted, beside, exclude);
+      const own = generations.filter(
+        ({ file }) => file.stat.mtimeMs < beforeMs && !present.has(fileItem(file.stat)),
+      );
+      return readMissed(missed, isRestWanted, own);
+    };
     const waitedBefore = waiting;
     waiting = 0;
-    for (const file of tracked.values()) retrack(file, present.get(file.item), renamed);
-    followAbsent(present, renamed);
+    for (const file of tracked.values()) retrack(file, present.get(file.item), beside, seek);
+    for (const [file, former] of restarted) {
+      seek(former, true);
+      file.after = predecessorOf(file);
+    }
+    restarted.clear();
+    followAbsent(present, beside, seek);
     // Those with a record first: one that turns out to be another file sets its record free for a copy of the old one.
-    for (const each of found.filter(({ stat }) => known.has(fileItem(stat)))) consider(each);
-    for (const each of found) consider(each);
+    for (const each of found.filter(({ stat }) => known.has(fileItem(stat)))) consider(each, seek);
+    for (const each of found) consider(each, seek);
     if (waiting > 0 && waitedBefore === 0) {
       log(eventsEvent('events.files-too-many', { source, openFilesMax: limits.openFilesMax, waiting }));
     }
@@ -245,15 +303,22 @@ export function fileSource(options: FileSourceOptions): EventSource {
     cutPatterns = new Set(cut);
   }
 
-  function retrack(file: TrackedFile, found: FoundFile | undefined, renamed: FindRenamed): void {
+  function retrack(
+    file: TrackedFile,
+    found: FoundFile | undefined,
+    beside: Siblings,
+    seek: SeekMissed,
+  ): void {
     if (found !== undefined && !file.isOf(found.stat)) {
       letGo(file);
     } else if (found !== undefined) {
       file.currentPath = found.path;
       file.isRetired = false;
     } else if (!isStillThere(file)) {
+      const wasRetired = file.isRetired;
       file.isRetired = true;
-      if (!file.isOpen) reopenRenamed(file, renamed(file.path, file.item));
+      if (!wasRetired) seek({ item: file.item, record: file.record() }, false);
+      if (!file.isOpen) reopenRenamed(file, beside.renamed(file.path, file.item));
     }
   }
 
@@ -271,39 +336,181 @@ export function fileSource(options: FileSourceOptions): EventSource {
     else closeSync(opened.handle);
   }
 
-  /** Files known from before that no glob finds: renamed while the agent was down, or gone. */
-  function followAbsent(present: ReadonlyMap<string, FoundFile>, renamed: FindRenamed): void {
+  /** Files known from before that no glob finds: renamed while the agent was down, compressed, or gone. */
+  function followAbsent(present: ReadonlyMap<string, FoundFile>, beside: Siblings, seek: SeekMissed): void {
     const absent = known
       .newlyAbsent(present)
-      .map(({ item, record }) => ({ item, record, found: renamed(record.path, item) }))
-      .toSorted((one, other) => (one.found?.stat.mtimeMs ?? 0) - (other.found?.stat.mtimeMs ?? 0));
-    for (const { item, record, found } of absent) {
+      .map(({ item, record }) => ({ item, record, found: beside.renamed(record.path, item) }))
+      .toSorted((one, other) => writtenMsOf(one) - writtenMsOf(other));
+    for (const [index, { item, record, found }] of absent.entries()) {
+      // What came after a later one of the same path is for that to find.
+      const later = absent.slice(index + 1).find((other) => other.record.path === record.path);
+      const beforeMs = later === undefined ? Infinity : writtenMsOf(later);
+      if (record.archive?.isDone === true) {
+        known.forget(item);
+        continue;
+      }
       const isElsewhere = found !== undefined && !tracked.has(fileItem(found.stat));
       if (isElsewhere && !makeRoomForOne()) {
         known.tellAgain(item);
         waiting += 1;
-      } else if (isElsewhere) {
-        followRenamed(item, record, found);
-      } else {
-        log(eventsEvent('events.file-vanished', { source, path: record.path, offset: record.offset }));
+      } else if (isElsewhere && followRenamed(item, record, found)) {
+        seek({ item, record }, false, beforeMs);
+      } else if (!seek({ item, record }, true, beforeMs)) {
+        sayVanished(record);
       }
     }
   }
 
-  function followRenamed(item: string, record: FileRecord, { path, stat }: FoundFile): void {
+  function sayVanished({ path, offset }: FileRecord): void {
+    log(eventsEvent('events.file-vanished', { source, path, offset }));
+  }
+
+  /** False when it is not the file of the record. */
+  function followRenamed(item: string, record: FileRecord, { path, stat }: FoundFile): boolean {
     const opened = openLogFile(path, readFrom);
-    if (!('refused' in opened) && isAnother(opened, stat)) {
+    if ('refused' in opened) return false;
+    if (isAnother(opened, stat)) {
       known.tellAgain(item);
-      return;
+      return true;
     }
-    const file = 'refused' in opened ? undefined : goOn(path, opened);
-    if (file !== undefined) {
-      file.isRetired = true;
-      file.after = predecessorOf(file);
-      return;
+    const compression = record.archive === undefined ? undefined : compressionOf(opened.handle);
+    if (compression !== undefined && isInflatable(compression)) {
+      readArchive(record.path, path, opened, compression, { isWanted: false, rest: { item, record } });
+      return true;
     }
-    if (!('refused' in opened)) closeSync(opened.handle);
-    log(eventsEvent('events.file-vanished', { source, path: record.path, offset: record.offset }));
+    const file = goOn(path, opened);
+    if (file === undefined) {
+      closeSync(opened.handle);
+      return false;
+    }
+    file.isRetired = true;
+    file.after = predecessorOf(file);
+    return true;
+  }
+
+  /**
+   * Reads what was rotated away while nobody looked: the rest of a file, if wanted, and whole files that came after it.
+   * Returns whether there is anything that may be its rest.
+   */
+  function readMissed(
+    { item, record }: AbsentFile,
+    isRestWanted: boolean,
+    generations: readonly Generation[],
+  ): boolean {
+    let isRestFound = false;
+    for (const { file: found, isLater } of generations) {
+      const its = fileItem(found.stat);
+      // By birth as well: an inode of a file that is gone is soon another's.
+      const isKnown = known.has(its) && known.get(its)?.bornMs === bornMsOf(found.stat);
+      if (tracked.has(its) || archives.has(its) || isKnown) continue;
+      if (!makeRoomForOne()) {
+        waiting += 1;
+        continue;
+      }
+      const opened = openLogFile(found.path, readFrom);
+      if ('refused' in opened || isAnother(opened, found.stat)) continue;
+      const compression = compressionOf(opened.handle);
+      if (compression === undefined) {
+        const isRest: boolean =
+          isRestWanted && !isRestFound && goOnInCopy(found.path, opened, { item, record });
+        isRestFound ||= isRest;
+        if (isRest) continue;
+        if (isLater) retire(track(record.path, found.path, opened, 0));
+        else closeSync(opened.handle);
+      } else if (isInflatable(compression)) {
+        const rest = isRestWanted && !isRestFound ? { item, record } : undefined;
+        readArchive(record.path, found.path, opened, compression, { isWanted: isLater, rest });
+        isRestFound ||= isRestWanted;
+      } else {
+        closeSync(opened.handle);
+        refusals.say(found.path, `compressed-${compression}`);
+      }
+    }
+    return isRestFound;
+  }
+
+  function retire(file: TrackedFile): void {
+    file.isRetired = true;
+    file.after = predecessorOf(file);
+  }
+
+  /** Goes on in a copy of a file that was truncated; false when it is none. */
+  function goOnInCopy(path: string, opened: OpenLogFile, { item, record }: AbsentFile): boolean {
+    if (record.offset > opened.stat.size || record.offset === 0) return false;
+    const state = recognize(opened.handle, record.fingerprint, record.offset);
+    if (state === undefined) return false;
+    known.delete(item);
+    const file = track(record.path, path, opened, record.offset, state, record);
+    superseded.set(file.item, [item]);
+    retire(file);
+    return true;
+  }
+
+  /** Reads a compressed file, if it turns out to have something that was missed. */
+  function readArchive(
+    path: string,
+    currentPath: string,
+    opened: OpenLogFile,
+    compression: 'gzip' | 'zstd',
+    { isWanted, rest }: { readonly isWanted: boolean; readonly rest: AbsentFile | undefined },
+  ): void {
+    const item = fileItem(opened.stat);
+    function* candidates(): Generator<KnownRecord> {
+      if (rest !== undefined) yield { ...rest, isRead: false };
+      for (const each of known.records()) {
+        if (each.item !== item && isNamedLikeCopy(currentPath, each.record.path))
+          yield { ...each, isRead: false };
+      }
+      for (const each of [...tracked.values(), ...archives.values()]) {
+        if (each.item !== item) yield { item: each.item, record: each.record(), isRead: true };
+      }
+    }
+    begun += 1;
+    const archive: Archive = openArchive(opened, {
+      rank: begun,
+      path,
+      currentPath,
+      compression,
+      encoding,
+      isWanted,
+      patienceMs: limits.retireAfterMs,
+      monotonic: () => clock.monotonic(),
+      candidates,
+      onMatched: (match) => matched(archive, match, rest),
+      onDamaged: (reason) =>
+        log(eventsEvent('events.archive-damaged', { source, path: currentPath, reason })),
+    });
+    archive.after = predecessorOf(archive);
+    archives.set(item, archive);
+  }
+
+  function matched(archive: Archive, match: ArchiveMatch, rest: AbsentFile | undefined): void {
+    const { item, currentPath, offset } = archive;
+    if (match.kind !== 'nothing') {
+      log(eventsEvent('events.file-opened', { source, path: currentPath, offset }));
+    }
+    if (match.kind === 'rest') {
+      known.delete(match.item);
+      if (match.item !== item) superseded.set(item, [match.item]);
+    }
+    const isRest = match.kind === 'rest' && match.item === rest?.item;
+    if (rest !== undefined && !isRest) sayVanished(rest.record);
+  }
+
+  function endArchive(archive: Archive): Chunk | undefined {
+    const { item, currentPath, offset } = archive;
+    archives.delete(item);
+    archive.close();
+    if (archive.hasBegun) {
+      log(eventsEvent('events.file-finished', { source, path: currentPath, bytes: offset }));
+    }
+    if (foundItems.has(item)) {
+      known.keepDone(item, archive.record());
+      return chunkOf(archive, { bytes: Buffer.alloc(0) }, archive.position());
+    }
+    known.keepFinished(item, archive.record());
+    return archive.hasBegun ? overOf(archive) : undefined;
   }
 
   /** Goes on in a file that is known; undefined when nothing was read of it. */
@@ -311,22 +518,22 @@ export function fileSource(options: FileSourceOptions): EventSource {
     const before = known.take(path, opened);
     if (before === undefined) return undefined;
     const { record, state } = before;
-    const file = track(record.path, path, opened, record.offset, state, record.longLine);
-    if (before.item !== file.item) superseded.set(file.item, before.item);
+    const file = track(record.path, path, opened, record.offset, state, record);
+    if (before.item !== file.item) superseded.set(file.item, [before.item]);
     return file;
   }
 
   /** Says what became of the file, or the content, that had this one's inode before. */
-  function replace(path: string, stat: Stats): void {
+  function replace(path: string, stat: Stats, seek: SeekMissed): void {
     const item = fileItem(stat);
     const record = known.get(item);
     if (record === undefined) return;
     known.delete(item);
     if (record.bornMs !== undefined && record.bornMs !== bornMsOf(stat)) {
-      log(eventsEvent('events.file-vanished', { source, path: record.path, offset: record.offset }));
+      if (!seek({ item, record }, true)) sayVanished(record);
     } else {
       log(eventsEvent('events.file-restarted', { source, path, offset: record.offset }));
-      known.keepFormer(item, record);
+      seek({ item: known.keepFormer(item, record), record }, true);
     }
   }
 
@@ -336,21 +543,24 @@ export function fileSource(options: FileSourceOptions): EventSource {
     opened: OpenLogFile,
     offset: number,
     state = newFingerprint(),
-    longLine?: LongLine,
+    record?: FileRecord,
   ): TrackedFile {
     const nowMs = clock.monotonic();
+    begun += 1;
     const file = trackFile(opened, {
+      rank: begun,
       path,
       currentPath,
       offset,
       state,
-      longLine,
+      longLine: record?.longLine,
+      writtenMs: record?.writtenMs,
       encoding,
       nowMs,
       onHole: (at, bytes) => log(eventsEvent('events.hole-skipped', { source, path, offset: at, bytes })),
       onRestart(former) {
         log(eventsEvent('events.file-restarted', { source, path, offset: former.offset }));
-        known.keepFormer(fileItem(opened.stat), former);
+        restarted.set(file, { item: known.keepFormer(file.item, former), record: former });
       },
     });
     tracked.set(file.item, file);
@@ -358,8 +568,10 @@ export function fileSource(options: FileSourceOptions): EventSource {
     return file;
   }
 
-  function consider({ path, stat }: FoundFile): void {
-    const file = tracked.get(fileItem(stat));
+  function consider({ path, stat }: FoundFile, seek: SeekMissed): void {
+    const item = fileItem(stat);
+    if (archives.has(item) || isDoneArchive(item, stat)) return;
+    const file = tracked.get(item);
     if (file !== undefined && (file.isOpen || file.offset === stat.size)) return;
     // What is no file is refused without a place, which would else be made by closing one.
     const hasPlace = file !== undefined || tracked.size < limits.filesMax;
@@ -376,10 +588,39 @@ export function fileSource(options: FileSourceOptions): EventSource {
       refusals.say(path, opened.refused);
       return;
     }
-    refusals.delete(path);
     if (isAnother(opened, stat)) return;
-    const started = goOn(path, opened) ?? start(path, opened);
+    const compression = compressionOf(opened.handle);
+    if (compression !== undefined) {
+      considerArchive(path, opened, compression);
+      return;
+    }
+    refusals.delete(path);
+    const started = goOn(path, opened) ?? start(path, opened, seek);
     started.after = predecessorOf(started);
+  }
+
+  function isDoneArchive(item: string, stat: Stats): boolean {
+    const record = known.get(item);
+    return record?.archive?.isDone === true && record.bornMs === bornMsOf(stat);
+  }
+
+  function considerArchive(path: string, opened: OpenLogFile, compression: Compression): void {
+    if (!isInflatable(compression)) {
+      closeSync(opened.handle);
+      refusals.say(path, `compressed-${compression}`);
+      return;
+    }
+    refusals.delete(path);
+    const item = fileItem(opened.stat);
+    const own = known.get(item);
+    const rest = own?.archive === undefined ? undefined : { item, record: own };
+    readArchive(own?.path ?? originalOf(path), path, opened, compression, { isWanted: true, rest });
+  }
+
+  /** The path from which a file was rotated to this one, as far as its name tells. */
+  function originalOf(path: string): string {
+    const records = [...known.records()].map(({ record }) => record);
+    return [...tracked.values(), ...records].find((each) => isGenerationOf(path, each.path))?.path ?? path;
   }
 
   /**
@@ -393,23 +634,34 @@ export function fileSource(options: FileSourceOptions): EventSource {
     return true;
   }
 
-  function start(path: string, opened: OpenLogFile): TrackedFile {
-    replace(path, opened.stat);
+  function start(path: string, opened: OpenLogFile, seek: SeekMissed): TrackedFile {
+    replace(path, opened.stat, seek);
     return track(path, path, opened, 0);
   }
 
-  /** The file that had this one's path before it: the rest of that comes first. */
-  function predecessorOf({ item, path }: TrackedFile): TrackedFile | undefined {
-    return [...tracked.values()].findLast(
-      (other) =>
-        other.item !== item && other.path === path && (other.isRetired || other.currentPath !== path),
+  /** What had this one's path before it: what is there of it now comes first, not what is still added to it. */
+  function predecessorOf({ item, path }: Reading): Predecessor | undefined {
+    const former = [...tracked.values()].filter(
+      ({ isRetired, currentPath }) => isRetired || currentPath !== path,
     );
+    const last = [...former, ...archives.values()]
+      .filter((other) => other.path === path && other.item !== item)
+      .toSorted((one, other) => one.rank - other.rank)
+      .at(-1);
+    if (last === undefined) return undefined;
+    const until = 'isRetired' in last ? last.sizeNow() : Infinity;
+    return {
+      item: last.item,
+      get isAtEnd() {
+        return last.isAtEnd || last.offset >= until;
+      },
+    };
   }
 
   /** Closes the file that has been quiet longest when no more may be open; false when none can be closed. */
   function makeRoomForOne(): boolean {
     const open = [...tracked.values()].filter(({ isOpen }) => isOpen);
-    if (open.length < limits.openFilesMax) return true;
+    if (open.length + archives.size < limits.openFilesMax) return true;
     const quiet = open
       .filter(({ isAtEnd, isRetired, lagBytes }) => isAtEnd && !isRetired && lagBytes === 0)
       .toSorted((one, other) => one.quietSinceMs - other.quietSinceMs)[0];
@@ -420,11 +672,28 @@ export function fileSource(options: FileSourceOptions): EventSource {
   return {
     chunks,
     counts: () => ({
-      lagBytes: [...tracked.values()].reduce((sum, { lagBytes }) => sum + lagBytes, 0),
-      items: tracked.size,
+      lagBytes: [...tracked.values(), ...archives.values()].reduce((sum, { lagBytes }) => sum + lagBytes, 0),
+      items: tracked.size + archives.size,
     }),
   };
 }
+
+/** When a file was written to last, as far as it is known. */
+function writtenMsOf({
+  found,
+  record,
+}: {
+  readonly found: FoundFile | undefined;
+  readonly record: FileRecord;
+}): number {
+  return found?.stat.mtimeMs ?? record.writtenMs ?? 0;
+}
+
+/** Looks for what was missed of a file, or after it; tells whether something may be its rest. */
+type SeekMissed = (missed: AbsentFile, isRestWanted: boolean, beforeMs?: number) => boolean;
+
+/** A file that is being read, compressed or not. */
+type Reading = Pick<TrackedFile, 'item' | 'path'>;
 
 /** At its path though the globs no longer tell: their folder may be closed to us for a moment. */
 function isStillThere({ currentPath, item }: TrackedFile): boolean {

@@ -56,17 +56,30 @@ function isMangled(path: string): boolean {
 /** Entries of a folder that are looked at for a file that was renamed out of the globs. */
 const siblingsMax = 10_000;
 
-/** Where a file went that is no longer at its path: the entry of the same folder with its inode. */
-export type FindRenamed = (path: string, item: string) => FoundFile | undefined;
+/** The files of folders, links not followed. Each folder is read once: for the many questions of one look. */
+export interface Siblings {
+  /** Where a file went that is no longer at its path: the entry of the same folder with its inode. */
+  renamed(path: string, item: string): FoundFile | undefined;
+  /** The files beside a path, oldest change first. */
+  beside(path: string): readonly FoundFile[];
+}
 
-/** Reads each folder once: for the many files of one look. */
-export function renamedFiles(): FindRenamed {
+export function siblings(): Siblings {
   const folders = new Map<string, ReadonlyMap<number, FoundFile>>();
-  return (path, item) => {
+
+  function folderOf(path: string): ReadonlyMap<number, FoundFile> {
     const folder = dirname(path);
-    const siblings = folders.get(folder) ?? filesByInode(folder);
-    folders.set(folder, siblings);
-    return siblings.get(inodeOf(item));
+    const files = folders.get(folder) ?? filesByInode(folder);
+    folders.set(folder, files);
+    return files;
+  }
+
+  return {
+    renamed: (path, item) => folderOf(path).get(inodeOf(item)),
+    beside: (path) =>
+      [...folderOf(path).values()]
+        .filter((file) => file.path !== path)
+        .toSorted((one, other) => one.stat.mtimeMs - other.stat.mtimeMs),
   };
 }
 

@@ -1,10 +1,10 @@
 import type { Stats } from 'node:fs';
-import { basename } from 'node:path';
 import type { Clock } from '../../base/clock.ts';
 import type { Position, Positions } from '../event-source.ts';
 import { bornMsOf, type FileRecord, fileItem, inodeOf, parseFileRecord } from './file-record.ts';
 import { type FingerprintState, headBytesMax, recognize } from './fingerprint.ts';
 import type { OpenLogFile } from './open-log-file.ts';
+import { isNamedLikeCopy } from './rotated-name.ts';
 
 /** A file in which reading goes on. */
 export interface KnownFile {
@@ -24,9 +24,17 @@ export interface KnownFiles {
   has(item: string): boolean;
   get(item: string): FileRecord | undefined;
   delete(item: string): void;
-  /** What was read of a file that then started over: a copy of it may turn up. */
-  keepFormer(item: string, record: FileRecord): void;
-  /** Takes out what is known of an opened file; undefined when nothing was read of it. */
+  /** All of them. */
+  records(): Iterable<AbsentFile>;
+  /** What was read of a file that then started over: a copy of it may turn up. Returns the item it is kept under. */
+  keepFormer(item: string, record: FileRecord): string;
+  /** What was read of a file that was let go: it may turn up again, compressed. */
+  keepFinished(item: string, record: FileRecord): void;
+  /** What is known of a file that is there and has nothing more to read. */
+  keepDone(item: string, record: FileRecord): void;
+  /** Its position is no longer needed. */
+  forget(item: string): void;
+  /** Takes out what is known of an opened plain file; undefined when nothing was read of it. */
   take(path: string, opened: OpenLogFile): KnownFile | undefined;
   /** Those not present that were not told before. Forgets those absent for too long, and the oldest of too many. */
   newlyAbsent(present: ReadonlyMap<string, unknown>): readonly AbsentFile[];
@@ -61,27 +69,41 @@ export function knownFiles(
     absentSinceMs.delete(item);
   }
 
+  function keepAbsent(item: string, record: FileRecord): void {
+    records.set(item, record);
+    absentSinceMs.set(item, clock.monotonic());
+  }
+
   function forget(item: string): void {
     drop(item);
-    if (!isFormer(item)) forgotten.push({ item, value: undefined });
+    if (!isInMemoryOnly(item)) forgotten.push({ item, value: undefined });
   }
 
   return {
     has: (item) => records.has(item),
     get: (item) => records.get(item),
     delete: drop,
+    forget,
+
+    *records() {
+      for (const [item, record] of records) yield { item, record };
+    },
 
     keepFormer(item, record) {
-      const former = formerItem(item, record.offset);
-      records.set(former, record);
-      absentSinceMs.set(former, clock.monotonic());
+      const former = `${item}@${record.offset}`;
+      keepAbsent(former, record);
+      return former;
     },
+
+    keepFinished: (item, record) => keepAbsent(`${item}~${record.offset}`, record),
+    keepDone: (item, record) => void records.set(item, record),
 
     take(path, opened) {
       // Never that of a file that is there: two files may well have the same lines.
       for (const item of new Set([fileItem(opened.stat), ...absentSinceMs.keys()])) {
         const record = records.get(item);
-        if (record === undefined || !isPlausible(item, record, path, opened.stat)) continue;
+        if (record === undefined || record.archive !== undefined) continue;
+        if (!isPlausible(item, record, path, opened.stat)) continue;
         const state = recognize(opened.handle, record.fingerprint, record.offset);
         if (state === undefined) continue;
         drop(item);
@@ -130,6 +152,7 @@ export function knownFiles(
 function isPlausible(item: string, record: FileRecord, path: string, stat: Stats): boolean {
   if (record.offset > stat.size) return false;
   const isLong = record.fingerprint.headBytes === headBytesMax;
+  if (isFinished(item)) return false;
   if (isFormer(item)) return isLong && path !== record.path && isNamedLikeCopy(path, record.path);
   const bornMs = bornMsOf(stat);
   const hasBirths = record.bornMs !== undefined && bornMs !== undefined;
@@ -138,18 +161,14 @@ function isPlausible(item: string, record: FileRecord, path: string, stat: Stats
   return record.offset > 0 && inodeOf(item) === stat.ino && (hasBirths || isLong);
 }
 
-/** Items of what was truncated exist in memory only. */
-function formerItem(item: string, offset: number): string {
-  return `${item}@${offset}`;
-}
-
 function isFormer(item: string): boolean {
   return item.includes('@');
 }
 
-/** As app.log.1 and app-20261122.log are of app.log, and job-2.log is not of job-1.log. */
-function isNamedLikeCopy(path: string, original: string): boolean {
-  const [stem = ''] = basename(original).split('.', 1);
-  const name = basename(path);
-  return name.startsWith(stem) && !/^[A-Za-z0-9]/u.test(name.slice(stem.length));
+function isFinished(item: string): boolean {
+  return item.includes('~');
+}
+
+function isInMemoryOnly(item: string): boolean {
+  return isFormer(item) || isFinished(item);
 }

@@ -37,6 +37,12 @@ export interface TakenLines {
   readonly part?: LinePart;
 }
 
+/** A file that comes before another. */
+export interface Predecessor {
+  readonly item: string;
+  readonly isAtEnd: boolean;
+}
+
 /** One file that is being read. */
 export interface TrackedFile {
   readonly item: string;
@@ -47,12 +53,16 @@ export interface TrackedFile {
   readonly offset: number;
   /** Bytes that were there to be read when it was last looked at. */
   readonly lagBytes: number;
+  /** Its length in bytes, as far as it can be seen. */
+  sizeNow(): number;
   /** No longer at its path: read to its end, then let go. */
   isRetired: boolean;
   /** Neither open nor found any more. */
   isGone: boolean;
-  /** The file that had this path before: its rest comes first. */
-  after: TrackedFile | undefined;
+  /** What had this path before: its rest comes first. */
+  after: Predecessor | undefined;
+  /** Grows with each file that is begun. */
+  readonly rank: number;
   /** Whether all that was there when it was last looked at has been read, but for a line without end. */
   readonly isAtEnd: boolean;
   /** Since when it has not been written to, on the monotonic clock. */
@@ -62,6 +72,7 @@ export interface TrackedFile {
   isOf(stat: Stats): boolean;
   /** The next lines, or undefined when there are none yet. With `partial` a last line without end is taken as well. */
   take(buffer: ReadBuffer, nowMs: number, partial: boolean): TakenLines | undefined;
+  record(): FileRecord;
   /** Where reading goes on after what was taken. */
   position(): Position;
   reopen(file: OpenLogFile): void;
@@ -69,14 +80,17 @@ export interface TrackedFile {
 }
 
 export interface Tracking {
+  readonly rank: number;
   readonly path: string;
   readonly currentPath: string;
   readonly offset: number;
   readonly state: FingerprintState;
   readonly longLine?: LongLine | undefined;
+  /** Of the record with which reading goes on. */
+  readonly writtenMs?: number | undefined;
   readonly encoding: Encoding;
   readonly nowMs: number;
-  /** Told when the file has shrunk or what was read of it has changed: it starts over. */
+  /** Told when the file has shrunk or what was read of it has changed: it starts over with the next take. */
   readonly onRestart: (former: FileRecord) => void;
   /** Told of a stretch of NUL bytes that is passed over. */
   readonly onHole: (offset: number, bytes: number) => void;
@@ -92,9 +106,12 @@ export function trackFile(opened: OpenLogFile, tracking: Tracking): TrackedFile 
   let longLine = tracking.longLine;
   let detected: DetectedFormat | undefined;
   let size = opened.stat.size;
-  let writtenMs = opened.stat.mtimeMs;
+  let seenMs = opened.stat.mtimeMs;
+  /** As it was when what was read last was read: of a file that starts over that is older than what it has now. */
+  let writtenMs = tracking.writtenMs ?? seenMs;
   let quietSinceMs = tracking.nowMs;
   let isAtEnd = false;
+  let isRestarted = false;
   /** From the offset up to here there are only NUL bytes. */
   let holeSeenTo = 0;
 
@@ -102,6 +119,7 @@ export function trackFile(opened: OpenLogFile, tracking: Tracking): TrackedFile 
     path,
     offset,
     ...(bornMs === undefined ? {} : { bornMs }),
+    writtenMs,
     fingerprint: state.fingerprint(),
     ...(longLine === undefined ? {} : { longLine }),
   });
@@ -113,6 +131,7 @@ export function trackFile(opened: OpenLogFile, tracking: Tracking): TrackedFile 
     longLine = undefined;
     detected = undefined;
     holeSeenTo = 0;
+    isRestarted = true;
   }
 
   /** Reads what follows the offset; undefined when what is before it is no longer what was read. */
@@ -124,13 +143,16 @@ export function trackFile(opened: OpenLogFile, tracking: Tracking): TrackedFile 
     return target.subarray(tail.length, got);
   }
 
-  function look(open: number, nowMs: number): void {
+  function look(open: number, buffer: ReadBuffer, nowMs: number): void {
     const seen = fstatSync(open);
     // Its time as well: a file with room at its end does not grow when it is written to.
-    if (seen.size !== size || seen.mtimeMs !== writtenMs) quietSinceMs = nowMs;
+    const isWritten = seen.size !== size || seen.mtimeMs !== seenMs;
+    if (isWritten) quietSinceMs = nowMs;
     size = seen.size;
-    writtenMs = seen.mtimeMs;
-    if (size < offset) restart();
+    seenMs = seen.mtimeMs;
+    // Truncated, and grown to just where it was.
+    const isReplaced = isWritten && size === offset && readOn(open, buffer, 0) === undefined;
+    if (size < offset || isReplaced) restart();
   }
 
   function formatOf(open: number): DetectedFormat {
@@ -148,7 +170,7 @@ export function trackFile(opened: OpenLogFile, tracking: Tracking): TrackedFile 
       const bytes = readOn(open, buffer, Math.min(length, size - offset));
       if (bytes === undefined) {
         restart();
-        return take(open, buffer, partial);
+        return undefined;
       }
       const isLineStart = offset === 0 || [newline, 0].includes(state.tail.at(-1) ?? 0);
       const hole = format.hasHoles ? holeStart(bytes, isLineStart, offset) : -1;
@@ -217,6 +239,7 @@ export function trackFile(opened: OpenLogFile, tracking: Tracking): TrackedFile 
     item,
     path,
     currentPath: tracking.currentPath,
+    rank: tracking.rank,
     isRetired: false,
     isGone: false,
     after: undefined,
@@ -236,16 +259,21 @@ export function trackFile(opened: OpenLogFile, tracking: Tracking): TrackedFile 
       return handle !== undefined;
     },
 
+    sizeNow: () => (handle === undefined ? size : fstatSync(handle).size),
+
     isOf: (stat) => fileItem(stat) === item && (handle !== undefined || bornMsOf(stat) === bornMs),
 
     take(buffer, nowMs, partial) {
       if (handle === undefined) return undefined;
-      look(handle, nowMs);
-      const taken = size === offset ? undefined : take(handle, buffer, partial);
-      isAtEnd = taken === undefined;
+      isRestarted = false;
+      look(handle, buffer, nowMs);
+      const taken = size === offset || isRestarted ? undefined : take(handle, buffer, partial);
+      isAtEnd = taken === undefined && !isRestarted;
+      if (!isRestarted) writtenMs = seenMs;
       return taken;
     },
 
+    record,
     position: () => filePosition(item, record()),
 
     reopen(file) {

@@ -1,0 +1,176 @@
+import { appendFileSync, rmSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { gzipSync, zstdCompressSync } from 'node:zlib';
+import { expect, test, vi } from 'vitest';
+import { fakeClock } from '../../../test/support/fake-clock.ts';
+import { temporaryDirectory } from '../../../test/support/temporary-directory.ts';
+import type { LogEvent } from '../../base/log-events.ts';
+import { type Reading, reading } from '../event-source.contract.ts';
+import type { Positions } from '../event-source.ts';
+import { partBytesMax } from '../long-line.ts';
+import { fileSource, fileSourceLimits } from './file.ts';
+
+function setup(pattern = 'app.log*', exclude: readonly string[] = []) {
+  const directory = temporaryDirectory();
+  const path = (name: string): string => join(directory, name);
+  const clock = fakeClock();
+  const events: LogEvent[] = [];
+  const start = (from?: Positions): Reading =>
+    reading(
+      fileSource({
+        name: 'app',
+        files: [path(pattern)],
+        exclude: exclude.map(path),
+        readFrom: [directory],
+        clock,
+        log: (event) => events.push(event),
+      }),
+      from,
+    );
+  return {
+    path,
+    clock,
+    start,
+    said: (name: string) => events.filter((event) => event.name === name).map(({ fields }) => fields),
+    /** Inflating happens on other threads. */
+    until: (check: () => void) =>
+      vi.waitFor(
+        async () => {
+          await clock.advance(fileSourceLimits.findEveryMs);
+          check();
+        },
+        { timeout: 3_000, interval: 1 },
+      ),
+  };
+}
+
+test('what is compressed when it is first seen is read whole, once', async () => {
+  const { path, start, until, said } = setup();
+  writeFileSync(path('app.log.2.gz'), gzipSync('one\ntwo'));
+  writeFileSync(path('app.log.1.zst'), zstdCompressSync('three\n'));
+
+  const first = start();
+  await until(() => expect(said('events.file-finished')).toHaveLength(2));
+  await first.stop();
+  const second = start(first.positions);
+  writeFileSync(path('app.log'), 'four\n');
+  await until(() => expect(second.messages).toHaveLength(1));
+
+  expect(first.messages.toSorted()).toEqual(['one', 'three', 'two']);
+  expect(second.messages).toEqual(['four']);
+});
+
+test('a copy of what was read is not read again, also after a restart', async () => {
+  const { path, clock, start, until } = setup();
+  writeFileSync(path('app.log'), 'one\n');
+  const first = start();
+  await until(() => expect(first.messages).toEqual(['one']));
+
+  writeFileSync(path('app.log.1.gz'), gzipSync('one\n'));
+  rmSync(path('app.log'));
+  await clock.advance(10 * fileSourceLimits.retireAfterMs);
+  appendFileSync(path('app.log'), 'two\n');
+  await until(() => expect(first.messages).toEqual(['one', 'two']));
+  await first.stop();
+  const second = start(first.positions);
+  appendFileSync(path('app.log'), 'three\n');
+  await until(() => expect(second.messages).toEqual(['three']));
+
+  expect([...first.messages, ...second.messages]).toEqual(['one', 'two', 'three']);
+});
+
+test('a compressed file that is still being written is read when it is whole, nothing twice', async () => {
+  const { path, clock, start, until } = setup();
+  const text = Array.from({ length: 50_000 }, (_, each) => `${each} ${(each * 7919) % 10_007}\n`).join('');
+  const whole = gzipSync(text);
+  writeFileSync(path('app.log.1.gz'), whole.subarray(0, whole.length / 2));
+  const read = start();
+  await until(() => expect(read.messages.length).toBeGreaterThan(1_000));
+
+  writeFileSync(path('app.log.1.gz'), whole);
+  await until(() => expect(read.messages.length).toBeGreaterThanOrEqual(50_000));
+  await clock.advance(10 * fileSourceLimits.retireAfterMs);
+
+  expect(read.messages.join('\n')).toBe(text.trimEnd());
+});
+
+test('of a damaged file everything up to the damage is read, and the rest is said to be missing', async () => {
+  const { path, start, until, said } = setup();
+  const whole = gzipSync('line\n'.repeat(3));
+  writeFileSync(path('app.log.1.gz'), whole.subarray(0, whole.length - 4));
+  writeFileSync(path('app.log.2.gz'), Buffer.from('1f8b08000000', 'hex'));
+
+  const read = start();
+  await until(() => expect(said('events.archive-damaged')).toHaveLength(2));
+
+  expect(read.messages).toEqual(['line', 'line', 'line']);
+});
+
+test('what cannot be inflated here is refused, not shipped as if it were text', async () => {
+  const { path, start, until, said } = setup();
+  writeFileSync(path('app.log.1.xz'), Buffer.from('fd377a585a000004', 'hex'));
+  writeFileSync(path('app.log.1.bz2'), Buffer.from('425a6839314159265359', 'hex'));
+
+  const read = start();
+  await until(() => expect(said('events.file-refused')).toHaveLength(2));
+
+  expect(read.messages).toEqual([]);
+  expect(new Set(said('events.file-refused').map(({ reason }) => reason))).toEqual(
+    new Set(['compressed-bzip2', 'compressed-xz']),
+  );
+});
+
+test('reading a compressed file goes on where it was stopped, in a long line too', async () => {
+  const { path, clock, start, until } = setup();
+  const long = 'x'.repeat(partBytesMax + 1000);
+  writeFileSync(path('app.log.1.gz'), gzipSync(`first\n${long}\nlast\n`));
+  const messages: string[] = [];
+  let positions: Positions = new Map();
+
+  for (let each = 0; each < 8 && !messages.includes('last'); each += 1) {
+    const read = start(positions);
+    await clock.advance(1);
+    await until(() => expect(read.messages.length + messages.length).toBeGreaterThan(0));
+    await read.stop();
+    messages.push(...read.messages);
+    positions = read.positions;
+  }
+
+  expect(messages.map((each) => each.length)).toEqual(
+    [5, partBytesMax + 40, 1000 + 45, 4].map(() => expect.any(Number)),
+  );
+  expect([messages.at(0), messages.at(-1)]).toEqual(['first', 'last']);
+});
+
+test('files beside a log that are not its generations, or left out, are not read though they are newer', async () => {
+  const { path, clock, start, until, said } = setup('app.log', ['app.log.2']);
+  writeFileSync(path('app.log'), 'one\n');
+  const first = start();
+  await until(() => expect(first.messages).toEqual(['one']));
+  await first.stop();
+  rmSync(path('app.log'));
+  for (const name of ['app-error.log', 'app.log.bak', 'app.log.2', 'app-2.log', 'other.log']) {
+    writeFileSync(path(name), `${name}\n`);
+    utimesSync(path(name), 2_000_000_000, 2_000_000_000);
+  }
+
+  const second = start(first.positions);
+  await clock.advance(10 * fileSourceLimits.findEveryMs);
+
+  expect(second.messages).toEqual([]);
+  expect(said('events.file-vanished')).toHaveLength(1);
+});
+
+test('a file that was truncated and grew to just where it was is read again', async () => {
+  const { path, start, until } = setup('app.log');
+  writeFileSync(path('app.log'), 'one\n');
+  const read = start();
+  await until(() => expect(read.messages).toEqual(['one']));
+
+  truncateSync(path('app.log'));
+  appendFileSync(path('app.log'), 'two\n');
+  utimesSync(path('app.log'), 2_000_000_000, 2_000_000_000);
+  await until(() => expect(read.messages).toEqual(['one', 'two']));
+
+  expect(read.messages).toHaveLength(2);
+});

@@ -1,0 +1,31 @@
+import { expect, test } from 'vitest';
+import { isGenerationOf, isNamedLikeCopy } from './rotated-name.ts';
+
+test.each([
+  ['app.log.1', true],
+  ['app.log.12.gz', true],
+  ['app.log-20261126', true],
+  ['app.log-20261126-1795000000.zst', true],
+  ['app.log.2026-11-26_10', true],
+  ['app.log.2026-11-26', true],
+  ['app.log.old', true],
+  ['app-20261126.log', true],
+  ['app-20261126.log.gz', true],
+  ['app-2.log', false],
+  ['app-error.log', false],
+  ['app.log.bak', false],
+  ['app.logs', false],
+  ['app.log', false],
+  ['other.log.1', false],
+])('whether %s is a generation of app.log: %s', (name, expected) => {
+  expect(isGenerationOf(`/var/log/${name}`, '/var/log/app.log')).toBe(expected);
+});
+
+test.each([
+  ['app.log.1', 'app.log', true],
+  ['app-20261122.log', 'app.log', true],
+  ['job-2.log', 'job-1.log', false],
+  ['apple.log', 'app.log', false],
+])('whether %s is named like a copy of %s: %s', (name, original, expected) => {
+  expect(isNamedLikeCopy(`/var/log/${name}`, `/var/log/${original}`)).toBe(expected);
+});
