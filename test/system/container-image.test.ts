@@ -62,8 +62,15 @@ describe.skipIf(isSystemMissing(...needed))('the image', () => {
 
     expect(kind).toBe('CMD');
     expect(`${health.code} ${health.stderr}${container.output()}`).toMatch(/^0 .*"agent\.ready"/su);
-    expect(health.stdout).toMatch(/^state +ready/u);
+    expect(health.stdout).toBe('ready: yes (ready)\n');
     expect(shells.filter((shell) => existsSync(inside(`/bin/${shell}`)))).toEqual([]);
+  });
+
+  it('answers probes by command: alive, started, ready', async () => {
+    for (const probe of ['startup', 'live', 'ready']) {
+      const { code, stdout } = await container.exec(['gatehouse', 'status', '--check', probe]);
+      expect({ code, stdout }).toEqual({ code: 0, stdout: `${probe}: yes (ready)\n` });
+    }
   });
 
   it('runs as nobody in particular, without capabilities', () => {

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as timeout } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -17,6 +17,7 @@ const group = '/gatehouse/web-1';
 const newcomerMsMax = 300_000;
 /** 9229, Node's inspector, as /proc/net/tcp writes it. */
 const inspectorPort = /:240D /u;
+const monitoring = '127.0.0.1:9464';
 const dropIns = '/etc/systemd/system/gatehouse.service.d';
 
 /** One host, from the installation of the package to its purge: each test goes on where the one before stopped. */
@@ -88,7 +89,8 @@ describe.skipIf(isSystemMissing(...needed))('the package on a booted Debian 12',
       install -D -t ${dropIns} /usr/share/doc/gatehouse/drop-ins/deliver-to-other-users.conf
       install -d -o app1 /var/log/app
       cat > /etc/gatehouse/config.json <<'END'
-      { "name": "web-1", "region": "${cloud.region}", "gatewayConfig": { "secretName": "prod/gatehouse/web" } }
+      { "name": "web-1", "region": "${cloud.region}", "gatewayConfig": { "secretName": "prod/gatehouse/web" },
+        "monitoring": { "listen": "${monitoring}" } }
 END
       printf 'AWS_ENDPOINT_URL=%s\\nAWS_EC2_METADATA_SERVICE_ENDPOINT=%s\\n' ${cloud.url} ${cloud.url} \\
         >> /etc/gatehouse/environment
@@ -129,6 +131,48 @@ END
     }
     expect((await machine.shellAs(user, 'ls /run/gatehouse/secrets')).code).not.toBe(0);
     expect((await machine.shellAs(user, 'gatehouse status')).code).toBe(77);
+  });
+
+  it('gives nobody’s file to a user who is no consumer', async () => {
+    for (const user of users) {
+      expect((await machine.shellAs('nobody', `cat ${secretOf(user)}`)).code).not.toBe(0);
+    }
+  });
+
+  it('answers probes: by command to root, over HTTP to any local user, and to no other name', async () => {
+    const get = async (path: string, headers = '{}') =>
+      (await machine.shellAs('app1', `${fetchWith(headers)} http://${monitoring}${path}`)).stdout;
+
+    for (const probe of ['startup', 'live', 'ready']) {
+      expect(await machine.sh(`gatehouse status --check ${probe}`)).toBe(`${probe}: yes (ready)`);
+      expect(await get(`/health/${probe}`)).toBe('200 {"isOk":true,"state":"ready","failing":0}\n');
+    }
+    expect((await machine.shellAs('app1', 'gatehouse status --check live')).code).toBe(77);
+    expect(await get('/metrics', '{host:"evil.example"}')).toMatch(/^421 /u);
+    expect(await machine.sh('cat /proc/net/tcp')).toMatch(/ 0100007F:24F8 00000000:0000 0A /u);
+  });
+
+  it('has metrics for any local user, which name no secret', async () => {
+    const { stdout } = await machine.shellAs('app1', `${fetchWith('{}')} http://${monitoring}/metrics`);
+
+    expect(stdout).toMatch(/^200 # HELP /u);
+    expect(stdout).toContain('\ngatehouse_state{state="ready"} 1\n');
+    expect(stdout).toContain('\ngatehouse_deliveries{state="ok"} 3\n');
+    expect(stdout).toMatch(/^gatehouse_source_events_total\{source="app"\} [1-9]/mu);
+    expect(stdout).not.toMatch(/app[123]"|\/run\/gatehouse/u);
+  });
+
+  it('turns debug on and off at SIGUSR2, which ends nothing', async () => {
+    const before = await mainPid();
+    const toggle = 'systemctl kill --kill-whom=main --signal=SIGUSR2 gatehouse';
+    const isAt = (level: string) => async () => (await machine.sh('gatehouse log-level')).startsWith(level);
+
+    await machine.sh(toggle);
+    await until('debug is on', isAt('debug'));
+    await machine.sh(toggle);
+    await until('debug is off', isAt('info'));
+
+    expect(await mainPid()).toBe(before);
   });
 
   it('applies a new secret at systemctl reload, without a restart', async () => {
@@ -181,6 +225,36 @@ END
     expect(await machine.sh(`cat /proc/${pid}/limits`)).toMatch(/^Max core file size +0 +0 /mu);
     expect(Number.parseInt(await machine.sh(`cat /proc/${pid}/coredump_filter`), 16)).toBe(0x10);
     expect(await show('MemorySwapMax')).toBe('0');
+  });
+
+  it('leaves no canary in a core that it is allowed to write, where any other would', async () => {
+    const searchedFor = Object.values(passwords);
+    const coreOf = async (filter: string): Promise<{ canaries: number; bytes: number }> => {
+      const allowed = `[Service]\nLimitCORE=infinity\nWorkingDirectory=/var/lib/gatehouse\n${filter}`;
+      machine.write(`${dropIns}/core.conf`, allowed);
+      await machine.sh('systemctl daemon-reload && systemctl restart gatehouse');
+      const pid = await mainPid();
+      await machine.sh(`kill -ABRT ${pid}`);
+      await until('it is back', () => isRestarted(pid));
+      const cores = await machine.sh('find /var/lib/gatehouse -name "core*" -type f -size +0');
+      const found = mkdtempSync(join(cacheFolder('machines'), 'cores-'));
+      try {
+        for (const core of cores.split('\n')) renameSync(join(machine.root, core), join(found, 'core'));
+        const { findings, searched } = searchCanaries(searchedFor, { directories: [found] });
+        return { canaries: findings.length, bytes: searched.bytes };
+      } finally {
+        rmSync(found, { recursive: true, force: true });
+      }
+    };
+
+    const ours = await coreOf('');
+    const anyOther = await coreOf('CoredumpFilter=private-anonymous shared-anonymous\n');
+    await machine.sh(`rm ${dropIns}/core.conf && systemctl daemon-reload && systemctl restart gatehouse`);
+
+    process.stdout.write(`cores: ours ${ours.bytes} bytes, any other ${anyOther.bytes}\n`);
+    expect(ours.canaries).toBe(0);
+    expect(ours.bytes).toBeGreaterThan(0);
+    expect(anyOther.canaries).toBeGreaterThan(0);
   });
 
   it('leaves no canary in journal, processes, cores or on the disk', async () => {
@@ -286,6 +360,16 @@ function gateway() {
     deliveries: users.map((user) => ({ secret: user, file: secretOf(user), owner: user, mode: '0400' })),
     events: { sources: { app: { files: ['/var/log/app/*.log'] }, agent: { audit: true } } },
   };
+}
+
+/** A program that prints status and body of a GET; the machine has no curl. */
+function fetchWith(headers: string): string {
+  const program = `const { get } = require('node:http');
+    get(process.argv[1], { headers: ${headers} }, (reply) => {
+      process.stdout.write(reply.statusCode + ' ');
+      reply.pipe(process.stdout);
+    });`;
+  return `/usr/lib/gatehouse/bin/node -e '${program.replaceAll("'", '"')}'`;
 }
 
 /** The number in `→ Overall exposure level for gatehouse.service: 1.4 OK`. */
