@@ -62,6 +62,11 @@ const profileRequest = z.strictObject({
   durationSeconds: z.int().optional(),
   acceptRoleSessionName: z.boolean().optional(),
 });
+const openIdProviderRequest = z.strictObject({
+  url: z.string(),
+  clientIds: z.array(z.string()),
+  keys: z.array(z.looseObject({ kid: z.string() })),
+});
 const crlRequest = z.strictObject({ trustAnchorArn: z.string(), crl: z.string() });
 const enablement = z.strictObject({ enabled: z.boolean() });
 
@@ -74,7 +79,8 @@ export function isAdministrationPath(target: string): boolean {
  * and a header must hold the token that the sandbox printed.
  *
  * `GET|POST|DELETE faults`, `DELETE faults/ID`, `GET|DELETE calls`, `POST credentials` (of a role session, or a user's
- * long-term key), `DELETE credentials[/ACCESS_KEY_ID]` (expires them), `POST roles`, `PUT instance`, `PUT container`, `POST trust-anchors`,
+ * long-term key), `DELETE credentials[/ACCESS_KEY_ID]` (expires them), `POST roles`, `POST open-id-providers`,
+ * `PUT instance`, `PUT container`, `POST trust-anchors`,
  * `PUT trust-anchors/ID` (enables or disables), `POST profiles`, `PUT profiles/ID`, `POST crls`.
  */
 export function administration(administered: Administered): (request: RawRequest) => Promise<RawResponse> {
@@ -103,6 +109,8 @@ export function administration(administered: Administered): (request: RawRequest
       });
       return role;
     },
+    'POST open-id-providers': (body) =>
+      identities.openIdProviders.create(parsed(openIdProviderRequest, body)),
     'POST trust-anchors': (body) => rolesAnywhere.createTrustAnchor(parsed(trustAnchorRequest, body)),
     'PUT trust-anchors': (body, id = '') => enable(rolesAnywhere.trustAnchor(id), body),
     'POST profiles': (body) => rolesAnywhere.createProfile(parsed(profileRequest, body)),

@@ -1,4 +1,5 @@
 import { randomBytes, randomInt } from 'node:crypto';
+import { createOpenIdProviders, type OpenIdProvider, type OpenIdProviders } from './iam/open-id-providers.ts';
 import { statementsOf } from './iam/policy-document.ts';
 import { parsePolicy } from './policy.ts';
 import { AwsError, type Caller } from './service.ts';
@@ -80,6 +81,7 @@ export interface IdentitiesSnapshot {
   readonly users: readonly User[];
   readonly roles: readonly Role[];
   readonly keys: readonly AccessKey[];
+  readonly openIdProviders?: readonly OpenIdProvider[];
 }
 
 export interface Identities {
@@ -97,6 +99,7 @@ export interface Identities {
   expire(accessKeyId?: string): number;
   /** Forgets a key, as when it is deleted in IAM. */
   remove(accessKeyId: string): void;
+  readonly openIdProviders: OpenIdProviders;
   snapshot(): IdentitiesSnapshot;
   restore(snapshot: IdentitiesSnapshot): void;
 }
@@ -109,6 +112,7 @@ export function createIdentities(accountId: string, now: () => Date): Identities
   const users = new Map<string, User>();
   const roles = new Map<string, Role>();
   const keys = new Map<string, AccessKey>();
+  const openIdProviders = createOpenIdProviders(accountId);
 
   const remember = (key: AccessKey): void => {
     if (keys.size >= accessKeysMax) {
@@ -215,12 +219,20 @@ export function createIdentities(accountId: string, now: () => Date): Identities
       keys.delete(accessKeyId);
     },
 
-    snapshot: () => ({ users: [...users.values()], roles: [...roles.values()], keys: [...keys.values()] }),
+    openIdProviders,
+
+    snapshot: () => ({
+      users: [...users.values()],
+      roles: [...roles.values()],
+      keys: [...keys.values()],
+      openIdProviders: openIdProviders.list(),
+    }),
 
     restore(snapshot) {
       for (const user of snapshot.users) users.set(user.userName, user);
       for (const role of snapshot.roles) roles.set(role.roleName, role);
       for (const key of snapshot.keys) remember(key);
+      openIdProviders.restore(snapshot.openIdProviders ?? []);
     },
   };
 }

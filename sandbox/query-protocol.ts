@@ -6,6 +6,13 @@ import { type RefusalReason, splitTarget, verifySignature } from './signature.ts
 /** One operation of a query service: parameters in, the members of its result out. */
 export type QueryOperation = (parameters: URLSearchParams, context: CallContext, cloud: Cloud) => QueryResult;
 
+/** An operation that nobody signs: something in its parameters is the proof. */
+export type UnsignedOperation = (
+  parameters: URLSearchParams,
+  visit: Pick<Visit, 'now'>,
+  cloud: Cloud,
+) => QueryResult;
+
 /** Text by element name, nested. */
 export interface QueryResult {
   readonly [element: string]: string | QueryResult;
@@ -17,6 +24,7 @@ export interface QueryService {
   readonly version: string;
   readonly xmlNamespace: string;
   readonly operations: Readonly<Record<string, QueryOperation>>;
+  readonly unsigned: Readonly<Record<string, UnsignedOperation>>;
 }
 
 export const queryRefusals: Readonly<Record<RefusalReason, readonly [name: string, status: number]>> = {
@@ -33,7 +41,27 @@ const sessionRefusal = { name: 'AccessDenied', status: 403 };
 export function queryEndpoint(service: QueryService, cloud: Cloud): Endpoint {
   const operationOf = (request: RawRequest): string => {
     const action = parametersOf(request).get('Action') ?? '';
-    return Object.hasOwn(service.operations, action) ? action : 'unknown';
+    const isKnown = Object.hasOwn(service.operations, action) || Object.hasOwn(service.unsigned, action);
+    return isKnown ? action : 'unknown';
+  };
+
+  const signed = (request: RawRequest, parameters: URLSearchParams, action: string, visit: Visit) => {
+    const key = verifySignature(request, {
+      service: service.signingName,
+      region: cloud.region,
+      now: visit.now,
+      findKey: cloud.identities.find,
+    });
+    if (action === '') throw new AwsError('MissingAction', 'The request is missing an action.');
+    const operation = service.operations[operationOf(request)];
+    if (operation === undefined || parameters.get('Version') !== service.version) {
+      throw unknownAction(action, parameters);
+    }
+    const context = { caller: cloud.identities.caller(key), region: cloud.region, ...visit };
+    const resource = parameters.get('RoleArn') ?? undefined;
+    const asked = { action: `${service.signingName}:${action}`, resource };
+    assertSessionAllows(cloud.identities, context.caller, asked, sessionRefusal);
+    return operation(parameters, context, cloud);
   };
 
   return {
@@ -48,25 +76,16 @@ export function queryEndpoint(service: QueryService, cloud: Cloud): Endpoint {
     },
 
     answer(request, visit) {
-      const key = verifySignature(request, {
-        service: service.signingName,
-        region: cloud.region,
-        now: visit.now,
-        findKey: cloud.identities.find,
-      });
       const parameters = parametersOf(request);
-      const action = parameters.get('Action');
-      if (action === null) throw new AwsError('MissingAction', 'The request is missing an action.');
-      const operation = service.operations[operationOf(request)];
-      if (operation === undefined || parameters.get('Version') !== service.version) {
-        const version = parameters.get('Version') ?? '';
-        throw new AwsError('InvalidAction', `Could not find operation ${action} for version ${version}`);
+      const action = parameters.get('Action') ?? '';
+      const unsigned = Object.hasOwn(service.unsigned, action) ? service.unsigned[action] : undefined;
+      if (unsigned !== undefined && parameters.get('Version') !== service.version) {
+        throw unknownAction(action, parameters);
       }
-      const context = { caller: cloud.identities.caller(key), region: cloud.region, ...visit };
-      const resource = parameters.get('RoleArn') ?? undefined;
-      const asked = { action: `${service.signingName}:${action}`, resource };
-      assertSessionAllows(cloud.identities, context.caller, asked, sessionRefusal);
-      const result = operation(parameters, context, cloud);
+      const result =
+        unsigned === undefined
+          ? signed(request, parameters, action, visit)
+          : unsigned(parameters, visit, cloud);
       const metadata = element('ResponseMetadata', element('RequestId', escaped(visit.requestId)));
       const content = element(`${action}Result`, members(result)) + metadata;
       return xml(
@@ -87,6 +106,11 @@ export function queryEndpoint(service: QueryService, cloud: Cloud): Endpoint {
       );
     },
   };
+}
+
+function unknownAction(action: string, parameters: URLSearchParams): AwsError {
+  const version = parameters.get('Version') ?? '';
+  return new AwsError('InvalidAction', `Could not find operation ${action} for version ${version}`);
 }
 
 /** The form body's parameters, or the query's where there is no body. */

@@ -2,11 +2,20 @@ import type { AccessKey, Role } from '../identities.ts';
 import { evaluate, parsePolicy } from '../policy.ts';
 import type { QueryOperation } from '../query-protocol.ts';
 import { AwsError, type Caller } from '../service.ts';
-import { durationOf, invalid, refuseUnsupported, required, roleOf, sessionNameOf } from './members.ts';
+import {
+  durationOf,
+  invalid,
+  packedSize,
+  refuseUnsupported,
+  required,
+  roleOf,
+  sessionMembers,
+  sessionNameOf,
+  sessionPolicyOf,
+} from './members.ts';
 
 const chainedSecondsMax = 3600;
 const externalIdPattern = /^[\w+=,.@:/-]{2,1224}$/u;
-const policyCharactersMax = 2048;
 
 /** Source: https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html */
 export const assumeRole: QueryOperation = (parameters, { caller }, { identities, accountId }) => {
@@ -37,13 +46,7 @@ export const assumeRole: QueryOperation = (parameters, { caller }, { identities,
 
   const session = identities.issueSession({ role: roleArn, sessionName, durationSeconds, sessionPolicy });
   return {
-    AssumedRoleUser: { AssumedRoleId: session.assumedRoleId, Arn: session.assumedRoleArn },
-    Credentials: {
-      AccessKeyId: session.accessKeyId,
-      SecretAccessKey: session.secretAccessKey,
-      SessionToken: session.sessionToken,
-      Expiration: session.expiration.toISOString().replace('.000Z', 'Z'),
-    },
+    ...sessionMembers(session),
     ...(sessionPolicy === undefined ? {} : { PackedPolicySize: packedSize(sessionPolicy) }),
   };
 };
@@ -73,25 +76,4 @@ function externalIdOf(externalId: string | null): string | undefined {
   if (externalId === null) return undefined;
   if (externalIdPattern.test(externalId)) return externalId;
   throw invalid('externalId', externalId, 'satisfy regular expression pattern: [\\w+=,.@:\\/-]*');
-}
-
-function sessionPolicyOf(policy: string | null): string | undefined {
-  if (policy === null) return undefined;
-  if (policy.length > policyCharactersMax) {
-    throw invalid('policy', policy, `have length less than or equal to ${policyCharactersMax}`);
-  }
-  if (!/^[\t\n\r\u0020-\u00FF]+$/u.test(policy)) {
-    throw invalid(
-      'policy',
-      policy,
-      'satisfy regular expression pattern: [\\u0009\\u000A\\u000D\\u0020-\\u00FF]+',
-    );
-  }
-  parsePolicy(policy, 'session');
-  return policy;
-}
-
-/** How much of the space for packed policies is used, in percent. How AWS packs it is not documented. */
-function packedSize(policy: string): string {
-  return String(Math.max(1, Math.ceil((policy.length / policyCharactersMax) * 100)));
 }

@@ -1,9 +1,12 @@
-import type { Identities, Role } from '../identities.ts';
+import type { Identities, Role, SessionCredentials } from '../identities.ts';
+import { parsePolicy } from '../policy.ts';
+import type { QueryResult } from '../query-protocol.ts';
 import { AwsError } from '../service.ts';
 
 /** Source: https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html */
 const durationSecondsMin = 900;
 const durationSecondsMax = 43_200;
+const policyCharactersMax = 2048;
 const sessionNamePattern = /^[\w+=,.@-]{2,64}$/u;
 
 export function required(parameters: URLSearchParams, name: string, member: string): string {
@@ -59,4 +62,38 @@ export function refuseUnsupported(parameters: URLSearchParams, supported: readon
     if (name === 'Action' || name === 'Version' || supported.includes(name)) continue;
     throw new AwsError('NotImplemented', `the sandbox does not support ${name}`, 501);
   }
+}
+
+export function sessionPolicyOf(policy: string | null): string | undefined {
+  if (policy === null) return undefined;
+  if (policy.length > policyCharactersMax) {
+    throw invalid('policy', policy, `have length less than or equal to ${policyCharactersMax}`);
+  }
+  if (!/^[\t\n\r\u0020-\u00FF]+$/u.test(policy)) {
+    throw invalid(
+      'policy',
+      policy,
+      'satisfy regular expression pattern: [\\u0009\\u000A\\u000D\\u0020-\\u00FF]+',
+    );
+  }
+  parsePolicy(policy, 'session');
+  return policy;
+}
+
+/** How much of the space for packed policies is used, in percent. How AWS packs it is not documented. */
+export function packedSize(policy: string): string {
+  return String(Math.max(1, Math.ceil((policy.length / policyCharactersMax) * 100)));
+}
+
+/** A session as every operation that gives one answers it. */
+export function sessionMembers(session: SessionCredentials): QueryResult {
+  return {
+    AssumedRoleUser: { AssumedRoleId: session.assumedRoleId, Arn: session.assumedRoleArn },
+    Credentials: {
+      AccessKeyId: session.accessKeyId,
+      SecretAccessKey: session.secretAccessKey,
+      SessionToken: session.sessionToken,
+      Expiration: session.expiration.toISOString().replace('.000Z', 'Z'),
+    },
+  };
 }

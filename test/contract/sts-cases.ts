@@ -1,5 +1,10 @@
 import { KMSClient, ListKeysCommand } from '@aws-sdk/client-kms';
-import { AssumeRoleCommand, GetCallerIdentityCommand, STSClient } from '@aws-sdk/client-sts';
+import {
+  AssumeRoleCommand,
+  AssumeRoleWithWebIdentityCommand,
+  GetCallerIdentityCommand,
+  STSClient,
+} from '@aws-sdk/client-sts';
 import { expect } from 'vitest';
 import type { Bench, ContractCase } from './contract.ts';
 import { accepted, outcome, refused } from './outcome.ts';
@@ -180,6 +185,25 @@ export const stsCases: readonly ContractCase[] = [
     },
     expected: refused('ValidationError'),
     moto: { sees: accepted, because: 'it takes any duration', documentation: assumeRoleReference },
+  },
+  {
+    name: 'a web identity token that is none is refused',
+    run: ({ sts, target }) =>
+      outcome(
+        sts.send(
+          new AssumeRoleWithWebIdentityCommand({
+            RoleArn: target.roleArn,
+            RoleSessionName: 'session',
+            WebIdentityToken: 'no-token',
+          }),
+        ),
+      ),
+    expected: refused('InvalidIdentityTokenException'),
+    moto: {
+      sees: accepted,
+      because: 'it looks at no token',
+      documentation: 'https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html',
+    },
   },
   {
     name: 'a wrong secret key is no signature',

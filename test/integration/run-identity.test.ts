@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { canary } from '../support/canary.ts';
 import { type Host, helperOutput, nobody, numbered, rolesAnywhereOf, setup } from '../support/host.ts';
+import { openIdProvider, trustPolicyFor } from '../support/open-id-provider.ts';
 import { rolesAnywhereHost } from '../support/roles-anywhere.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 
@@ -41,6 +42,21 @@ describe('an agent with nothing but an identity delivers, opens, and ships 100,0
     });
 
     expect(outcome).toStrictEqual(doneAs('environment'));
+  });
+
+  it('as a service account, with a token file', async () => {
+    const provider = openIdProvider();
+    const tokenFile = join(temporaryDirectory(), 'token');
+    writeFileSync(tokenFile, provider.token(), { mode: 0o600 });
+
+    const outcome = await mainJob(({ sandbox: { identities } }) => {
+      const { arn } = identities.openIdProviders.create(provider.registration);
+      const trustPolicy = trustPolicyFor(arn, 'system:serviceaccount:default:app');
+      const role = identities.createRole('Pod', { trustPolicy });
+      return { AWS_WEB_IDENTITY_TOKEN_FILE: tokenFile, AWS_ROLE_ARN: role.arn };
+    });
+
+    expect(outcome).toStrictEqual(doneAs('web-identity'));
   });
 
   it('as a profile, with a program that gets the credentials', async () => {

@@ -14,9 +14,14 @@ const runMsMax = 90_000;
 
 /**
  * Runs a peer's program to its end, pointed at `target` by environment alone; nothing of the caller's own AWS
- * configuration reaches it. Asynchronous, because the target may live in this process.
+ * configuration reaches it. `changes` adds to that environment, and undefined takes away. Asynchronous, because the target may live in this process.
  */
-export async function runPeer(name: PeerName, args: readonly string[], target: Target): Promise<PeerRun> {
+export async function runPeer(
+  name: PeerName,
+  args: readonly string[],
+  target: Target,
+  changes: Readonly<Record<string, string | undefined>> = {},
+): Promise<PeerRun> {
   const { accessKeyId, secretAccessKey, sessionToken } = target.credentials;
   const child = spawn(peerProgram(name), args, {
     env: {
@@ -35,6 +40,7 @@ export async function runPeer(name: PeerName, args: readonly string[], target: T
       AWS_PAGER: '',
       PYTHONDONTWRITEBYTECODE: '1',
       PYTHONUTF8: '1',
+      ...changes,
     },
     stdio: ['ignore', 'pipe', 'pipe'],
     timeout: runMsMax,
