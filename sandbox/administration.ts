@@ -6,6 +6,7 @@ import { header } from './endpoint.ts';
 import { type FaultRule, type Faults, parseFaults } from './faults.ts';
 import type { Identities, UserOptions } from './identities.ts';
 import type { Instance } from './instance-metadata.ts';
+import { type CustomKeyStore, connectionStates } from './kms/state.ts';
 import type { RolesAnywhere } from './roles-anywhere/state.ts';
 import { SandboxError } from './sandbox-error.ts';
 import { AwsError, type RawRequest, type RawResponse } from './service.ts';
@@ -18,6 +19,8 @@ export interface Administered {
   readonly instance: Instance;
   readonly container: Container;
   readonly rolesAnywhere: RolesAnywhere;
+  /** KMS's, which nothing in its API makes without a cluster. */
+  readonly customKeyStores: () => Map<string, CustomKeyStore>;
   readonly faults: Faults;
   readonly calls: Calls;
 }
@@ -68,6 +71,13 @@ const openIdProviderRequest = z.strictObject({
   keys: z.array(z.looseObject({ kid: z.string() })),
 });
 const crlRequest = z.strictObject({ trustAnchorArn: z.string(), crl: z.string() });
+const customKeyStoreRequest = z.strictObject({
+  id: z.string().regex(/^cks-[0-9a-f]{17}$/u),
+  name: z.string().min(1).max(256),
+  clusterId: z.string().optional(),
+  connection: z.enum(connectionStates).optional(),
+  error: z.string().optional(),
+});
 const enablement = z.strictObject({ enabled: z.boolean() });
 
 export function isAdministrationPath(target: string): boolean {
@@ -81,7 +91,8 @@ export function isAdministrationPath(target: string): boolean {
  * `GET|POST|DELETE faults`, `DELETE faults/ID`, `GET|DELETE calls`, `POST credentials` (of a role session, or a user's
  * long-term key), `DELETE credentials[/ACCESS_KEY_ID]` (expires them), `POST roles`, `POST open-id-providers`,
  * `PUT instance`, `PUT container`, `POST trust-anchors`,
- * `PUT trust-anchors/ID` (enables or disables), `POST profiles`, `PUT profiles/ID`, `POST crls`.
+ * `PUT trust-anchors/ID` (enables or disables), `POST profiles`, `PUT profiles/ID`, `POST crls`,
+ * `POST custom-key-stores` (makes one, or changes its connection).
  */
 export function administration(administered: Administered): (request: RawRequest) => Promise<RawResponse> {
   const { adminToken, faults, calls, identities, instance, container, rolesAnywhere } = administered;
@@ -116,8 +127,17 @@ export function administration(administered: Administered): (request: RawRequest
     'POST profiles': (body) => rolesAnywhere.createProfile(parsed(profileRequest, body)),
     'PUT profiles': (body, id = '') => enable(rolesAnywhere.profile(id), body),
     'POST crls': (body) => rolesAnywhere.importCrl(parsed(crlRequest, body)),
+    'POST custom-key-stores': (body) => addCustomKeyStore(parsed(customKeyStoreRequest, body)),
     'PUT instance': (body) => change(instance, parsed(machineRequest, body)),
     'PUT container': (body) => change(container, parsed(machineRequest, body)),
+  };
+
+  const addCustomKeyStore = (wanted: z.infer<typeof customKeyStoreRequest>): CustomKeyStore => {
+    const { id, name, clusterId = 'cluster-sandbox', connection = 'CONNECTED', error } = wanted;
+    const createdAt = administered.customKeyStores().get(id)?.createdAt ?? Date.now();
+    const store: CustomKeyStore = { id, name, clusterId, createdAt, connection, error };
+    administered.customKeyStores().set(id, store);
+    return store;
   };
 
   const change = (machine: Instance | Container, wanted: z.infer<typeof machineRequest>) => {

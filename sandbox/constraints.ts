@@ -104,6 +104,17 @@ export function integer(limits: { readonly min?: number; readonly max?: number }
   };
 }
 
+/** Any number: a timestamp in seconds. */
+export function number(): Member<number> {
+  return {
+    read(json) {
+      if (json === undefined) return undefined;
+      if (typeof json !== 'number') throw wrongType(json, 'a Timestamp');
+      return json;
+    },
+  };
+}
+
 export function flag(): Member<boolean> {
   return {
     read(json) {

@@ -13,6 +13,8 @@ function setup() {
   return { identities, issue, advance };
 }
 
+const arn = (resource: string, service = 'iam') => `arn:aws:${service}::111122223333:${resource}`;
+
 describe('identities', () => {
   it('have the shapes of IAM', () => {
     const { identities, issue } = setup();
@@ -63,5 +65,23 @@ describe('identities', () => {
     expect(identities.expire()).toBe(1);
     expect(identities.find(other.accessKeyId)?.expiresAt).toBe(Date.parse('2026-11-22T12:00:01.700Z'));
     expect(identities.find(user.accessKeyId)?.expiresAt).toBeUndefined();
+  });
+
+  it('knows which principals a policy may name', () => {
+    const identities = createIdentities('111122223333', () => new Date());
+    identities.createUser('operator');
+    identities.createRole('Host');
+    const here = [arn('root'), arn('user/operator'), arn('role/Host'), arn('assumed-role/Host/i-1', 'sts')];
+    const missing = [
+      arn('user/Host'),
+      arn('role/operator'),
+      arn('assumed-role/Typo/i-1', 'sts'),
+      arn('group/x'),
+      'x',
+    ];
+
+    expect(here.filter((one) => !identities.isPrincipal(one))).toEqual([]);
+    expect(missing.filter((one) => identities.isPrincipal(one))).toEqual([]);
+    expect(identities.isPrincipal('arn:aws:iam::999988887777:role/Any')).toBe(true);
   });
 });

@@ -95,6 +95,8 @@ export interface Identities {
   issueSession(request: SessionRequest): SessionCredentials;
   readonly find: (accessKeyId: string) => AccessKey | undefined;
   caller(key: AccessKey): Caller;
+  /** Whether an ARN is of this account, a user or role that is here, or of another account. */
+  readonly isPrincipal: (arn: string) => boolean;
   /** Makes temporary credentials expired from now on: one key's, or everybody's. Says how many that changed. */
   expire(accessKeyId?: string): number;
   /** Forgets a key, as when it is deleted in IAM. */
@@ -201,6 +203,15 @@ export function createIdentities(accountId: string, now: () => Date): Identities
           : roles.values().find((role) => role.arn === roleArn);
       const { policies, tags } = principal ?? {};
       return { accountId, arn: principalArn, userId: principalId, accessKeyId, roleArn, policies, tags };
+    },
+
+    isPrincipal(arn) {
+      const [, account, resource = ''] = /^arn:aws:(?:iam|sts)::(\d{12}):(.+)$/u.exec(arn) ?? [];
+      if (account !== accountId) return account !== undefined;
+      const [, kind, name = ''] =
+        /^(root|user|role|assumed-role)(?:\/(?:.*\/)?([^/]+))?$/u.exec(resource) ?? [];
+      if (kind === 'assumed-role') return roles.has(resource.split('/')[1] ?? '');
+      return kind === 'root' || (kind === 'user' ? users : roles).has(name);
     },
 
     expire(accessKeyId) {

@@ -46,7 +46,8 @@ export function jsonEndpoint<State>(service: JsonService<State>, state: () => St
         now: visit.now,
         findKey: cloud.identities.find,
       });
-      const context = { caller: cloud.identities.caller(key), region: cloud.region, ...visit };
+      const { isPrincipal } = cloud.identities;
+      const context = { caller: cloud.identities.caller(key), region: cloud.region, isPrincipal, ...visit };
       const input = inputOf(request);
       const action = `${service.signingName}:${operationOf(request)}`;
       const resource = service.resourceOf?.(input, state(), context);

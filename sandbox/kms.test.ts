@@ -125,12 +125,22 @@ describe('keys', () => {
     );
   });
 
-  it('only symmetric keys of this region are made', () => {
+  it('only encryption keys of this region are made', () => {
     const { refusal } = setup();
 
-    expect(refusal('CreateKey', { KeySpec: 'RSA_2048' })).toMatch(/^UnsupportedOperationException/u);
+    expect(refusal('CreateKey', { KeySpec: 'RSA_2048' })).toBe(
+      'ValidationException: You must specify a KeyUsage value for an asymmetric CMK.',
+    );
+    expect(refusal('CreateKey', { KeySpec: 'RSA_2048', KeyUsage: 'SIGN_VERIFY' })).toMatch(
+      /^UnsupportedOperationException/u,
+    );
+    expect(refusal('CreateKey', { KeySpec: 'ECC_NIST_P256', KeyUsage: 'ENCRYPT_DECRYPT' })).toMatch(
+      /^UnsupportedOperationException/u,
+    );
     expect(refusal('CreateKey', { MultiRegion: true })).toMatch(/^UnsupportedOperationException/u);
-    expect(refusal('CreateKey', { Origin: 'EXTERNAL' })).toMatch(/^UnsupportedOperationException/u);
+    expect(refusal('CreateKey', { Origin: 'EXTERNAL_KEY_STORE', CustomKeyStoreId: 'cks-1' })).toMatch(
+      /^UnsupportedOperationException/u,
+    );
     expect(refusal('CreateKey', { KeyUsage: 'SIGN_VERIFY' })).toMatch(/^ValidationException/u);
     expect(refusal('CreateKey', { Policy: 'no JSON' })).toMatch(/^MalformedPolicyDocumentException/u);
     expect(refusal('CreateKey', { Description: 'x'.repeat(8193) })).toMatch(/^ValidationException/u);
@@ -157,7 +167,8 @@ describe('keys', () => {
   it('a policy is stored as it was given', () => {
     const { call, newKey, refusal } = setup();
     const { id } = newKey();
-    const Policy = '{"Version":"2012-10-17","Statement":[]}';
+    const Policy =
+      '{"Statement" :{"Effect":"Allow","Principal":{"AWS":"111122223333"},"Action":"kms:*","Resource":"*"}}';
 
     expect(JSON.parse(call('GetKeyPolicy', { KeyId: id })['Policy'] as string)).toMatchObject({
       Id: 'key-default-1',

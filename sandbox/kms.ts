@@ -1,8 +1,11 @@
 import { aliasOperations } from './kms/aliases.ts';
 import { cryptographyOperations } from './kms/cryptography.ts';
+import { customKeyStoreOperations } from './kms/custom-key-stores.ts';
+import { grantOperations } from './kms/grants.ts';
+import { importOperations } from './kms/imports.ts';
 import { keyOperations } from './kms/keys.ts';
 import { policyOperations } from './kms/policies.ts';
-import { deleteDueKeys, type KmsState, keyOrAlias, newKmsState } from './kms/state.ts';
+import { type KmsState, keyOrAlias, newKmsState, passTime } from './kms/state.ts';
 import { tagOperations } from './kms/tags.ts';
 import type { CallContext, JsonObject, JsonService, Operation } from './service.ts';
 
@@ -14,11 +17,15 @@ const operations: Record<string, Operation<KmsState>> = {
   ...aliasOperations,
   ...tagOperations,
   ...cryptographyOperations,
+  ...importOperations,
+  ...grantOperations,
+  ...customKeyStoreOperations,
 };
 
 /**
- * AWS KMS: symmetric keys with real AES-256-GCM. Follows the KMS API reference; messages are those seen from AWS
- * where they are known. Key policies are stored, not enforced; there are no grants and no imported material.
+ * AWS KMS: symmetric keys with real AES-256-GCM, RSA encryption keys with real OAEP, imported material, custom key
+ * stores that are connected or not, key policies, grants. Follows the KMS API reference; messages are those seen from
+ * AWS where they are known.
  */
 export const kms: JsonService<KmsState> = {
   signingName: 'kms',
@@ -29,7 +36,7 @@ export const kms: JsonService<KmsState> = {
     Object.entries(operations).map(([name, operation]): [string, Operation<KmsState>] => [
       name,
       (input, state, context) => {
-        deleteDueKeys(state, context.now);
+        passTime(state, context.now);
         return operation(input, state, context);
       },
     ]),

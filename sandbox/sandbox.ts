@@ -122,6 +122,7 @@ export function createSandbox(options: SandboxOptions = {}): Sandbox {
     instance,
     container,
     rolesAnywhere,
+    customKeyStores: () => mounted.kms.state.customKeyStores,
     faults,
     calls,
   });

@@ -41,6 +41,8 @@ export interface Caller {
 export interface CallContext {
   readonly caller: Caller;
   readonly region: string;
+  /** Whether a policy may name this principal: AWS refuses users and roles that are not there. Absent: any. */
+  readonly isPrincipal?: (arn: string) => boolean;
   /** The service's own clock. */
   readonly now: Date;
   readonly requestId: string;

@@ -3,7 +3,8 @@ import type { IdentitiesSnapshot } from './identities.ts';
 import { SandboxError } from './sandbox-error.ts';
 import { parseStateText, stateText } from './state-text.ts';
 
-const snapshotVersion = 1;
+/** 2: keys have a spec and an origin. */
+const snapshotVersion = 2;
 
 const snapshotSchema = z.object({
   version: z.literal(snapshotVersion),

@@ -1,6 +1,8 @@
 import { epochSeconds, integer, read, required, text, validationException } from '../constraints.ts';
+import { authorize } from '../iam/authorize.ts';
 import { page } from '../page.ts';
 import { AwsError, type CallContext, type Operation } from '../service.ts';
+import { authorizeKey } from './access.ts';
 import { invalidMarker, keyIdentifier, marker } from './members.ts';
 import {
   type AliasRecord,
@@ -22,8 +24,8 @@ export const aliasOperations = {
   CreateAlias(input, state, context) {
     const { AliasName, TargetKeyId } = read(aliasAndTarget, input);
     assertCustomerAlias(AliasName);
-    const target = targetOf(TargetKeyId, state, context);
     const arn = arnOf(AliasName, context);
+    const target = targetOf('CreateAlias', TargetKeyId, arn, state, context);
     if (state.aliases.has(arn)) {
       throw new AwsError('AlreadyExistsException', `An alias with the name ${arn} already exists`);
     }
@@ -42,7 +44,11 @@ export const aliasOperations = {
   UpdateAlias(input, state, context) {
     const { AliasName, TargetKeyId } = read(aliasAndTarget, input);
     const alias = existing(AliasName, state, context);
-    const target = targetOf(TargetKeyId, state, context);
+    const target = targetOf('UpdateAlias', TargetKeyId, alias.arn, state, context);
+    authorizeKey('UpdateAlias', keyById(alias.targetKeyArn, state, context), state, context);
+    if (target.spec !== keyById(alias.targetKeyArn, state, context).spec) {
+      throw validationException('Alias cannot be updated to a KMS key of another type.');
+    }
     if (alias.targetKeyArn !== target.arn) assertRoomForAlias(target, state);
     alias.targetKeyArn = target.arn;
     alias.updatedAt = context.now.getTime();
@@ -50,7 +56,10 @@ export const aliasOperations = {
   },
 
   DeleteAlias(input, state, context) {
-    state.aliases.delete(existing(read({ AliasName: aliasName }, input).AliasName, state, context).arn);
+    const alias = existing(read({ AliasName: aliasName }, input).AliasName, state, context);
+    authorize(context, { action: 'kms:DeleteAlias', resource: alias.arn });
+    authorizeKey('DeleteAlias', keyById(alias.targetKeyArn, state, context), state, context);
+    state.aliases.delete(alias.arn);
     return undefined;
   },
 
@@ -59,6 +68,7 @@ export const aliasOperations = {
       { KeyId: keyIdentifier, Limit: integer({ min: 1, max: 100 }), Marker: marker },
       input,
     );
+    authorize(context, { action: 'kms:ListAliases', resource: '*' });
     const target = KeyId === undefined ? undefined : keyById(KeyId, state, context);
     const shown = [...state.aliases.values()].filter(
       (alias) =>
@@ -94,11 +104,20 @@ function assertCustomerAlias(name: string): void {
   }
 }
 
-function targetOf(identifier: string, state: KmsState, context: CallContext): KeyRecord {
+/** The key of an alias, which policies must allow on the alias and on the key. */
+function targetOf(
+  operation: string,
+  identifier: string,
+  alias: string,
+  state: KmsState,
+  context: CallContext,
+): KeyRecord {
   if (/^(?:arn:.*:)?alias\//u.test(identifier)) {
     throw validationException('Aliases must refer to keys. Not aliases');
   }
   const target = keyById(identifier, state, context);
+  authorize(context, { action: `kms:${operation}`, resource: alias });
+  authorizeKey(operation, target, state, context);
   assertNotPendingDeletion(target);
   return target;
 }

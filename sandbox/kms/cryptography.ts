@@ -10,16 +10,18 @@ import {
   textMap,
   validationException,
 } from '../constraints.ts';
-import { AwsError, type CallContext, type Operation } from '../service.ts';
+import { AwsError, type CallContext, type JsonObject, type Operation } from '../service.ts';
+import { authorizeKey } from './access.ts';
 import { contextBytes, decrypt, type EncryptionContext, encrypt, keyIdOf } from './ciphertext.ts';
 import { grantTokens, keyIdentifier } from './members.ts';
-import { arnOf, assertEnabled, type KeyRecord, type KmsState, keyOrAlias } from './state.ts';
+import { algorithmsOf, decryptRsa, encryptRsa, publicKeyOf } from './rsa.ts';
+import { arnOf, assertUsable, type KeyRecord, type KmsState, keyOrAlias } from './state.ts';
 
 /** "Encryption context", KMS developer guide: 8192 bytes in all. */
 const encryptionContextBytesMax = 8192;
 const plaintextBytesMax = 4096;
 
-const algorithm = text({
+const algorithmMember = text({
   oneOf: ['SYMMETRIC_DEFAULT', 'RSAES_OAEP_SHA_1', 'RSAES_OAEP_SHA_256', 'SM2PKE'],
 });
 const ciphertextBlob = blob({ min: 1, max: 6144 });
@@ -33,14 +35,14 @@ const encryptShape = {
   KeyId: required(keyIdentifier),
   Plaintext: required(blob({ min: 1, max: plaintextBytesMax })),
   EncryptionContext: textMap(),
-  EncryptionAlgorithm: algorithm,
+  EncryptionAlgorithm: algorithmMember,
   ...common,
 };
 const decryptShape = {
   CiphertextBlob: required(ciphertextBlob),
   EncryptionContext: textMap(),
   KeyId: keyIdentifier,
-  EncryptionAlgorithm: algorithm,
+  EncryptionAlgorithm: algorithmMember,
   Recipient: recipient,
   ...common,
 };
@@ -58,8 +60,8 @@ const reEncryptShape = {
   SourceKeyId: keyIdentifier,
   DestinationKeyId: required(keyIdentifier),
   DestinationEncryptionContext: textMap(),
-  SourceEncryptionAlgorithm: algorithm,
-  DestinationEncryptionAlgorithm: algorithm,
+  SourceEncryptionAlgorithm: algorithmMember,
+  DestinationEncryptionAlgorithm: algorithmMember,
   ...common,
 };
 
@@ -67,66 +69,123 @@ export const cryptographyOperations = {
   Encrypt(input, state, context) {
     const request = read(encryptShape, input);
     const encryptionContext = bounded(request.EncryptionContext);
-    assertAlgorithm(request.EncryptionAlgorithm);
-    assertNoGrant(request.GrantTokens);
-    const key = usable(keyOrAlias(request.KeyId, state, context));
+    const key = keyOrAlias(request.KeyId, state, context);
+    const algorithm = request.EncryptionAlgorithm ?? 'SYMMETRIC_DEFAULT';
+    authorizeKey('Encrypt', key, state, context, {
+      encryptionContext,
+      algorithm,
+      identifier: request.KeyId,
+      grantTokens: request.GrantTokens,
+    });
+    assertUsable(key, state);
+    assertAlgorithm(algorithm, key);
+    assertContext(request.EncryptionContext, key);
+    const CiphertextBlob = encryptUnder(key, algorithm, request.Plaintext, encryptionContext);
     assertNotDryRun(request.DryRun);
-    return {
-      CiphertextBlob: encryptUnder(key, request.Plaintext, encryptionContext),
-      KeyId: key.arn,
-      EncryptionAlgorithm: 'SYMMETRIC_DEFAULT',
-    };
+    return { CiphertextBlob, KeyId: key.arn, EncryptionAlgorithm: algorithm };
   },
 
   Decrypt(input, state, context) {
     const request = read(decryptShape, input);
     const encryptionContext = bounded(request.EncryptionContext);
-    assertAlgorithm(request.EncryptionAlgorithm);
-    assertNoGrant(request.GrantTokens);
     assertNoRecipient(request.Recipient);
-    const key = keyOfBlob(request.CiphertextBlob, request.KeyId, state, context);
-    const plaintext = decryptUnder(key, request.CiphertextBlob, encryptionContext);
+    const algorithm = request.EncryptionAlgorithm ?? 'SYMMETRIC_DEFAULT';
+    const key = keyOfBlob(request.CiphertextBlob, request.KeyId, algorithm, state, context);
+    authorizeKey('Decrypt', key, state, context, {
+      encryptionContext,
+      algorithm,
+      identifier: request.KeyId,
+      grantTokens: request.GrantTokens,
+    });
+    assertUsable(key, state);
+    assertAlgorithm(algorithm, key);
+    assertContext(request.EncryptionContext, key);
+    const plaintext = decryptUnder(key, algorithm, request.CiphertextBlob, encryptionContext);
     assertNotDryRun(request.DryRun);
     return {
       KeyId: key.arn,
       Plaintext: plaintext.toString('base64'),
-      EncryptionAlgorithm: 'SYMMETRIC_DEFAULT',
-      KeyMaterialId: key.materialId,
+      EncryptionAlgorithm: algorithm,
+      ...materialIdOf(key, 'KeyMaterialId'),
     };
   },
 
   GenerateDataKey(input, state, context) {
     const request = read(dataKeyShape, input);
     assertNoRecipient(request.Recipient);
-    const { key, plaintext, CiphertextBlob } = dataKey(request, state, context);
+    const { key, plaintext, CiphertextBlob } = dataKey('GenerateDataKey', request, state, context);
     const Plaintext = plaintext.toString('base64');
-    return { CiphertextBlob, Plaintext, KeyId: key.arn, KeyMaterialId: key.materialId };
+    return { CiphertextBlob, Plaintext, KeyId: key.arn, ...materialIdOf(key, 'KeyMaterialId') };
   },
 
   GenerateDataKeyWithoutPlaintext(input, state, context) {
-    const { key, CiphertextBlob } = dataKey(read(dataKeyShape, input), state, context);
-    return { CiphertextBlob, KeyId: key.arn, KeyMaterialId: key.materialId };
+    const request = read(dataKeyShape, input);
+    const { key, CiphertextBlob } = dataKey('GenerateDataKeyWithoutPlaintext', request, state, context);
+    return { CiphertextBlob, KeyId: key.arn, ...materialIdOf(key, 'KeyMaterialId') };
   },
 
   ReEncrypt(input, state, context) {
     const request = read(reEncryptShape, input);
     const sourceContext = bounded(request.SourceEncryptionContext);
     const destinationContext = bounded(request.DestinationEncryptionContext);
-    assertAlgorithm(request.SourceEncryptionAlgorithm);
-    assertAlgorithm(request.DestinationEncryptionAlgorithm);
-    assertNoGrant(request.GrantTokens);
-    const source = keyOfBlob(request.CiphertextBlob, request.SourceKeyId, state, context);
-    const destination = usable(keyOrAlias(request.DestinationKeyId, state, context));
-    const plaintext = decryptUnder(source, request.CiphertextBlob, sourceContext);
+    const { SourceEncryptionAlgorithm: from = 'SYMMETRIC_DEFAULT' } = request;
+    const { DestinationEncryptionAlgorithm: to = 'SYMMETRIC_DEFAULT', GrantTokens: tokens } = request;
+    const source = keyOfBlob(request.CiphertextBlob, request.SourceKeyId, from, state, context);
+    const destination = keyOrAlias(request.DestinationKeyId, state, context);
+    authorizeKey('ReEncryptFrom', source, state, context, {
+      encryptionContext: sourceContext,
+      algorithm: from,
+      identifier: request.SourceKeyId,
+      grantTokens: tokens,
+      keys: { 'kms:ReEncryptOnSameKey': String(source === destination) },
+    });
+    authorizeKey('ReEncryptTo', destination, state, context, {
+      encryptionContext: destinationContext,
+      algorithm: to,
+      identifier: request.DestinationKeyId,
+      grantTokens: tokens,
+      keys: { 'kms:ReEncryptOnSameKey': String(source === destination) },
+    });
+    for (const [key, algorithm, given] of [
+      [source, from, request.SourceEncryptionContext],
+      [destination, to, request.DestinationEncryptionContext],
+    ] as const) {
+      assertUsable(key, state);
+      assertAlgorithm(algorithm, key);
+      assertContext(given, key);
+    }
+    const plaintext = decryptUnder(source, from, request.CiphertextBlob, sourceContext);
+    const CiphertextBlob = encryptUnder(destination, to, plaintext, destinationContext);
     assertNotDryRun(request.DryRun);
     return {
-      CiphertextBlob: encryptUnder(destination, plaintext, destinationContext),
+      CiphertextBlob,
       SourceKeyId: source.arn,
       KeyId: destination.arn,
-      SourceEncryptionAlgorithm: 'SYMMETRIC_DEFAULT',
-      DestinationEncryptionAlgorithm: 'SYMMETRIC_DEFAULT',
-      SourceKeyMaterialId: source.materialId,
-      DestinationKeyMaterialId: destination.materialId,
+      SourceEncryptionAlgorithm: from,
+      DestinationEncryptionAlgorithm: to,
+      ...materialIdOf(source, 'SourceKeyMaterialId'),
+      ...materialIdOf(destination, 'DestinationKeyMaterialId'),
+    };
+  },
+
+  GetPublicKey(input, state, context) {
+    const { KeyId, GrantTokens } = read({ KeyId: required(keyIdentifier), GrantTokens: grantTokens }, input);
+    const key = keyOrAlias(KeyId, state, context);
+    authorizeKey('GetPublicKey', key, state, context, { identifier: KeyId, grantTokens: GrantTokens });
+    if (key.spec === 'SYMMETRIC_DEFAULT') {
+      throw new AwsError(
+        'UnsupportedOperationException',
+        `${key.arn} key spec is ${key.spec} which is not valid for GetPublicKey.`,
+      );
+    }
+    assertUsable(key, state);
+    return {
+      KeyId: key.arn,
+      PublicKey: publicKeyOf(key).toString('base64'),
+      CustomerMasterKeySpec: key.spec,
+      KeySpec: key.spec,
+      KeyUsage: 'ENCRYPT_DECRYPT',
+      EncryptionAlgorithms: algorithmsOf(key.spec),
     };
   },
 } as const satisfies Record<string, Operation<KmsState>>;
@@ -140,27 +199,48 @@ interface DataKeyRequest {
   readonly DryRun: boolean | undefined;
 }
 
-function dataKey(request: DataKeyRequest, state: KmsState, context: CallContext) {
+function dataKey(operation: string, request: DataKeyRequest, state: KmsState, context: CallContext) {
   const encryptionContext = bounded(request.EncryptionContext);
   if ((request.NumberOfBytes === undefined) === (request.KeySpec === undefined)) {
     throw validationException('Please specify either number of bytes or key spec.');
   }
-  assertNoGrant(request.GrantTokens);
-  const key = usable(keyOrAlias(request.KeyId, state, context));
+  const key = keyOrAlias(request.KeyId, state, context);
+  const algorithm = 'SYMMETRIC_DEFAULT';
+  authorizeKey(operation, key, state, context, {
+    encryptionContext,
+    algorithm,
+    identifier: request.KeyId,
+    grantTokens: request.GrantTokens,
+  });
+  assertUsable(key, state);
+  if (key.spec !== 'SYMMETRIC_DEFAULT') {
+    throw new AwsError(
+      'InvalidKeyUsageException',
+      `${key.arn} key spec is ${key.spec} which is not valid for ${operation}.`,
+    );
+  }
   assertNotDryRun(request.DryRun);
   const plaintext = randomBytes(request.NumberOfBytes ?? (request.KeySpec === 'AES_256' ? 32 : 16));
-  return { key, plaintext, CiphertextBlob: encryptUnder(key, plaintext, encryptionContext) };
+  return { key, plaintext, CiphertextBlob: encryptUnder(key, algorithm, plaintext, encryptionContext) };
 }
 
-/** The key to decrypt with: the one the blob names, which must be the one asked for if one was. */
+/**
+ * The key to decrypt with: the one the blob names, which must be the one asked for if one was. What RSA encrypted
+ * names none.
+ */
 function keyOfBlob(
   ciphertext: Buffer,
   keyId: string | undefined,
+  algorithm: string,
   state: KmsState,
   context: CallContext,
 ): KeyRecord {
   const wanted = keyId === undefined ? undefined : keyOrAlias(keyId, state, context);
+  if (wanted !== undefined && wanted.spec !== 'SYMMETRIC_DEFAULT') return wanted;
   const id = keyIdOf(ciphertext);
+  if (id === undefined && wanted === undefined && algorithm !== 'SYMMETRIC_DEFAULT') {
+    throw validationException('KeyId is required to decrypt with an asymmetric algorithm.');
+  }
   const named = [...state.keys.values()].find((key) => key.id === id);
   if (named === undefined) throw invalidCiphertext();
   if (wanted !== undefined && wanted !== named) {
@@ -176,22 +256,38 @@ function keyOfBlob(
         'or you are not allowed to access.',
     );
   }
-  return usable(named);
+  return named;
 }
 
-function usable(key: KeyRecord): KeyRecord {
-  assertEnabled(key);
-  return key;
+function encryptUnder(
+  key: KeyRecord,
+  algorithm: string,
+  plaintext: Buffer,
+  encryptionContext: EncryptionContext,
+): string {
+  const encrypted =
+    key.spec === 'SYMMETRIC_DEFAULT'
+      ? encrypt(materialOf(key), key.id, plaintext, encryptionContext)
+      : encryptRsa(key, algorithm, plaintext);
+  return encrypted.toString('base64');
 }
 
-function encryptUnder(key: KeyRecord, plaintext: Uint8Array, encryptionContext: EncryptionContext): string {
-  return encrypt(materialOf(key), key.id, plaintext, encryptionContext).toString('base64');
-}
-
-function decryptUnder(key: KeyRecord, ciphertext: Buffer, encryptionContext: EncryptionContext): Buffer {
+function decryptUnder(
+  key: KeyRecord,
+  algorithm: string,
+  ciphertext: Buffer,
+  encryptionContext: EncryptionContext,
+): Buffer {
+  if (key.spec !== 'SYMMETRIC_DEFAULT') return decryptRsa(key, algorithm, ciphertext);
   const plaintext = decrypt(materialOf(key), ciphertext, encryptionContext);
   if (plaintext === undefined) throw invalidCiphertext();
   return plaintext;
+}
+
+/** Symmetric keys of KMS's own and imported material say which material it was. */
+function materialIdOf(key: KeyRecord, member: string): JsonObject {
+  if (key.spec !== 'SYMMETRIC_DEFAULT' || key.origin === 'AWS_CLOUDHSM') return {};
+  return key.materialId === undefined ? {} : { [member]: key.materialId };
 }
 
 function materialOf(key: KeyRecord): Buffer {
@@ -213,19 +309,15 @@ function bounded(encryptionContext: EncryptionContext = new Map()): EncryptionCo
   return encryptionContext;
 }
 
-function assertAlgorithm(name: string | undefined): void {
-  if (name === undefined || name === 'SYMMETRIC_DEFAULT') return;
-  throw new AwsError(
-    'InvalidKeyUsageException',
-    `Algorithm ${name} is incompatible with key spec SYMMETRIC_DEFAULT.`,
-  );
+function assertAlgorithm(name: string, { spec }: KeyRecord): void {
+  if (algorithmsOf(spec).includes(name)) return;
+  throw new AwsError('InvalidKeyUsageException', `Algorithm ${name} is incompatible with key spec ${spec}.`);
 }
 
-/** There are no grants here, so no grant token can be valid. */
-function assertNoGrant(tokens: readonly string[] | undefined): void {
-  if (tokens !== undefined && tokens.length > 0) {
-    throw new AwsError('InvalidGrantTokenException', 'The grant token is not valid.');
-  }
+/** "An encryption context is valid only for cryptographic operations with a symmetric encryption KMS key." */
+function assertContext(given: EncryptionContext | undefined, { spec }: KeyRecord): void {
+  if (spec === 'SYMMETRIC_DEFAULT' || given === undefined || given.size === 0) return;
+  throw validationException('EncryptionContext is not supported with asymmetric keys.');
 }
 
 function assertNoRecipient(value: unknown): void {

@@ -1,22 +1,84 @@
 import { AwsError, type CallContext } from '../service.ts';
 
+export type RsaSpec = 'RSA_2048' | 'RSA_3072' | 'RSA_4096';
+export type KeySpec = 'SYMMETRIC_DEFAULT' | RsaSpec;
+
 /** A KMS key. Plain data: dates are epoch milliseconds, bytes are base64. */
 export interface KeyRecord {
   readonly arn: string;
   readonly id: string;
   readonly accountId: string;
   readonly createdAt: number;
-  /** Key material: 32 bytes, base64; empty once the key was deleted. */
+  readonly spec: KeySpec;
+  readonly origin: 'AWS_KMS' | 'EXTERNAL' | 'AWS_CLOUDHSM';
+  /** Of a key of origin `AWS_CLOUDHSM`. */
+  readonly customKeyStoreId: string | undefined;
+  /** Key material, base64: 32 bytes, or a private RSA key as PKCS #8; empty while there is none. */
   material: string;
-  /** What `KeyMaterialId` says of the material: 64 hexadecimal digits. */
-  readonly materialId: string;
-  readonly description: string;
+  /** What `KeyMaterialId` says of the material: 64 hexadecimal digits; undefined until some was imported. */
+  materialId: string | undefined;
+  /** When imported material expires, if it does. */
+  materialExpiresAt?: number;
+  description: string;
   policy: string;
   readonly tags: Map<string, string>;
-  state: 'Enabled' | 'Disabled' | 'PendingDeletion' | 'Deleted';
+  state: 'Enabled' | 'Disabled' | 'PendingImport' | 'PendingDeletion' | 'Deleted';
   /** When the key is deleted; only while `PendingDeletion`. */
   deletionAt?: number;
   rotation?: { readonly enabledAt: number; readonly periodDays: number };
+}
+
+/** What GetParametersForImport gave out, by its import token. */
+export interface ImportParameters {
+  readonly keyArn: string;
+  readonly algorithm: WrappingAlgorithm;
+  /** PKCS #8, base64. */
+  readonly privateKey: string;
+  readonly expiresAt: number;
+}
+
+export const wrappingAlgorithms = [
+  'RSAES_OAEP_SHA_256',
+  'RSAES_OAEP_SHA_1',
+  'RSA_AES_KEY_WRAP_SHA_256',
+  'RSA_AES_KEY_WRAP_SHA_1',
+] as const;
+export type WrappingAlgorithm = (typeof wrappingAlgorithms)[number];
+
+/** Permission for one principal, beside the key's policy. */
+export interface GrantRecord {
+  readonly id: string;
+  readonly keyArn: string;
+  readonly name: string | undefined;
+  readonly grantee: string;
+  readonly retiring: string | undefined;
+  readonly operations: readonly string[];
+  readonly constraint:
+    | { readonly kind: 'equals' | 'subset'; readonly context: ReadonlyMap<string, string> }
+    | undefined;
+  readonly createdAt: number;
+  /** ARN of the account that made it. */
+  readonly issuer: string;
+  readonly tokens: Set<string>;
+}
+
+export const connectionStates = [
+  'CONNECTED',
+  'CONNECTING',
+  'FAILED',
+  'DISCONNECTED',
+  'DISCONNECTING',
+] as const;
+
+/** A CloudHSM cluster that keys live in, when it is connected. */
+export interface CustomKeyStore {
+  readonly id: string;
+  readonly name: string;
+  readonly clusterId: string;
+  readonly createdAt: number;
+  connection: (typeof connectionStates)[number];
+  /** Why it is `FAILED`. */
+  error: string | undefined;
 }
 
 export interface AliasRecord {
@@ -32,19 +94,54 @@ export interface AliasRecord {
 export interface KmsState {
   readonly keys: Map<string, KeyRecord>;
   readonly aliases: Map<string, AliasRecord>;
+  /** By token. */
+  readonly imports: Map<string, ImportParameters>;
+  /** By id. */
+  readonly grants: Map<string, GrantRecord>;
+  readonly customKeyStores: Map<string, CustomKeyStore>;
 }
 
 export function newKmsState(): KmsState {
-  return { keys: new Map(), aliases: new Map() };
+  return {
+    keys: new Map(),
+    aliases: new Map(),
+    imports: new Map(),
+    grants: new Map(),
+    customKeyStores: new Map(),
+  };
+}
+
+/** How long a token is remembered after it expired, so that it is told apart from one that never was. */
+const forgottenAfterMs = 30 * 24 * 60 * 60 * 1000;
+
+/** Lets time pass: keys are deleted, imported material expires, tokens are forgotten. */
+export function passTime(state: KmsState, now: Date): void {
+  deleteDueKeys(state, now);
+  for (const key of state.keys.values()) {
+    if (key.materialExpiresAt !== undefined && key.materialExpiresAt <= now.getTime()) dropMaterial(key);
+  }
+  for (const [token, { expiresAt }] of state.imports) {
+    if (expiresAt + forgottenAfterMs <= now.getTime()) state.imports.delete(token);
+  }
+}
+
+/** Takes imported material away. What it was is remembered by its id, and only the same may come back. */
+export function dropMaterial(key: KeyRecord): void {
+  key.material = '';
+  delete key.materialExpiresAt;
+  if (key.state !== 'PendingDeletion') key.state = 'PendingImport';
 }
 
 /** Deletes the keys whose waiting period is over, and their aliases with them. */
-export function deleteDueKeys(state: KmsState, now: Date): void {
+function deleteDueKeys(state: KmsState, now: Date): void {
   for (const key of state.keys.values()) {
     if (key.state !== 'PendingDeletion' || key.deletionAt === undefined) continue;
     if (key.deletionAt > now.getTime()) continue;
     key.state = 'Deleted';
     key.material = '';
+    for (const grant of state.grants.values()) {
+      if (grant.keyArn === key.arn) state.grants.delete(grant.id);
+    }
     for (const alias of state.aliases.values()) {
       if (alias.targetKeyArn === key.arn) state.aliases.delete(alias.arn);
     }
@@ -104,15 +201,39 @@ export function notFound(message: string): AwsError {
   return new AwsError('NotFoundException', message);
 }
 
+/** The state that is told: keys of a store that is not connected cannot be reached, whatever they are. */
+export function toldState(record: KeyRecord, state: KmsState): string {
+  const isReachable =
+    record.customKeyStoreId === undefined ||
+    state.customKeyStores.get(record.customKeyStoreId)?.connection === 'CONNECTED';
+  return isReachable || record.state === 'PendingDeletion' ? record.state : 'Unavailable';
+}
+
+/** For what needs the key itself. @throws AwsError DisabledException or KMSInvalidStateException */
+export function assertUsable(record: KeyRecord, state: KmsState): void {
+  assertEnabled(record);
+  if (toldState(record, state) === 'Unavailable') {
+    throw invalidState(`${record.arn} is unavailable because its custom key store is not connected.`);
+  }
+}
+
 /** @throws AwsError DisabledException or KMSInvalidStateException */
 export function assertEnabled(record: KeyRecord): void {
   if (record.state === 'Disabled') throw new AwsError('DisabledException', `${record.arn} is disabled.`);
   assertNotPendingDeletion(record);
+  assertNotPendingImport(record);
 }
 
 /** @throws AwsError KMSInvalidStateException */
 export function assertNotPendingDeletion(record: KeyRecord): void {
-  if (record.state === 'PendingDeletion') {
-    throw new AwsError('KMSInvalidStateException', `${record.arn} is pending deletion.`);
-  }
+  if (record.state === 'PendingDeletion') throw invalidState(`${record.arn} is pending deletion.`);
+}
+
+/** @throws AwsError KMSInvalidStateException */
+export function assertNotPendingImport(record: KeyRecord): void {
+  if (record.state === 'PendingImport') throw invalidState(`${record.arn} is pending import.`);
+}
+
+export function invalidState(message: string): AwsError {
+  return new AwsError('KMSInvalidStateException', message);
 }

@@ -2,6 +2,7 @@ import { integer, list, read, required, structure, text } from '../constraints.t
 import { page } from '../page.ts';
 import { AwsError, type Operation } from '../service.ts';
 import { addTags, tagsMax } from '../tags.ts';
+import { authorizeKey } from './access.ts';
 import { invalidMarker, keyIdentifier, marker } from './members.ts';
 import { assertNotPendingDeletion, type KmsState, keyById } from './state.ts';
 
@@ -30,6 +31,7 @@ export const tagOperations = {
   TagResource(input, state, context) {
     const { KeyId, Tags } = read({ KeyId: required(keyIdentifier), Tags: required(tagList) }, input);
     const record = keyById(KeyId, state, context);
+    authorizeKey('TagResource', record, state, context, { keys: tagKeys(Tags.map(({ TagKey }) => TagKey)) });
     assertNotPendingDeletion(record);
     tagged(record.tags, Tags);
     return undefined;
@@ -41,6 +43,7 @@ export const tagOperations = {
       input,
     );
     const record = keyById(KeyId, state, context);
+    authorizeKey('UntagResource', record, state, context, { keys: tagKeys(TagKeys) });
     assertNotPendingDeletion(record);
     for (const name of TagKeys) record.tags.delete(name);
     return undefined;
@@ -51,7 +54,9 @@ export const tagOperations = {
       { KeyId: required(keyIdentifier), Limit: integer({ min: 1, max: 1000 }), Marker: marker },
       input,
     );
-    const tags = [...keyById(KeyId, state, context).tags];
+    const record = keyById(KeyId, state, context);
+    authorizeKey('ListResourceTags', record, state, context);
+    const tags = [...record.tags];
     const { items, next } = page(tags, ([name]) => name, Limit ?? tagsMax, Marker, invalidMarker);
     return {
       Tags: items.map(([TagKey, TagValue]) => ({ TagKey, TagValue })),
@@ -60,3 +65,7 @@ export const tagOperations = {
     };
   },
 } as const satisfies Record<string, Operation<KmsState>>;
+
+function tagKeys(names: readonly string[]): Record<string, readonly string[]> {
+  return { 'aws:TagKeys': names };
+}

@@ -4,13 +4,7 @@ import dynalite from 'dynalite';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Bench, createBench, deviating, titled } from './contract.ts';
 import { dynamoDbCases } from './dynamodb-cases.ts';
-import { accepted, outcome } from './outcome.ts';
-
-/** What a case came to, be it a refusal. */
-async function seen(run: Promise<unknown>): Promise<unknown> {
-  const refusal = await outcome(run);
-  return refusal === accepted ? run : refusal;
-}
+import { seen } from './outcome.ts';
 
 /** A second DynamoDB that nobody here wrote. */
 describe('the contract of DynamoDB, against dynalite', () => {

@@ -1,18 +1,28 @@
+import { constants, createPublicKey, publicEncrypt, randomBytes } from 'node:crypto';
 import {
   CreateAliasCommand,
+  CreateGrantCommand,
   CreateKeyCommand,
   DecryptCommand,
   type DecryptCommandInput,
+  DeleteImportedKeyMaterialCommand,
   DescribeKeyCommand,
   DisableKeyCommand,
   EnableKeyCommand,
+  EnableKeyRotationCommand,
   EncryptCommand,
   GenerateDataKeyCommand,
   GenerateDataKeyWithoutPlaintextCommand,
   GetKeyPolicyCommand,
+  GetKeyRotationStatusCommand,
+  GetParametersForImportCommand,
+  GetPublicKeyCommand,
+  ImportKeyMaterialCommand,
+  ListGrantsCommand,
   ListResourceTagsCommand,
   PutKeyPolicyCommand,
   ReEncryptCommand,
+  RevokeGrantCommand,
   ScheduleKeyDeletionCommand,
   TagResourceCommand,
 } from '@aws-sdk/client-kms';
@@ -24,6 +34,9 @@ const Plaintext = Buffer.from('a secret');
 const reference = 'https://docs.aws.amazon.com/kms/latest/APIReference/';
 const keyState = 'https://docs.aws.amazon.com/kms/latest/developerguide/key-state.html';
 const EncryptionContext = { 'gatehouse:name': 'contract' };
+
+/** What comes of an answer that is a page about an operation that is not there. */
+const notImplemented = refused('SyntaxError', 500);
 
 const newKey = {
   Enabled: true,
@@ -355,4 +368,218 @@ export const kmsCases: readonly ContractCase[] = [
     },
     expected: expect.stringMatching(/^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/u),
   },
+  {
+    name: 'an RSA key decrypts what its public key encrypted, up to what the padding leaves room for',
+    async run(bench) {
+      const KeyId = await createRsaKey(bench);
+      const { PublicKey, EncryptionAlgorithms } = await bench.kms.send(new GetPublicKeyCommand({ KeyId }));
+      const key = createPublicKey({ key: Buffer.from(PublicKey ?? []), type: 'spki', format: 'der' });
+      const padding = { padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash: 'sha256' };
+      const EncryptionAlgorithm = 'RSAES_OAEP_SHA_256';
+      const sized = (length: number) =>
+        outcome(
+          bench.kms.send(
+            new EncryptCommand({ KeyId, Plaintext: Buffer.alloc(length, 1), EncryptionAlgorithm }),
+          ),
+        );
+      const CiphertextBlob = publicEncrypt({ key, ...padding }, Plaintext);
+      return {
+        EncryptionAlgorithms,
+        sizes: [await sized(190), await sized(191)],
+        opened: await outcome(decrypt(bench, { KeyId, CiphertextBlob, EncryptionAlgorithm })),
+      };
+    },
+    expected: {
+      EncryptionAlgorithms: ['RSAES_OAEP_SHA_1', 'RSAES_OAEP_SHA_256'],
+      sizes: [accepted, refused('ValidationException')],
+      opened: accepted,
+    },
+    moto: {
+      sees: {
+        EncryptionAlgorithms: ['RSAES_OAEP_SHA_1', 'RSAES_OAEP_SHA_256'],
+        sizes: [accepted, accepted],
+        opened: refused('InvalidCiphertextException'),
+      },
+      because: 'it does not encrypt by RSA, whatever it says',
+      documentation: `${reference}API_Encrypt.html`,
+    },
+  },
+  {
+    name: 'an RSA key takes no context, no other algorithm, makes no data keys and is not rotated',
+    async run(bench) {
+      const KeyId = await createRsaKey(bench);
+      const encryptWith = (more: object) =>
+        outcome(bench.kms.send(new EncryptCommand({ KeyId, Plaintext, ...more })));
+      return {
+        algorithm: await encryptWith({}),
+        context: await encryptWith({ EncryptionAlgorithm: 'RSAES_OAEP_SHA_256', EncryptionContext }),
+        'data key': await outcome(bench.kms.send(new GenerateDataKeyCommand({ KeyId, KeySpec: 'AES_256' }))),
+        rotation: await outcome(bench.kms.send(new EnableKeyRotationCommand({ KeyId }))),
+      };
+    },
+    expected: {
+      algorithm: refused('InvalidKeyUsageException'),
+      context: refused('ValidationException'),
+      'data key': refused('InvalidKeyUsageException'),
+      rotation: refused('UnsupportedOperationException'),
+    },
+    moto: {
+      sees: {
+        algorithm: accepted,
+        context: accepted,
+        'data key': accepted,
+        rotation: accepted,
+      },
+      because: 'it treats an RSA key as a symmetric one',
+      documentation: `${reference}API_Encrypt.html`,
+    },
+  },
+  {
+    name: 'a key of external origin waits for its material, takes it, and takes no other',
+    async run(bench) {
+      const { KeyMetadata } = await bench.kms.send(new CreateKeyCommand({ Origin: 'EXTERNAL' }));
+      const KeyId = KeyMetadata?.KeyId ?? '';
+      const material = randomBytes(32);
+      const importing = async (bytes: Buffer) => {
+        const parameters = await bench.kms.send(
+          new GetParametersForImportCommand({
+            KeyId,
+            WrappingAlgorithm: 'RSAES_OAEP_SHA_256',
+            WrappingKeySpec: 'RSA_2048',
+          }),
+        );
+        const key = createPublicKey({
+          key: Buffer.from(parameters.PublicKey ?? []),
+          type: 'spki',
+          format: 'der',
+        });
+        return bench.kms.send(
+          new ImportKeyMaterialCommand({
+            KeyId,
+            ImportToken: parameters.ImportToken,
+            EncryptedKeyMaterial: publicEncrypt(
+              { key, padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash: 'sha256' },
+              bytes,
+            ),
+            ExpirationModel: 'KEY_MATERIAL_DOES_NOT_EXPIRE',
+          }),
+        );
+      };
+      const before = await outcome(bench.kms.send(new EncryptCommand({ KeyId, Plaintext })));
+      await importing(material);
+      const CiphertextBlob = await encrypt(bench, KeyId);
+      await bench.kms.send(new DeleteImportedKeyMaterialCommand({ KeyId }));
+      const without = await outcome(decrypt(bench, { CiphertextBlob }));
+      const other = await outcome(importing(randomBytes(32)));
+      await importing(material);
+      return {
+        state: KeyMetadata?.KeyState,
+        before,
+        without,
+        other,
+        again: await decrypt(bench, { CiphertextBlob }),
+      };
+    },
+    expected: {
+      state: 'PendingImport',
+      before: refused('KMSInvalidStateException'),
+      without: refused('KMSInvalidStateException'),
+      other: refused('IncorrectKeyMaterialException'),
+      again: 'a secret',
+    },
+    moto: {
+      sees: notImplemented,
+      because: 'it imports nothing',
+      documentation: `${reference}API_ImportKeyMaterial.html`,
+    },
+  },
+  {
+    name: 'rotation is off, then on, at the pace asked for',
+    async run(bench) {
+      const { KeyId } = await createKey(bench);
+      const status = async () => {
+        const reply = await bench.kms.send(new GetKeyRotationStatusCommand({ KeyId }));
+        return [reply.KeyRotationEnabled, reply.RotationPeriodInDays];
+      };
+      const before = await status();
+      await bench.kms.send(new EnableKeyRotationCommand({ KeyId, RotationPeriodInDays: 180 }));
+      return { before, after: await status() };
+    },
+    expected: { before: [false, undefined], after: [true, 180] },
+    moto: {
+      sees: { before: [false, undefined], after: [true, undefined] },
+      because: 'it says no period',
+      documentation: `${reference}API_GetKeyRotationStatus.html`,
+    },
+  },
+  {
+    name: 'a grant is listed until it is revoked',
+    async run(bench) {
+      const { KeyId } = await createKey(bench);
+      const GranteePrincipal = bench.target.roleArn;
+      const { GrantId } = await bench.kms.send(
+        new CreateGrantCommand({
+          KeyId,
+          GranteePrincipal,
+          Operations: ['Encrypt', 'Decrypt'],
+          Name: 'contract',
+        }),
+      );
+      const listed = async () =>
+        (await bench.kms.send(new ListGrantsCommand({ KeyId }))).Grants?.map((grant) => ({
+          same: grant.GrantId === GrantId,
+          grantee: grant.GranteePrincipal === GranteePrincipal,
+          Operations: grant.Operations?.toSorted((a, b) => (a < b ? -1 : 1)),
+          Name: grant.Name,
+        }));
+      const before = await listed();
+      await bench.kms.send(new RevokeGrantCommand({ KeyId, GrantId }));
+      return { before, after: await listed() };
+    },
+    expected: {
+      before: [{ same: true, grantee: true, Operations: ['Decrypt', 'Encrypt'], Name: 'contract' }],
+      after: [],
+    },
+  },
+  {
+    name: 'a key policy that would lock its author out is refused, unless that is bypassed',
+    async run(bench) {
+      const { KeyId } = await createKey(bench);
+      const Policy = JSON.stringify({
+        Version: '2012-10-17',
+        Statement: [
+          {
+            Effect: 'Allow',
+            Principal: { AWS: bench.target.roleArn },
+            Action: 'kms:*',
+            Resource: '*',
+          },
+        ],
+      });
+      const put = (BypassPolicyLockoutSafetyCheck: boolean) =>
+        outcome(
+          bench.kms.send(
+            new PutKeyPolicyCommand({ KeyId, PolicyName: 'default', Policy, BypassPolicyLockoutSafetyCheck }),
+          ),
+        );
+      return [
+        await put(false),
+        await put(true),
+        await outcome(bench.kms.send(new EncryptCommand({ KeyId, Plaintext }))),
+      ];
+    },
+    expected: [refused('MalformedPolicyDocumentException'), accepted, refused('AccessDeniedException')],
+    moto: {
+      sees: [accepted, accepted, accepted],
+      because: 'it keeps policies and asks none',
+      documentation: `${reference}API_PutKeyPolicy.html`,
+    },
+  },
 ];
+
+async function createRsaKey({ kms }: Bench): Promise<string> {
+  const { KeyMetadata } = await kms.send(
+    new CreateKeyCommand({ KeySpec: 'RSA_2048', KeyUsage: 'ENCRYPT_DECRYPT' }),
+  );
+  return KeyMetadata?.KeyId ?? '';
+}

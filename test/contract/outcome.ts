@@ -22,6 +22,12 @@ export function refused(name: string, status = 400): Refusal {
   return { refused: name, status };
 }
 
+/** What a case came to with a peer, be it a refusal. */
+export async function seen(run: Promise<unknown>): Promise<unknown> {
+  const refusal = await outcome(run);
+  return refusal === accepted ? run : refusal;
+}
+
 /** The message of a refused call. */
 export async function message(call: Promise<unknown>): Promise<string> {
   try {

@@ -80,6 +80,23 @@ describe.skipIf(arePeersMissing('aws'))('the AWS CLI, against the sandbox', () =
     );
   });
 
+  it('keeps items, and only under their condition', async () => {
+    const table = ['--table-name', 'cli-keys'];
+    const item = JSON.stringify({ host: { S: 'web-1' }, generation: { N: '1' } });
+    const put = ['dynamodb', 'put-item', ...table, '--item', item];
+    const attributes = ['--attribute-definitions', 'AttributeName=host,AttributeType=S'];
+    const key = ['--key-schema', 'AttributeName=host,KeyType=HASH', '--billing-mode', 'PAY_PER_REQUEST'];
+    await answer('dynamodb', 'create-table', ...table, ...attributes, ...key);
+    await answer('dynamodb', 'wait', 'table-exists', ...table);
+
+    await answer(...put);
+    const again = await refusal(...put, '--condition-expression', 'attribute_not_exists(host)');
+    const read = await answer('dynamodb', 'get-item', ...table, '--key', '{"host":{"S":"web-1"}}');
+
+    expect(again).toContain('(ConditionalCheckFailedException) when calling the PutItem operation');
+    expect(read).toEqual({ Item: JSON.parse(item) });
+  });
+
   it('puts events and gets them back', async () => {
     const place = ['--log-group-name', '/cli/group', '--log-stream-name', 'stream'];
     const timestamp = Date.now();

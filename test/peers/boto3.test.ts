@@ -40,6 +40,11 @@ describe.skipIf(arePeersMissing('python'))('boto3, against the sandbox', () => {
         'data key': true,
         'wrong context': ['InvalidCiphertextException', 400],
         missing: ['NotFoundException', 400],
+        imported: {
+          pending: ['KMSInvalidStateException', 400],
+          decrypted: 'imported',
+          model: 'KEY_MATERIAL_EXPIRES',
+        },
       },
       dynamodb: {
         twice: ['ConditionalCheckFailedException', 400],

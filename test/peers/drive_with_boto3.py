@@ -8,6 +8,8 @@ import time
 import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding
 
 once = Config(retries={"total_max_attempts": 1})
 
@@ -76,6 +78,32 @@ def keys():
         "data key": kms.decrypt(CiphertextBlob=data_key["CiphertextBlob"])["Plaintext"] == data_key["Plaintext"],
         "wrong context": refusal(kms.decrypt, CiphertextBlob=blob, EncryptionContext={"purpose": "other"}),
         "missing": refusal(kms.describe_key, KeyId="alias/missing"),
+        "imported": imported(kms),
+    }
+
+
+def imported(kms):
+    """Material of our own, wrapped by the cryptography package, and what opens under it."""
+    key_id = kms.create_key(Origin="EXTERNAL")["KeyMetadata"]["KeyId"]
+    parameters = kms.get_parameters_for_import(
+        KeyId=key_id, WrappingAlgorithm="RSAES_OAEP_SHA_256", WrappingKeySpec="RSA_3072"
+    )
+    sha256 = hashes.SHA256()
+    oaep = padding.OAEP(mgf=padding.MGF1(sha256), algorithm=sha256, label=None)
+    wrapped = serialization.load_der_public_key(parameters["PublicKey"]).encrypt(os.urandom(32), oaep)
+    pending = refusal(kms.encrypt, KeyId=key_id, Plaintext=b"x")
+    kms.import_key_material(
+        KeyId=key_id,
+        ImportToken=parameters["ImportToken"],
+        EncryptedKeyMaterial=wrapped,
+        ExpirationModel="KEY_MATERIAL_EXPIRES",
+        ValidTo=time.time() + 3600,
+    )
+    blob = kms.encrypt(KeyId=key_id, Plaintext=b"imported")["CiphertextBlob"]
+    return {
+        "pending": pending,
+        "decrypted": kms.decrypt(CiphertextBlob=blob)["Plaintext"].decode(),
+        "model": kms.describe_key(KeyId=key_id)["KeyMetadata"]["ExpirationModel"],
     }
 
 

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Bench, contract, createBench, deviating, titled } from '../contract/contract.ts';
+import { seen } from '../contract/outcome.ts';
 import { type Moto, startMoto } from './support/moto.ts';
 import { arePeersMissing } from './support/peer.ts';
 
@@ -24,7 +25,7 @@ describe.skipIf(arePeersMissing('moto'))('the contract, against moto', () => {
 
     // A deviation that is gone fails here, and is to be taken out of the case.
     it.each(deviating(cases, 'moto'))('%s; but of moto: %s', async (_title, _because, fact, deviation) => {
-      expect(await fact.run(bench)).toEqual(deviation.sees);
+      expect(await seen(fact.run(bench))).toEqual(deviation.sees);
     });
   });
 });
