@@ -1,4 +1,6 @@
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { parentPort } from 'node:worker_threads';
 import { CloudWatchLogsClient } from '@aws-sdk/client-cloudwatch-logs';
 import { type Clock, systemClock } from '../base/clock.ts';
@@ -12,9 +14,11 @@ import {
   type EventsSettings,
   type FromWorker,
   type PlainCredentials,
+  type PlainDataKey,
   type Questions,
   questions,
   type ToWorker,
+  type WantedKey,
   type WorkerStart,
 } from '../events/channel.ts';
 import { eventsError } from '../events/errors.ts';
@@ -26,7 +30,9 @@ import { cloudwatchLogsSink, type RetentionWishes } from '../events/sink/cloudwa
 import { type AuditSource, auditSource } from '../events/source/audit.ts';
 import { fileSource } from '../events/source/file.ts';
 import { type AuditShareOptions, withAuditShare } from '../events/spool/audit-share.ts';
-import { sqliteSpool } from '../events/spool/sqlite.ts';
+import { type DataKey, type KeyKeeper, keyRing } from '../events/spool/data-keys.ts';
+import { diskSpool, type SpoolFolders } from '../events/spool/disk.ts';
+import { folderStorage } from '../events/spool/folder-storage.ts';
 import type { Spool } from '../events/spool.ts';
 import type { EventsStatus, PipelineStatus } from '../events/status.ts';
 import { streamNames } from '../events/stream-names.ts';
@@ -57,7 +63,7 @@ function say(message: FromWorker): void {
 }
 
 /** The events worker: composes sources, spool and sink, and runs until it is told to stop. */
-async function work({ settings, dataKey }: WorkerStart): Promise<void> {
+async function work({ settings, isSealed, dataKey }: WorkerStart): Promise<void> {
   const clock = systemClock;
   const asked = questions<PlainCredentials>();
   let redaction: Redactor | undefined;
@@ -74,14 +80,25 @@ async function work({ settings, dataKey }: WorkerStart): Promise<void> {
     return credentials;
   };
 
+  const keysAsked = questions<PlainDataKey>();
+  const first = dataKey === undefined ? {} : { first: wrappedKey(dataKey) };
+  const keys = isSealed ? keyRing(keeperBy(keysAsked), { ...first, clock, log }) : undefined;
+
+  // Before anything waits: opening the spool may ask for a key.
+  parentPort?.on('message', (message: ToWorker) => {
+    if (message.kind === 'data-key') keysAsked.answer(message.id, message.dataKey);
+    if (message.kind === 'no-data-key') {
+      const code = message.isLost ? 'EVENTS_SPOOL_KEY_LOST' : 'EVENTS_SPOOL_KEY_UNAVAILABLE';
+      keysAsked.refuse(message.id, eventsError(code, { code: message.code }));
+    }
+  });
+
   try {
-    const key = dataKey === undefined ? undefined : Secret.ofBytes(dataKey);
-    dataKey?.fill(0);
-    const { config, region, env, spoolPath } = settings;
-    const kept = sqliteSpool({
-      path: spoolPath,
+    const { config, region, env } = settings;
+    const kept = await diskSpool({
+      folders: await foldersOf(settings),
       bytesMax: config.spool.bytesMax,
-      dataKey: key,
+      keys,
       allowClearSpool: config.spool.allowClearSpool,
       clock,
       log,
@@ -149,6 +166,10 @@ async function work({ settings, dataKey }: WorkerStart): Promise<void> {
           redaction?.keepOnly(new Set([...message.names, ...Object.values(credentialNames)]));
           void credentialsLearned(clock, askFor).then(secretsKnown.resolve);
           break;
+        case 'data-key':
+        case 'no-data-key':
+          // Heard from the beginning.
+          break;
         case 'stop':
           void line.drain(message.deadlineMs);
           break;
@@ -157,9 +178,9 @@ async function work({ settings, dataKey }: WorkerStart): Promise<void> {
     say({ kind: 'ready' });
     await line.run(new AbortController().signal);
     client.destroy();
-    spool.close();
+    await spool.close();
     redaction?.close();
-    key?.dispose();
+    keys?.close();
     say({ kind: 'stopped' });
   } catch (error) {
     say({ kind: 'fatal', report: reportOf(error) });
@@ -197,6 +218,39 @@ function wrapped({ accessKeyId, secretAccessKey, sessionToken }: PlainCredential
     ...(sessionToken === undefined ? {} : { sessionToken: Secret.ofText(sessionToken) }),
     source: 'agent',
   };
+}
+
+function wrappedKey({ keyId, key, madeMs }: PlainDataKey): DataKey {
+  const wrappedOne = { keyId, key: Secret.ofBytes(key), madeMs };
+  key.fill(0);
+  return wrappedOne;
+}
+
+/** The main thread, which has the data keys opened. */
+function keeperBy(asked: ReturnType<typeof questions<PlainDataKey>>): KeyKeeper {
+  const ask = async (wanted: WantedKey): Promise<DataKey> =>
+    wrappedKey(await asked.ask((id) => say({ kind: 'data-key-wanted', id, wanted })));
+  return {
+    current: () => ask({ kind: 'current' }),
+    fresh: () => ask({ kind: 'fresh' }),
+    open: (keyId) => ask({ kind: 'kept', keyId }),
+    keepOnly: (keyIds) => say({ kind: 'data-keys-in-use', keyIds }),
+  };
+}
+
+/** The folders of the spool, with what an older version left in it. */
+async function foldersOf({ stateDirectory, stateVersion }: EventsSettings): Promise<SpoolFolders> {
+  const folders = {
+    spool: await folderStorage(join(stateDirectory, 'spool')),
+    deadLetter: await folderStorage(join(stateDirectory, 'dead-letter')),
+    quarantine: await folderStorage(join(stateDirectory, 'quarantine')),
+  };
+  const database = join(stateDirectory, 'spool.db');
+  if (stateVersion === 1 && existsSync(database)) {
+    const { migrateVersion1 } = await import('../events/spool/version-1.ts');
+    await migrateVersion1({ database, folders, log });
+  }
+  return folders;
 }
 
 function retentionWishes(spool: Spool): RetentionWishes {

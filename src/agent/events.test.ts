@@ -1,10 +1,10 @@
-import { randomBytes } from 'node:crypto';
 import { appendFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as timeout } from 'node:timers/promises';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { createSandbox } from '../../sandbox/sandbox.ts';
 import { fakeClock } from '../../test/support/fake-clock.ts';
+import { memoryKeeper } from '../../test/support/spool-fixture.ts';
 import { temporaryDirectory } from '../../test/support/temporary-directory.ts';
 import { systemClock } from '../base/clock.ts';
 import { reportOf } from '../base/errors.ts';
@@ -40,7 +40,8 @@ async function setup() {
     hostname: 'web-1.example',
     region: sandbox.region,
     readFrom: [directory],
-    spoolPath: join(directory, 'spool.sqlite'),
+    stateDirectory: join(directory, 'state'),
+    stateVersion: 2,
     env: { AWS_ENDPOINT_URL: url },
   };
   const logged: LogEvent[] = [];
@@ -55,7 +56,7 @@ async function setup() {
           { renew: credentials, state: () => ({}) },
           { clock: systemClock, log: () => undefined },
         ),
-        dataKey: Secret.ofBytes(randomBytes(32)),
+        keys: memoryKeeper(systemClock),
         log: (event) => logged.push(event),
         clock: systemClock,
         ...options,
@@ -132,7 +133,7 @@ describe('the events worker', () => {
   test('is not started with a spool that it may not keep', async () => {
     const { start } = await setup();
 
-    await expect(start({ dataKey: undefined })).rejects.toMatchObject({ code: 'EVENTS_SPOOL_KEY_MISSING' });
+    await expect(start({ keys: undefined })).rejects.toMatchObject({ code: 'EVENTS_SPOOL_KEY_MISSING' });
   });
 
   test('says when audit records are durable, and when they cannot be', async () => {

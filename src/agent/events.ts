@@ -7,12 +7,15 @@ import {
   type EventsSettings,
   type FromWorker,
   type PlainCredentials,
+  type PlainDataKey,
   questions,
   type ToWorker,
+  type WantedKey,
   type WorkerStart,
 } from '../events/channel.ts';
 import { type EventsErrorCode, eventsError, eventsErrors } from '../events/errors.ts';
 import { eventsEvent } from '../events/log-events.ts';
+import type { DataKey, KeyKeeper } from '../events/spool/data-keys.ts';
 import type { EventsStatus } from '../events/status.ts';
 import type { Credentials } from '../identity/credential-source.ts';
 import type { Denial, Denials } from '../identity/denials.ts';
@@ -27,8 +30,10 @@ export interface EventsOptions {
   readonly credentials: (signal: AbortSignal) => Promise<Credentials>;
   /** Asked when AWS denies them. */
   readonly denials: Denials;
-  /** 32 bytes that seal the spool; the worker gets a copy. */
-  readonly dataKey?: Secret | undefined;
+  /** Who keeps the keys that seal the spool; absent: it is in clear. */
+  readonly keys?: KeyKeeper | undefined;
+  /** The key to begin with, where it could be had; the worker gets a copy. */
+  readonly dataKey?: DataKey | undefined;
   readonly log: Log;
   readonly clock: Clock;
 }
@@ -71,7 +76,7 @@ const graceMs = 2_000;
  * @throws EVENTS_SPOOL_… when the spool cannot be opened, EVENTS_WORKER_DIED
  */
 export async function startEvents(options: EventsOptions, signal: AbortSignal): Promise<Events> {
-  const { settings, denials, dataKey, log, clock } = options;
+  const { settings, denials, keys, dataKey, log, clock } = options;
   signal.throwIfAborted();
   const worker = options.thread ?? eventsThread();
   // Of a thread that has ended there is no more to hear.
@@ -113,6 +118,12 @@ export async function startEvents(options: EventsOptions, signal: AbortSignal): 
         break;
       case 'credentials-accepted':
         denials.accepted(message.service);
+        break;
+      case 'data-key-wanted':
+        void answerDataKey(message.id, message.wanted);
+        break;
+      case 'data-keys-in-use':
+        keys?.keepOnly(message.keyIds);
         break;
       case 'status':
         statuses.answer(message.id, message.status);
@@ -169,12 +180,27 @@ export async function startEvents(options: EventsOptions, signal: AbortSignal): 
     }
   }
 
+  async function answerDataKey(id: number, wanted: WantedKey): Promise<void> {
+    try {
+      if (keys === undefined) throw eventsError('EVENTS_SPOOL_KEY_MISSING');
+      const plainKey = plainDataKey(await wantedOf(keys, wanted));
+      worker.postMessage({ kind: 'data-key', id, dataKey: plainKey } satisfies ToWorker, [
+        plainKey.key.buffer,
+      ]);
+    } catch (error) {
+      const { code, details } = reportOf(error);
+      const { code: cause } = details;
+      const isLost = code === 'EVENTS_SPOOL_KEY_LOST';
+      send({ kind: 'no-data-key', id, code: typeof cause === 'string' ? cause : code, isLost });
+    }
+  }
+
   async function end(reason: unknown): Promise<void> {
     ended.reject(reason);
     await worker.terminate();
   }
 
-  startWork(worker, settings, dataKey);
+  startWork(worker, settings, keys !== undefined, dataKey);
   await ready.promise;
   return {
     audit(record) {
@@ -241,11 +267,32 @@ export function eventsThread(): Worker {
   });
 }
 
-function startWork(worker: Worker, settings: EventsSettings, dataKey: Secret | undefined): void {
-  const own = dataKey === undefined ? undefined : new Uint8Array(dataKey.revealBytes());
-  const start: WorkerStart = { settings, dataKey: own };
+function startWork(
+  worker: Worker,
+  settings: EventsSettings,
+  isSealed: boolean,
+  dataKey: DataKey | undefined,
+): void {
+  const own = dataKey === undefined ? undefined : plainDataKey(dataKey);
+  const start: WorkerStart = { settings, isSealed, dataKey: own };
   // Moved, not copied: the worker overwrites the only one.
-  worker.postMessage(start, own === undefined ? [] : [own.buffer]);
+  worker.postMessage(start, own === undefined ? [] : [own.key.buffer]);
+}
+
+function wantedOf(keys: KeyKeeper, wanted: WantedKey): Promise<DataKey> {
+  if (wanted.kind === 'kept') return keys.open(wanted.keyId);
+  return wanted.kind === 'fresh' ? keys.fresh() : keys.current();
+}
+
+/** Overwrites the secret that it copies. */
+function plainDataKey({
+  keyId,
+  key,
+  madeMs,
+}: DataKey): PlainDataKey & { readonly key: Uint8Array<ArrayBuffer> } {
+  const own = new Uint8Array(key.revealBytes());
+  key.dispose();
+  return { keyId, key: own, madeMs };
 }
 
 function plain({ accessKeyId, secretAccessKey, sessionToken }: Credentials): PlainCredentials {

@@ -15,17 +15,35 @@ export interface EventsSettings {
   readonly instanceId?: string;
   /** `allow.readFrom`. */
   readonly readFrom: readonly string[];
-  /** The spool's file, in the state directory. */
-  readonly spoolPath: string;
+  /** The spool lies in it; */
+  readonly stateDirectory: string;
+  /** in the form of this version, until it is migrated. */
+  readonly stateVersion: number;
   /** The environment variables that AWS clients honour, and no others. */
   readonly env: Readonly<Record<string, string>>;
 }
 
-/** `workerData`. The data key is the worker's own copy: it wraps and overwrites it. */
+/** A data key as it crosses: the receiver's own copy, which it wraps and overwrites. */
+export interface PlainDataKey {
+  readonly keyId: string;
+  readonly key: Uint8Array;
+  readonly madeMs: number;
+}
+
+/** The first message. */
 export interface WorkerStart {
   readonly settings: EventsSettings;
-  readonly dataKey: Uint8Array | undefined;
+  /** Whether the spool is sealed. */
+  readonly isSealed: boolean;
+  /** Absent where it is not, or where the key is not to be had yet. */
+  readonly dataKey: PlainDataKey | undefined;
 }
+
+/** Which data key is asked for: the one to seal with, a new one, or one by its id. */
+export type WantedKey =
+  | { readonly kind: 'current' }
+  | { readonly kind: 'fresh' }
+  | { readonly kind: 'kept'; readonly keyId: string };
 
 /** Credentials as they cross: in clear, between two threads of one process, wrapped again on arrival. */
 export interface PlainCredentials {
@@ -50,6 +68,8 @@ export type ToWorker =
   | { readonly kind: 'credentials-renewed'; readonly id: number; readonly areNewer: boolean }
   | { readonly kind: 'credentials-not-renewed'; readonly id: number; readonly code: string }
   | { readonly kind: 'no-credentials'; readonly id: number; readonly code: string }
+  | { readonly kind: 'data-key'; readonly id: number; readonly dataKey: PlainDataKey }
+  | { readonly kind: 'no-data-key'; readonly id: number; readonly code: string; readonly isLost: boolean }
   | { readonly kind: 'status-wanted'; readonly id: number }
   /** A value that must not be shipped, in clear: moved, not copied, wrapped and overwritten on arrival. */
   | { readonly kind: 'redact'; readonly id: number; readonly secret: string; readonly value: Uint8Array }
@@ -68,6 +88,8 @@ export type FromWorker =
   | { readonly kind: 'credentials-denied'; readonly id: number; readonly denial: CredentialsDenial }
   | { readonly kind: 'credentials-denied-again'; readonly denial: CredentialsDenial }
   | { readonly kind: 'credentials-accepted'; readonly service: string }
+  | { readonly kind: 'data-key-wanted'; readonly id: number; readonly wanted: WantedKey }
+  | { readonly kind: 'data-keys-in-use'; readonly keyIds: readonly string[] }
   | { readonly kind: 'status'; readonly id: number; readonly status: EventsStatus }
   | { readonly kind: 'redacting'; readonly id: number }
   | { readonly kind: 'stopped' }

@@ -61,22 +61,30 @@ export const eventsErrors = {
     exitCode: exitCode.cannotCreate,
   },
   EVENTS_SPOOL_DAMAGED: {
-    summary: 'the spool is damaged, or was sealed under another data key',
-    remedy: 'Keep a copy of the spool file, move it away and restart; what it held and was not sent is lost.',
+    summary: 'something in the spool is damaged, or was sealed under another data key',
+    remedy:
+      'Nothing to do for the agent: the rest is shipped. What is damaged is in the quarantine folder of the state directory; look at the disk.',
     retry: false,
     exitCode: exitCode.damagedInput,
   },
-  EVENTS_SPOOL_NEWER: {
-    summary: 'the spool was written by a newer version of this program',
-    remedy: 'Run that version again, or let it empty the spool and move the file away.',
-    retry: false,
-    exitCode: exitCode.configuration,
+  EVENTS_SPOOL_UNREADABLE: {
+    summary: 'the disk does not give what is in the spool',
+    remedy: 'Look at the disk under the state directory; it is tried again a few times.',
+    retry: true,
+    exitCode: exitCode.unavailable,
   },
-  EVENTS_SPOOL_LOCKED: {
-    summary: 'another process has the spool open',
-    remedy: 'Stop the other agent that uses this state directory.',
+  EVENTS_SPOOL_KEY_UNAVAILABLE: {
+    summary: 'the data key of the spool cannot be had just now',
+    remedy:
+      'See the code in the details, and whether KMS is reachable and the binding key enabled; it is tried again.',
+    retry: true,
+    exitCode: exitCode.unavailable,
+  },
+  EVENTS_SPOOL_KEY_LOST: {
+    summary: 'a data key of the spool is gone: what was sealed under it cannot be opened',
+    remedy: 'Restore the folder spool-keys of the state directory if there is a copy of it.',
     retry: false,
-    exitCode: exitCode.tryAgain,
+    exitCode: exitCode.damagedInput,
   },
   EVENTS_SPOOL_KEY_MISSING: {
     summary: 'there is no key to seal the spool with',

@@ -144,10 +144,72 @@ export const eventsLogEvents = {
   },
   'events.spool-failed': {
     level: 'error',
-    summary: 'the spool could not be written; sources pause and writing is tried again',
+    summary: 'the spool could not be written or read; it is tried again, and sources pause meanwhile',
     fields: { error: 'what failed' },
   },
-  'events.spool-recovered': { level: 'info', summary: 'the spool can be written again', fields: {} },
+  'events.spool-cut': {
+    level: 'info',
+    summary: 'the end of the spool was being written when the agent or the machine stopped; it is read anew',
+    fields: { segment: 'the segment', bytes: 'bytes that are passed over' },
+  },
+  'events.spool-damaged': {
+    level: 'error',
+    summary: 'a part of the spool does not read; the rest is shipped',
+    fields: {
+      folder: 'spool or dead-letter',
+      kind: 'gap: bytes of a segment; missing or unreadable: a whole one',
+      segment: 'the segment',
+      from: 'of a gap: where it begins in the segment, in bytes',
+      to: 'of a gap: where it ends',
+      records: 'of a missing segment: how many batches or letters it held',
+      quarantined: 'files in the quarantine folder with what is left of it',
+    },
+    audit: 'failure',
+  },
+  'events.batches-lost': {
+    level: 'error',
+    summary: 'batches that had been kept cannot be read, and will not arrive',
+    fields: {
+      reason: 'damaged, unreadable, segment-missing or key-lost',
+      batches: 'how many',
+      events: 'their events',
+      bytes: 'bytes of the events, as CloudWatch Logs counts them',
+      streams: 'group:stream of the first of them',
+      quarantined: 'files in the quarantine folder with what is left of them',
+    },
+    audit: 'failure',
+  },
+  'events.positions-lost': {
+    level: 'error',
+    summary:
+      'how far sources had been read is not known any more: they begin again from what is known, and events may arrive twice',
+    fields: { segment: 'the segment' },
+    audit: 'failure',
+  },
+  'events.key-lost': {
+    level: 'error',
+    summary:
+      'the data key that sealed the spool does not open: batches under it are lost unless its file is mended',
+    fields: { keyId: 'the id of the data key', error: 'what failed' },
+    audit: 'failure',
+  },
+  'events.spool-migrated': {
+    level: 'info',
+    summary: 'the spool of an older version was taken over',
+    fields: { batches: 'batches that wait', deadLetters: 'refused events' },
+  },
+  'events.key-rotated': {
+    level: 'info',
+    summary: 'the spool is sealed under a new data key',
+    fields: { keyId: 'the id of the data key' },
+    audit: 'success',
+  },
+  'events.key-rotation-failed': {
+    level: 'warn',
+    summary: 'no new data key could be had; the spool is sealed under the old one, and it is tried again',
+    fields: { error: 'what failed' },
+  },
+  'events.spool-recovered': { level: 'info', summary: 'the spool works again', fields: {} },
   'events.send-failed': {
     level: 'warn',
     summary: 'sending failed; the batch stays in the spool and is tried again',
@@ -171,7 +233,8 @@ export const eventsLogEvents = {
   'events.dead-letter-full': {
     level: 'error',
     summary: 'the dead letter is full; its oldest events were lost',
-    fields: { events: 'how many were lost', bytesMax: 'the bound' },
+    fields: { events: 'how many were lost since it was last said', bytesMax: 'the bound' },
+    audit: 'failure',
   },
   'events.group-created': {
     level: 'info',

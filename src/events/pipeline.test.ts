@@ -278,20 +278,42 @@ describe('a pipeline', () => {
     give('one\ntwo\n');
     await clock.advance(1000);
 
-    expect(spool.deadLetters(10)).toMatchObject([{ reason: 'too-old', message: 'two' }]);
+    expect(spool.deadLetters(10)).toMatchObject([{ reason: 'too-old' }]);
+    expect(await spool.deadLetter(1)).toMatchObject({ message: 'two' });
     expect(said('events.refused')).toMatchObject([{ fields: { events: 1, reasons: ['too-old'] } }]);
     expect(line.status()).toMatchObject({ sent: { events: 1, refused: 1 }, deadLetter: { events: 1 } });
   });
 
-  test('a damaged spool ends it with that error', async () => {
+  test('what trying again cannot mend ends it with that error', async () => {
     const { clock, spool, give, start } = setup();
-    const damaged: Spool = { ...spool, read: () => Promise.reject(eventsError('EVENTS_SPOOL_DAMAGED')) };
-    const { done } = start({ spool: damaged });
+    const defect: Spool = { ...spool, read: () => Promise.reject(eventsError('EVENTS_SPOOL_KEY_MISSING')) };
+    const { done } = start({ spool: defect });
 
     give('one\n');
     await clock.advance(1000);
 
-    await expect(done).rejects.toMatchObject({ code: 'EVENTS_SPOOL_DAMAGED' });
+    await expect(done).rejects.toMatchObject({ code: 'EVENTS_SPOOL_KEY_MISSING' });
+  });
+
+  test('waits where the spool cannot be read just now, and sends when it can', async () => {
+    const { clock, spool, sink, give, start, said } = setup();
+    let isAway = true;
+    const away: Spool = {
+      ...spool,
+      read: (limits, signal) =>
+        isAway ? Promise.reject(eventsError('EVENTS_SPOOL_KEY_UNAVAILABLE')) : spool.read(limits, signal),
+    };
+    start({ spool: away });
+    give('one\n');
+    await clock.advance(10_000);
+    const sentBefore = sink.batches.length;
+
+    isAway = false;
+    await clock.advance(60_000);
+
+    expect([sentBefore, sink.batches.length]).toEqual([0, 1]);
+    expect(said('events.spool-failed')).toHaveLength(1);
+    expect(said('events.spool-recovered')).toHaveLength(1);
   });
 
   test('sends what the spool still holds from before', async () => {

@@ -168,12 +168,12 @@ export function pipeline(options: PipelineOptions): Pipeline {
     const batch = filling.batch.seal();
     const source = intake.name;
     const positions = [...filling.positions.values()].map(({ item, value }) => ({ source, item, value }));
-    await inTurn(key, () => untilWritten(() => spool.append(batch, positions, signal), signal));
+    await inTurn(key, () => untilDone(() => spool.append(batch, positions, signal), signal));
     appended.ring();
   }
 
-  /** Tries again while the spool cannot be written: a full disk comes back. */
-  async function untilWritten(work: () => Promise<void>, signal: AbortSignal): Promise<void> {
+  /** Tries again while the spool cannot do it: a full disk comes back, and so does a key. */
+  async function untilDone<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
     const policy = {
       baseMs: limits.backoffBaseMs,
       capMs: limits.backoffCapMs,
@@ -184,9 +184,10 @@ export function pipeline(options: PipelineOptions): Pipeline {
         isSpoolFailing = true;
       },
     };
-    await retrying(work, policy, clock, signal);
+    const done = await retrying(work, policy, clock, signal);
     if (isSpoolFailing) log(eventsEvent('events.spool-recovered', {}));
     isSpoolFailing = false;
+    return done;
   }
 
   const turns = new Map<string, Promise<void>>();
@@ -254,11 +255,11 @@ export function pipeline(options: PipelineOptions): Pipeline {
   /** Sends a stream's batches, one after the other, until there are none or others want their turn. */
   async function sendSome(stream: StreamName, signal: AbortSignal): Promise<void> {
     for (let sends = 0; sends < sendsInTurnMax && !signal.aborted; sends += 1) {
-      const [batch] = await spool.read({ stream, batchesMax: 1 }, signal);
+      const [batch] = await untilDone(() => spool.read({ stream, batchesMax: 1 }, signal), signal);
       if (batch === undefined) return;
       const refused = await sendUntilTaken(batch, signal);
       if (refused === undefined) return;
-      await untilWritten(() => spool.settle(batch, refused), signal);
+      await untilDone(() => spool.settle(batch, refused), signal);
       account(batch, refused);
     }
   }

@@ -27,18 +27,18 @@ export interface SpoolMaking {
 }
 
 /** What every spool must do. */
-export function spoolContract(name: string, make: (making: SpoolMaking) => Spool): void {
-  function setup(bytesMax = 2 ** 20) {
+export function spoolContract(name: string, make: (making: SpoolMaking) => Promise<Spool>): void {
+  async function setup(bytesMax = 2 ** 20) {
     const events: LogEvent[] = [];
     const clock = fakeClock();
-    const spool = make({ bytesMax, clock, log: (event) => events.push(event) });
+    const spool = await make({ bytesMax, clock, log: (event) => events.push(event) });
     onTestFinished(() => spool.close());
     return { spool, events, clock };
   }
 
   describe(`${name} as a spool`, () => {
     test('keeps the batches of each stream in the order of their appends', async () => {
-      const { spool } = setup();
+      const { spool } = await setup();
       await spool.append(batchOf(a, 'a1'), [], never);
       await spool.append(batchOf(b, 'b1'), [], never);
       await spool.append(batchOf(a, 'a2'), [], never);
@@ -52,7 +52,7 @@ export function spoolContract(name: string, make: (making: SpoolMaking) => Spool
     });
 
     test('gives the same bytes back, and what was counted', async () => {
-      const { spool } = setup();
+      const { spool } = await setup();
       const batch = batchOf(a, 'eins\nzwei ü\n');
 
       await spool.append(batch, [], never);
@@ -63,7 +63,7 @@ export function spoolContract(name: string, make: (making: SpoolMaking) => Spool
     });
 
     test('reading does not remove, settling does', async () => {
-      const { spool } = setup();
+      const { spool } = await setup();
       await spool.append(batchOf(a, 'a1'), [], never);
       await spool.append(batchOf(a, 'a2'), [], never);
       const [first] = await spool.read({ stream: a, batchesMax: 1 }, never);
@@ -78,7 +78,7 @@ export function spoolContract(name: string, make: (making: SpoolMaking) => Spool
     });
 
     test('keeps positions with batches, by source and item, and forgets those without value', async () => {
-      const { spool } = setup();
+      const { spool } = await setup();
       await spool.append(
         batchOf(a, 'x'),
         [
@@ -103,7 +103,7 @@ export function spoolContract(name: string, make: (making: SpoolMaking) => Spool
     });
 
     test('keeps positions that belong to no batch', async () => {
-      const { spool } = setup();
+      const { spool } = await setup();
 
       await spool.keep([{ source: '.notes', item: 'i', value: 'v' }]);
 
@@ -113,7 +113,7 @@ export function spoolContract(name: string, make: (making: SpoolMaking) => Spool
 
     test('holds an append back while it is full, in order, and says so once', async () => {
       const size = batchOf(a, 'x'.repeat(4000)).body.length;
-      const { spool, events } = setup(2 * size + 2000);
+      const { spool, events } = await setup(2 * size + 2000);
       const done: string[] = [];
       await spool.append(batchOf(a, '1'.repeat(4000)), [], never);
       await spool.append(batchOf(a, '2'.repeat(4000)), [], never);
@@ -140,7 +140,7 @@ export function spoolContract(name: string, make: (making: SpoolMaking) => Spool
     });
 
     test('an append that waits can be given up, and leaves nothing', async () => {
-      const { spool } = setup(5000);
+      const { spool } = await setup(5000);
       await spool.append(batchOf(a, '1'.repeat(4000)), [], never);
       const stop = new AbortController();
 
@@ -157,7 +157,7 @@ export function spoolContract(name: string, make: (making: SpoolMaking) => Spool
     });
 
     test('takes a batch larger than its bound when it is empty', async () => {
-      const { spool } = setup(1000);
+      const { spool } = await setup(1000);
 
       await spool.append(batchOf(a, 'x'.repeat(5000)), [], never);
 
@@ -165,24 +165,37 @@ export function spoolContract(name: string, make: (making: SpoolMaking) => Spool
     });
 
     test('keeps refused events in the dead letter with their reason', async () => {
-      const { spool, clock } = setup();
+      const { spool, clock } = await setup();
       await spool.append(batchOf(a, 'bad\ngood'), [], never);
       const [batch] = await spool.read({ stream: a, batchesMax: 1 }, never);
       if (batch === undefined) throw new Error('nothing read');
 
       await spool.settle(batch, [{ reason: 'too-old', timestamp: 1, message: 'bad' }]);
 
-      expect(spool.deadLetters(10)).toEqual([
-        {
-          id: 1,
-          stream: a,
-          reason: 'too-old',
-          refusedMs: clock.now().getTime(),
-          timestamp: 1,
-          message: 'bad',
-        },
+      expect(spool.deadLetters(10)).toMatchObject([
+        { id: 1, stream: a, reason: 'too-old', refusedMs: clock.now().getTime() },
       ]);
+      expect(await spool.deadLetter(1)).toEqual({ timestamp: 1, message: 'bad' });
       expect(spool.counts()).toMatchObject({ batches: 0, deadLetters: 1 });
+    });
+
+    test('a dead letter is dropped once, and the others stay', async () => {
+      const { spool } = await setup();
+      await spool.append(batchOf(a, 'x'), [], never);
+      const [batch] = await spool.read({ stream: a, batchesMax: 1 }, never);
+      if (batch === undefined) throw new Error('nothing read');
+      await spool.settle(
+        batch,
+        ['one', 'two', 'three'].map((message) => ({ reason: 'invalid', timestamp: 1, message })),
+      );
+
+      expect(await spool.dropDeadLetter(2)).toBe(true);
+
+      expect(await spool.dropDeadLetter(2)).toBe(false);
+      expect(await spool.deadLetter(2)).toBeUndefined();
+      expect(spool.deadLetters(10).map(({ id }) => id)).toEqual([1, 3]);
+      expect(spool.deadLetters(10, 1).map(({ id }) => id)).toEqual([3]);
+      expect(spool.deadLetters(1)).toHaveLength(1);
     });
   });
 }

@@ -31,16 +31,28 @@ export interface SpoolCounts {
   readonly batches: number;
   readonly bytes: number;
   readonly bytesMax: number;
+  /** What its files take on the disk. */
+  readonly fileBytes: number;
   readonly isSealed: boolean;
   readonly deadLetters: number;
   readonly deadLetterBytes: number;
+  /** Batches that did not read, since the start, and their events. */
+  readonly lostBatches: number;
+  readonly lostEvents: number;
+  /** Remains of what did not read. */
+  readonly quarantineBytes: number;
 }
 
-export interface DeadLetter extends RefusedEvent {
+/** A refused event, without its message. */
+export interface DeadLetter {
+  /** Grows with each and is never used again. */
   readonly id: number;
   readonly stream: StreamName;
+  readonly reason: RefusalReason;
   /** When it was refused, in milliseconds since 1970. */
   readonly refusedMs: number;
+  /** What it takes. */
+  readonly bytes: number;
 }
 
 /**
@@ -55,7 +67,11 @@ export interface Spool {
   append(batch: Batch, positions: readonly SourcePosition[], signal: AbortSignal): Promise<void>;
   /** Makes positions durable by themselves: notes of what is under way, which belong to no batch. */
   keep(positions: readonly SourcePosition[]): Promise<void>;
-  /** The oldest batches of a stream, oldest first. They stay until settled. @throws EVENTS_SPOOL_DAMAGED */
+  /**
+   * The oldest batches of a stream, oldest first. They stay until settled. One that will never be read is passed over,
+   * which is told of and counted as lost.
+   * @throws EVENTS_SPOOL_UNREADABLE, EVENTS_SPOOL_KEY_UNAVAILABLE: it may be read later
+   */
   read(limits: ReadLimits, signal: AbortSignal): Promise<readonly SpooledBatch[]>;
   /** Removes an acknowledged batch and keeps what of it was refused in the dead letter, in one step. */
   settle(batch: SpooledBatch, refused: readonly RefusedEvent[]): Promise<void>;
@@ -63,10 +79,15 @@ export interface Spool {
   position(source: string): Positions;
   /** The streams that have batches waiting. */
   streams(): readonly StreamName[];
-  /** The refused events, oldest first. */
-  deadLetters(limit: number): readonly DeadLetter[];
+  /** The refused events with a higher id than `after`, oldest first. */
+  deadLetters(limit: number, after?: number): readonly DeadLetter[];
+  /** One of them as it was; undefined where it is not there. */
+  deadLetter(id: number): Promise<SingleEvent | undefined>;
+  /** False where it is not there. */
+  dropDeadLetter(id: number): Promise<boolean>;
   counts(): SpoolCounts;
-  close(): void;
+  /** Lets what is under way end. */
+  close(): Promise<void>;
 }
 
 /** Refused events beyond this are lost, oldest first, and that is said. */

@@ -122,6 +122,13 @@ export const systemErrors = {
     retry: true,
     exitCode: exitCode.tryAgain,
   },
+  STATE_DIRECTORY_NEWER: {
+    summary: 'the state directory was written by a newer version of this program',
+    remedy:
+      'Install that version again, or see docs/upgrading.md for the way back. Nothing in the directory was changed.',
+    retry: false,
+    exitCode: exitCode.configuration,
+  },
   RUNTIME_DIRECTORY_UNSAFE: {
     summary: 'somebody else could change the runtime directory',
     remedy: 'Give it to the user of the agent and let nobody else write to it: chown, then chmod 0755.',

@@ -6,6 +6,7 @@ import {
   existsSync,
   mkdirSync,
   readFileSync,
+  rmSync,
   statSync,
   symlinkSync,
   writeFileSync,
@@ -43,6 +44,33 @@ test('it is made private, with a host id that stays', async () => {
   expect(second.hostId).toBe(first.hostId);
   expect(readFileSync(join(path, 'host-id'), 'utf8')).toBe(`${first.hostId}\n`);
   expect([path, join(path, 'lock'), join(path, 'host-id')].map(bitsOf)).toEqual(['700', '600', '600']);
+});
+
+test('a new one has the newest version; one without is of the first, until it is said to be upgraded', async () => {
+  const { path, lock } = setup();
+  const first = await lockStateDirectory(path);
+  first.release();
+  const version = join(path, 'version');
+  expect([first.version, readFileSync(version, 'utf8'), bitsOf(version)]).toEqual([2, '2\n', '600']);
+  rmSync(version);
+
+  const old = await lockStateDirectory(path);
+  const before = existsSync(version);
+  await old.upgrade();
+  old.release();
+
+  expect([old.version, before]).toEqual([1, false]);
+  expect((await lock()).version).toBe(2);
+});
+
+test.each(['3', '99', '0', 'x', ''])('one of version %j is refused, and nothing is changed', async (text) => {
+  const { path, lock } = setup();
+  mkdirSync(path, { recursive: true, mode: 0o700 });
+  writeFileSync(join(path, 'version'), text);
+
+  await expect(lock()).rejects.toMatchObject({ code: 'STATE_DIRECTORY_NEWER', row: { exitCode: 78 } });
+
+  expect(existsSync(join(path, 'host-id'))).toBe(false);
 });
 
 test('a second agent is refused, in this process and in another', async () => {

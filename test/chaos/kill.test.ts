@@ -2,9 +2,9 @@ import { setTimeout as timeout } from 'node:timers/promises';
 import { expect, it, onTestFinished } from 'vitest';
 import type { FaultEffect } from '../../sandbox/faults.ts';
 import type { RunningAgent } from '../support/agent.ts';
+import { dice, tell } from '../support/dice.ts';
 import { type GatewayDocument, type Host, setup } from '../support/host.ts';
 import { type Account, accountOf, numberedLog } from './numbered-log.ts';
-import { dice, tell } from './seed.ts';
 
 const kills = 30;
 const logged = { lines: 300_000, linesPerFile: 15_000 };

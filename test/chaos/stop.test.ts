@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { FaultEffect } from '../../sandbox/faults.ts';
+import { tell } from '../support/dice.ts';
 import { eventually, type Host, numbered, setup } from '../support/host.ts';
-import { tell } from './seed.ts';
 
 const stopTimeoutSeconds = 3;
 const lines = 20_000;

@@ -1,4 +1,4 @@
-import { mkdirSync, renameSync, statSync } from 'node:fs';
+import { mkdirSync, readdirSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { eventually, numbered, setup } from '../support/host.ts';
@@ -33,11 +33,29 @@ describe('one state directory', () => {
     await host.started();
 
     expect(statSync(host.stateDirectory).mode & 0o777).toBe(0o700);
-    const modes = ['lock', 'host-id', 'spool.db', 'spool-key'].map(
-      (name) => statSync(join(host.stateDirectory, name)).mode & 0o777,
-    );
-    expect(modes).toStrictEqual([0o600, 0o600, 0o600, 0o600]);
+    const modes = readdirSync(host.stateDirectory, { recursive: true, withFileTypes: true }).map((entry) => [
+      entry.isDirectory(),
+      statSync(join(entry.parentPath, entry.name)).mode & 0o777,
+    ]);
+    expect(modes.length).toBeGreaterThanOrEqual(8);
+    expect(
+      modes.filter(([isDirectory, mode]) => mode !== (isDirectory === true ? 0o700 : 0o600)),
+    ).toStrictEqual([]);
   });
+});
+
+it('a state directory of a newer version is refused before anything in it is touched', async () => {
+  const host = await setup();
+  await (await host.started()).stop();
+  writeFileSync(join(host.stateDirectory, 'version'), '3\n');
+  const before = readdirSync(host.stateDirectory, { recursive: true });
+
+  const { code, stderr } = await host.start().finished;
+
+  expect(stderr).toContain('(STATE_DIRECTORY_NEWER)');
+  expect(stderr).toMatch(/^hint: /mu);
+  expect(code).toBe(78);
+  expect(readdirSync(host.stateDirectory, { recursive: true })).toStrictEqual(before);
 });
 
 describe('after a kill -9', () => {

@@ -277,7 +277,7 @@ END
 
     expect(findings).toEqual([]);
     expect(cores).toBe('');
-    expect(searched.places).toEqual(expect.arrayContaining([expect.stringContaining('spool.db')]));
+    expect(searched.places).toEqual(expect.arrayContaining([expect.stringContaining('.segment')]));
   });
 
   it('ships what was written before it was told to stop, and keeps what it delivered', async () => {

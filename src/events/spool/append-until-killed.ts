@@ -1,16 +1,28 @@
-/** Started by sqlite.test.ts as a process of its own: appends numbered batches as fast as it can until it is killed. */
+/** Started by disk.test.ts as a process of its own: appends numbered batches as fast as it can until it is killed. */
 import { Secret } from '../../base/secret.ts';
 import { encodeChunk, openBatch } from '../batch.ts';
-import { sqliteSpool } from './sqlite.ts';
+import { keyRing } from './data-keys.ts';
+import { diskSpool } from './disk.ts';
+import { folderStorage } from './folder-storage.ts';
 
 const [path = '', key = ''] = process.argv.slice(2);
-const spool = sqliteSpool({
-  path,
+const clock = { now: () => new Date(), monotonic: () => performance.now() };
+const log = (): void => undefined;
+const first = { keyId: '00000000000000ab', key: Secret.ofBytes(Buffer.from(key, 'hex')), madeMs: Date.now() };
+const none = (): Promise<never> => Promise.reject(new Error('no other key'));
+const keeper = { current: none, fresh: none, open: none, keepOnly: () => undefined };
+const spool = await diskSpool({
+  folders: {
+    spool: await folderStorage(`${path}/spool`),
+    deadLetter: await folderStorage(`${path}/dead-letter`),
+    quarantine: await folderStorage(`${path}/quarantine`),
+  },
   bytesMax: 2 ** 30,
-  dataKey: Secret.ofBytes(Buffer.from(key, 'hex')),
+  segmentBytes: 64 * 1024,
+  keys: keyRing(keeper, { first, clock, log }),
   allowClearSpool: false,
-  clock: { now: () => new Date() },
-  log: () => undefined,
+  clock,
+  log,
 });
 const signal = new AbortController().signal;
 const stream = { logGroup: 'g', logStream: 's' };

@@ -6,7 +6,7 @@ import type { SourcePosition } from '../spool.ts';
 import { withAuditShare } from './audit-share.ts';
 import { memorySpool } from './memory.ts';
 
-spoolContract('withAuditShare, all of it audit', (making) =>
+spoolContract('withAuditShare, all of it audit', async (making) =>
   withAuditShare(memorySpool(making), {
     isAudit: () => true,
     onDurable: () => undefined,

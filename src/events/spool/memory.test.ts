@@ -1,4 +1,4 @@
 import { spoolContract } from '../spool.contract.ts';
 import { memorySpool } from './memory.ts';
 
-spoolContract('memorySpool', memorySpool);
+spoolContract('memorySpool', async (making) => memorySpool(making));

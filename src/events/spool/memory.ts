@@ -1,6 +1,6 @@
 import type { Clock } from '../../base/clock.ts';
 import type { Log } from '../../base/log-events.ts';
-import type { StreamName } from '../batch.ts';
+import type { SingleEvent, StreamName } from '../batch.ts';
 import { type DeadLetter, type SourcePosition, type Spool, type SpooledBatch, streamKey } from '../spool.ts';
 import { room } from './room.ts';
 
@@ -14,9 +14,10 @@ export interface MemorySpoolOptions {
 export function memorySpool({ bytesMax, clock, log }: MemorySpoolOptions): Spool {
   const batches = new Map<number, SpooledBatch>();
   const positions = new Map<string, Map<string, string>>();
-  const deadLetters: DeadLetter[] = [];
+  const deadLetters = new Map<number, DeadLetter & SingleEvent>();
   const space = room(bytesMax, 0, log);
   let lastId = 0;
+  let lastLetterId = 0;
 
   function move(moved: readonly SourcePosition[]): void {
     for (const { source, item, value } of moved) {
@@ -47,11 +48,13 @@ export function memorySpool({ bytesMax, clock, log }: MemorySpoolOptions): Spool
     async settle(batch, refused) {
       if (!batches.delete(batch.id)) return;
       for (const event of refused) {
-        deadLetters.push({
+        lastLetterId += 1;
+        deadLetters.set(lastLetterId, {
           ...event,
-          id: deadLetters.length + 1,
+          id: lastLetterId,
           stream: batch.stream,
           refusedMs: clock.now().getTime(),
+          bytes: event.message.length,
         });
       }
       space.give(batch.body.length);
@@ -65,17 +68,32 @@ export function memorySpool({ bytesMax, clock, log }: MemorySpoolOptions): Spool
       return [...streams.values()];
     },
 
-    deadLetters: (limit) => deadLetters.slice(0, limit),
+    deadLetters: (limit, after = 0) =>
+      [...deadLetters.values()]
+        .filter(({ id }) => id > after)
+        .slice(0, limit)
+        .map(({ message: _message, timestamp: _timestamp, ...letter }) => letter),
+
+    async deadLetter(id) {
+      const letter = deadLetters.get(id);
+      return letter === undefined ? undefined : { timestamp: letter.timestamp, message: letter.message };
+    },
+
+    dropDeadLetter: async (id) => deadLetters.delete(id),
 
     counts: () => ({
       batches: batches.size,
       bytes: space.bytes,
       bytesMax,
+      fileBytes: 0,
       isSealed: false,
-      deadLetters: deadLetters.length,
-      deadLetterBytes: deadLetters.reduce((sum, { message }) => sum + message.length, 0),
+      deadLetters: deadLetters.size,
+      deadLetterBytes: [...deadLetters.values()].reduce((sum, { bytes }) => sum + bytes, 0),
+      lostBatches: 0,
+      lostEvents: 0,
+      quarantineBytes: 0,
     }),
 
-    close() {},
+    async close() {},
   };
 }

@@ -6,9 +6,9 @@ export interface Room {
   readonly bytes: number;
   /**
    * Does `work` when there are `bytes` for it, which it then holds until they are given back; at once if there are.
-   * Work larger than all the room is let in when the room is empty. Work that throws holds nothing.
+   * Work larger than all the room is let in when the room is empty. Work that fails holds nothing.
    */
-  within<T>(bytes: number, signal: AbortSignal, work: () => T): Promise<T>;
+  within<T>(bytes: number, signal: AbortSignal, work: () => T | Promise<T>): Promise<T>;
   give(bytes: number): void;
 }
 
@@ -28,13 +28,25 @@ export function room(bytesMax: number, bytes: number, log: Log): Room {
 
   const hasRoom = (wanted: number): boolean => taken === 0 || taken + wanted <= bytesMax;
 
-  function enter<T>(wanted: number, work: () => T): T {
+  async function enter<T>(wanted: number, work: () => T | Promise<T>): Promise<T> {
     taken += wanted;
     try {
-      return work();
+      return await work();
     } catch (error) {
-      taken -= wanted;
+      give(wanted);
       throw error;
+    }
+  }
+
+  function give(freed: number): void {
+    taken -= freed;
+    for (let [next] = waiters; next !== undefined && hasRoom(next.bytes); [next] = waiters) {
+      waiters.shift();
+      next.enter();
+    }
+    if (isFull && waiters.length === 0 && taken <= bytesMax * relievedShare) {
+      isFull = false;
+      log(eventsEvent('events.spool-relieved', { bytes: taken }));
     }
   }
 
@@ -59,11 +71,7 @@ export function room(bytesMax: number, bytes: number, log: Log): Room {
           bytes: wanted,
           enter() {
             signal.removeEventListener('abort', onAbort);
-            try {
-              resolve(enter(wanted, work));
-            } catch (error) {
-              reject(error);
-            }
+            resolve(enter(wanted, work));
           },
         };
         signal.addEventListener('abort', onAbort, { once: true });
@@ -71,16 +79,6 @@ export function room(bytesMax: number, bytes: number, log: Log): Room {
       });
     },
 
-    give(freed) {
-      taken -= freed;
-      for (let [next] = waiters; next !== undefined && hasRoom(next.bytes); [next] = waiters) {
-        waiters.shift();
-        next.enter();
-      }
-      if (isFull && waiters.length === 0 && taken <= bytesMax * relievedShare) {
-        isFull = false;
-        log(eventsEvent('events.spool-relieved', { bytes: taken }));
-      }
-    },
+    give,
   };
 }

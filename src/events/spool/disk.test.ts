@@ -1,0 +1,707 @@
+import { spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { failure } from '../../../test/support/memory-storage.ts';
+import { type MemoryFolders, memoryFolders, spoolFixture } from '../../../test/support/spool-fixture.ts';
+import { temporaryDirectory } from '../../../test/support/temporary-directory.ts';
+import { Secret } from '../../base/secret.ts';
+import { eventsOf } from '../batch.ts';
+import { eventsError } from '../errors.ts';
+import { a, b, batchOf, never, spoolContract, textOf } from '../spool.contract.ts';
+import type { Spool } from '../spool.ts';
+import { type DataKey, keyRing } from './data-keys.ts';
+import { diskSpool } from './disk.ts';
+import { folderStorage } from './folder-storage.ts';
+
+spoolContract('diskSpool, sealed', (making) => spoolFixture().open(memoryFolders(), making));
+spoolContract('diskSpool, in clear', (making) =>
+  spoolFixture({ keys: undefined, allowClearSpool: true }).open(memoryFolders(), making),
+);
+spoolContract('diskSpool, in a folder', async (making) =>
+  spoolFixture().open(await foldersIn(temporaryDirectory()), making),
+);
+
+async function foldersIn(path: string) {
+  return {
+    spool: await folderStorage(join(path, 'spool')),
+    deadLetter: await folderStorage(join(path, 'dead-letter')),
+    quarantine: await folderStorage(join(path, 'quarantine')),
+  };
+}
+
+async function texts(spool: Spool, stream = a): Promise<string[]> {
+  return (await spool.read({ stream, batchesMax: 1_000_000 }, never)).map(textOf);
+}
+
+async function append(spool: Spool, text: string, position?: string, stream = a): Promise<void> {
+  const moved = position === undefined ? [] : [{ source: 's', item: 'i', value: position }];
+  await spool.append(batchOf(stream, text), moved, never);
+}
+
+async function settleOldest(spool: Spool, count = 1, stream = a): Promise<void> {
+  for (const batch of await spool.read({ stream, batchesMax: count }, never)) await spool.settle(batch, []);
+}
+
+function flip(folders: MemoryFolders, text: string | number, folder: keyof MemoryFolders = 'spool'): void {
+  for (const [name, bytes] of folders[folder].files) {
+    const at = typeof text === 'number' ? text : bytes.indexOf(text);
+    if (at < 0 || at >= bytes.length) continue;
+    bytes[at] = (bytes[at] ?? 0) ^ 1;
+    folders[folder].replaceFile(name, bytes);
+    return;
+  }
+  throw new Error('nothing to flip');
+}
+
+const longLine = (number: number): string => `${number} ${'x'.repeat(1000)}`;
+
+async function three(segmentBytes = 2 ** 20) {
+  const fixture = spoolFixture({ segmentBytes });
+  const folders = memoryFolders();
+  const first = await fixture.open(folders);
+  for (const number of [1, 2, 3]) await append(first, `${number} ${'x'.repeat(500)}`, String(number));
+  await first.close();
+  return { ...fixture, folders };
+}
+
+const numbers = (found: readonly string[]): string[] => found.map((text) => text.slice(0, 1));
+
+async function refuse(spool: Spool, messages: readonly string[]): Promise<void> {
+  await append(spool, messages.join('\n'));
+  const [batch] = await spool.read({ stream: a, batchesMax: 1 }, never);
+  if (batch === undefined) throw new Error('nothing read');
+  await spool.settle(
+    batch,
+    messages.map((message, timestamp) => ({ reason: 'expired' as const, timestamp, message })),
+  );
+}
+
+const noKey = (): Promise<never> => Promise.reject(new Error('no other key'));
+
+describe('a spool that is opened again', () => {
+  test('has what was appended, and its positions', async () => {
+    const { open } = spoolFixture();
+    const folders = memoryFolders();
+    const first = await open(folders);
+    await append(first, 'one', '1');
+    await append(first, 'two');
+    await first.keep([{ source: '.notes', item: 'n', value: 'v' }]);
+    await first.close();
+
+    const again = await open(folders);
+
+    expect(await texts(again)).toEqual(['one', 'two']);
+    expect(again.position('s').get('i')).toBe('1');
+    expect(again.position('.notes').get('n')).toBe('v');
+    expect(again.streams()).toEqual([a]);
+    expect(again.counts()).toMatchObject({ batches: 2, isSealed: true });
+  });
+
+  test('after a kill has what was acknowledged, and says nothing of damage', async () => {
+    const { open, events } = spoolFixture();
+    const folders = memoryFolders();
+    const first = await open(folders);
+    await append(first, 'one', '1');
+    await append(first, 'two', '2');
+    await settleOldest(first);
+
+    const again = await open(killed(folders));
+
+    expect(await texts(again)).toEqual(['two']);
+    expect(again.position('s').get('i')).toBe('2');
+    expect(events).toEqual([]);
+  });
+
+  test('never uses the id of a batch again', async () => {
+    const { open } = spoolFixture();
+    const folders = memoryFolders();
+    const first = await open(folders);
+    await append(first, 'one');
+    const [one] = await first.read({ stream: a, batchesMax: 1 }, never);
+    await settleOldest(first);
+    await first.close();
+
+    const again = await open(folders);
+    await append(again, 'two');
+
+    const [two] = await again.read({ stream: a, batchesMax: 1 }, never);
+    expect(two?.id).toBeGreaterThan(one?.id ?? Infinity);
+  });
+
+  test('forgets positions that were given up, also in a later segment', async () => {
+    const { open } = spoolFixture({ segmentBytes: 1000 });
+    const folders = memoryFolders();
+    const first = await open(folders);
+    await append(first, 'one', '1');
+    await first.append(batchOf(a, 'x'.repeat(2000)), [{ source: 's', item: 'i', value: undefined }], never);
+    await append(first, 'three');
+    await first.close();
+
+    const again = await open(folders);
+
+    expect(again.position('s').size).toBe(0);
+  });
+});
+
+describe('segments', () => {
+  test('are removed when all of their batches are settled', async () => {
+    const { open } = spoolFixture({ segmentBytes: 10_000 });
+    const folders = memoryFolders();
+    const spool = await open(folders);
+    for (let number = 0; number < 40; number += 1) await append(spool, longLine(number), String(number));
+    const before = folders.spool.files.size;
+
+    await settleOldest(spool, 40);
+    await append(spool, 'last', 'last');
+
+    expect(before).toBeGreaterThan(3);
+    expect(folders.spool.files.size).toBeLessThanOrEqual(2);
+    await spool.close();
+    const again = await open(folders);
+    expect(await texts(again)).toEqual(['last']);
+    expect(again.position('s').get('i')).toBe('last');
+  });
+
+  test('are removed after a start at which nothing new comes', async () => {
+    const { open } = spoolFixture({ segmentBytes: 10_000 });
+    const folders = memoryFolders();
+    const first = await open(folders);
+    for (let number = 0; number < 40; number += 1) await append(first, longLine(number), String(number));
+    await first.close();
+
+    const again = await open(folders);
+    await settleOldest(again, 40);
+    await again.close();
+
+    expect(folders.spool.files.size).toBeLessThanOrEqual(2);
+    expect((await open(folders)).position('s').get('i')).toBe('39');
+  });
+
+  test('that hold little that is needed give it to the newest, and go', async () => {
+    const { open, events } = spoolFixture({ segmentBytes: 10_000 });
+    const folders = memoryFolders();
+    const spool = await open(folders);
+    for (let number = 0; number < 100; number += 1) {
+      await append(spool, longLine(number), String(number), number % 8 === 0 ? b : a);
+    }
+
+    await settleOldest(spool, 100);
+    await append(spool, longLine(100), '100', b);
+    await new Promise(setImmediate);
+    await append(spool, longLine(101), '101', b);
+
+    const needed = (await texts(spool, b)).join('').length;
+    expect(await texts(spool, b)).toEqual(
+      [0, 8, 16, 24, 32, 40, 48, 56, 64, 72, 80, 88, 96, 100, 101].map(longLine),
+    );
+    expect(spool.counts().fileBytes).toBeLessThan(2 * needed + 2 * 10_000);
+    const again = await open(killed(folders));
+    expect(await texts(again, b)).toEqual(
+      [0, 8, 16, 24, 32, 40, 48, 56, 64, 72, 80, 88, 96, 100, 101].map(longLine),
+    );
+    expect(again.position('s').get('i')).toBe('101');
+    expect(events).toEqual([]);
+  });
+});
+
+describe('seals', () => {
+  test('keep names, counts and positions readable, and nothing else', async () => {
+    const { open } = spoolFixture();
+    const folders = memoryFolders();
+    const spool = await open(folders);
+
+    await append(spool, 'canary-8d1f', 'place-77');
+
+    const [bytes] = folders.spool.files.values();
+    expect(bytes?.includes('place-77')).toBe(true);
+    expect(bytes?.includes('canary-8d1f')).toBe(false);
+  });
+
+  test('are found missing by the same search in a spool in clear', async () => {
+    const { open } = spoolFixture({ keys: undefined, allowClearSpool: true });
+    const folders = memoryFolders();
+    const spool = await open(folders);
+
+    await append(spool, 'canary-8d1f');
+
+    expect([...folders.spool.files.values()].some((bytes) => bytes.includes('canary-8d1f'))).toBe(true);
+  });
+
+  test('without a key there is no spool unless a clear one is allowed', async () => {
+    const { open } = spoolFixture();
+
+    await expect(open(memoryFolders(), { keys: undefined })).rejects.toMatchObject({
+      code: 'EVENTS_SPOOL_KEY_MISSING',
+    });
+  });
+
+  test('batches left in clear are read after a key came, and sealed ones wait when it went', async () => {
+    const { open } = spoolFixture();
+    const folders = memoryFolders();
+    const clear = await open(folders, { keys: undefined, allowClearSpool: true });
+    await append(clear, 'old');
+    await clear.close();
+
+    const sealed = await open(folders);
+    await append(sealed, 'new');
+
+    expect(await texts(sealed)).toEqual(['old', 'new']);
+    await sealed.close();
+    const none = await open(folders, { keys: undefined, allowClearSpool: true });
+    await expect(texts(none)).rejects.toMatchObject({ code: 'EVENTS_SPOOL_KEY_UNAVAILABLE' });
+  });
+
+  test('bind a batch to its stream and id: moved to another place it does not open', async () => {
+    const { open, named } = spoolFixture();
+    const folders = memoryFolders();
+    const first = await open(folders);
+    await append(first, 'x');
+    await first.close();
+    const { crc32 } = await import('node:zlib');
+    const [[name, bytes] = ['', Buffer.alloc(0)]] = folders.spool.files;
+    // Another stream of the same length, with the checksum made good.
+    const at = bytes.lastIndexOf('GHR\u0001', bytes.indexOf('"one"'), 'latin1');
+    bytes.write('"two"', bytes.indexOf('"one"'));
+    const head = crc32(bytes.subarray(at + 8, at + 80));
+    bytes.writeUInt32LE(crc32(bytes.subarray(at + 88, at + 88 + bytes.readUInt32LE(at + 12)), head), at + 4);
+    folders.spool.replaceFile(name, bytes);
+
+    const again = await open(folders);
+
+    expect(again.streams()).toEqual([b]);
+    expect(await texts(again, b)).toEqual([]);
+    expect(named('events.batches-lost')).toMatchObject([{ fields: { reason: 'damaged', batches: 1 } }]);
+  });
+});
+
+describe('data keys', () => {
+  test('are changed with age, and the old one is kept as long as it seals something', async () => {
+    const { open, clock, keeper, named } = spoolFixture({ segmentBytes: 1000 });
+    const folders = memoryFolders();
+    const spool = await open(folders);
+    await append(spool, 'old');
+    await clock.advance(25 * 60 * 60 * 1000);
+    await append(spool, 'between');
+    await clock.advance(1);
+    await append(spool, 'new');
+
+    expect(keeper.keys.size).toBe(2);
+    expect(named('events.key-rotated')).toHaveLength(1);
+    await spool.close();
+    const again = await open(folders);
+    expect(await texts(again)).toEqual(['old', 'between', 'new']);
+    await settleOldest(again, 3);
+    await again.close();
+    await append(await open(folders), 'last');
+    expect(keeper.keys.size).toBe(1);
+  });
+
+  test('sealing goes on under the old one where no new one can be had, and it is asked for again', async () => {
+    const { open, clock, keeper, named } = spoolFixture();
+    const spool = await open(memoryFolders());
+    await append(spool, 'one');
+    keeper.failure = eventsError('EVENTS_SPOOL_KEY_UNAVAILABLE');
+    await clock.advance(25 * 60 * 60 * 1000);
+
+    await append(spool, 'two');
+    await clock.advance(1000);
+    await append(spool, 'three');
+    await clock.advance(10 * 60 * 1000);
+    await append(spool, 'four');
+    await clock.advance(1);
+    const failures = named('events.key-rotation-failed').length;
+    const asked = keeper.asked.filter((what) => what === 'fresh').length;
+    keeper.failure = undefined;
+    await clock.advance(10 * 60 * 1000);
+    await append(spool, 'five');
+    await clock.advance(1);
+
+    expect(failures).toBe(1);
+    expect(asked).toBe(3);
+    expect(named('events.key-rotated')).toHaveLength(1);
+    expect(await texts(spool)).toEqual(['one', 'two', 'three', 'four', 'five']);
+  });
+
+  test('appends are refused, to be tried again, as long as there is none', async () => {
+    const { open, keeper } = spoolFixture();
+    const spool = await open(memoryFolders());
+    keeper.failure = eventsError('EVENTS_SPOOL_KEY_UNAVAILABLE');
+
+    await expect(append(spool, 'one', '1')).rejects.toMatchObject({ row: { retry: true } });
+    expect(spool.position('s').size).toBe(0);
+    expect(spool.counts()).toMatchObject({ batches: 0, bytes: 0 });
+    keeper.failure = undefined;
+    await append(spool, 'one', '1');
+
+    expect(await texts(spool)).toEqual(['one']);
+  });
+
+  test('what is sealed under one that cannot be had now waits, and is read later', async () => {
+    const { open, keeper, events } = spoolFixture();
+    const folders = memoryFolders();
+    const first = await open(folders);
+    await append(first, 'one');
+    await first.close();
+
+    const again = await open(folders);
+    keeper.failure = eventsError('EVENTS_SPOOL_KEY_UNAVAILABLE');
+    await expect(texts(again)).rejects.toMatchObject({ code: 'EVENTS_SPOOL_KEY_UNAVAILABLE' });
+    keeper.failure = undefined;
+
+    expect(await texts(again)).toEqual(['one']);
+    expect(events).toEqual([]);
+  });
+
+  test('what is sealed under one that is lost is told of once, and the rest is shipped', async () => {
+    const { open, keeper, named } = spoolFixture();
+    const folders = memoryFolders();
+    const first = await open(folders);
+    await append(first, 'one\nuno');
+    await append(first, 'two');
+    await first.close();
+    keeper.keys.clear();
+
+    const again = await open(folders);
+    await append(again, 'three');
+
+    expect(await texts(again)).toEqual(['three']);
+    expect(named('events.batches-lost')).toMatchObject([
+      { fields: { reason: 'key-lost', batches: 2, events: 3 }, audit: 'failure' },
+    ]);
+    expect(again.counts()).toMatchObject({ batches: 1, lostBatches: 2, lostEvents: 3 });
+    expect(folders.quarantine.files.size).toBe(2);
+  });
+});
+
+describe('damage', () => {
+  test('a flipped bit in a body costs that batch alone', async () => {
+    const { open, folders, named } = await three();
+    const [bytes] = folders.spool.files.values();
+    flip(folders, (bytes?.indexOf('"id":2') ?? 0) + 400);
+
+    const spool = await open(folders);
+
+    expect(numbers(await texts(spool))).toEqual(['1', '3']);
+    expect(spool.position('s').get('i')).toBe('3');
+    expect(named('events.batches-lost')).toMatchObject([
+      { fields: { reason: 'damaged', batches: 1, events: 1 } },
+    ]);
+    expect(folders.quarantine.files.size).toBe(1);
+    await spool.close();
+    expect(numbers(await texts(await open(folders)))).toEqual(['1', '3']);
+    expect(named('events.batches-lost')).toHaveLength(1);
+  });
+
+  test('a flipped bit in what describes a batch costs that batch alone, and is told', async () => {
+    const { open, folders, named } = await three();
+    flip(folders, '"id":2');
+
+    const spool = await open(folders);
+
+    expect(numbers(await texts(spool))).toEqual(['1', '3']);
+    expect(spool.position('s').get('i')).toBe('3');
+    expect(named('events.spool-damaged')).toMatchObject([{ fields: { kind: 'gap' }, audit: 'failure' }]);
+    expect(folders.quarantine.files.size).toBe(1);
+  });
+
+  test('a cut file costs what was cut, and the positions are those of what is left', async () => {
+    const { open, folders, events } = await three();
+    const [[name, bytes] = ['', Buffer.alloc(0)]] = folders.spool.files;
+    folders.spool.replaceFile(name, Buffer.from(bytes.subarray(0, bytes.indexOf('"id":3') + 200)));
+
+    const spool = await open(folders);
+
+    expect(numbers(await texts(spool))).toEqual(['1', '2']);
+    expect(spool.position('s').get('i')).toBe('2');
+    expect(events.length).toBeGreaterThan(0);
+  });
+
+  test('a damaged checkpoint costs the positions, is told, and the batches stay', async () => {
+    const { open, folders, named } = await three();
+    flip(folders, 30);
+
+    const spool = await open(folders);
+
+    expect(numbers(await texts(spool))).toEqual(['1', '2', '3']);
+    expect(named('events.positions-lost')).toHaveLength(1);
+  });
+
+  test('a segment that is gone is told with what it held, and the rest is shipped', async () => {
+    const { open, folders, named } = await three(500);
+    const [first = ''] = folders.spool.files.keys();
+    folders.spool.removeFile(first);
+
+    const spool = await open(folders);
+
+    expect(numbers(await texts(spool))).toEqual(['2', '3']);
+    expect(spool.position('s').get('i')).toBe('3');
+    expect(named('events.spool-damaged')).toMatchObject([{ fields: { kind: 'missing', records: 1 } }]);
+  });
+
+  test('a segment that goes at run time is told, and the rest is shipped', async () => {
+    const { open, folders, named } = await three(500);
+    const spool = await open(folders);
+    const [, second = ''] = folders.spool.files.keys();
+    folders.spool.onCall = (call, name) => {
+      if (name === second && (call === 'read' || call === 'open')) throw failure('ENOENT');
+    };
+
+    expect(numbers(await texts(spool))).toEqual(['1', '3']);
+    expect(named('events.batches-lost')).toMatchObject([
+      { fields: { reason: 'segment-missing', batches: 1 } },
+    ]);
+  });
+
+  test('a disk that does not read is asked again a few times before a batch is given up', async () => {
+    const { open, folders, named } = await three(500);
+    const spool = await open(folders);
+    const [, second = ''] = folders.spool.files.keys();
+    folders.spool.onCall = (call, name) => {
+      if (name === second && call === 'read') throw failure('EIO');
+    };
+    let failures = 0;
+    let found: string[] | undefined;
+    while (found === undefined && failures < 100) {
+      found = await texts(spool).catch(() => undefined);
+      if (found === undefined) failures += 1;
+    }
+
+    expect(numbers(found ?? [])).toEqual(['1', '3']);
+    expect(failures).toBe(8);
+    expect(named('events.batches-lost')).toMatchObject([{ fields: { reason: 'unreadable' } }]);
+  });
+
+  test('a folder full of noise is told, and the spool works', async () => {
+    const { open, named } = spoolFixture();
+    const folders = memoryFolders();
+    folders.spool.replaceFile('0000000001.segment', randomBytes(5000));
+    folders.spool.replaceFile('0000000002.segment', Buffer.alloc(70_000, 'GHR\u0001', 'latin1'));
+    folders.spool.replaceFile('other', Buffer.from('text'));
+
+    const spool = await open(folders);
+    await append(spool, 'one', '1');
+
+    expect(await texts(spool)).toEqual(['one']);
+    expect(named('events.spool-cut').length).toBeGreaterThan(0);
+    expect(folders.spool.files.has('other')).toBe(true);
+  });
+
+  test('every single flipped bit leaves what it does not touch, and never a wrong text', async () => {
+    const { open, folders } = await three();
+    const [[name, whole] = ['', Buffer.alloc(0)]] = folders.spool.files;
+    for (let at = 0; at < whole.length; at += 7) {
+      const damaged = Buffer.from(whole);
+      damaged[at] = (damaged[at] ?? 0) ^ (1 << (at % 8));
+      const copy = memoryFolders();
+      copy.spool.replaceFile(name, damaged);
+
+      const spool = await open(copy);
+      const found = numbers(await texts(spool));
+
+      expect(found.length).toBeGreaterThanOrEqual(2);
+      expect(['1', '2', '3'].filter((number) => found.includes(number))).toEqual(found);
+    }
+  });
+});
+
+describe('a disk that fails', () => {
+  const calls = ['create', 'write', 'sync', 'sync-folder', 'truncate'] as const;
+
+  test.each(calls.flatMap((call) => ['ENOSPC', 'EIO', 'EROFS'].map((code) => [call, code] as const)))(
+    'at %s with %s: appends are refused, nothing is lost, and it goes on when the disk is back',
+    async (call, code) => {
+      const { open, named } = spoolFixture({ segmentBytes: 3000 });
+      const folders = memoryFolders();
+      const spool = await open(folders);
+      const acknowledged: string[] = [];
+      let isFailing = false;
+      folders.spool.onCall = (made) => {
+        if (!isFailing) return;
+        if (made === call || (call === 'truncate' && made === 'write')) throw failure(code);
+      };
+      for (let number = 0; number < 60; number += 1) {
+        isFailing = number % 10 >= 4 && number % 10 < 8;
+        const text = `${number} ${'x'.repeat(500)}`;
+        await append(spool, text, String(number)).then(
+          () => acknowledged.push(text),
+          (error: unknown) => expect(error).toMatchObject({ code: 'EVENTS_SPOOL_UNWRITABLE' }),
+        );
+      }
+
+      expect(acknowledged.length).toBeLessThan(60);
+      expect(acknowledged.length).toBeGreaterThanOrEqual(36);
+      expect(await texts(spool)).toEqual(acknowledged);
+      const after = await texts(await open(killed(folders)));
+      expect(after.filter((text) => acknowledged.includes(text))).toEqual(acknowledged);
+      expect(named('events.batches-lost')).toEqual([]);
+      expect(named('events.spool-damaged')).toEqual([]);
+    },
+  );
+
+  test('a batch that cannot be marked as settled stays, and is settled when the disk is back', async () => {
+    const { open } = spoolFixture();
+    const folders = memoryFolders();
+    const spool = await open(folders);
+    await append(spool, 'one');
+    const [batch] = await spool.read({ stream: a, batchesMax: 1 }, never);
+    if (batch === undefined) throw new Error('nothing read');
+    folders.spool.onCall = () => {
+      throw failure('EIO');
+    };
+
+    await expect(spool.settle(batch, [])).rejects.toMatchObject({ code: 'EVENTS_SPOOL_UNWRITABLE' });
+    expect(spool.counts().batches).toBe(1);
+    folders.spool.onCall = () => undefined;
+    await spool.settle(batch, []);
+
+    expect(spool.counts().batches).toBe(0);
+  });
+
+  test('refused events that cannot be kept are kept once when the disk is back', async () => {
+    const { open } = spoolFixture();
+    const folders = memoryFolders();
+    const spool = await open(folders);
+    await append(spool, 'one\ntwo');
+    const [batch] = await spool.read({ stream: a, batchesMax: 1 }, never);
+    if (batch === undefined) throw new Error('nothing read');
+    const refused = [1, 2].map((timestamp) => ({ reason: 'invalid' as const, timestamp, message: 'x' }));
+    folders.spool.onCall = (call) => {
+      if (call === 'write') throw failure('EIO');
+    };
+    await expect(spool.settle(batch, refused)).rejects.toMatchObject({ code: 'EVENTS_SPOOL_UNWRITABLE' });
+
+    folders.spool.onCall = () => undefined;
+    await spool.settle(batch, refused);
+
+    expect(spool.deadLetters(10).map(({ id }) => id)).toEqual([1, 2]);
+  });
+});
+
+describe('the dead letter', () => {
+  test('that is full loses its oldest events and says so', async () => {
+    const { open, named } = spoolFixture({ deadLetterBytesMax: 1500 });
+    const spool = await open(memoryFolders());
+
+    await refuse(spool, ['a'.repeat(400), 'b'.repeat(400), 'c'.repeat(400)]);
+
+    expect(spool.deadLetters(10).map(({ id }) => id)).toEqual([2, 3]);
+    expect(named('events.dead-letter-full')).toMatchObject([{ fields: { events: 1 }, audit: 'failure' }]);
+  });
+
+  test('says once an hour how many were lost, and no more: it is audited, and audit may be what is refused', async () => {
+    const { open, clock, named } = spoolFixture({ deadLetterBytesMax: 1500 });
+    const spool = await open(memoryFolders());
+    for (let round = 0; round < 5; round += 1) await refuse(spool, ['a'.repeat(600), 'b'.repeat(600)]);
+    await clock.advance(60 * 60 * 1000);
+
+    await refuse(spool, ['a'.repeat(600), 'b'.repeat(600)]);
+
+    expect(named('events.dead-letter-full').map(({ fields }) => fields['events'])).toEqual([1, 10]);
+  });
+
+  test('is sealed, and is there after a kill', async () => {
+    const { open } = spoolFixture();
+    const folders = memoryFolders();
+    const spool = await open(folders);
+    await refuse(spool, ['canary-8d1f', 'other']);
+
+    const again = await open(killed(folders));
+
+    expect([...folders.deadLetter.files.values()].some((bytes) => bytes.includes('canary-8d1f'))).toBe(false);
+    expect(await again.deadLetter(1)).toEqual({ timestamp: 0, message: 'canary-8d1f' });
+    expect(await again.dropDeadLetter(1)).toBe(true);
+    expect((await open(killed(folders))).deadLetters(10).map(({ id }) => id)).toEqual([2]);
+  });
+
+  test('has an event once when the agent ended between keeping it and settling its batch', async () => {
+    const { open } = spoolFixture();
+    const folders = memoryFolders();
+    const spool = await open(folders);
+    await append(spool, 'one');
+    const [batch] = await spool.read({ stream: a, batchesMax: 1 }, never);
+    if (batch === undefined) throw new Error('nothing read');
+    folders.spool.onCall = (call) => {
+      if (call === 'write') throw failure('EIO');
+    };
+    const refused = [{ reason: 'invalid' as const, timestamp: 1, message: 'one' }];
+    await expect(spool.settle(batch, refused)).rejects.toMatchObject({ code: 'EVENTS_SPOOL_UNWRITABLE' });
+    folders.spool.onCall = () => undefined;
+
+    const again = await open(killed(folders));
+    const [sameBatch] = await again.read({ stream: a, batchesMax: 1 }, never);
+    if (sameBatch === undefined) throw new Error('nothing read');
+    await again.settle(sameBatch, refused);
+
+    expect(again.deadLetters(10)).toHaveLength(1);
+  });
+});
+
+function killed({ spool, deadLetter, quarantine }: MemoryFolders): MemoryFolders {
+  return { spool: spool.killed(), deadLetter: deadLetter.killed(), quarantine: quarantine.killed() };
+}
+
+test('its folders and files are private', async () => {
+  const path = temporaryDirectory();
+  const { open } = spoolFixture();
+  const spool = await open(await foldersIn(path));
+  onTestFinished(() => spool.close());
+  await append(spool, 'one');
+
+  const modes = readdirSync(path, { recursive: true, encoding: 'utf8' }).map(
+    (name) => statSync(join(path, name)).mode & 0o777,
+  );
+  expect(new Set(modes)).toEqual(new Set([0o700, 0o600]));
+});
+
+test('positions and batches agree after a process was killed between or inside appends', async () => {
+  const path = temporaryDirectory();
+  const key = randomBytes(32);
+  let acknowledged = 0;
+  for (const afterLines of [1, 7, 40]) acknowledged = await appendUntilKilled(path, key, afterLines);
+
+  const { clock, log } = spoolFixture();
+  const first: DataKey = { keyId: '00000000000000ab', key: Secret.ofBytes(key), madeMs: Date.now() };
+  const keeper = { current: noKey, fresh: noKey, open: noKey, keepOnly: () => undefined };
+  const spool = await diskSpool({
+    folders: await foldersIn(path),
+    bytesMax: 2 ** 30,
+    keys: keyRing(keeper, { first, clock, log }),
+    allowClearSpool: false,
+    clock,
+    log,
+  });
+  onTestFinished(() => spool.close());
+
+  const batches = await spool.read(
+    { stream: { logGroup: 'g', logStream: 's' }, batchesMax: 1_000_000 },
+    never,
+  );
+  const found = batches.flatMap((batch) =>
+    eventsOf(batch).map(({ message }) => Number.parseInt(message, 10)),
+  );
+  expect(found).toEqual(found.map((_, index) => index));
+  expect(spool.position('numbers').get('next')).toBe(String(found.length));
+  expect(found.length).toBeGreaterThanOrEqual(acknowledged);
+});
+
+/** Resolves with the number up to which the process had said that it is done. */
+function appendUntilKilled(path: string, key: Buffer, afterLines: number): Promise<number> {
+  const program = fileURLToPath(new URL('append-until-killed.ts', import.meta.url));
+  const child = spawn(process.execPath, [program, path, key.toString('hex')], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  let said = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    said += text;
+    if (said.split('\n').length > afterLines) child.kill('SIGKILL');
+  });
+  return new Promise((resolve) => {
+    child.on('close', () => {
+      const complete = said.slice(0, said.lastIndexOf('\n')).split('\n');
+      resolve(Number(complete.at(-1)));
+    });
+  });
+}

@@ -1,0 +1,424 @@
+import type { Clock } from '../../base/clock.ts';
+import { errnoOf } from '../../base/errno.ts';
+import { asGatehouseError } from '../../base/errors.ts';
+import type { Log } from '../../base/log-events.ts';
+import type { StreamName } from '../batch.ts';
+import { eventsError } from '../errors.ts';
+import { eventsEvent } from '../log-events.ts';
+import {
+  deadLetterBytesMax,
+  type SourcePosition,
+  type Spool,
+  type SpooledBatch,
+  streamKey,
+} from '../spool.ts';
+import type { KeyRing } from './data-keys.ts';
+import { openDeadLetters } from './dead-letters.ts';
+import { openQuarantine, quarantinedAtOnceMax } from './quarantine.ts';
+import { recordKind } from './record.ts';
+import {
+  type Damage,
+  type HeldRecord,
+  openRecordLog,
+  type Replayed,
+  type StoredRecord,
+} from './record-log.ts';
+import { room } from './room.ts';
+import type { Storage } from './storage.ts';
+
+/** The folders of a spool, in the state directory. */
+export interface SpoolFolders {
+  readonly spool: Storage;
+  readonly deadLetter: Storage;
+  readonly quarantine: Storage;
+}
+
+export interface DiskSpoolOptions {
+  readonly folders: SpoolFolders;
+  readonly bytesMax: number;
+  /** Undefined: what is appended stays in clear. */
+  readonly keys: KeyRing | undefined;
+  /** Whether it may. */
+  readonly allowClearSpool: boolean;
+  readonly deadLetterBytesMax?: number;
+  readonly segmentBytes?: number;
+  readonly clock: Pick<Clock, 'now'>;
+  readonly log: Log;
+}
+
+/** Segments of the spool; an eighth of its bound where that is less. */
+export const segmentBytesMax = 64 * 2 ** 20;
+/** Batches that wait. Each takes about 200 bytes of memory; many small ones are counted as larger than they are. */
+export const batchesMax = 1_000_000;
+/** Bodies of the newest batches stay in memory: mostly they are sent at once and need not be read and opened again. */
+export const cacheBytesMax = 8 * 2 ** 20;
+/** A batch that the disk did not give this often is given up. */
+const readTriesMax = 8;
+
+interface BatchMeta {
+  readonly id: number;
+  readonly group: string;
+  readonly stream: string;
+  readonly events: number;
+  readonly bytes: number;
+  readonly positions: readonly PositionEntry[];
+}
+
+/** Source, item, value; null: forgotten. */
+type PositionEntry = readonly [source: string, item: string, value: string | null];
+
+interface SpoolState {
+  readonly lastId: number;
+  readonly positions: readonly PositionEntry[];
+}
+
+interface Entry {
+  readonly id: number;
+  readonly stream: StreamName;
+  readonly events: number;
+  readonly bytes: number;
+  readonly record: HeldRecord;
+  /** What it holds of the room. */
+  readonly size: number;
+  failedReads: number;
+}
+
+interface Waiting {
+  readonly stream: StreamName;
+  /** By id, oldest first. */
+  readonly entries: Map<number, Entry>;
+}
+
+/**
+ * The spool on a local disk: batches with their positions are records of a log (`record-log.ts`), and dead letters are
+ * records of another. Bodies are sealed (AES-256-GCM, bound to id and stream); positions, names and counts are in clear.
+ *
+ * What does not read is told of, put into quarantine, and passed over. Where it was the positions, sources go on from an
+ * older place, or from the start: duplicates rather than loss.
+ *
+ * @throws EVENTS_SPOOL_KEY_MISSING, EVENTS_SPOOL_UNWRITABLE
+ */
+export async function diskSpool(options: DiskSpoolOptions): Promise<Spool> {
+  const { folders, bytesMax, keys, clock, log } = options;
+  const { path } = folders.spool;
+  if (keys === undefined && !options.allowClearSpool) throw eventsError('EVENTS_SPOOL_KEY_MISSING', { path });
+
+  const sizeMin = Math.ceil(bytesMax / batchesMax);
+  const streams = new Map<string, Waiting>();
+  const positions = new Map<string, Map<string, string>>();
+  const cache = new Map<number, Buffer>();
+  let cacheBytes = 0;
+  let batches = 0;
+  let lastId = 0;
+  const lost = { batches: 0, events: 0, bytes: 0 };
+
+  const quarantine = await openQuarantine(folders.quarantine, clock);
+  const replayed = new Map<number, Entry>();
+  const settledIds = new Set<number>();
+  const sealer = async () => keys?.current();
+  const records = await openRecordLog({
+    storage: folders.spool,
+    segmentBytes: options.segmentBytes ?? Math.min(segmentBytesMax, Math.floor(bytesMax / 8)),
+    sealer,
+    state: (): SpoolState => ({ lastId, positions: entriesOf(positions) }),
+    restore,
+    replay,
+    held: () => [...replayed.values()].map(({ record }) => record),
+    onDamage: (damage) => tellDamage('spool', damage),
+    onCut: (segment, bytes) => log(eventsEvent('events.spool-cut', { segment, bytes })),
+  });
+  const letters = await openDeadLetters({
+    storage: folders.deadLetter,
+    bytesMax: options.deadLetterBytesMax ?? deadLetterBytesMax,
+    sealer,
+    opened,
+    onDamage: (damage) => tellDamage('dead-letter', damage),
+    clock,
+    log,
+  });
+  lastId = Math.max(lastId, letters.batchIdMax);
+  let spooledBytes = 0;
+  // By id, not by place: a batch that was moved is as old as it was.
+  for (const entry of [...replayed.values()].toSorted((a, b) => a.id - b.id)) {
+    add(entry);
+    spooledBytes += entry.size;
+  }
+  await letters.forgetBatches((id) => replayed.has(id));
+  keys?.prune(() => [...records.keys.keys(), ...letters.keys.keys()]);
+  replayed.clear();
+  settledIds.clear();
+  const space = room(bytesMax, spooledBytes, log);
+
+  function restore(state: SpoolState): void {
+    lastId = Math.max(lastId, state.lastId);
+    positions.clear();
+    move(state.positions);
+  }
+
+  function replay({ kind, json, record, isSettled, isMoved }: Replayed): void {
+    if (kind === recordKind.notes) {
+      const entries: readonly PositionEntry[] = JSON.parse(json);
+      move(entries);
+    } else if (kind === recordKind.batch) {
+      const batch: BatchMeta = JSON.parse(json);
+      lastId = Math.max(lastId, batch.id);
+      // A copy moves no position: its original did, before others.
+      if (!isMoved) move(batch.positions);
+      if (isSettled) {
+        settledIds.add(batch.id);
+        replayed.delete(batch.id);
+      } else if (!settledIds.has(batch.id)) {
+        replayed.set(batch.id, entryOf(batch, record));
+      }
+    }
+  }
+
+  function entryOf({ id, group, stream, events, bytes }: BatchMeta, record: HeldRecord): Entry {
+    const size = Math.max(record.length, sizeMin);
+    return {
+      id,
+      stream: { logGroup: group, logStream: stream },
+      events,
+      bytes,
+      record,
+      size,
+      failedReads: 0,
+    };
+  }
+
+  function move(entries: readonly PositionEntry[]): void {
+    for (const [source, item, value] of entries) {
+      const items = positions.get(source) ?? new Map<string, string>();
+      positions.set(source, items);
+      if (value === null) items.delete(item);
+      else items.set(item, value);
+    }
+  }
+
+  function add(entry: Entry): void {
+    const key = streamKey(entry.stream);
+    const waiting = streams.get(key) ?? { stream: entry.stream, entries: new Map<number, Entry>() };
+    streams.set(key, waiting);
+    waiting.entries.set(entry.id, entry);
+    batches += 1;
+  }
+
+  /** True for whoever removes it. */
+  function take({ id, stream, size }: Entry): boolean {
+    const key = streamKey(stream);
+    const waiting = streams.get(key);
+    if (waiting?.entries.delete(id) !== true) return false;
+    if (waiting.entries.size === 0) streams.delete(key);
+    batches -= 1;
+    cacheBytes -= cache.get(id)?.length ?? 0;
+    cache.delete(id);
+    space.give(size);
+    return true;
+  }
+
+  function remember(id: number, body: Buffer): void {
+    if (cacheBytes + body.length > cacheBytesMax) return;
+    cache.set(id, body);
+    cacheBytes += body.length;
+  }
+
+  async function opened({ head, body }: StoredRecord, context: string): Promise<Buffer> {
+    if (head.sealed === undefined) return body;
+    const { keyId, seal } = head.sealed;
+    if (keys === undefined) throw eventsError('EVENTS_SPOOL_KEY_UNAVAILABLE', { keyId });
+    return (await keys.of(keyId)).open(body, seal, context);
+  }
+
+  /** Undefined where it was lost, which is told. @throws EVENTS_SPOOL_UNREADABLE, EVENTS_SPOOL_KEY_UNAVAILABLE: try again */
+  async function bodyOf(entry: Entry): Promise<Buffer | undefined> {
+    const known = cache.get(entry.id);
+    if (known !== undefined) return known;
+    try {
+      return await opened(await records.read(entry.record), contextOf(entry.id, entry.stream));
+    } catch (error) {
+      const { code, cause } = asGatehouseError(error);
+      if (code === 'EVENTS_SPOOL_DAMAGED') await lose([entry], 'damaged');
+      else if (code === 'EVENTS_SPOOL_KEY_LOST') await loseKey(entry);
+      else if (code !== 'EVENTS_SPOOL_UNREADABLE') throw error;
+      else if (errnoOf(cause) === 'ENOENT') await lose(inSegment(entry.record.segment), 'segment-missing');
+      else if (entry.failedReads < readTriesMax) {
+        entry.failedReads += 1;
+        throw error;
+      } else await lose([entry], 'unreadable');
+      return undefined;
+    }
+  }
+
+  function all(): Entry[] {
+    return [...streams.values()].flatMap(({ entries }) => Array.from(entries.values()));
+  }
+
+  function inSegment(segment: number): Entry[] {
+    return all().filter(({ record }) => record.segment === segment);
+  }
+
+  async function loseKey({ record: { keyId } }: Entry): Promise<void> {
+    await lose(
+      all().filter(({ record }) => record.keyId === keyId),
+      'key-lost',
+    );
+  }
+
+  /** Passes over batches that will never be read; says what went, and keeps the remains. */
+  async function lose(entries: readonly Entry[], reason: string): Promise<void> {
+    const taken = entries.filter(take);
+    const [first] = taken;
+    if (first === undefined) return;
+    const gone = {
+      batches: taken.length,
+      events: taken.reduce((sum, { events }) => sum + events, 0),
+      bytes: taken.reduce((sum, { bytes }) => sum + bytes, 0),
+    };
+    lost.batches += gone.batches;
+    lost.events += gone.events;
+    lost.bytes += gone.bytes;
+    const quarantined = await remainsOf(taken, reason);
+    const streamsHit = [...new Set(taken.map(({ stream }) => streamKey(stream)))].slice(0, streamsNamedMax);
+    log(eventsEvent('events.batches-lost', { reason, ...gone, streams: streamsHit, quarantined }));
+    // What cannot be marked may be met again at the next start, and then is told again.
+    for (const { record } of taken) await records.settle(record).catch(() => records.forget(record));
+  }
+
+  /** Names of the files that the remains are in. */
+  async function remainsOf(entries: readonly Entry[], reason: string): Promise<string[]> {
+    const names: string[] = [];
+    let bytes = 0;
+    for (const { id, record } of entries) {
+      bytes += record.length;
+      if (bytes > quarantinedAtOnceMax) break;
+      const raw = await records.raw(record).catch(() => Buffer.alloc(0));
+      const name = await quarantine.keep(`batch-${id}-${reason}`, raw);
+      if (name !== undefined) names.push(name);
+    }
+    return names.slice(0, namesMax);
+  }
+
+  async function tellDamage(
+    folder: string,
+    { kind, segment, from, to, records: count, isState, bytes }: Damage,
+  ) {
+    const name = await quarantine.keep(
+      `${folder}-${segment}-${from ?? 0}`,
+      await bytes(quarantinedAtOnceMax),
+    );
+    log(
+      eventsEvent('events.spool-damaged', {
+        folder,
+        kind,
+        segment,
+        from,
+        to,
+        records: count,
+        quarantined: name === undefined ? [] : [name],
+      }),
+    );
+    if (isState && folder === 'spool') log(eventsEvent('events.positions-lost', { segment }));
+  }
+
+  async function settleTaken(entry: Entry): Promise<void> {
+    await records.settle(entry.record);
+    take(entry);
+  }
+
+  return {
+    append(batch, moved, signal) {
+      const { stream, body, events, bytes } = batch;
+      const entries = entriesIn(moved);
+      const size = Math.max(sizeMin, body.length + recordBytes);
+      return space.within(size, signal, async () => {
+        lastId += 1;
+        const id = lastId;
+        const meta = {
+          id,
+          group: stream.logGroup,
+          stream: stream.logStream,
+          events,
+          bytes,
+          positions: entries,
+        } satisfies BatchMeta;
+        await records.append(
+          { kind: recordKind.batch, meta, body, context: contextOf(id, stream) },
+          (record) => {
+            move(entries);
+            add({ id, stream, events, bytes, record, size, failedReads: 0 });
+            remember(id, body);
+          },
+        );
+      });
+    },
+
+    async keep(moved) {
+      const entries = entriesIn(moved);
+      await records.append({ kind: recordKind.notes, meta: entries }, () => move(entries));
+    },
+
+    async read({ stream, batchesMax: limit }) {
+      const found: SpooledBatch[] = [];
+      for (const entry of streams.get(streamKey(stream))?.entries.values() ?? []) {
+        if (found.length >= limit) break;
+        const body = await bodyOf(entry);
+        const { id, events, bytes } = entry;
+        if (body !== undefined) found.push({ id, stream, events, bytes, body });
+      }
+      return found;
+    },
+
+    async settle({ id, stream }, refused) {
+      const entry = streams.get(streamKey(stream))?.entries.get(id);
+      if (entry === undefined) return;
+      if (refused.length > 0) await letters.add(id, stream, refused);
+      await settleTaken(entry);
+    },
+
+    position: (source) => new Map(positions.get(source)),
+    streams: () => [...streams.values()].map(({ stream }) => stream),
+    deadLetters: (limit, after = 0) => letters.list(limit, after),
+    deadLetter: (id) => letters.open(id),
+    dropDeadLetter: (id) => letters.remove(id),
+
+    counts: () => ({
+      batches,
+      bytes: space.bytes,
+      bytesMax,
+      fileBytes: records.fileBytes,
+      isSealed: keys !== undefined,
+      deadLetters: letters.count,
+      deadLetterBytes: letters.bytes,
+      lostBatches: lost.batches,
+      lostEvents: lost.events,
+      quarantineBytes: quarantine.bytes,
+    }),
+
+    async close() {
+      await records.close();
+      await letters.close();
+      cache.clear();
+    },
+  };
+}
+
+/** What a record costs beside its body, about; keeps many tiny batches inside the bound too. */
+const recordBytes = 512;
+/** Streams and files that one log event names. */
+const streamsNamedMax = 10;
+const namesMax = 10;
+
+function entriesIn(moved: readonly SourcePosition[]): PositionEntry[] {
+  return moved.map(({ source, item, value }) => [source, item, value ?? null]);
+}
+
+function entriesOf(positions: ReadonlyMap<string, ReadonlyMap<string, string>>): PositionEntry[] {
+  return [...positions].flatMap(([source, items]) =>
+    [...items].map(([item, value]): PositionEntry => [source, item, value]),
+  );
+}
+
+/** What sealed bytes are bound to. */
+function contextOf(id: number, { logGroup, logStream }: StreamName): string {
+  return JSON.stringify(['batch', id, logGroup, logStream]);
+}

@@ -1,0 +1,57 @@
+import { constants } from 'node:fs';
+import { type FileHandle, mkdir, open, readdir, unlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Storage, StorageFile } from './storage.ts';
+
+const { O_CREAT, O_EXCL, O_NOFOLLOW, O_RDWR, O_RDONLY, O_DIRECTORY } = constants;
+
+/** A folder on a local disk; made, with mode 0700, where it is missing. */
+export async function folderStorage(path: string): Promise<Storage> {
+  await mkdir(path, { recursive: true, mode: 0o700 });
+  return {
+    path,
+    list: () => readdir(path),
+    create: async (name) =>
+      storageFile(await open(join(path, name), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600)),
+    open: async (name) => storageFile(await open(join(path, name), O_RDWR | O_NOFOLLOW)),
+    remove: (name) => unlink(join(path, name)),
+
+    async sync() {
+      const folder = await open(path, O_RDONLY | O_DIRECTORY);
+      try {
+        await folder.sync();
+      } finally {
+        await folder.close();
+      }
+    },
+  };
+}
+
+function storageFile(handle: FileHandle): StorageFile {
+  return {
+    size: async () => (await handle.stat()).size,
+
+    async read(at, length) {
+      const buffer = Buffer.allocUnsafeSlow(length);
+      let filled = 0;
+      while (filled < length) {
+        const { bytesRead } = await handle.read(buffer, filled, length - filled, at + filled);
+        if (bytesRead === 0) break;
+        filled += bytesRead;
+      }
+      return buffer.subarray(0, filled);
+    },
+
+    async write(bytes, at) {
+      for (let written = 0; written < bytes.length; ) {
+        const { bytesWritten } = await handle.write(bytes, written, bytes.length - written, at + written);
+        written += bytesWritten;
+      }
+    },
+
+    // The length is a part of what fdatasync makes durable: without it the bytes could not be read back.
+    sync: () => handle.datasync(),
+    truncate: (length) => handle.truncate(length),
+    close: () => handle.close(),
+  };
+}

@@ -1,0 +1,559 @@
+import { crc32 } from 'node:zlib';
+import { eventsError } from '../errors.ts';
+import { openFiles } from './open-files.ts';
+import {
+  type BodySeal,
+  type FoundHead,
+  headAt,
+  headBytes,
+  markOf,
+  type RecordKind,
+  recordKind,
+  settledMark,
+  writeHead,
+} from './record.ts';
+import { type Checkpoint, checkpointIn, type FoundSegment, findLog, nameOf } from './recovery.ts';
+import type { Storage, StorageFile } from './storage.ts';
+
+/** A record that is still needed, and where it is now: it moves when little else of its segment is needed. */
+export interface HeldRecord {
+  segment: number;
+  at: number;
+  readonly length: number;
+  readonly keyId: string | undefined;
+}
+
+export interface RecordDraft {
+  readonly kind: RecordKind;
+  /** Anything JSON-able. */
+  readonly meta: unknown;
+  readonly body?: Buffer;
+  /** What the body is bound to, where it is to be sealed. */
+  readonly context?: string;
+  /** Set where the body is sealed already. */
+  readonly sealed?: BodySeal | undefined;
+}
+
+/** Seals bodies. */
+export interface BodySealer {
+  readonly keyId: string;
+  seal(bytes: Buffer, context: string, into: Buffer, at: number): Uint8Array;
+}
+
+/** A record as it is met at the opening. */
+export interface Replayed {
+  readonly kind: RecordKind;
+  /** The meta. */
+  readonly json: string;
+  readonly record: HeldRecord;
+  readonly isSettled: boolean;
+  /** A copy, whose original may be there too. */
+  readonly isMoved: boolean;
+}
+
+/** Bytes, or a whole segment, that were durable and do not read. */
+export interface Damage {
+  readonly kind: 'gap' | 'missing' | 'unreadable';
+  readonly segment: number;
+  /** Of a gap: where in the segment it is. */
+  readonly from?: number;
+  readonly to?: number;
+  /** Of a missing segment: how many needed records it held, as far as is known. */
+  readonly records?: number;
+  /** Whether there is no checkpoint left: the state is only what later records add up to. */
+  readonly isState: boolean;
+  /** What of it can be read. */
+  readonly bytes: (lengthMax: number) => Promise<Buffer>;
+}
+
+export interface RecordLogOptions<State> {
+  readonly storage: Storage;
+  /** A segment that is longer is followed by a new one. */
+  readonly segmentBytes: number;
+  /** What to seal with; undefined: bodies stay in clear. A throw refuses the appends that need it. */
+  readonly sealer: () => Promise<BodySealer | undefined>;
+  /** What a checkpoint keeps: all that the durable records add up to, beside the held ones. */
+  readonly state: () => State;
+  /** Told of that at the opening, */
+  readonly restore: (state: State) => void;
+  /** and of every record that is there, in order; */
+  readonly replay: (replayed: Replayed) => void;
+  /** then asked which of them are needed. */
+  readonly held: () => Iterable<HeldRecord>;
+  readonly onDamage: (damage: Damage) => Promise<void>;
+  /** Told of bytes at the end that a crash left and nobody was told of. */
+  readonly onCut: (segment: number, bytes: number) => void;
+}
+
+/**
+ * Records appended to segment files, and removed by removing segments. Appends that come while a sync is under way go
+ * with the next one: together they cost one write and one sync, neither of them on this thread.
+ *
+ * Durable means: the bytes are synced, and so is the name of a new segment. A record that is not needed any more is
+ * marked in its place, which takes no space on the disk and is not waited for: after a power loss it may be there again.
+ * A segment none of whose records is needed is removed; one that holds few of them gives them to the newest.
+ *
+ * Each segment begins with a checkpoint, so that older ones may go.
+ */
+export interface RecordLog {
+  /**
+   * `onDurable` is called when the record is durable, in the order of the appends, before the promise resolves. A record
+   * with a body is held from then on. @throws EVENTS_SPOOL_UNWRITABLE, and what the sealer throws: then it is not there
+   */
+  append(draft: RecordDraft, onDurable?: (record: HeldRecord) => void): Promise<void>;
+  /** @throws EVENTS_SPOOL_DAMAGED, EVENTS_SPOOL_UNREADABLE */
+  read(record: HeldRecord): Promise<StoredRecord>;
+  /** What is there, whether or not it is whole. @throws EVENTS_SPOOL_UNREADABLE */
+  raw(record: HeldRecord): Promise<Buffer>;
+  /** The record is needed no more. @throws EVENTS_SPOOL_UNWRITABLE, and then it is held as before */
+  settle(record: HeldRecord): Promise<void>;
+  /** As `settle`, where it cannot be marked: it may be there again at the next opening. */
+  forget(record: HeldRecord): void;
+  /** Bytes of all segments. */
+  readonly fileBytes: number;
+  /** How many held records each key seals. */
+  readonly keys: ReadonlyMap<string, number>;
+  close(): Promise<void>;
+}
+
+export interface StoredRecord {
+  readonly head: FoundHead;
+  /** As it is stored. */
+  readonly body: Buffer;
+}
+
+interface Segment {
+  readonly number: number;
+  readonly name: string;
+  /** Where the next record goes, or where the last one ended. */
+  end: number;
+  readonly held: Set<HeldRecord>;
+  heldBytes: number;
+}
+
+interface Queued {
+  readonly draft: RecordDraft;
+  readonly onDurable: ((record: HeldRecord) => void) | undefined;
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** What one write and sync takes. */
+const groupBytesMax = 4 * 2 ** 20;
+/** The buffer that groups are written from is kept up to this length. */
+const stagingBytesKept = 8 * 2 ** 20;
+/** Bytes that nobody needs are borne up to one segment, or this part of those that are needed. */
+export const garbageShare = 0.25;
+
+/** @throws EVENTS_SPOOL_UNWRITABLE */
+export async function openRecordLog<State>(options: RecordLogOptions<State>): Promise<RecordLog> {
+  const { storage, segmentBytes, onDamage } = options;
+  const { path } = storage;
+  const segments = new Map<number, Segment>();
+  const files = openFiles(storage);
+  const keys = new Map<string, number>();
+  let queue: Queued[] = [];
+  /** Segments that are gone, or soon will be, while no durable record says so. */
+  const dropped = new Set<number>();
+  let staging: Buffer = Buffer.alloc(0);
+  let sequence = 0;
+  let highest = 0;
+  /** The newest segment whose checkpoint is durable. */
+  let base = 0;
+  /** The segment that is appended to; never one of an earlier process, whose end is not known to be ours. */
+  let active: Segment | undefined;
+  let flushing: Promise<void> | undefined;
+  let compacting: Promise<void> | undefined;
+  let isClosed = false;
+
+  await recover();
+
+  async function recover(): Promise<void> {
+    const found = await findLog(await storage.list(), files);
+    base = found.base;
+    const isState = base === 0;
+    highest = found.highest;
+    for (const next of found.segments) await replay(await next(), isState);
+    for (const { segment, records } of found.missing) {
+      await onDamage({ kind: 'missing', segment, records, isState, bytes: nothing });
+    }
+    for (const record of options.held()) hold(record);
+    try {
+      // What a killed process wrote may not be on the disk yet, and from now on is relied upon.
+      for (const { number, name } of segments.values())
+        if (number >= base) await (await files.of(name)).sync();
+      if (segments.size > 0) await storage.sync();
+    } catch (error) {
+      throw eventsError('EVENTS_SPOOL_UNWRITABLE', { path }, error);
+    }
+    await Promise.all(found.leftovers.map((name) => storage.remove(name).catch(() => undefined)));
+    noteEmpty();
+  }
+
+  async function replay(segment: FoundSegment, isState: boolean): Promise<void> {
+    const { number, name, file, end, records, gaps, cutBytes } = segment;
+    segments.set(number, { number, name, end, held: new Set(), heldBytes: 0 });
+    if (file === undefined) await onDamage({ kind: 'unreadable', segment: number, isState, bytes: nothing });
+    for (const { from, to } of gaps) {
+      const bytes = async (lengthMax: number) =>
+        (await file?.read(from, Math.min(lengthMax, to - from)).catch(() => undefined)) ?? nothing();
+      await onDamage({ kind: 'gap', segment: number, from, to, isState, bytes });
+    }
+    if (cutBytes > 0) options.onCut(number, cutBytes);
+    for (const { at, head } of records) {
+      sequence = Math.max(sequence, head.sequence);
+      if (head.kind === recordKind.checkpoint) {
+        options.restore(checkpointIn<State>(head.meta).state);
+        continue;
+      }
+      const record = { segment: number, at, length: head.length, keyId: head.sealed?.keyId };
+      options.replay({ ...contentOf(head), record, isSettled: head.isMarked });
+    }
+  }
+
+  function hold(record: HeldRecord): void {
+    const segment = segments.get(record.segment);
+    if (segment === undefined) throw new RangeError('a record is held in its segment');
+    segment.held.add(record);
+    segment.heldBytes += record.length;
+    if (record.keyId !== undefined) keys.set(record.keyId, (keys.get(record.keyId) ?? 0) + 1);
+  }
+
+  function isHeld(record: HeldRecord): boolean {
+    return segments.get(record.segment)?.held.has(record) ?? false;
+  }
+
+  function release(record: HeldRecord): void {
+    const segment = segments.get(record.segment);
+    if (segment?.held.delete(record) !== true) return;
+    segment.heldBytes -= record.length;
+    if (record.keyId === undefined) return;
+    const left = (keys.get(record.keyId) ?? 1) - 1;
+    if (left === 0) keys.delete(record.keyId);
+    else keys.set(record.keyId, left);
+  }
+
+  function append(draft: RecordDraft, onDurable?: (record: HeldRecord) => void): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    if (isClosed) reject(eventsError('EVENTS_SPOOL_UNWRITABLE', { path }));
+    else queue.push({ draft, onDurable, resolve, reject });
+    startFlush();
+    return promise;
+  }
+
+  function startFlush(): void {
+    flushing ??= flush().finally(() => {
+      flushing = undefined;
+      if (queue.length > 0) startFlush();
+      else startCompacting();
+    });
+  }
+
+  async function flush(): Promise<void> {
+    // Whoever appends in this turn of the loop goes with this group.
+    await Promise.resolve();
+    while (queue.length > 0 || dropped.size > 0) {
+      const group = nextGroup();
+      const leaving = [...dropped];
+      try {
+        const records = await written(
+          group.map(({ draft }) => draft),
+          leaving,
+        );
+        for (const [index, record] of records.entries()) answer(group[index], record);
+        await remove(leaving);
+        for (const number of leaving) dropped.delete(number);
+      } catch (error) {
+        for (const queued of group) queued.reject(error);
+        // It makes room, though it could not be written down; that is made up for with the next group.
+        await remove(leaving);
+        if (group.length === 0) break;
+      }
+      noteEmpty();
+    }
+  }
+
+  function answer(queued: Queued | undefined, record: HeldRecord): void {
+    if (queued?.draft.body !== undefined) hold(record);
+    queued?.onDurable?.(record);
+    queued?.resolve();
+  }
+
+  function nextGroup(): Queued[] {
+    let bytes = 0;
+    let count = 0;
+    for (const { draft } of queue) {
+      bytes += draft.body?.length ?? 0;
+      if (count > 0 && bytes > groupBytesMax) break;
+      count += 1;
+    }
+    const group = queue.slice(0, count);
+    queue = queue.slice(count);
+    return group;
+  }
+
+  /** Writes and syncs, with a note of the segments that leave; returns where each record is. */
+  async function written(
+    drafts: readonly RecordDraft[],
+    leaving: readonly number[],
+  ): Promise<readonly HeldRecord[]> {
+    const isSealing = drafts.some(({ context }) => context !== undefined);
+    const sealer = isSealing ? await options.sealer() : undefined;
+    const isNew = active === undefined || active.end >= segmentBytes;
+    const segment = active === undefined || isNew ? newSegment() : active;
+    const first: RecordDraft[] = isNew ? [{ kind: recordKind.checkpoint, meta: checkpoint() }] : [];
+    if (leaving.length > 0) first.push({ kind: recordKind.dropped, meta: leaving });
+    const { bytes, places } = encode(segment, [...first, ...drafts], sealer);
+    try {
+      const file = isNew
+        ? files.add(segment.name, await storage.create(segment.name))
+        : await files.of(segment.name);
+      await put(segment, file, bytes);
+      if (isNew) await storage.sync();
+    } catch (error) {
+      if (isNew) await discard(segment);
+      throw eventsError('EVENTS_SPOOL_UNWRITABLE', { path }, error);
+    }
+    segment.end += bytes.length;
+    if (isNew) {
+      segments.set(segment.number, segment);
+      active = segment;
+      base = segment.number;
+    }
+    if (staging.length > stagingBytesKept) staging = Buffer.alloc(0);
+    return places.slice(first.length);
+  }
+
+  function newSegment(): Segment {
+    highest += 1;
+    return { number: highest, name: nameOf(highest), end: 0, held: new Set(), heldBytes: 0 };
+  }
+
+  async function put(segment: Segment, file: StorageFile, bytes: Uint8Array): Promise<void> {
+    let isWritten = false;
+    try {
+      await file.write(bytes, segment.end);
+      isWritten = true;
+      await file.sync();
+    } catch (error) {
+      // After a failed sync nobody knows what of it is on the disk, and another sync does not tell: what follows goes to
+      // a new segment. A write that failed, on a full disk say, is taken back.
+      if (isWritten) active = undefined;
+      await file.truncate(segment.end).catch(() => {
+        active = undefined;
+      });
+      throw error;
+    }
+  }
+
+  async function discard({ name }: Segment): Promise<void> {
+    await files.close(name);
+    await storage.remove(name).catch(() => undefined);
+  }
+
+  function checkpoint(): Checkpoint<State> {
+    const kept = [...segments.values()].filter(({ number }) => !dropped.has(number));
+    return {
+      segments: kept.map(({ number, end, held }) => [number, end, held.size]),
+      state: options.state(),
+    };
+  }
+
+  function encode(segment: Segment, drafts: readonly RecordDraft[], sealer: BodySealer | undefined) {
+    const metas = drafts.map(({ meta }) => Buffer.from(JSON.stringify(meta)));
+    const wanted = drafts.reduce(
+      (sum, { body }, index) => sum + headBytes + (metas[index]?.length ?? 0) + (body?.length ?? 0),
+      0,
+    );
+    if (staging.length < wanted) staging = Buffer.allocUnsafeSlow(Math.max(wanted, groupBytesMax / 2));
+    const { number, end: durable } = segment;
+    const places: HeldRecord[] = [];
+    let at = 0;
+    for (const [index, { kind, body, context, sealed: sealedBefore }] of drafts.entries()) {
+      const meta = metas[index] ?? Buffer.alloc(0);
+      const bodyAt = at + headBytes + meta.length;
+      const end = bodyAt + (body?.length ?? 0);
+      let sealed = sealedBefore;
+      if (body !== undefined && context !== undefined && sealer !== undefined) {
+        sealed = { keyId: sealer.keyId, seal: sealer.seal(body, context, staging, bodyAt) };
+      } else {
+        body?.copy(staging, bodyAt);
+      }
+      sequence += 1;
+      const bodyCrc = crc32(staging.subarray(bodyAt, end));
+      const head = { kind, segment: number, sequence, durable, sealed, bodyBytes: end - bodyAt, bodyCrc };
+      writeHead(staging, at, head, meta);
+      places.push({ segment: number, at: durable + at, length: end - at, keyId: sealed?.keyId });
+      at = end;
+    }
+    return { bytes: staging.subarray(0, at), places };
+  }
+
+  /** Notes segments that nobody needs. Never the base: what all records add up to begins there. */
+  function noteEmpty(): void {
+    for (const { number, held } of segments.values()) {
+      if (held.size === 0 && number < base) dropped.add(number);
+    }
+  }
+
+  async function remove(numbers: readonly number[]): Promise<void> {
+    for (const number of numbers) {
+      const segment = segments.get(number);
+      if (segment === undefined) continue;
+      segments.delete(number);
+      await discard(segment);
+    }
+  }
+
+  /** After records were released. */
+  function tidy(): void {
+    noteEmpty();
+    if (dropped.size > 0 && !isClosed) startFlush();
+    else startCompacting();
+  }
+
+  /** Moves what is needed out of the segment that has the least of it, when too much that is not is borne. */
+  function startCompacting(): void {
+    if (compacting !== undefined || isClosed) return;
+    const older = [...segments.values()].filter(({ number }) => number < base);
+    const needed = older.reduce((sum, { heldBytes }) => sum + heldBytes, 0);
+    const garbage = older.reduce((sum, { end }) => sum + end, 0) - needed;
+    if (garbage <= Math.max(segmentBytes, needed * garbageShare)) return;
+    const [emptiest] = older.toSorted((a, b) => a.heldBytes / a.end - b.heldBytes / b.end);
+    if (emptiest === undefined || emptiest.held.size === 0) return;
+    compacting = compact(emptiest);
+  }
+
+  async function compact(segment: Segment): Promise<void> {
+    const isMoved = await moveOut(segment);
+    compacting = undefined;
+    if (isMoved) tidy();
+  }
+
+  /** False where it cannot be done now. */
+  async function moveOut({ held }: Segment): Promise<boolean> {
+    const moves: Promise<void>[] = [];
+    let bytes = 0;
+    try {
+      for (const record of held) {
+        moves.push(moveToNewest(record));
+        bytes += record.length;
+        if (bytes >= groupBytesMax || moves.length >= movesMax) {
+          await Promise.all(moves.splice(0));
+          bytes = 0;
+        }
+      }
+      await Promise.all(moves);
+      return true;
+    } catch {
+      await Promise.allSettled(moves);
+      return false;
+    }
+  }
+
+  async function moveToNewest(record: HeldRecord): Promise<void> {
+    const { head, body } = await read(record);
+    const { kind, json } = contentOf(head);
+    const draft = { kind: recordKind.moved, meta: [kind, json], body, sealed: head.sealed };
+    await append(draft, (copy) => {
+      release(copy);
+      if (!isHeld(record)) {
+        // Settled meanwhile, where it was.
+        void mark(copy).catch(() => undefined);
+        return;
+      }
+      release(record);
+      record.segment = copy.segment;
+      record.at = copy.at;
+      hold(record);
+    });
+  }
+
+  async function raw({ segment, at, length }: HeldRecord): Promise<Buffer> {
+    try {
+      return await (await files.of(nameOf(segment))).read(at, length);
+    } catch (error) {
+      throw eventsError('EVENTS_SPOOL_UNREADABLE', { path, segment, at }, error);
+    }
+  }
+
+  async function read(record: HeldRecord): Promise<StoredRecord> {
+    const { segment, at, length } = record;
+    const bytes = await raw(record);
+    const head = headAt(bytes, 0);
+    if (
+      typeof head !== 'object' ||
+      head.segment !== segment ||
+      head.length !== length ||
+      bytes.length < length
+    )
+      throw eventsError('EVENTS_SPOOL_DAMAGED', { path, segment, at });
+    const body = bytes.subarray(length - head.bodyBytes);
+    // A sealed body proves itself when it is opened.
+    if (head.sealed === undefined && crc32(body) !== head.bodyCrc)
+      throw eventsError('EVENTS_SPOOL_DAMAGED', { path, segment, at });
+    return { head, body };
+  }
+
+  async function mark({ segment, at }: Pick<HeldRecord, 'segment' | 'at'>): Promise<void> {
+    try {
+      await (await files.of(nameOf(segment))).write(settledMark, markOf(at));
+    } catch (error) {
+      throw eventsError('EVENTS_SPOOL_UNWRITABLE', { path }, error);
+    }
+  }
+
+  return {
+    append,
+    read,
+    raw,
+
+    async settle(record) {
+      for (let marked = -1; isHeld(record) && marked !== record.segment; ) {
+        marked = record.segment;
+        // It may be moved while it is marked: then where it is now, too.
+        await mark(record);
+      }
+      release(record);
+      tidy();
+    },
+
+    forget(record) {
+      release(record);
+      tidy();
+    },
+
+    get fileBytes() {
+      return [...segments.values()].reduce((sum, { end }) => sum + end, 0);
+    },
+
+    keys,
+
+    async close() {
+      const closed =
+        active === undefined
+          ? undefined
+          : append({ kind: recordKind.closed, meta: null }).catch(() => undefined);
+      isClosed = true;
+      await closed;
+      await compacting;
+      await flushing;
+      await files.closeAll();
+    },
+  };
+}
+
+/** Records that are moved at the same time. */
+const movesMax = 256;
+
+/** Of a copy, what it is a copy of. */
+function contentOf({ kind, meta }: FoundHead): Pick<Replayed, 'kind' | 'json' | 'isMoved'> {
+  const json = meta.toString();
+  if (kind !== recordKind.moved) return { kind, json, isMoved: false };
+  const [original, own]: [RecordKind, string] = JSON.parse(json);
+  return { kind: original, json: own, isMoved: true };
+}
+
+async function nothing(): Promise<Buffer> {
+  return Buffer.alloc(0);
+}

@@ -1,0 +1,172 @@
+import type { LogEvent } from '../../src/base/log-events.ts';
+import { eventsOf } from '../../src/events/batch.ts';
+import { batchOf, never } from '../../src/events/spool.contract.ts';
+import type { Spool } from '../../src/events/spool.ts';
+import { type MemoryFolders, memoryFolders, spoolFixture } from './spool-fixture.ts';
+
+/** What a schedule of work, kills and power losses came to. */
+export interface Outcome {
+  readonly losses: number;
+  readonly appends: number;
+  readonly recovered: number;
+  /** What must not be, in words; empty where all is well. */
+  readonly faults: readonly string[];
+}
+
+interface Dice {
+  next(): number;
+  between(from: number, to: number): number;
+}
+
+/** What the world outside the spool knows: sources, and the sink. */
+interface World {
+  /** By item: the next number to append, and the one up to which appends were acknowledged. */
+  readonly items: Map<string, { next: number; acknowledged: number }>;
+  /** Numbers, by item, that the sink had taken before they were settled. */
+  readonly taken: Map<string, Set<number>>;
+  appends: number;
+}
+
+const itemNames = ['1', '2', '3'];
+const lossesMax = 4;
+/** The calls of a life are few enough for each of them to be the last now and then. */
+const callsMax = 60;
+
+/**
+ * Lets sources append numbered batches, each with the position behind it, and a sink settle them, through several power
+ * losses at any call to the disk; after each, what the disk may legally hold is opened again and sources go on from the
+ * positions in it. Nothing may be behind a position that is neither in the spool nor was taken by the sink.
+ */
+export async function powerLosses(dice: Dice): Promise<Outcome> {
+  const { open, events, named, keeper } = spoolFixture({
+    segmentBytes: dice.between(500, 20_000),
+    deadLetterBytesMax: 4000,
+  });
+  await keeper.fresh();
+  let folders = memoryFolders();
+  const world: World = {
+    items: new Map(itemNames.map((name) => [name, { next: 0, acknowledged: 0 }])),
+    taken: new Map(itemNames.map((name) => [name, new Set()])),
+    appends: 0,
+  };
+  const faults: string[] = [];
+  let recovered = 0;
+  const losses = dice.between(1, lossesMax + 1);
+  for (let loss = 0; loss < losses; loss += 1) {
+    const unplugged = plug(folders, dice.between(1, callsMax));
+    const life = (async () => {
+      const spool = await open(folders);
+      recovered += spool.counts().batches;
+      faults.push(...(await faultsOf(spool, world, events)));
+      await work(spool, world, dice);
+    })();
+    // A life that ends by itself ends with a power loss too.
+    await Promise.race([life, unplugged]);
+    folders = dice.next() < 0.3 ? afterKill(folders) : afterLoss(folders, () => dice.next());
+  }
+  const spool = await open(folders);
+  faults.push(...(await faultsOf(spool, world, events)));
+  await spool.close();
+  for (const name of ['events.spool-damaged', 'events.batches-lost', 'events.positions-lost']) {
+    if (named(name).length > 0) faults.push(`${name} though nothing was damaged`);
+  }
+  return { losses, appends: world.appends, recovered: recovered + spool.counts().batches, faults };
+}
+
+/** Resolves at the n-th call to the disk that changes something, which is not done. */
+function plug(folders: MemoryFolders, calls: number): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  let left = calls;
+  for (const storage of Object.values(folders)) {
+    storage.onCall = async (call: string) => {
+      if (['list', 'open', 'read'].includes(call)) return;
+      left -= 1;
+      if (left > 0) return;
+      resolve();
+      await new Promise(() => {});
+    };
+  }
+  return promise;
+}
+
+/** Not a power loss yet: what was written is there, and must be durable before it is relied upon. */
+function afterKill({ spool, deadLetter, quarantine }: MemoryFolders): MemoryFolders {
+  return { spool: spool.killed(), deadLetter: deadLetter.killed(), quarantine: quarantine.killed() };
+}
+
+function afterLoss({ spool, deadLetter, quarantine }: MemoryFolders, chance: () => number): MemoryFolders {
+  return {
+    spool: spool.unplugged(chance),
+    deadLetter: deadLetter.unplugged(chance),
+    quarantine: quarantine.unplugged(chance),
+  };
+}
+
+function textOf(item: string, number: number): string {
+  return `${item}:${number} ${'x'.repeat((number * 37) % 1500)}`;
+}
+
+async function work(spool: Spool, world: World, dice: Dice): Promise<void> {
+  for (const [item, state] of world.items) state.next = Number(spool.position('s').get(item) ?? 0);
+  const source = async (item: string): Promise<void> => {
+    const state = world.items.get(item);
+    if (state === undefined) return;
+    for (let rounds = dice.between(1, 20); rounds > 0; rounds -= 1) {
+      const number = state.next;
+      const value = String(number + 1);
+      await spool.append(
+        batchOf({ logGroup: 'g', logStream: item }, textOf(item, number)),
+        [{ source: 's', item, value }],
+        never,
+      );
+      world.appends += 1;
+      state.next = number + 1;
+      state.acknowledged = number + 1;
+      if (dice.next() < 0.1) await spool.keep([{ source: 'n', item, value }]);
+    }
+  };
+  const sink = async (item: string): Promise<void> => {
+    for (let rounds = dice.between(0, 30); rounds > 0; rounds -= 1) {
+      await new Promise(setImmediate);
+      const [batch] = await spool.read({ stream: { logGroup: 'g', logStream: item }, batchesMax: 1 }, never);
+      if (batch === undefined) continue;
+      for (const { message } of eventsOf(batch)) world.taken.get(item)?.add(numberOf(message));
+      const isRefused = dice.next() < 0.1;
+      await spool.settle(batch, isRefused ? [{ reason: 'invalid', timestamp: 1, message: 'refused' }] : []);
+    }
+  };
+  await Promise.all([...itemNames.map(source), ...itemNames.map(sink)]);
+  if (dice.next() < 0.5) await spool.close();
+}
+
+function numberOf(message: string): number {
+  return Number.parseInt(message.slice(message.indexOf(':') + 1), 10);
+}
+
+async function faultsOf(spool: Spool, world: World, events: readonly LogEvent[]): Promise<string[]> {
+  const faults: string[] = [];
+  for (const [item, { acknowledged }] of world.items) {
+    const position = Number(spool.position('s').get(item) ?? 0);
+    if (position < acknowledged)
+      faults.push(`${item}: position ${position}, ${acknowledged} were acknowledged`);
+    const stream = { logGroup: 'g', logStream: item };
+    const batches = await spool.read({ stream, batchesMax: 100_000 }, never);
+    const there = new Set<number>();
+    let last = -1;
+    for (const batch of batches) {
+      for (const { message } of eventsOf(batch)) {
+        const number = numberOf(message);
+        if (message !== textOf(item, number)) faults.push(`${item}: a batch of another text`);
+        if (number <= last) faults.push(`${item}: ${number} after ${last}`);
+        last = number;
+        there.add(number);
+      }
+    }
+    for (let number = 0; number < position; number += 1) {
+      if (!there.has(number) && world.taken.get(item)?.has(number) !== true) {
+        faults.push(`${item}: position ${position}, and ${number} is gone`);
+      }
+    }
+  }
+  return faults.length > 0 ? [...faults, JSON.stringify(events.map(({ name }) => name))] : faults;
+}
