@@ -81,6 +81,11 @@ describe('after a kill -9', () => {
     const killed = await host.started();
     host.log(numbered(1));
     await host.arrived(1);
+    // Else it may be the answer to this one that is lost.
+    await eventually(
+      'the first line settled',
+      async () => (await host.status()).events?.spool.batches === 0 || undefined,
+    );
     // The answer is lost, so that it is killed with a batch that CloudWatch Logs has and it does not know.
     host.sandbox.faults.add({ service: 'logs', operation: 'PutLogEvents', effect: { kind: 'lost-answer' } });
     for (let first = 1; first < total; first += 1000)
