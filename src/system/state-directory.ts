@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { lstatSync, mkdirSync, readFileSync } from 'node:fs';
+import { existsSync, lstatSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { errnoOf } from '../base/errno.ts';
 import { systemError } from './errors.ts';
@@ -11,19 +11,33 @@ export interface StateDirectory {
   readonly path: string;
   /** Generated once and kept: tells this host from others that have its name. */
   readonly hostId: string;
+  /** The form in which its files are: an older one than `stateVersion` is to be migrated. */
+  readonly version: number;
+  /** Says that everything in it is in the newest form. */
+  upgrade(): Promise<void>;
   release(): void;
 }
 
+/** Raised when an older program would not understand what is in it. docs/upgrading.md says what each one is. */
+const stateVersion = 2;
+
 /**
  * Makes sure the state directory is ours and private, and locks it.
- * @throws STATE_DIRECTORY_UNUSABLE, STATE_DIRECTORY_UNSAFE, STATE_DIRECTORY_LOCKED
+ * @throws STATE_DIRECTORY_UNUSABLE, STATE_DIRECTORY_UNSAFE, STATE_DIRECTORY_LOCKED, STATE_DIRECTORY_NEWER
  */
 export async function lockStateDirectory(path: string): Promise<StateDirectory> {
   assertPrivate(path);
   const lock = exclusiveLock(path);
   try {
+    const version = await keptVersion(path);
     const hostId = await keptHostId(path);
-    return { path, hostId, release: () => lock.release() };
+    return {
+      path,
+      hostId,
+      version,
+      upgrade: async () => (version === stateVersion ? undefined : writeVersion(path)),
+      release: () => lock.release(),
+    };
   } catch (error) {
     lock.release();
     throw error;
@@ -59,8 +73,38 @@ function exclusiveLock(directory: string): Lock {
   throw systemError('STATE_DIRECTORY_LOCKED', { path: directory });
 }
 
+/** @throws STATE_DIRECTORY_NEWER: nothing in it was touched */
+async function keptVersion(directory: string): Promise<number> {
+  const path = versionPath(directory);
+  try {
+    const version = Number(readFileSync(path, 'utf8').trim());
+    if (!(version >= 1 && version <= stateVersion)) {
+      throw systemError('STATE_DIRECTORY_NEWER', { path, version, newestKnown: stateVersion });
+    }
+    return version;
+  } catch (error) {
+    if (errnoOf(error) !== 'ENOENT') throw error;
+  }
+  // The first version had no such file.
+  if (existsSync(hostIdPath(directory))) return 1;
+  await writeVersion(directory);
+  return stateVersion;
+}
+
+async function writeVersion(directory: string): Promise<void> {
+  await writeFileAtomically(versionPath(directory), Buffer.from(`${stateVersion}\n`), { mode: 0o600 });
+}
+
+function versionPath(directory: string): string {
+  return join(directory, 'version');
+}
+
+function hostIdPath(directory: string): string {
+  return join(directory, 'host-id');
+}
+
 async function keptHostId(directory: string): Promise<string> {
-  const path = join(directory, 'host-id');
+  const path = hostIdPath(directory);
   try {
     const kept = readFileSync(path, 'utf8').trim();
     if (!/^[0-9a-f-]{36}$/u.test(kept)) throw systemError('STATE_HOST_ID_DAMAGED', { path });
