@@ -218,6 +218,37 @@ describe('the gateway config', () => {
     expect(problems(reading(glob))).toEqual([]);
   });
 
+  it.each([
+    ['/etc/cron.d/x', 'must be below one of allow.deliverTo'],
+    ['/run/gatehouse/../x', 'must not contain ..'],
+    ['/run/gatehouse/control.sock', 'is a name that the agent keeps for itself'],
+    ['/run/gatehouse/consumers/x', 'is a name that the agent keeps for itself'],
+  ])('does not listen at %s', (path, message) => {
+    const sources = { a: { http: { listen: path } }, b: { syslog: { socket: path } } };
+    expect(problems({ ...whole, audit: {}, events: { ...whole.events, sources } })).toEqual([
+      { path: 'events.sources.a.http.listen', message: expect.stringContaining(message) },
+      { path: 'events.sources.b.syslog.socket', message: expect.stringContaining(message) },
+    ]);
+  });
+
+  const withSources = (sources: object) =>
+    problems({ ...whole, audit: {}, events: { ...whole.events, sources } });
+
+  it('reads journal files where it may read, and standard input once', () => {
+    expect(withSources({ a: { journald: { directory: '/etc/journal' } } })).toEqual([
+      { path: 'events.sources.a.journald.directory', message: expect.stringContaining('allow.readFrom') },
+    ]);
+    expect(withSources({ a: { stdin: true }, b: { stdin: true } })).toEqual([
+      { path: 'events.sources.b.stdin', message: 'is read by a already' },
+    ]);
+    expect(
+      withSources({
+        a: { journald: { directory: '/var/log/journal' } },
+        b: { http: { listen: '/srv/tmpfs/s' } },
+      }),
+    ).toEqual([]);
+  });
+
   it('seals its spool unless it says that it need not', () => {
     const { 'tls-key': _, ...secrets } = whole.secrets;
     const open = { ...whole, keys: {}, secrets };

@@ -59,6 +59,9 @@ export function gatewayRules(
     deliveriesHaveFilesOfTheirOwn,
     (gateway) => deliveriesSpareOurs(gateway, bootstrap),
     (gateway) => sourcesStayInside(gateway, readFrom),
+    (gateway) => socketsStayInside(gateway, bootstrap),
+    (gateway) => journalsStayInside(gateway, readFrom),
+    standardInputIsOne,
     spoolIsSealed,
     auditIsShipped,
     auditStreamsAreTheirOwn,
@@ -108,16 +111,24 @@ function deliveriesSpareOurs(
   { runtimeDirectory, stateDirectory }: Pick<BootstrapConfig, 'runtimeDirectory' | 'stateDirectory'>,
 ): Problem[] {
   return deliveries.flatMap(({ file }, index) => {
-    const name = file.startsWith(`${runtimeDirectory}/`)
-      ? (file.slice(runtimeDirectory.length + 1).split('/')[0] ?? '')
-      : '';
     const path = pathText(['deliveries', index, 'file']);
     if (file === stateDirectory || file.startsWith(`${stateDirectory}/`)) {
       return [{ path, message: `is in stateDirectory, which is for the agent alone: ${stateDirectory}` }];
     }
-    if (!reservedNames.test(name) && !temporaryName.test(file)) return [];
+    if (!isReserved(file, { runtimeDirectory, stateDirectory })) return [];
     return [{ path, message: 'is a name that the agent keeps for itself' }];
   });
+}
+
+/** Whether a path is one of ours. */
+function isReserved(
+  file: string,
+  { runtimeDirectory, stateDirectory }: Pick<BootstrapConfig, 'runtimeDirectory' | 'stateDirectory'>,
+): boolean {
+  const name = file.startsWith(`${runtimeDirectory}/`)
+    ? (file.slice(runtimeDirectory.length + 1).split('/')[0] ?? '')
+    : '';
+  return reservedNames.test(name) || temporaryName.test(file) || file.startsWith(`${stateDirectory}/`);
 }
 
 function sourcesStayInside({ events }: GatewayConfig, readFrom: readonly string[]): Problem[] {
@@ -130,6 +141,48 @@ function sourcesStayInside({ events }: GatewayConfig, readFrom: readonly string[
       ];
     }),
   );
+}
+
+/** Sockets are made as deliveries are, and in the same places. */
+function socketsStayInside(
+  { events }: GatewayConfig,
+  bootstrap: Pick<BootstrapConfig, 'allow' | 'runtimeDirectory' | 'stateDirectory'>,
+): Problem[] {
+  const { deliverTo } = bootstrap.allow;
+  const sockets = Object.entries(events?.sources ?? {}).flatMap(([name, { http, syslog }]) => [
+    { at: [name, 'http', 'listen'], socket: http?.listen },
+    { at: [name, 'syslog', 'socket'], socket: syslog?.socket },
+  ]);
+  return sockets.flatMap(({ at, socket }) => {
+    if (socket?.startsWith('/') !== true) return [];
+    const path = pathText(['events', 'sources', ...at]);
+    if (socket.split('/').includes('..')) return [{ path, message: 'must not contain ..' }];
+    if (isReserved(socket, bootstrap))
+      return [{ path, message: 'is a name that the agent keeps for itself' }];
+    if (deliverTo.some((allowed) => socket.startsWith(`${allowed}/`))) return [];
+    const message = `must be below one of allow.deliverTo of the bootstrap config: ${list(deliverTo)}`;
+    return [{ path, message }];
+  });
+}
+
+function journalsStayInside({ events }: GatewayConfig, readFrom: readonly string[]): Problem[] {
+  return Object.entries(events?.sources ?? {}).flatMap(([name, { journald }]) => {
+    const folder = journald?.directory;
+    if (folder === undefined || readFrom.some((allowed) => isGlobBelow(folder, allowed))) return [];
+    const path = pathText(['events', 'sources', name, 'journald', 'directory']);
+    const message = `must be below one of allow.readFrom of the bootstrap config: ${list(readFrom)}`;
+    return [{ path, message }];
+  });
+}
+
+function standardInputIsOne({ events }: GatewayConfig): Problem[] {
+  const names = Object.entries(events?.sources ?? {}).flatMap(([name, { stdin }]) =>
+    stdin === true ? [name] : [],
+  );
+  return names.slice(1).map((name) => ({
+    path: pathText(['events', 'sources', name, 'stdin']),
+    message: `is read by ${names[0]} already`,
+  }));
 }
 
 function spoolIsSealed({ events, keys }: GatewayConfig): Problem[] {

@@ -28,7 +28,6 @@ import { redactingSource } from '../events/redaction/redacting-source.ts';
 import { type Redactor, redactor } from '../events/redaction/redactor.ts';
 import { cloudwatchLogsSink, type RetentionWishes } from '../events/sink/cloudwatch-logs.ts';
 import { type AuditSource, auditSource } from '../events/source/audit.ts';
-import { fileSource } from '../events/source/file.ts';
 import { type AuditShareOptions, withAuditShare } from '../events/spool/audit-share.ts';
 import { type DataKey, type KeyKeeper, keyRing } from '../events/spool/data-keys.ts';
 import { diskSpool, type SpoolFolders } from '../events/spool/disk.ts';
@@ -38,6 +37,7 @@ import type { EventsStatus, PipelineStatus } from '../events/status.ts';
 import { streamNames } from '../events/stream-names.ts';
 import type { Credentials } from '../identity/credential-source.ts';
 import { type AwsClientOptions, awsClientConfig, renewsExpired } from './aws-client.ts';
+import { eventSource } from './event-sources.ts';
 
 /** What a redacted line calls the credentials of the host. No name of a secret has a space. */
 const credentialNames = { key: 'AWS secret access key', token: 'AWS session token' } as const;
@@ -317,25 +317,26 @@ function sourcesOf(
   const audits: AuditSource[] = [];
   const chains: ChainedSource[] = [];
   const clock = systemClock;
-  const sources = Object.entries(config.sources).flatMap(([source, own]): PipelineSource[] => {
+  const sources: PipelineSource[] = [];
+  for (const [source, own] of Object.entries(config.sources)) {
     const streamOf = streamNames(source, config, values, log);
-    if (own.files === undefined) {
-      const audit = auditSource({ name: source, clock, log });
-      const from = spool.position(source);
-      const chain = chainedSource({ name: source, source: audit, host: { hostId, name }, from, clock, log });
-      audits.push(audit);
-      chains.push(chain);
-      const heads = headsSource({ chain, hostId, clock });
-      const { logGroup, logStream } = streamOf(undefined);
-      const headsTo = { logGroup, logStream: headsStream(logStream) };
-      return [
-        { name: source, source: chain, streamOf },
-        { name: headsOf(source), source: heads, streamOf: () => headsTo },
-      ];
+    const lines = eventSource(source, own, { readFrom, clock, log });
+    if (lines !== undefined) {
+      sources.push({ name: source, source: shipped(source, lines), streamOf });
+      continue;
     }
-    const { files: globs, exclude = [], encoding = 'auto' } = own;
-    const files = fileSource({ name: source, files: globs, exclude, encoding, readFrom, clock, log });
-    return [{ name: source, source: shipped(source, files), streamOf }];
-  });
+    const audit = auditSource({ name: source, clock, log });
+    const from = spool.position(source);
+    const chain = chainedSource({ name: source, source: audit, host: { hostId, name }, from, clock, log });
+    audits.push(audit);
+    chains.push(chain);
+    const heads = headsSource({ chain, hostId, clock });
+    const { logGroup, logStream } = streamOf(undefined);
+    const headsTo = { logGroup, logStream: headsStream(logStream) };
+    sources.push(
+      { name: source, source: chain, streamOf },
+      { name: headsOf(source), source: heads, streamOf: () => headsTo },
+    );
+  }
   return { sources, audits, chains };
 }

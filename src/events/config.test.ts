@@ -28,13 +28,35 @@ describe('the events config', () => {
   });
 
   test.each([
-    [{ sources: { a: {} } }, 'sources.a: must have exactly one of files and audit'],
+    [
+      { sources: { a: {} } },
+      'sources.a: must have exactly one of files, journald, syslog, stdin, http, audit',
+    ],
     [
       { sources: { a: { audit: true, files: ['/x'] } } },
-      'sources.a: must have exactly one of files and audit',
+      'sources.a: must have exactly one of files, journald, syslog, stdin, http, audit',
     ],
     [{ sources: { a: { audit: true, exclude: ['/x'] } } }, 'sources.a.exclude: goes with files only'],
     [{ sources: { a: { files: ['x.log'] } } }, 'sources.a.files.0: must be an absolute path'],
+    [
+      { sources: { a: { http: { listen: '0.0.0.0:80' } } } },
+      'sources.a.http.listen: must be a loopback address',
+    ],
+    [{ sources: { a: { http: { listen: 'localhost:80' } } } }, 'sources.a.http.listen: must be a loopback'],
+    [{ sources: { a: { http: { listen: '/x', mode: '777' } } } }, 'sources.a.http.mode: must be four octal'],
+    [
+      { sources: { a: { syslog: {} } } },
+      'sources.a.syslog: must have at least one of udp, tcp, tls and socket',
+    ],
+    [{ sources: { a: { syslog: { udp: '/x' } } } }, 'sources.a.syslog.udp: must be an address of this host'],
+    [
+      { sources: { a: { journald: { units: ['a b'] } } } },
+      'sources.a.journald.units.0: must be the name of a unit',
+    ],
+    [
+      { sources: { a: { journald: { fields: ['message'] } } } },
+      'sources.a.journald.fields.0: must be the name',
+    ],
     [{ sources: { a: { files: ['/x/../y'] } } }, 'sources.a.files.0: must not contain ..'],
     [{ logGroup: '/a/{nmae}' }, 'logGroup: {nmae} is not known'],
     [{ retentionDays: 31 }, 'retentionDays: '],

@@ -1,4 +1,6 @@
 import { z } from 'zod';
+import { isLoopbackAddress } from '../base/local-address.ts';
+import { parseAddress } from './source/address.ts';
 import { encodings } from './source/encodings.ts';
 import { type NameKind, templateProblem } from './template.ts';
 
@@ -38,6 +40,150 @@ const names = {
   }),
 };
 
+const loopbackOrSocket = z.string().refine((text) => {
+  const address = parseAddress(text);
+  return address?.kind === 'unix' || (address?.kind === 'port' && isLoopbackAddress(address.host));
+}, 'must be a loopback address with a port, as 127.0.0.1:8125 or [::1]:8125, or the absolute path of a unix socket');
+
+const hostAddress = z
+  .string()
+  .refine(
+    (text) => parseAddress(text)?.kind === 'port',
+    'must be an address of this host with a port, as 0.0.0.0:514',
+  );
+
+const mode = z
+  .string()
+  .regex(/^0[0-7]{3}$/u, 'must be four octal digits, as 0660')
+  .default('0600')
+  .meta({ description: 'Mode of the unix socket', applies: 'restart', examples: ['0666'] });
+
+const pemFile = z.string().startsWith('/', 'must be an absolute path');
+
+const journald = z
+  .strictObject({
+    units: z
+      .array(z.string().regex(/^[A-Za-z0-9:_.\\@*?-]{1,255}$/u, 'must be the name of a unit'))
+      .min(1)
+      .optional()
+      .meta({ description: 'Only these units', applies: 'restart', examples: [['nginx.service']] }),
+    identifiers: z
+      .array(z.string().min(1))
+      .min(1)
+      .optional()
+      .meta({ description: 'Only these syslog identifiers', applies: 'restart', examples: [['sshd']] }),
+    priority: z
+      .enum(['emerg', 'alert', 'crit', 'err', 'warning', 'notice', 'info', 'debug'])
+      .optional()
+      .meta({ description: 'The least severe that is shipped', applies: 'restart', examples: ['notice'] }),
+    directory: z
+      .string()
+      .startsWith('/', 'must be an absolute path')
+      .optional()
+      .meta({
+        description: "A folder of journal files, under allow.readFrom, instead of this host's journal",
+        applies: 'restart',
+        examples: ['/var/log/journal/remote'],
+      }),
+    since: z
+      .enum(['now', 'boot', 'oldest'])
+      .default('boot')
+      .meta({
+        description: 'Where reading starts the first time: now, with this boot, or with the oldest entry',
+        applies: 'restart',
+        examples: ['oldest'],
+      }),
+    fields: z
+      .array(z.string().regex(/^_{0,2}[A-Z0-9][A-Z0-9_]{0,63}$/u, 'must be the name of a journal field'))
+      .min(1)
+      .default(['MESSAGE', 'PRIORITY', 'SYSLOG_IDENTIFIER', '_SYSTEMD_UNIT', '_PID'])
+      .meta({
+        description: 'Fields of an event: several are JSON, one alone is the text of the event',
+        applies: 'restart',
+        examples: [['MESSAGE']],
+      }),
+  })
+  .meta({
+    description: 'Ship the systemd journal',
+    applies: 'restart',
+    examples: [{ units: ['nginx.service'] }],
+  });
+
+const syslog = z
+  .strictObject({
+    udp: hostAddress
+      .optional()
+      .meta({ description: 'Address for syslog by UDP', applies: 'restart', examples: ['127.0.0.1:514'] }),
+    tcp: hostAddress
+      .optional()
+      .meta({ description: 'Address for syslog by TCP', applies: 'restart', examples: ['127.0.0.1:601'] }),
+    tls: z
+      .strictObject({
+        address: hostAddress.meta({ description: 'Address', applies: 'restart', examples: ['0.0.0.0:6514'] }),
+        certificate: pemFile.meta({
+          description: 'PEM file with the certificate and its chain',
+          applies: 'restart',
+          examples: ['/etc/gatehouse/syslog/certificate.pem'],
+        }),
+        privateKey: pemFile.meta({
+          description: 'PEM file with its key',
+          applies: 'restart',
+          examples: ['/etc/gatehouse/syslog/private-key.pem'],
+        }),
+        clientAuthorities: pemFile.optional().meta({
+          description: 'PEM file of authorities: clients then need a certificate of one of them',
+          applies: 'restart',
+          examples: ['/etc/gatehouse/syslog/clients.pem'],
+        }),
+      })
+      .optional()
+      .meta({ description: 'Syslog by TLS', applies: 'restart' }),
+    socket: z
+      .string()
+      .startsWith('/', 'must be an absolute path')
+      .optional()
+      .meta({
+        description: 'Path of a unix stream socket, below allow.deliverTo',
+        applies: 'restart',
+        examples: ['/run/gatehouse/syslog.sock'],
+      }),
+    mode,
+    format: z
+      .enum(['json', 'raw'])
+      .default('json')
+      .meta({
+        description: 'The parts of a message as JSON, or the message as it came',
+        applies: 'restart',
+        examples: ['raw'],
+      }),
+  })
+  .refine(
+    ({ udp, tcp, tls, socket }) => [udp, tcp, tls, socket].some((each) => each !== undefined),
+    'must have at least one of udp, tcp, tls and socket',
+  )
+  .meta({
+    description: 'Receive syslog, RFC 5424 and 3164',
+    applies: 'restart',
+    examples: [{ udp: '127.0.0.1:514', tcp: '127.0.0.1:601' }],
+  });
+
+const http = z
+  .strictObject({
+    listen: loopbackOrSocket.meta({
+      description: 'A loopback address with a port, or the path of a unix socket below allow.deliverTo',
+      applies: 'restart',
+      examples: ['/run/gatehouse/events.sock'],
+    }),
+    mode,
+  })
+  .meta({
+    description: 'Receive lines and JSON by HTTP; a request is answered when its events are durable',
+    applies: 'restart',
+    examples: [{ listen: '127.0.0.1:8125' }],
+  });
+
+const kinds = ['files', 'journald', 'syslog', 'stdin', 'http', 'audit'] as const;
+
 const sourceConfig = z
   .strictObject({
     files: z
@@ -66,18 +212,29 @@ const sourceConfig = z
         applies: 'restart',
         examples: ['latin1'],
       }),
+    journald: journald.optional(),
+    syslog: syslog.optional(),
+    stdin: z
+      .literal(true)
+      .optional()
+      .meta({
+        description: 'Ship the lines of standard input; one source can',
+        applies: 'restart',
+        examples: [true],
+      }),
+    http: http.optional(),
     audit: z
       .literal(true)
       .optional()
       .meta({ description: "Ship the agent's own audit records", applies: 'restart', examples: [true] }),
     ...names,
   })
-  .superRefine(({ files, audit, ...others }, context) => {
-    if ((files === undefined) === (audit === undefined)) {
-      context.addIssue({ code: 'custom', message: 'must have exactly one of files and audit' });
+  .superRefine((source, context) => {
+    if (kinds.filter((kind) => source[kind] !== undefined).length !== 1) {
+      context.addIssue({ code: 'custom', message: `must have exactly one of ${kinds.join(', ')}` });
     }
     for (const key of ['exclude', 'encoding'] as const) {
-      if (files === undefined && others[key] !== undefined) {
+      if (source.files === undefined && source[key] !== undefined) {
         context.addIssue({ code: 'custom', path: [key], message: 'goes with files only' });
       }
     }
@@ -161,7 +318,7 @@ export const eventsConfig = z.strictObject({
     )
     .default({})
     .meta({
-      description: 'What to ship, by name; a source says what it is by its key: files or audit',
+      description: `What to ship, by name; a source says what it is by its key: ${kinds.join(', ')}`,
       applies: 'restart',
       examples: [{ app: { files: ['/var/log/app/*.log'] }, agent: { audit: true } }],
     }),
@@ -185,3 +342,5 @@ export const auditConfig = z
 export type AuditConfig = z.output<typeof auditConfig>;
 
 export type EventsConfig = z.output<typeof eventsConfig>;
+
+export type SourceConfig = EventsConfig['sources'][string];

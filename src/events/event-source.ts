@@ -14,6 +14,8 @@ export interface Chunk extends ChunkShape {
   readonly positions: readonly Position[];
   /** The path for `{file}` in the name of a log stream; chunks that move the same item have the same path. */
   readonly file: string | undefined;
+  /** Somebody waits to be told that `bytes` are durable: called once, then. Such a chunk goes to the spool at once. */
+  readonly onDurable?: () => void;
 }
 
 /** Where reading goes on in one item (a file, say) of a source. */

@@ -117,6 +117,46 @@ export const eventsLogEvents = {
     summary: 'a secret is not looked for in logs: its value would be found where it is not meant',
     fields: { secret: 'the name of the secret', reason: 'too-short, too-common or too-long' },
   },
+  'events.listening': {
+    level: 'info',
+    summary: 'a source listens',
+    fields: { source: 'the source', address: 'where' },
+  },
+  'events.listen-failed': {
+    level: 'warn',
+    summary: 'a source cannot listen at its address; it is tried again',
+    fields: { source: 'the source', address: 'where', reason: 'errno' },
+  },
+  'events.peer-refused': {
+    level: 'warn',
+    summary: 'a peer of a source was sent away',
+    fields: { source: 'the source', reason: 'frame-too-long, or what TLS says' },
+  },
+  'events.datagrams-dropped': {
+    level: 'error',
+    summary: 'datagrams were lost: there was no room for them, here or in the kernel',
+    fields: { source: 'the source', datagrams: 'how many since it was last said' },
+  },
+  'events.stdin-ended': {
+    level: 'info',
+    summary: 'standard input is at its end',
+    fields: { source: 'the source' },
+  },
+  'events.journal-failed': {
+    level: 'warn',
+    summary: 'the journal could not be read; it is tried again',
+    fields: { source: 'the source', reason: 'what failed' },
+  },
+  'events.journal-recovered': {
+    level: 'info',
+    summary: 'the journal can be read again',
+    fields: { source: 'the source' },
+  },
+  'events.entry-skipped': {
+    level: 'error',
+    summary: 'an entry of the journal was too long to be held and is not shipped',
+    fields: { source: 'the source', bytesMax: 'the bound' },
+  },
   'events.audit-chain-began': {
     level: 'info',
     summary: 'a new chain of audit records begins; expected once in the life of a state directory',

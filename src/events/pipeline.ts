@@ -65,6 +65,8 @@ interface Filling {
   readonly batch: OpenBatch;
   readonly positions: Map<string, Position>;
   readonly sinceMs: number;
+  /** Told once it is durable. */
+  readonly waiting: (() => void)[];
 }
 
 interface Intake extends PipelineSource {
@@ -136,12 +138,26 @@ export function pipeline(options: PipelineOptions): Pipeline {
     if (!intake.filling.has(key)) intake.moved.set(key, moved);
     for (const position of chunk.positions) moved.set(position.item, position);
     say(intake, escapedLines, splitEvents);
+    if (chunk.onDurable !== undefined) await tellWhenDurable(intake, key, chunk.onDurable, signal);
+  }
+
+  async function tellWhenDurable(
+    intake: Intake,
+    key: string,
+    tell: () => void,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const filling = intake.filling.get(key);
+    filling?.waiting.push(tell);
+    await flush(intake, key, signal);
+    // It was flushed meanwhile: then it is durable when its turn is over.
+    if (filling === undefined) await inTurn(key, async () => tell());
   }
 
   function start(intake: Intake, key: string, stream: StreamName): Filling {
     const positions = intake.moved.get(key) ?? new Map<string, Position>();
     intake.moved.delete(key);
-    const filling = { batch: openBatch(stream), positions, sinceMs: clock.monotonic() };
+    const filling = { batch: openBatch(stream), positions, sinceMs: clock.monotonic(), waiting: [] };
     intake.filling.set(key, filling);
     opened.ring();
     return filling;
@@ -169,6 +185,7 @@ export function pipeline(options: PipelineOptions): Pipeline {
     const source = intake.name;
     const positions = [...filling.positions.values()].map(({ item, value }) => ({ source, item, value }));
     await inTurn(key, () => untilDone(() => spool.append(batch, positions, signal), signal));
+    for (const tell of filling.waiting) tell();
     appended.ring();
   }
 

@@ -90,6 +90,31 @@ export const runCommand: RunCommand = async (argv, limits, signal) => {
   }
 };
 
+/**
+ * Runs a command for as long as its output is read, without a shell, in a process group of its own: the end of the
+ * iteration, or of `signal`, ends the group. A reader that waits makes the command wait. What it says on standard error
+ * is not read. Ends when the command does. Otherwise as `RunCommand`.
+ *
+ * @throws COMMAND_NOT_FOUND, COMMAND_NOT_STARTED, COMMAND_FAILED
+ */
+export async function* followCommand(argv: readonly string[], signal: AbortSignal): AsyncGenerator<Buffer> {
+  if (signal.aborted) return;
+  const command = executable(argv[0]);
+  const child = started(command, argv.slice(1), { stderr: 'ignore' });
+  const ended = end(child, command);
+  ended.catch(() => undefined);
+  const stop = (): void => killGroup(child);
+  signal.addEventListener('abort', stop, { once: true });
+  try {
+    if (child.stdout !== null) yield* child.stdout as AsyncIterable<Buffer>;
+    const { exitCode } = await ended;
+    if (exitCode !== 0 && !signal.aborted) throw systemError('COMMAND_FAILED', { command, exitCode });
+  } finally {
+    signal.removeEventListener('abort', stop);
+    killGroup(child);
+  }
+}
+
 function executable(command: string | undefined): string {
   if (command === undefined || command === '') throw new TypeError('a command needs a name');
   if (command.includes('/') && !isAbsolute(command)) {
@@ -98,7 +123,11 @@ function executable(command: string | undefined): string {
   return command;
 }
 
-function started(command: string, args: readonly string[], limits: CommandLimits): ChildProcess {
+function started(
+  command: string,
+  args: readonly string[],
+  limits: Pick<CommandLimits, 'env' | 'stdin' | 'notifySocket'> & { readonly stderr?: 'ignore' },
+): ChildProcess {
   const forbidden = Object.keys(limits.env ?? {}).find((variable) => forbiddenVariable.test(variable));
   if (forbidden !== undefined) throw new TypeError(`a command must not be given ${forbidden}`);
 
@@ -113,7 +142,7 @@ function started(command: string, args: readonly string[], limits: CommandLimits
       ...(notifySocket === undefined ? {} : { NOTIFY_SOCKET: notifySocket }),
       PATH: searchPath,
     },
-    stdio: [limits.stdin === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
+    stdio: [limits.stdin === undefined ? 'ignore' : 'pipe', 'pipe', limits.stderr ?? 'pipe'],
     // A group of its own, so that what it starts can be killed with it.
     detached: true,
   });

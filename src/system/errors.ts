@@ -20,6 +20,12 @@ export const systemErrors = {
     retry: true,
     exitCode: exitCode.unavailable,
   },
+  COMMAND_FAILED: {
+    summary: 'a command that was to go on ended with an error',
+    remedy: 'Run it by hand as the user of the agent to see what it says; it is started again.',
+    retry: true,
+    exitCode: exitCode.failed,
+  },
   COMMAND_OUTPUT_TOO_LARGE: {
     summary: 'a command wrote more than it may and was killed',
     remedy: 'Check that it is the right command; make it write less.',

@@ -1,0 +1,224 @@
+import { statSync } from 'node:fs';
+import { request } from 'node:http';
+import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import * as fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { fakeClock } from '../../../test/support/fake-clock.ts';
+import { temporaryDirectory } from '../../../test/support/temporary-directory.ts';
+import type { LogEvent } from '../../base/log-events.ts';
+import { eventSourceContract, reading } from '../event-source.contract.ts';
+import { httpSource, requestBytesMax } from './http.ts';
+
+interface Answer {
+  readonly status: number;
+  readonly body: Record<string, unknown>;
+  readonly headers: Record<string, unknown>;
+}
+
+function setup(queueBytesMax?: number) {
+  const socket = join(temporaryDirectory(), 'events.sock');
+  const clock = fakeClock();
+  const events: LogEvent[] = [];
+  const listening = Promise.withResolvers<void>();
+  const source = httpSource({
+    name: 'intake',
+    listen: socket,
+    mode: '0660',
+    ...(queueBytesMax === undefined ? {} : { queueBytesMax }),
+    clock,
+    log: (event) => events.push(event),
+    onListening: () => listening.resolve(),
+  });
+  async function post(
+    body: string | Buffer,
+    headers: Record<string, string> = { 'content-type': 'text/plain' },
+    method = 'POST',
+  ): Promise<Answer> {
+    await listening.promise;
+    return new Promise((resolve, reject) => {
+      const outgoing = request(
+        { socketPath: socket, method, headers: { host: 'localhost', ...headers } },
+        (reply) => {
+          const pieces: Buffer[] = [];
+          reply.on('data', (piece: Buffer) => pieces.push(piece));
+          reply.on('end', () =>
+            resolve({
+              status: reply.statusCode ?? 0,
+              body: JSON.parse(Buffer.concat(pieces).toString()),
+              headers: reply.headers,
+            }),
+          );
+        },
+      );
+      outgoing.on('error', reject);
+      outgoing.end(body);
+    });
+  }
+  return { source, socket, clock, events, post, listening: listening.promise };
+}
+
+eventSourceContract('httpSource', () => {
+  const { source, clock, post } = setup();
+  let before: Promise<unknown> = Promise.resolve();
+  return {
+    source,
+    clock,
+    async write(lines) {
+      const body = lines.map((line) => `${line}\n`).join('');
+      before = before.then(() => post(body)).catch(() => undefined);
+    },
+  };
+});
+
+describe('an http source', () => {
+  test('answers when its lines are durable, and not before', async () => {
+    const { source, post } = setup();
+    const stopping = new AbortController();
+    const iterator = source.chunks(new Map(), stopping.signal)[Symbol.asyncIterator]();
+    const first = iterator.next();
+    let answer: Answer | undefined;
+    const posted = post('one\ntwo').then((each) => (answer = each));
+
+    const { value } = await first;
+    const before = answer;
+    value.onDurable?.();
+    await posted;
+
+    expect(value.bytes.toString()).toBe('one\ntwo\n');
+    expect(before).toBeUndefined();
+    expect(answer).toMatchObject({ status: 200, body: { events: 2 } });
+    stopping.abort();
+    await iterator.return?.();
+  });
+
+  test('says 429 when there is no room, and takes nothing of that request', async () => {
+    const { source, post, listening } = setup(1_000);
+    const stopping = new AbortController();
+    const iterator = source.chunks(new Map(), stopping.signal)[Symbol.asyncIterator]();
+    const first = iterator.next();
+    await listening;
+    const waiting = post('x'.repeat(10));
+    await first;
+    const queued = post('y'.repeat(800));
+    const polled = await untilStatus(() => post('z'.repeat(800)), 429);
+
+    const { value } = await iterator.next();
+
+    expect(polled.headers['retry-after']).toBe('1');
+    expect(value.bytes.toString()).toBe(`${'y'.repeat(800)}\n`);
+    stopping.abort();
+    value.onDurable?.();
+    (await first).value.onDurable?.();
+    await Promise.all([waiting, queued]);
+    await iterator.return?.();
+  });
+
+  test.each([
+    ['lines of JSON', 'application/x-ndjson', '{"a":1}\n\n[2]\n', ['{"a":1}', '[2]']],
+    ['a JSON array', 'application/json; charset=utf-8', '[{"a": 1},\n "b"]', ['{"a":1}', '"b"']],
+    ['a JSON value', 'application/json', '{"a":\n1}', ['{"a":1}']],
+    ['text without a type', '', 'one\ntwo', ['one', 'two']],
+  ])('takes %s', async (_what, type, body, messages) => {
+    const { source, post } = setup();
+    const read = reading(source);
+
+    const { status } = await post(body, type === '' ? {} : { 'content-type': type });
+
+    expect(status).toBe(200);
+    expect(read.messages).toEqual(messages);
+  });
+
+  test('takes gzip', async () => {
+    const { source, post } = setup();
+    const read = reading(source);
+
+    const { status } = await post(gzipSync('one\n'), {
+      'content-type': 'text/plain',
+      'content-encoding': 'gzip',
+    });
+
+    expect(status).toBe(200);
+    expect(read.messages).toEqual(['one']);
+  });
+
+  test.each([
+    ['no JSON', 400, '{', { 'content-type': 'application/json' }],
+    ['a line that is no JSON', 400, '1\n{\n', { 'content-type': 'application/x-ndjson' }],
+    ['what is not gzip', 400, 'x', { 'content-type': 'text/plain', 'content-encoding': 'gzip' }],
+    [
+      'a bomb',
+      400,
+      gzipSync(Buffer.alloc(requestBytesMax + 1)),
+      { 'content-type': 'text/plain', 'content-encoding': 'gzip' },
+    ],
+    ['another type', 400, 'x', { 'content-type': 'image/png' }],
+    ['a browser', 403, 'x', { 'content-type': 'text/plain', origin: 'https://example.com' }],
+    ['a name that leads here', 403, 'x', { 'content-type': 'text/plain', host: 'rebound.example.com' }],
+    ['too much', 413, Buffer.alloc(requestBytesMax + 1, 'x'), { 'content-type': 'text/plain' }],
+  ])('refuses %s with %i', async (_what, expected, body, headers) => {
+    const { source, post } = setup();
+    const read = reading(source);
+
+    const { status } = await post(body, headers);
+
+    expect(status).toBe(expected);
+    expect(read.messages).toEqual([]);
+  });
+
+  test('takes POST only', async () => {
+    const { source, post } = setup();
+    reading(source);
+
+    expect((await post('', {}, 'GET')).status).toBe(405);
+  });
+
+  test('its socket has its mode, and goes with it', async () => {
+    const { source, socket, listening } = setup();
+    const read = reading(source);
+    await listening;
+
+    expect(statSync(socket).mode & 0o777).toBe(0o660);
+    await read.stop();
+    expect(() => statSync(socket)).toThrow('ENOENT');
+  });
+
+  test('says once that it cannot listen, and tries again', async () => {
+    const clock = fakeClock();
+    const events: LogEvent[] = [];
+    const listen = join(temporaryDirectory(), 'not', 'there');
+    reading(httpSource({ name: 'intake', listen, mode: '0600', clock, log: (event) => events.push(event) }));
+
+    for (let each = 0; each < 10; each += 1) await clock.advance(5_000);
+
+    expect(events.map(({ name, fields }) => [name, fields['reason']])).toEqual([
+      ['events.listen-failed', 'ENOENT'],
+    ]);
+  });
+
+  test('whatever lines come in come out', async () => {
+    const { source, post } = setup();
+    const read = reading(source);
+    const line = fc
+      .string({ unit: 'grapheme', minLength: 1, maxLength: 20 })
+      .filter((each) => !/[\r\n]/u.test(each));
+
+    await fc.assert(
+      fc.asyncProperty(fc.array(line, { minLength: 1, maxLength: 10 }), async (lines) => {
+        read.messages.length = 0;
+
+        await post(lines.join('\n'));
+
+        expect(read.messages).toEqual(lines);
+      }),
+      { numRuns: 50 },
+    );
+  });
+});
+
+async function untilStatus(ask: () => Promise<Answer>, status: number): Promise<Answer> {
+  for (;;) {
+    const answer = await ask();
+    if (answer.status === status) return answer;
+  }
+}

@@ -1,0 +1,208 @@
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { promisify } from 'node:util';
+import { gunzip } from 'node:zlib';
+import type { Clock } from '../../base/clock.ts';
+import { isLocalAddress } from '../../base/local-address.ts';
+import type { Log } from '../../base/log-events.ts';
+import type { EventSource } from '../event-source.ts';
+import { addressOf } from './address.ts';
+import { listenOn, removeSocket, untilListening } from './listen.ts';
+import { type Pushed, pushed } from './pushed.ts';
+
+export interface HttpSourceOptions {
+  readonly name: string;
+  /** A loopback address or a unix socket. */
+  readonly listen: string;
+  /** Mode of the socket, in octal digits. */
+  readonly mode: string;
+  readonly queueBytesMax?: number;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Told when it listens, and where. */
+  readonly onListening?: (port: number | undefined) => void;
+}
+
+/** One request's body, inflated. */
+export const requestBytesMax = 1024 * 1024;
+const connectionsMax = 256;
+const requestTimeoutMs = 30_000;
+const headerBytesMax = 8_192;
+const retryAfterSeconds = 1;
+
+const inflate = promisify(gunzip);
+
+interface Reply {
+  readonly status: number;
+  readonly body: Readonly<Record<string, unknown>>;
+}
+
+/**
+ * Lines by HTTP: `POST /` with text/plain (a line each) or JSON (a value, an array or a line each). Answers 200 only
+ * when they are in the spool. Guarantee on kill: what was answered with 200 is not lost; what was not may be there or
+ * not, so a client that sends again repeats rather than loses. A full queue answers 429, a stop 503.
+ */
+export function httpSource(options: HttpSourceOptions): EventSource {
+  const { name, listen: addressName, mode, queueBytesMax, clock, log, onListening } = options;
+  const address = addressOf(addressName);
+  let isStopping = false;
+  const source: Pushed = pushed({
+    ...(queueBytesMax === undefined ? {} : { queueBytesMax }),
+    clock,
+    listen,
+  });
+  const waiting = new Set<Promise<void>>();
+
+  async function listen(signal: AbortSignal): Promise<void> {
+    const server = createServer(
+      { maxHeaderSize: headerBytesMax, requestTimeout: requestTimeoutMs },
+      (request, response) => {
+        const work = serve(request, response).finally(() => waiting.delete(work));
+        waiting.add(work);
+      },
+    );
+    server.maxConnections = connectionsMax;
+    await untilListening(
+      () => listenOn(server, address, Number.parseInt(mode, 8)),
+      { source: name, name: addressName, clock, log },
+      signal,
+    );
+    if (server.listening) {
+      const bound = server.address();
+      onListening?.(typeof bound === 'object' ? bound?.port : undefined);
+      await aborted(signal);
+    }
+    isStopping = true;
+    server.close();
+    server.closeIdleConnections();
+    await removeSocket(address);
+  }
+
+  async function serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { status, body } = await answerTo(request).catch(
+      (): Reply => ({ status: 400, body: { message: 'the request broke off' } }),
+    );
+    const text = Buffer.from(`${JSON.stringify(body)}\n`);
+    response.statusCode = status;
+    response.setHeader('content-type', 'application/json');
+    response.setHeader('content-length', text.length);
+    if (status === 429 || status === 503) response.setHeader('retry-after', retryAfterSeconds);
+    // What was not read to its end, and a stop, leave nothing to go on with.
+    if (isStopping || !request.complete) response.setHeader('connection', 'close');
+    response.end(text);
+  }
+
+  async function answerTo(request: IncomingMessage): Promise<Reply> {
+    if (isStopping) return { status: 503, body: { message: 'the agent is stopping' } };
+    const refusal = refusalOf(request);
+    if (refusal !== undefined) return refusal;
+    const raw = await bodyOf(request);
+    if (raw === undefined) return tooLarge();
+    const bytes = await inflated(raw, request.headers['content-encoding']);
+    if (bytes === undefined)
+      return { status: 400, body: { message: 'not gzip, or too large when inflated' } };
+    const lines = linesOf(bytes, request.headers['content-type']);
+    if (typeof lines === 'string') return { status: 400, body: { message: lines } };
+    if (lines.length === 0) return { status: 200, body: { events: 0 } };
+    const durable = Promise.withResolvers<void>();
+    if (!source.push(lines, false, durable.resolve)) {
+      return { status: 429, body: { message: 'the queue is full; nothing was taken' } };
+    }
+    await durable.promise;
+    return { status: 200, body: { events: countLines(lines) } };
+  }
+
+  return source;
+}
+
+function refusalOf({ method, headers }: IncomingMessage): Reply | undefined {
+  // A page in a browser on this host must not be able to write into its logs.
+  const host = (headers.host ?? 'localhost').replace(/:\d+$/u, '');
+  if (headers.origin !== undefined || !isLocalAddress(host)) {
+    return { status: 403, body: { message: 'not for browsers: no Origin, and a local Host' } };
+  }
+  if (method !== 'POST') return { status: 405, body: { message: 'POST lines or JSON' } };
+  const length = Number(headers['content-length'] ?? 0);
+  return length > requestBytesMax ? tooLarge() : undefined;
+}
+
+function tooLarge(): Reply {
+  return { status: 413, body: { message: `at most ${requestBytesMax} bytes` } };
+}
+
+/** Undefined when there is more than there may be. */
+async function bodyOf(request: IncomingMessage): Promise<Buffer | undefined> {
+  const pieces: Buffer[] = [];
+  let length = 0;
+  for await (const piece of request as AsyncIterable<Buffer>) {
+    length += piece.length;
+    if (length > requestBytesMax) return undefined;
+    pieces.push(piece);
+  }
+  return Buffer.concat(pieces);
+}
+
+async function inflated(raw: Buffer, encoding: string | undefined): Promise<Buffer | undefined> {
+  if (encoding === undefined || encoding === 'identity') return raw;
+  if (encoding !== 'gzip') return undefined;
+  return inflate(raw, { maxOutputLength: requestBytesMax }).catch(() => undefined);
+}
+
+/** Lines, each with its end; or what is wrong with the body. */
+function linesOf(bytes: Buffer, contentType = 'text/plain'): Buffer | string {
+  const [type = ''] = contentType.split(';', 1);
+  switch (type.trim().toLowerCase()) {
+    case 'text/plain':
+    case 'application/x-www-form-urlencoded': // What curl --data-binary says when it is told nothing.
+      return ended(bytes);
+    case 'application/x-ndjson':
+    case 'application/jsonl':
+      return jsonLines(bytes);
+    case 'application/json':
+      return jsonValues(bytes);
+    default:
+      return 'the content type must be text/plain, application/json or application/x-ndjson';
+  }
+}
+
+function ended(bytes: Buffer): Buffer {
+  return bytes.length === 0 || bytes.at(-1) === 0x0a ? bytes : Buffer.concat([bytes, Buffer.from('\n')]);
+}
+
+function jsonLines(bytes: Buffer): Buffer | string {
+  const lines = bytes
+    .toString('utf8')
+    .split('\n')
+    .filter((line) => line.trim() !== '');
+  const wrong = lines.findIndex((line) => parsed(line) === undefined);
+  return wrong < 0 ? Buffer.from(lines.map((line) => `${line}\n`).join('')) : `line ${wrong + 1} is not JSON`;
+}
+
+/** A value, or each of an array, on a line of its own. */
+function jsonValues(bytes: Buffer): Buffer | string {
+  const value = parsed(bytes.toString('utf8'));
+  if (value === undefined) return 'the body is not JSON';
+  const values: readonly unknown[] = Array.isArray(value.json) ? value.json : [value.json];
+  return Buffer.from(values.map((each) => `${JSON.stringify(each)}\n`).join(''));
+}
+
+function parsed(text: string): { readonly json: unknown } | undefined {
+  try {
+    const json: unknown = JSON.parse(text);
+    return { json };
+  } catch {
+    return undefined;
+  }
+}
+
+function countLines(bytes: Buffer): number {
+  let count = 0;
+  for (let at = bytes.indexOf(0x0a); at >= 0; at = bytes.indexOf(0x0a, at + 1)) count += 1;
+  return count;
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}

@@ -1,0 +1,182 @@
+import { describe, expect, test, vi } from 'vitest';
+import { fakeClock } from '../../../test/support/fake-clock.ts';
+import type { LogEvent } from '../../base/log-events.ts';
+import { eventSourceContract, reading } from '../event-source.contract.ts';
+import { wake } from '../wake.ts';
+import { type JournaldSourceOptions, journaldSource } from './journald.ts';
+
+const pipeBytes = 64 * 1024;
+const writtenMs = 1_795_000_000_000;
+
+/** A journal in memory, and a journalctl that follows it. */
+function journal() {
+  const entries: { readonly cursor: string; readonly text: Buffer }[] = [];
+  const calls: (readonly string[])[] = [];
+  const bell = wake();
+  let crash: string | undefined;
+
+  async function* follow(argv: readonly string[], signal: AbortSignal): AsyncGenerator<Buffer> {
+    calls.push(argv);
+    const after = argv.find((each) => each.startsWith('--after-cursor='))?.slice('--after-cursor='.length);
+    let next = after === undefined ? 0 : entries.findIndex(({ cursor }) => cursor === after) + 1;
+    while (!signal.aborted) {
+      if (crash !== undefined) {
+        const code = crash;
+        crash = undefined;
+        throw Object.assign(new Error('it crashed'), { code });
+      }
+      const found = entries[next];
+      if (found === undefined) {
+        await bell.rung(signal);
+        continue;
+      }
+      next += 1;
+      for (let at = 0; at < found.text.length; at += pipeBytes) yield found.text.subarray(at, at + pipeBytes);
+    }
+  }
+
+  return {
+    calls,
+    follow,
+    crash: (code: string): void => {
+      crash = code;
+      bell.ring();
+    },
+    write: (message: string, fields = ''): void => {
+      const cursor = `s=ab;i=${(entries.length + 1).toString(16)}`;
+      const head = `__CURSOR=${cursor}\n__REALTIME_TIMESTAMP=${writtenMs}123\n`;
+      entries.push({ cursor, text: Buffer.from(`${head}MESSAGE=${message}\n${fields}\n`, 'latin1') });
+      bell.ring();
+    },
+  };
+}
+
+function setup(options: Partial<JournaldSourceOptions> = {}) {
+  const log = journal();
+  const clock = fakeClock();
+  const events: LogEvent[] = [];
+  const newSource = () =>
+    journaldSource({
+      name: 'journal',
+      since: 'boot',
+      fields: ['MESSAGE'],
+      follow: log.follow,
+      clock,
+      log: (event) => events.push(event),
+      ...options,
+    });
+  return { ...log, clock, newSource, names: () => events.map(({ name }) => name) };
+}
+
+eventSourceContract('journaldSource', () => {
+  const { newSource, clock, write } = setup();
+  return {
+    source: newSource(),
+    clock,
+    writtenMs,
+    async write(lines) {
+      for (const line of lines) write(line);
+    },
+  };
+});
+
+describe('a journald source', () => {
+  test('goes on after its cursor', async () => {
+    const { newSource, clock, write, calls } = setup();
+    write('one');
+    const first = reading(newSource());
+    await clock.advance(0);
+    await first.stop();
+    write('two');
+
+    const second = reading(newSource(), first.positions);
+    await clock.advance(0);
+
+    expect(second.messages).toEqual(['two']);
+    expect(calls.map((argv) => argv.find((each) => /^--(?:boot|after)/u.test(each)))).toEqual([
+      '--boot',
+      '--after-cursor=s=ab;i=1',
+    ]);
+  });
+
+  test('asks for what the config says', async () => {
+    const { newSource, clock, calls } = setup({
+      units: ['nginx.service'],
+      identifiers: ['sshd'],
+      priority: 'notice',
+      directory: '/var/log/journal/remote',
+      since: 'oldest',
+      fields: ['MESSAGE', '_PID'],
+    });
+    reading(newSource());
+    await clock.advance(0);
+
+    expect(calls).toEqual([
+      [
+        'journalctl',
+        '--follow',
+        '--no-tail',
+        '--all',
+        '--quiet',
+        '--output=export',
+        '--output-fields=MESSAGE,_PID',
+        '--unit=nginx.service',
+        '--identifier=sshd',
+        '--priority=notice',
+        '--directory=/var/log/journal/remote',
+      ],
+    ]);
+  });
+
+  test('several fields are JSON, in the order of the config, whatever their bytes are', async () => {
+    const { newSource, clock, write } = setup({ fields: ['_PID', 'MESSAGE', 'ABSENT'] });
+    write('a "quoted" \xff \xc3\xbc', '_PID=42\n');
+    const read = reading(newSource());
+    await clock.advance(0);
+
+    expect(read.messages.map((each) => JSON.parse(each))).toEqual([
+      { _PID: '42', MESSAGE: 'a "quoted" \uefff ü' },
+    ]);
+  });
+
+  test('does not hand a cursor on to the command that is none', async () => {
+    const { newSource, clock, calls } = setup();
+    reading(newSource(), new Map([['cursor', '--root=/x']]));
+    await clock.advance(0);
+
+    expect(calls[0]).toContain('--boot');
+  });
+
+  test('starts the command again when it ends, says so once, and that it is over', async () => {
+    const { newSource, clock, write, crash, names } = setup();
+    write('one');
+    const read = reading(newSource());
+    await clock.advance(0);
+    crash('COMMAND_FAILED');
+    await clock.advance(60_000);
+    write('two');
+
+    await vi.waitFor(async () => {
+      await clock.advance(60_000);
+      expect(read.messages).toEqual(['one', 'two']);
+    });
+
+    expect(names()).toEqual(['events.journal-failed', 'events.journal-recovered']);
+  });
+
+  test('leaves out an entry that is too long, says so, and goes on after it', async () => {
+    const { newSource, clock, write, names } = setup();
+    write('one');
+    write('x'.repeat(9 * 2 ** 20));
+    write('three');
+    const read = reading(newSource());
+
+    await vi.waitFor(async () => {
+      await clock.advance(1);
+      expect(read.messages.length).toBeGreaterThanOrEqual(2);
+    }, 4_000);
+
+    expect(names()).toEqual(['events.entry-skipped']);
+    expect(read.messages).toEqual(['one', 'three']);
+  });
+});

@@ -1,0 +1,130 @@
+import type { Clock } from '../../base/clock.ts';
+import type { Log } from '../../base/log-events.ts';
+import { backoffMs } from '../../base/retry.ts';
+import type { EventSource, Positions } from '../event-source.ts';
+import { eventsEvent } from '../log-events.ts';
+import { EntryTooLong, type JournalEntry, journalExport } from './journal-export.ts';
+
+/** A command that runs for as long as it is read. Ending the iteration, or `signal`, ends it. */
+export type FollowCommand = (argv: readonly string[], signal: AbortSignal) => AsyncIterable<Buffer>;
+
+export interface JournaldSourceOptions {
+  readonly name: string;
+  readonly units?: readonly string[] | undefined;
+  readonly identifiers?: readonly string[] | undefined;
+  /** The least severe that is shipped. */
+  readonly priority?: string | undefined;
+  /** Where journal files are, instead of this host's own journal. */
+  readonly directory?: string | undefined;
+  /** Where reading starts the first time: at the end, with this boot, or at the oldest entry. */
+  readonly since: 'now' | 'boot' | 'oldest';
+  /** The fields that an event has, in this order. One alone is the event's text, several are JSON. */
+  readonly fields: readonly string[];
+  readonly follow: FollowCommand;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+const cursorItem = 'cursor';
+/** As journald writes them: `s=…;i=…;b=…;m=…;t=…;x=…`. */
+const cursorForm = /^[a-z]=[0-9a-f]+(?:;[a-z]=[0-9a-f]+)*$/u;
+/** One entry, with the chosen fields. */
+const entryBytesMax = 8 * 2 ** 20;
+const backoff = { baseMs: 500, capMs: 30_000 };
+
+/**
+ * Entries of the systemd journal, through `journalctl`: the format of its files is not ours to know, and what it reads
+ * it reads with the rights of the agent. The cursor is the position. Guarantee on kill: nothing is lost that is still
+ * in the journal when the agent starts again.
+ */
+export function journaldSource(options: JournaldSourceOptions): EventSource {
+  const { name, fields, follow, clock, log } = options;
+  let isFailing = false;
+
+  return {
+    async *chunks(from: Positions, signal) {
+      let cursor = from.get(cursorItem);
+      if (cursor !== undefined && !cursorForm.test(cursor)) cursor = undefined;
+      for (let failures = 0; !signal.aborted; failures += 1) {
+        const entries = journalExport(entryBytesMax);
+        try {
+          for await (const bytes of follow(argvOf(options, cursor), signal)) {
+            for (const entry of entries.push(bytes)) {
+              cursor = entry.get('__CURSOR')?.toString('latin1') ?? cursor;
+              failures = 0;
+              noteRecovery();
+              yield {
+                bytes: textOf(entry, fields),
+                timeMs: stampOf(entry) ?? clock.now().getTime(),
+                positions: [{ item: cursorItem, value: cursor }],
+                file: undefined,
+                isOneEvent: true,
+              };
+            }
+          }
+          if (!signal.aborted) fail('journalctl ended');
+        } catch (error) {
+          if (signal.aborted) return;
+          if (error instanceof EntryTooLong) {
+            log(eventsEvent('events.entry-skipped', { source: name, bytesMax: entryBytesMax }));
+            cursor = error.cursor ?? cursor;
+            continue;
+          }
+          fail(error instanceof Error && 'code' in error ? String(error.code) : 'unreadable output');
+        }
+        await clock.sleep(backoffMs(failures, backoff), signal).catch(() => undefined);
+      }
+    },
+    counts: () => ({ lagBytes: 0, items: 1 }),
+  };
+
+  function fail(reason: string): void {
+    if (!isFailing) log(eventsEvent('events.journal-failed', { source: name, reason }));
+    isFailing = true;
+  }
+
+  function noteRecovery(): void {
+    if (isFailing) log(eventsEvent('events.journal-recovered', { source: name }));
+    isFailing = false;
+  }
+}
+
+function argvOf(options: JournaldSourceOptions, cursor: string | undefined): readonly string[] {
+  const { units = [], identifiers = [], priority, directory, since, fields } = options;
+  return [
+    'journalctl',
+    '--follow',
+    '--no-tail',
+    '--all',
+    '--quiet',
+    '--output=export',
+    `--output-fields=${fields.join(',')}`,
+    ...startOf(since, cursor),
+    ...units.map((unit) => `--unit=${unit}`),
+    ...identifiers.map((identifier) => `--identifier=${identifier}`),
+    ...(priority === undefined ? [] : [`--priority=${priority}`]),
+    ...(directory === undefined ? [] : [`--directory=${directory}`]),
+  ];
+}
+
+function startOf(since: JournaldSourceOptions['since'], cursor: string | undefined): readonly string[] {
+  if (cursor !== undefined) return [`--after-cursor=${cursor}`];
+  if (since === 'now') return ['--since=now'];
+  return since === 'boot' ? ['--boot'] : [];
+}
+
+function textOf(entry: JournalEntry, fields: readonly string[]): Buffer {
+  const [only] = fields;
+  if (fields.length === 1 && only !== undefined) return entry.get(only) ?? Buffer.alloc(0);
+  const members = fields.flatMap((field) => {
+    const value = entry.get(field);
+    // As latin1, so that UTF-8, and what is none, passes through byte by byte.
+    return value === undefined ? [] : [[field, value.toString('latin1')] as const];
+  });
+  return Buffer.from(JSON.stringify(Object.fromEntries(members)), 'latin1');
+}
+
+function stampOf(entry: JournalEntry): number | undefined {
+  const stamp = entry.get('__REALTIME_TIMESTAMP');
+  return stamp === undefined ? undefined : Math.floor(Number(stamp.toString('latin1')) / 1000);
+}

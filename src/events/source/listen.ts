@@ -1,0 +1,79 @@
+import { chmod, mkdtemp, rename, rm, rmdir } from 'node:fs/promises';
+import type { Server } from 'node:net';
+import { dirname, join } from 'node:path';
+import type { Clock } from '../../base/clock.ts';
+import type { Log } from '../../base/log-events.ts';
+import { eventsEvent } from '../log-events.ts';
+import type { Address } from './address.ts';
+import { errnoOf } from './open-log-file.ts';
+
+export interface Listening {
+  readonly source: string;
+  readonly address: Address;
+  /** As it is named in the log. */
+  readonly name: string;
+  /** Mode of a unix socket. */
+  readonly mode: number;
+  readonly clock: Pick<Clock, 'sleep'>;
+  readonly log: Log;
+}
+
+const tryEveryMs = 5_000;
+
+/** Tries until it listens or `signal` aborts: another process may hold the address, a folder may come later. */
+export async function untilListening(
+  start: () => Promise<void>,
+  { source, name, clock, log }: Pick<Listening, 'source' | 'name' | 'clock' | 'log'>,
+  signal: AbortSignal,
+): Promise<void> {
+  for (let failures = 0; !signal.aborted; failures += 1) {
+    try {
+      await start();
+      log(eventsEvent('events.listening', { source, address: name }));
+      return;
+    } catch (error) {
+      if (failures === 0)
+        log(eventsEvent('events.listen-failed', { source, address: name, reason: errnoOf(error) }));
+      await clock.sleep(tryEveryMs, signal).catch(() => undefined);
+    }
+  }
+}
+
+/**
+ * Listens on an address. A unix socket is bound in a private folder and renamed into place, so that it has its mode
+ * from the first instant that its name exists; one left by a killed agent is replaced.
+ */
+export async function listenOn(server: Server, address: Address, mode: number): Promise<void> {
+  if (address.kind === 'port') {
+    await bound(server, { host: address.host, port: address.port });
+    return;
+  }
+  const folder = await mkdtemp(join(dirname(address.path), '.socket-'));
+  const unnamed = join(folder, 's');
+  try {
+    await bound(server, { path: unnamed });
+    await chmod(unnamed, mode);
+    await rename(unnamed, address.path);
+  } catch (error) {
+    server.close();
+    throw error;
+  } finally {
+    await rm(unnamed, { force: true });
+    await rmdir(folder);
+  }
+}
+
+export async function removeSocket(address: Address): Promise<void> {
+  if (address.kind === 'unix') await rm(address.path, { force: true });
+}
+
+function bound(server: Server, where: { path: string } | { host: string; port: number }): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const failed = (error: Error): void => reject(error);
+    server.once('error', failed);
+    server.listen(where, () => {
+      server.off('error', failed);
+      resolve();
+    });
+  });
+}

@@ -1,0 +1,111 @@
+import type { Clock } from '../../base/clock.ts';
+import type { Chunk, EventSource } from '../event-source.ts';
+import { chunkBytesMax } from '../event-source.ts';
+import { wake } from '../wake.ts';
+
+export interface PushedOptions {
+  /** Bytes that wait before the spool. */
+  readonly queueBytesMax?: number;
+  readonly clock: Pick<Clock, 'now'>;
+  /** Listens, until the signal aborts; what was pushed by then is still handed on. */
+  readonly listen: (signal: AbortSignal) => Promise<void>;
+}
+
+export interface Pushed extends EventSource {
+  /**
+   * Takes an event, or whole lines where they are not one. False when there is no room: then nothing was taken.
+   * `onDurable` is called once it cannot be lost any more.
+   */
+  push(bytes: Buffer, isOneEvent: boolean, onDurable?: () => void): boolean;
+  /** Resolves when half of the queue is free. */
+  roomAgain(): Promise<void>;
+}
+
+interface Item {
+  readonly bytes: Buffer;
+  readonly timeMs: number;
+  readonly isOneEvent: boolean;
+  readonly onDurable: (() => void) | undefined;
+}
+
+const queueBytesMax = 4 * 2 ** 20;
+/** What an item costs beside its bytes. */
+const itemBytes = 128;
+
+/**
+ * What others hand in, from a queue that is bounded. What waits in it is lost when the agent is killed. What comes
+ * while a chunk is on its way to the disk goes together with the next.
+ */
+export function pushed(options: PushedOptions): Pushed {
+  const { clock, listen } = options;
+  const bytesMax = options.queueBytesMax ?? queueBytesMax;
+  const bell = wake();
+  let queue: Item[] = [];
+  let queuedBytes = 0;
+  let waiting: (() => void)[] = [];
+
+  function take(): Chunk {
+    const [first] = queue;
+    if (first === undefined) throw new RangeError('nothing is queued');
+    let bytes = 0;
+    let count = 0;
+    for (const item of queue) {
+      const isAlone = item.isOneEvent || first.isOneEvent;
+      if (count > 0 && (isAlone || item.timeMs !== first.timeMs || bytes + item.bytes.length > chunkBytesMax))
+        break;
+      bytes += item.bytes.length;
+      count += 1;
+    }
+    const taken = queue.slice(0, count);
+    queue = queue.slice(count);
+    queuedBytes -= bytes + count * itemBytes;
+    if (queuedBytes <= bytesMax / 2) {
+      for (const resume of waiting) resume();
+      waiting = [];
+    }
+    const told = taken.flatMap(({ onDurable }) => (onDurable === undefined ? [] : [onDurable]));
+    return {
+      bytes: count === 1 ? first.bytes : Buffer.concat(taken.map((item) => item.bytes)),
+      timeMs: first.timeMs,
+      positions: [],
+      file: undefined,
+      isOneEvent: first.isOneEvent,
+      ...(told.length === 0 ? {} : { onDurable: () => told.forEach((tell) => tell()) }),
+    };
+  }
+
+  return {
+    push(bytes, isOneEvent, onDurable) {
+      const cost = bytes.length + itemBytes;
+      // One that is larger than the queue is let in when that is empty, so that it is not refused for ever.
+      if (queue.length > 0 && queuedBytes + cost > bytesMax) return false;
+      queue.push({ bytes, isOneEvent, onDurable, timeMs: clock.now().getTime() });
+      queuedBytes += cost;
+      bell.ring();
+      return true;
+    },
+
+    async roomAgain() {
+      if (queuedBytes <= bytesMax / 2) return;
+      await new Promise<void>((resolve) => waiting.push(resolve));
+    },
+
+    async *chunks(_from, signal) {
+      const listening = listen(signal);
+      try {
+        for (;;) {
+          while (queue.length > 0) yield take();
+          // Looked at after the queue: what was pushed before the stop is still handed on.
+          if (signal.aborted) break;
+          await bell.rung(signal);
+        }
+      } finally {
+        for (const resume of waiting) resume();
+        await listening;
+      }
+      while (queue.length > 0) yield take();
+    },
+
+    counts: () => ({ lagBytes: queuedBytes, items: queue.length }),
+  };
+}

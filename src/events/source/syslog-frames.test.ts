@@ -1,0 +1,60 @@
+import * as fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { syslogFrames } from './syslog-frames.ts';
+
+const message = fc
+  .string({ unit: fc.constantFrom('<', '3', '4', '>', ' ', 'a', 'ü', '\0'), minLength: 1, maxLength: 30 })
+  .map((text) => `<34>${text}`);
+
+test('messages come out as they went in, however they are framed and in whatever pieces they come', () => {
+  const framed = fc.record({ text: message, isCounted: fc.boolean() });
+  fc.assert(
+    fc.property(
+      fc.array(framed, { maxLength: 8 }),
+      fc.infiniteStream(fc.integer({ min: 1, max: 12 })),
+      (all, sizes) => {
+        const stream = Buffer.concat(
+          all.map(({ text, isCounted }) =>
+            Buffer.from(isCounted ? `${Buffer.byteLength(text)} ${text}` : `${text}\n`),
+          ),
+        );
+        const frames = syslogFrames(100);
+        const messages: string[] = [];
+        for (let at = 0; at < stream.length; ) {
+          const size = sizes.next().value ?? 1;
+          messages.push(...frames.push(stream.subarray(at, at + size)).map(String));
+          at += size;
+        }
+        messages.push(...frames.end().map(String));
+
+        expect(messages).toEqual(all.map(({ text }) => text));
+      },
+    ),
+    { numRuns: 1000 },
+  );
+});
+
+test('whatever comes, nothing is thrown but that it is too long, and no more is held', () => {
+  fc.assert(
+    fc.property(fc.array(fc.uint8Array({ maxLength: 40 })), (pieces) => {
+      const frames = syslogFrames(64);
+      let thrown: unknown = new RangeError();
+      try {
+        for (const piece of pieces) frames.push(Buffer.from(piece));
+      } catch (error) {
+        thrown = error;
+      }
+      expect(thrown).toBeInstanceOf(RangeError);
+      expect(frames.end().reduce((sum, each) => sum + each.length, 0)).toBeLessThanOrEqual(64 + 40 + 10);
+    }),
+  );
+});
+
+test('what its sender did not end is a message all the same', () => {
+  const frames = syslogFrames(100);
+
+  expect([...frames.push(Buffer.from('<1>one\n<1>tw')), ...frames.end()].map(String)).toEqual([
+    '<1>one',
+    '<1>tw',
+  ]);
+});

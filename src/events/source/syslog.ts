@@ -1,0 +1,234 @@
+import { createSocket, type Socket as DatagramSocket } from 'node:dgram';
+import { readFileSync } from 'node:fs';
+import { createServer, type Server, type Socket } from 'node:net';
+import { createServer as createTlsServer } from 'node:tls';
+import type { Clock } from '../../base/clock.ts';
+import type { Log } from '../../base/log-events.ts';
+import type { EventSource } from '../event-source.ts';
+import { messageBytesMax } from '../limits.ts';
+import { eventsEvent } from '../log-events.ts';
+import { type Address, addressOf } from './address.ts';
+import { listenOn, removeSocket, untilListening } from './listen.ts';
+import { errnoOf } from './open-log-file.ts';
+import { pushed } from './pushed.ts';
+import { syslogFrames } from './syslog-frames.ts';
+import { parseSyslog } from './syslog-message.ts';
+import { dropsOf } from './udp-drops.ts';
+
+interface Listener {
+  readonly transport: 'udp' | 'tcp' | 'tls' | 'socket';
+  readonly name: string;
+  readonly address: Address;
+}
+
+export interface SyslogTls {
+  readonly address: string;
+  /** Paths of PEM files. */
+  readonly certificate: string;
+  readonly privateKey: string;
+  /** Clients must have a certificate of one of these authorities. */
+  readonly clientAuthorities?: string | undefined;
+}
+
+export interface SyslogSourceOptions {
+  readonly name: string;
+  readonly udp?: string | undefined;
+  readonly tcp?: string | undefined;
+  readonly tls?: SyslogTls | undefined;
+  /** Path of a unix stream socket, and its mode in octal digits. */
+  readonly socket?: string | undefined;
+  readonly mode: string;
+  /** The message as it came, or its parts as JSON. */
+  readonly format: 'json' | 'raw';
+  readonly queueBytesMax?: number;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Told when each listens, and where. */
+  readonly onListening?: (transport: Listener['transport'], port: number | undefined) => void;
+}
+
+const connectionsMax = 256;
+/** A peer that says nothing for so long is let go. */
+const idleMsMax = 10 * 60 * 1000;
+/** Asked of the kernel, which may give less: what comes while this thread is busy waits there. */
+const datagramBufferBytes = 4 * 2 ** 20;
+/** How often the kernel's count of lost datagrams is read. */
+const dropsEveryMs = 10_000;
+
+/**
+ * Syslog by UDP, TCP, TLS and unix stream socket, RFC 5424 and 3164, framed by RFC 6587. Guarantee on kill: none for
+ * what is in flight, for nothing is acknowledged in syslog. While the spool is full TCP peers wait; datagrams are lost,
+ * and counted: ours and those that the kernel had no room for.
+ */
+export function syslogSource(options: SyslogSourceOptions): EventSource {
+  const { name, tls, format, mode, queueBytesMax, clock, log, onListening } = options;
+  const listeners = listenersOf(options);
+  const source = pushed({ ...(queueBytesMax === undefined ? {} : { queueBytesMax }), clock, listen });
+  const sockets = new Set<Socket>();
+  let dropped = 0;
+  let saidDropped = 0;
+
+  async function listen(signal: AbortSignal): Promise<void> {
+    await Promise.all(
+      listeners.map((listener) =>
+        listener.transport === 'udp' ? datagrams(listener, signal) : streams(listener, signal),
+      ),
+    );
+    sayDropped();
+  }
+
+  function eventOf(message: Buffer): Buffer {
+    if (format === 'raw') return message;
+    // As latin1, so that UTF-8, and what is none, passes through byte by byte.
+    return Buffer.from(JSON.stringify(parseSyslog(message.toString('latin1'))), 'latin1');
+  }
+
+  async function streams(listener: Listener, signal: AbortSignal): Promise<void> {
+    let server: Server | undefined;
+    await untilListening(
+      async () => {
+        server = serverFor(listener);
+        server.maxConnections = connectionsMax;
+        await listenOn(server, listener.address, Number.parseInt(mode, 8));
+      },
+      { source: name, name: listener.name, clock, log },
+      signal,
+    );
+    const bound = server?.address();
+    if (bound !== undefined)
+      onListening?.(listener.transport, typeof bound === 'object' ? bound?.port : undefined);
+    await aborted(signal);
+    server?.close();
+    for (const socket of sockets) socket.destroy();
+    await removeSocket(listener.address);
+  }
+
+  function serverFor({ transport }: Listener): Server {
+    if (transport !== 'tls') return createServer((socket) => void receive(socket));
+    if (tls === undefined) throw new TypeError('TLS needs a certificate');
+    const server = createTlsServer(
+      {
+        cert: readFileSync(tls.certificate),
+        key: readFileSync(tls.privateKey),
+        ...(tls.clientAuthorities === undefined
+          ? {}
+          : { ca: readFileSync(tls.clientAuthorities), requestCert: true, rejectUnauthorized: true }),
+      },
+      (socket) => void receive(socket),
+    );
+    server.on('tlsClientError', (error) => {
+      log(eventsEvent('events.peer-refused', { source: name, reason: errnoOf(error) }));
+    });
+    return server;
+  }
+
+  async function receive(socket: Socket): Promise<void> {
+    sockets.add(socket);
+    socket.setTimeout(idleMsMax, () => socket.destroy());
+    const frames = syslogFrames(messageBytesMax);
+    try {
+      for await (const piece of socket as AsyncIterable<Buffer>) {
+        for (const message of frames.push(piece)) await take(message);
+      }
+      for (const message of frames.end()) await take(message);
+    } catch (error) {
+      if (error instanceof RangeError) {
+        log(eventsEvent('events.peer-refused', { source: name, reason: 'frame-too-long' }));
+      }
+    } finally {
+      sockets.delete(socket);
+      socket.destroy();
+    }
+  }
+
+  /** Waits for room: so do the peer's writes, once its socket is full. */
+  async function take(message: Buffer): Promise<void> {
+    while (!source.push(eventOf(message), true)) await source.roomAgain();
+  }
+
+  async function datagrams(listener: Listener, signal: AbortSignal): Promise<void> {
+    const { address } = listener;
+    if (address.kind !== 'port') throw new TypeError('there are no datagram sockets in the file system');
+    let socket: DatagramSocket | undefined;
+    await untilListening(
+      async () => {
+        socket = await datagramSocket(address);
+      },
+      { source: name, name: listener.name, clock, log },
+      signal,
+    );
+    if (socket !== undefined) {
+      const { port } = socket.address();
+      socket.on('message', (message) => {
+        const bytes = message.at(-1) === 0x0a ? message.subarray(0, -1) : message;
+        if (bytes.length > 0 && !source.push(eventOf(bytes), true)) dropped += 1;
+      });
+      onListening?.(listener.transport, port);
+      await watchDrops(port, signal);
+      socket.close();
+    }
+  }
+
+  /** Says what was lost, here and in the kernel, from time to time. */
+  async function watchDrops(port: number, signal: AbortSignal): Promise<void> {
+    let inKernel = dropsOf(port);
+    while (!signal.aborted) {
+      await clock.sleep(dropsEveryMs, signal).catch(() => undefined);
+      const now = dropsOf(port);
+      dropped += now - inKernel;
+      inKernel = now;
+      sayDropped();
+    }
+  }
+
+  function sayDropped(): void {
+    if (dropped === saidDropped) return;
+    log(eventsEvent('events.datagrams-dropped', { source: name, datagrams: dropped - saidDropped }));
+    saidDropped = dropped;
+  }
+
+  return source;
+}
+
+function listenersOf({ udp, tcp, tls, socket }: SyslogSourceOptions): readonly Listener[] {
+  const wanted = [
+    ['udp', udp],
+    ['tcp', tcp],
+    ['tls', tls?.address],
+    ['socket', socket],
+  ] as const;
+  return wanted.flatMap(([transport, name]) => {
+    return name === undefined ? [] : [{ transport, name, address: addressOf(name) }];
+  });
+}
+
+function datagramSocket({
+  host,
+  port,
+}: {
+  readonly host: string;
+  readonly port: number;
+}): Promise<DatagramSocket> {
+  const socket = createSocket({
+    type: host.includes(':') ? 'udp6' : 'udp4',
+    recvBufferSize: datagramBufferBytes,
+  });
+  return new Promise((resolve, reject) => {
+    socket.once('error', (error) => {
+      socket.close();
+      reject(error);
+    });
+    socket.bind(port, host, () => {
+      socket.removeAllListeners('error');
+      socket.on('error', () => undefined);
+      resolve(socket);
+    });
+  });
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}

@@ -1,0 +1,108 @@
+import { createSocket } from 'node:dgram';
+import { request } from 'node:http';
+import { connect, createServer } from 'node:net';
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import { eventually, type Host, setup } from '../support/host.ts';
+
+/** A host whose sources are these; paths of sockets are under its runtime directory. */
+async function hostWith(sources: (at: (name: string) => string) => Record<string, unknown>) {
+  let runtime = '';
+  const host = await setup({
+    gateway(document) {
+      runtime = String(document.deliveries[0]?.['file']).replace('/secrets/database-password', '');
+      document.events = { ...document.events, sources: sources((name) => join(runtime, name)) };
+    },
+  });
+  return { host, at: (name: string) => join(runtime, name) };
+}
+
+function post(socketPath: string, body: string): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const outgoing = request({ socketPath, method: 'POST', headers: { host: 'localhost' } }, (reply) => {
+      reply.resume();
+      reply.on('end', () => resolve(reply.statusCode ?? 0));
+    });
+    outgoing.on('error', reject);
+    outgoing.end(body);
+  });
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  server.close();
+  return typeof address === 'object' ? (address?.port ?? 0) : 0;
+}
+
+async function listening(host: Host, name: string) {
+  const agent = host.start();
+  await eventually(
+    `${name} listens`,
+    () =>
+      agent
+        .lines()
+        .some((line) => (line.event === 'events.listening' && line['address'] === name ? true : undefined)) ||
+      undefined,
+  );
+  return agent;
+}
+
+it('what was answered with 200 is there after a kill', async () => {
+  const { host, at } = await hostWith((path) => ({ intake: { http: { listen: path('events.sock') } } }));
+  const answered: string[] = [];
+  for (let kill = 0; kill < 3; kill += 1) {
+    const agent = await listening(host, at('events.sock'));
+    const ended = (async () => {
+      for (let each = 0; ; each += 1) {
+        const line = `kill ${kill} line ${each}`;
+        if ((await post(at('events.sock'), line)) !== 200) return;
+        answered.push(line);
+      }
+    })().catch(() => undefined);
+    await eventually(
+      'some answers',
+      () => answered.filter((line) => line.startsWith(`kill ${kill}`)).length > 20 || undefined,
+    );
+    agent.kill('SIGKILL');
+    await agent.finished;
+    await ended;
+  }
+
+  const agent = await host.started();
+  await eventually(
+    'every line that was answered',
+    () => answered.every((line) => host.messages('intake').includes(line)) || undefined,
+  );
+  await agent.stop();
+
+  expect(answered.length).toBeGreaterThan(60);
+});
+
+it('syslog by TCP, UDP and a unix socket arrives as JSON', async () => {
+  const [tcp, udp] = [await freePort(), await freePort()];
+  const { host, at } = await hostWith((path) => ({
+    syslog: { syslog: { tcp: `127.0.0.1:${tcp}`, udp: `127.0.0.1:${udp}`, socket: path('syslog.sock') } },
+  }));
+  const agent = await listening(host, `127.0.0.1:${udp}`);
+  await eventually(
+    'all listen',
+    () => agent.lines().filter(({ event }) => event === 'events.listening').length === 3 || undefined,
+  );
+
+  connect(tcp, '127.0.0.1').end('<13>app: by tcp\n');
+  connect(at('syslog.sock')).end('<13>app: by socket\n');
+  const socket = createSocket('udp4');
+  await new Promise<void>((resolve) => socket.send('<13>app: by udp', udp, '127.0.0.1', () => resolve()));
+  socket.close();
+
+  const messages = await eventually('all three', () => {
+    const all = host.messages('syslog');
+    return all.length === 3 ? all : undefined;
+  });
+  await agent.stop();
+  expect(new Set(messages.map((each) => JSON.parse(each).message))).toEqual(
+    new Set(['by socket', 'by tcp', 'by udp']),
+  );
+});
