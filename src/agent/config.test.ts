@@ -70,6 +70,10 @@ function said(work: () => unknown): string {
   }
 }
 
+function problemsWith(sources: object): unknown {
+  return problems({ ...whole, audit: {}, events: { ...whole.events, sources } });
+}
+
 describe('the gateway config', () => {
   it('of the interfaces is valid', () => {
     expect(validate(whole)).toMatchObject(whole);
@@ -231,18 +235,15 @@ describe('the gateway config', () => {
     ]);
   });
 
-  const withSources = (sources: object) =>
-    problems({ ...whole, audit: {}, events: { ...whole.events, sources } });
-
   it('reads journal files where it may read, and standard input once', () => {
-    expect(withSources({ a: { journald: { directory: '/etc/journal' } } })).toEqual([
+    expect(problemsWith({ a: { journald: { directory: '/etc/journal' } } })).toEqual([
       { path: 'events.sources.a.journald.directory', message: expect.stringContaining('allow.readFrom') },
     ]);
-    expect(withSources({ a: { stdin: true }, b: { stdin: true } })).toEqual([
+    expect(problemsWith({ a: { stdin: true }, b: { stdin: true } })).toEqual([
       { path: 'events.sources.b.stdin', message: 'is read by a already' },
     ]);
     expect(
-      withSources({
+      problemsWith({
         a: { journald: { directory: '/var/log/journal' } },
         b: { http: { listen: '/srv/tmpfs/s' } },
       }),

@@ -34,12 +34,13 @@ function scriptedSource(clock: ReturnType<typeof fakeClock>) {
     },
     counts: () => ({ lagBytes: 0, items: chunks.length }),
   };
-  const give = (text: string, offset?: number, file?: string): void => {
+  const give = (text: string, offset?: number, file?: string, onDurable?: () => void): void => {
     chunks.push({
       bytes: Buffer.from(text),
       timeMs: clock.now().getTime(),
       positions: offset === undefined ? [] : [{ item: 'item', value: String(offset) }],
       file,
+      ...(onDurable === undefined ? {} : { onDurable }),
     });
     bell.ring();
   };
@@ -100,6 +101,29 @@ describe('a pipeline', () => {
     give('two\n');
     await clock.advance(1);
     expect(sink.messages()).toEqual(['one', 'two']);
+  });
+
+  test('tells who waits for it that a chunk is durable: at once when it is, and not before', async () => {
+    const { clock, spool, give, start } = setup();
+    const gate = Promise.withResolvers<void>();
+    const told: string[] = [];
+    const slow: Spool = {
+      ...spool,
+      async append(...args) {
+        await gate.promise;
+        await spool.append(...args);
+      },
+    };
+    start({ spool: slow });
+
+    give('one\n', undefined, undefined, () => told.push(`one of ${spool.counts().batches}`));
+    await clock.advance(0);
+    const before = [...told];
+    gate.resolve();
+    await clock.advance(0);
+
+    expect(before).toEqual([]);
+    expect(told).toEqual(['one of 1']);
   });
 
   test('does not wait when a batch is full', async () => {
