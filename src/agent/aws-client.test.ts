@@ -1,15 +1,14 @@
 import { writeFileSync } from 'node:fs';
-import { createServer } from 'node:http';
-import { type AddressInfo, connect } from 'node:net';
 import { join } from 'node:path';
 import { GetCallerIdentityCommand, STSClient } from '@aws-sdk/client-sts';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { createSandbox } from '../../sandbox/sandbox.ts';
+import { proxy } from '../../test/support/proxy.ts';
 import { temporaryDirectory } from '../../test/support/temporary-directory.ts';
 import { Secret } from '../base/secret.ts';
 import type { Credentials } from '../identity/credential-source.ts';
 import type { Denial } from '../identity/denials.ts';
-import { awsClientConfig, renewsExpired } from './aws-client.ts';
+import { awsClientConfig, refusesPlainHttp, renewsExpired } from './aws-client.ts';
 import type { Environment } from './aws-reach.ts';
 
 /** The sandbox over HTTP or HTTPS, and clients of STS made for an environment, with a session that can expire. */
@@ -63,29 +62,6 @@ async function setup({ tls = false } = {}) {
   return { sandbox, url: listener.url, caBundle, held, newSession, arnWith };
 }
 
-/** A proxy that tunnels to wherever it is asked, and remembers where that was. */
-async function proxy() {
-  const tunnels: string[] = [];
-  const server = createServer().on('connect', (request, socket) => {
-    tunnels.push(request.url ?? '');
-    const [host, port] = (request.url ?? '').split(':');
-    const beyond = connect(Number(port), host, () => {
-      socket.write('HTTP/1.1 200 Connection Established\r\n\r\n');
-      beyond.pipe(socket).pipe(beyond);
-    });
-    socket.on('error', () => beyond.destroy());
-    beyond.on('error', () => socket.destroy());
-  });
-  await new Promise<void>((resolve) => {
-    server.listen(0, '127.0.0.1', resolve);
-  });
-  onTestFinished(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  return { tunnels, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` };
-}
-
 const anybody = {
   region: 'eu-west-1',
   credentials: () => Promise.reject(new Error('not asked')),
@@ -101,6 +77,9 @@ describe('the endpoint', () => {
   test('of a service wins over the one of all', () => {
     expect(endpointWith({})).toBeUndefined();
     expect(endpointWith({ AWS_ENDPOINT_URL: '' })).toBeUndefined();
+    expect(
+      endpointWith({ AWS_ENDPOINT_URL: 'https://all.example', AWS_IGNORE_CONFIGURED_ENDPOINT_URLS: 'true' }),
+    ).toBeUndefined();
     expect(endpointWith({ AWS_ENDPOINT_URL: 'https://all.example' })).toBe('https://all.example');
     expect(
       endpointWith({
@@ -187,7 +166,25 @@ describe('the connection', () => {
     expect(tunnels).toEqual([new URL(url).host]);
   });
 
-  test('goes past the proxy where NO_PROXY says so', async () => {
+  test('gives a proxy the user and password of its URL', async () => {
+    const { url, caBundle, arnWith } = await setup({ tls: true });
+    const { url: proxyUrl, tunnels } = await proxy({ password: 'p@ss:word' });
+    const env = { AWS_ENDPOINT_URL: url, AWS_CA_BUNDLE: caBundle };
+
+    await arnWith({ ...env, HTTPS_PROXY: proxyUrl });
+    const refused = arnWith({ ...env, HTTPS_PROXY: proxyUrl.replace('p%40ss', 'wrong') });
+
+    await expect(refused).rejects.toThrow();
+    expect(tunnels).toEqual([new URL(url).host]);
+  });
+
+  test.each([
+    ['127.0.0.1', 0],
+    ['.example.com,127.0.0.1', 0],
+    ['*', 0],
+    ['127.0.0.2,.example.com', 1],
+    ['', 1],
+  ])('goes past the proxy where NO_PROXY says so: %j', async (noProxy, tunnelled) => {
     const { url, caBundle, arnWith } = await setup({ tls: true });
     const { url: proxyUrl, tunnels } = await proxy();
 
@@ -195,10 +192,53 @@ describe('the connection', () => {
       AWS_ENDPOINT_URL: url,
       AWS_CA_BUNDLE: caBundle,
       HTTPS_PROXY: proxyUrl,
-      NO_PROXY: '127.0.0.1',
+      NO_PROXY: noProxy,
     });
 
-    expect(tunnels).toEqual([]);
+    expect(tunnels).toHaveLength(tunnelled);
+  });
+
+  test.each([
+    ['eu-west-1', {}, 'sts.eu-west-1.amazonaws.com'],
+    ['cn-north-1', {}, 'sts.cn-north-1.amazonaws.com.cn'],
+    ['us-gov-west-1', {}, 'sts.us-gov-west-1.amazonaws.com'],
+    ['eusc-de-east-1', {}, 'sts.eusc-de-east-1.amazonaws.eu'],
+    ['us-east-1', { AWS_USE_FIPS_ENDPOINT: 'true' }, 'sts-fips.us-east-1.amazonaws.com'],
+    ['us-gov-east-1', { AWS_USE_FIPS_ENDPOINT: 'true' }, 'sts.us-gov-east-1.amazonaws.com'],
+    ['eu-west-1', { AWS_USE_DUALSTACK_ENDPOINT: 'true' }, 'sts.eu-west-1.api.aws'],
+    ['cn-north-1', { AWS_USE_DUALSTACK_ENDPOINT: 'true' }, 'sts.cn-north-1.api.amazonwebservices.com.cn'],
+    [
+      'us-east-1',
+      { AWS_USE_FIPS_ENDPOINT: 'true', AWS_USE_DUALSTACK_ENDPOINT: 'true' },
+      'sts-fips.us-east-1.api.aws',
+    ],
+  ])('goes to the partition of %s, with %j: %s', async (region, env, host) => {
+    const { url: proxyUrl, tunnels } = await proxy();
+    const { held } = await setup();
+    const options = {
+      region,
+      env: { ...env, HTTPS_PROXY: proxyUrl },
+      credentials: async () => held.credentials,
+    };
+    const client = new STSClient({ ...awsClientConfig('STS', options), maxAttempts: 1 });
+    onTestFinished(() => client.destroy());
+
+    // Nothing listens where the proxy leads; what it was asked for is the fact.
+    await expect(client.send(new GetCallerIdentityCommand({}))).rejects.toThrow();
+
+    expect(tunnels).toEqual([`${host}:443`]);
+  });
+
+  test('carries nothing in clear but to this host and its link', async () => {
+    const { held } = await setup();
+    const options = { region: 'eu-west-1', env: {}, credentials: async () => held.credentials };
+    const config = { ...awsClientConfig('STS', options), endpoint: 'http://192.0.2.1' };
+    const client = refusesPlainHttp(new STSClient(config));
+    onTestFinished(() => client.destroy());
+
+    await expect(client.send(new GetCallerIdentityCommand({}))).rejects.toMatchObject({
+      code: 'AWS_ENDPOINT_INSECURE',
+    });
   });
 });
 

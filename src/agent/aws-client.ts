@@ -1,6 +1,8 @@
+import { isLocalAddress } from '../base/local-address.ts';
 import type { Credentials } from '../identity/credential-source.ts';
 import type { Denial } from '../identity/denials.ts';
 import { type AwsServiceName, awsReach, type Environment } from './aws-reach.ts';
+import { agentError } from './errors.ts';
 
 export interface AwsClientOptions {
   readonly env: Environment;
@@ -111,7 +113,7 @@ export function renewsExpired<Client extends Denied>(
   client: Client,
   { denials, serverTime }: Pick<AwsClientOptions, 'denials' | 'serverTime'>,
 ): Client {
-  const { serviceId: service } = client.config;
+  const { serviceId: service } = refusesPlainHttp(client).config;
   client.middlewareStack.add(
     (next, context) => async (args) => {
       const call = async () => {
@@ -157,6 +159,25 @@ function denialIn(error: unknown, service: string, accessKeyId: string | undefin
   if (deniedNames.has(awsError)) return { service, awsError, accessKeyId, mayBePermission: false };
   const mayBePermission = awsError.startsWith('AccessDenied') && explicitDeny.test(error.message);
   return mayBePermission ? { service, awsError, accessKeyId, mayBePermission } : undefined;
+}
+
+/**
+ * Has a client send nothing over plain http but to this host and its link. `awsReach` sees to the endpoints of the
+ * environment; the SDK takes others from `~/.aws/config` by itself.
+ */
+export function refusesPlainHttp<Client extends Pick<Denied, 'middlewareStack'>>(client: Client): Client {
+  client.middlewareStack.add(
+    (next) => async (args) => {
+      const request = memberOf(args, 'request');
+      const host = String(memberOf(request, 'hostname'));
+      if (memberOf(request, 'protocol') === 'http:' && !isLocalAddress(host)) {
+        throw agentError('AWS_ENDPOINT_INSECURE', { variable: 'endpoint_url in the AWS config file', host });
+      }
+      return next(args);
+    },
+    { step: 'deserialize', priority: 'low', name: 'gatehouseRefusesPlainHttp', override: true },
+  );
+  return client;
 }
 
 /** A header of the HTTP message that the SDK's wire middleware carries under this name. */

@@ -3,7 +3,7 @@ import type { KMSClient } from '@aws-sdk/client-kms';
 import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import type { STSClient } from '@aws-sdk/client-sts';
 import type { Credentials } from '../identity/credential-source.ts';
-import { type AwsClientOptions, awsClientConfig, renewsExpired } from './aws-client.ts';
+import { type AwsClientOptions, awsClientConfig, refusesPlainHttp, renewsExpired } from './aws-client.ts';
 
 /** The AWS clients of this process, each loaded and made when it is first asked for. */
 export interface AwsClients {
@@ -28,7 +28,7 @@ export async function stsFor(
     if (credentials === undefined) throw new TypeError('this client does not sign');
     return credentials;
   };
-  return new Client(awsClientConfig('STS', { env, region, credentials: given }));
+  return refusesPlainHttp(new Client(awsClientConfig('STS', { env, region, credentials: given })));
 }
 
 interface Closable {

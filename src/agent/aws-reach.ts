@@ -35,6 +35,7 @@ export function awsReach(service: AwsServiceName, env: Environment): AwsReach {
 }
 
 function endpointOf(service: AwsServiceName, env: Environment): string | undefined {
+  if (env.AWS_IGNORE_CONFIGURED_ENDPOINT_URLS === 'true') return undefined;
   const variable =
     env[`AWS_ENDPOINT_URL_${service}`] === undefined ? 'AWS_ENDPOINT_URL' : `AWS_ENDPOINT_URL_${service}`;
   const endpoint = env[variable];

@@ -122,6 +122,19 @@ test('each way of being nobody has its exit code, and one JSON object on stderr'
   }
 });
 
+test('an endpoint of the AWS config file carries nothing in clear either', async () => {
+  const { configFile, operator } = await setup();
+  const config = join(temporaryDirectory(), 'config');
+  writeFileSync(config, '[default]\nendpoint_url = http://192.0.2.1\n', { mode: 0o600 });
+
+  const { code, stderr } = await gatehouse(['whoami', '--json', '--config', configFile], {
+    env: { ...operator.env, AWS_CONFIG_FILE: config },
+  });
+
+  expect(JSON.parse(stderr)).toMatchObject({ error: { code: 'AWS_ENDPOINT_INSECURE' } });
+  expect(code).toBe(78);
+});
+
 test('a profile whose owner signed in once is asked for by name', async () => {
   const { configFile, env, sandbox } = await setup();
   const home = temporaryDirectory();
