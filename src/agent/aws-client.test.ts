@@ -174,7 +174,7 @@ describe('the connection', () => {
     await arnWith({ ...env, HTTPS_PROXY: proxyUrl });
     const refused = arnWith({ ...env, HTTPS_PROXY: proxyUrl.replace('p%40ss', 'wrong') });
 
-    await expect(refused).rejects.toThrow();
+    await expect(refused).rejects.toBeInstanceOf(Error);
     expect(tunnels).toEqual([new URL(url).host]);
   });
 
@@ -224,7 +224,7 @@ describe('the connection', () => {
     onTestFinished(() => client.destroy());
 
     // Nothing listens where the proxy leads; what it was asked for is the fact.
-    await expect(client.send(new GetCallerIdentityCommand({}))).rejects.toThrow();
+    await expect(client.send(new GetCallerIdentityCommand({}))).rejects.toBeInstanceOf(Error);
 
     expect(tunnels).toEqual([`${host}:443`]);
   });

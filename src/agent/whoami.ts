@@ -52,7 +52,7 @@ export async function whoami(launch: Launch, signal: AbortSignal): Promise<Whoam
 /** Runs every check there is and stops at none. @throws CONFIG_…: without a config there is nothing to check. */
 export async function checkIdentity(launch: Launch, signal: AbortSignal): Promise<IdentityCheck> {
   const host = openHost(launch, bootstrapOf(launch));
-  const found: GatehouseError[] = [];
+  const found = await certificateProblems(host);
   let who: Whoami | undefined;
   try {
     const identified = await identify(host, signal);
@@ -61,7 +61,9 @@ export async function checkIdentity(launch: Launch, signal: AbortSignal): Promis
     if (unexpected !== undefined) found.push(unexpected);
   } catch (error) {
     signal.throwIfAborted();
-    found.push(asGatehouseError(error));
+    const failure = asGatehouseError(error);
+    // What the source met first is among what the certificate's own checks have found.
+    if (!found.some(({ code }) => code === failure.code)) found.push(failure);
   } finally {
     host.aws.close();
   }
@@ -70,6 +72,14 @@ export async function checkIdentity(launch: Launch, signal: AbortSignal): Promis
     problems: found.map(reportOf),
     exitCode: found[0]?.row.exitCode ?? 0,
   };
+}
+
+/** What is wrong with the certificate and its key, where Roles Anywhere is configured and may be asked. */
+async function certificateProblems({ bootstrap, launch }: Host): Promise<GatehouseError[]> {
+  const { source, rolesAnywhere } = bootstrap.config.credentials;
+  if (rolesAnywhere === undefined || (source !== 'auto' && source !== 'roles-anywhere')) return [];
+  const { rolesAnywhereProblems } = await import('../identity/roles-anywhere/roles-anywhere.ts');
+  return [...rolesAnywhereProblems(rolesAnywhere, launch)];
 }
 
 async function identify(host: Host, signal: AbortSignal): Promise<{ who: Whoami; caller: Caller }> {

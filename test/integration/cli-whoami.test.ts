@@ -1,10 +1,11 @@
 import { hash } from 'node:crypto';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { scriptedEndpoint } from '../../src/identity/endpoint.contract.ts';
 import { gatehouse } from '../support/agent.ts';
 import { setup } from '../support/host.ts';
+import { rolesAnywhereHost } from '../support/roles-anywhere.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 
 test('whoami names the source that answered, the role and the expiry', async () => {
@@ -86,6 +87,48 @@ test('whoami --check says all that is wrong, and what works beside it', async ()
   });
   expect((await right.run(['whoami', '--check'])).stdout).toMatch(/^checks +nothing is wrong$/mu);
 });
+
+test('a host with a certificate is told whether its session is named after it, and all that is wrong with both', async () => {
+  const host = await setup();
+  const { identity, file, issuer, sandbox } = await certificateHost(host);
+  const whoami = async (...args: string[]) => {
+    const { code, stdout } = await gatehouse(['whoami', '--json', '--config', file, ...args], {
+      env: host.env,
+    });
+    return { code, found: JSON.parse(stdout) as Record<string, unknown> };
+  };
+
+  const right = await whoami();
+  const old = await issuer.issue({ notAfter: new Date('2021-01-01'), notBefore: new Date('2020-01-01') });
+  writeFileSync(identity.certificate, old.pem);
+  chmodSync(identity.privateKey, 0o644);
+  const calls = sandbox.calls.list().length;
+  const wrong = await whoami('--check');
+
+  expect(right.found).toMatchObject({
+    source: 'roles-anywhere',
+    sessionName: expect.stringMatching(/^[0-9a-f]+$/u),
+    certificate: { serialNumber: expect.stringMatching(/^[0-9a-f]+$/u), isSessionName: true },
+    warnings: [],
+  });
+  const problems = wrong.found['problems'] as { code: string }[];
+  expect(new Set(problems.map(({ code }) => code)).size).toBe(problems.length);
+  expect(problems.map(({ code }) => code)).toEqual(
+    expect.arrayContaining(['PRIVATE_KEY_EXPOSED', 'CERTIFICATE_KEY_MISMATCH', 'CERTIFICATE_EXPIRED']),
+  );
+  expect(wrong.code).not.toBe(0);
+  // Nothing of it was asked of AWS.
+  expect(sandbox.calls.list()).toHaveLength(calls);
+});
+
+/** The host with a certificate for its identity, and a config that says so. */
+async function certificateHost({ sandbox, disk }: Awaited<ReturnType<typeof setup>>) {
+  const made = await rolesAnywhereHost(sandbox, disk);
+  const file = join(disk, 'with-certificate.json');
+  const credentials = { source: 'roles-anywhere', rolesAnywhere: made.identity };
+  writeFileSync(file, JSON.stringify({ region: sandbox.region, credentials }), { mode: 0o600 });
+  return { ...made, file, sandbox };
+}
 
 test('long-term keys never expire, and no key is shown', async () => {
   const { configFile, env, operator } = await setup();
