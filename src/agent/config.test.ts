@@ -10,7 +10,13 @@ import { bareSchema, metadataOf } from '../config/schema-tree.ts';
 import { bootstrapSchema, exampleBootstrap, gatewayRules, gatewaySchema } from './config.ts';
 
 const directories = { runtimeDirectory: '/run/gatehouse', stateDirectory: '/srv/tmpfs/state' };
-const allow = { deliverTo: ['/run/gatehouse', '/srv/tmpfs'], readFrom: ['/var/log', '/srv/app/log'] };
+const allow = {
+  deliverTo: ['/run/gatehouse', '/srv/tmpfs'],
+  readFrom: ['/var/log', '/srv/app/log'],
+  consumerRoles: [],
+  consumerHostRole: false,
+  listenPorts: [],
+};
 
 /** The gateway config of ../shared/design/interfaces.md, without what this version leaves out. */
 const whole = {

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { monitoringConfig } from '../api/config.ts';
+import { credentialEndpointsConfig, monitoringConfig } from '../api/config.ts';
 import type { Problem } from '../base/errors.ts';
 import { closest } from '../config/closest.ts';
 import { bootstrapConfig, gatewayConfigKeys } from '../config/config.ts';
@@ -12,6 +12,7 @@ import { auditConfig, eventsConfig } from '../events/config.ts';
 import { credentialsConfig } from '../identity/config.ts';
 import { keysConfig } from '../keys/config.ts';
 import { secretsConfig } from '../secrets/config.ts';
+import { consumerRules } from './consumer-rules.ts';
 
 /** The bootstrap config: local, without secrets, the limits of the gateway config. Loaded by `loadBootstrap`. */
 export const bootstrapSchema = z.strictObject({
@@ -38,6 +39,10 @@ export const gatewaySchema = z.strictObject({
   keys: keysConfig.prefault({}),
   secrets: secretsConfig.default({}),
   deliveries: deliveriesConfig.default([]),
+  credentialEndpoints: credentialEndpointsConfig.prefault({}).meta({
+    description: 'AWS credentials for other programs of this host, each with its own.',
+    applies: 'live',
+  }),
   events: eventsConfig.optional().meta({
     description: 'What is shipped to CloudWatch Logs. Without it nothing is, and there is no spool.',
     applies: 'restart',
@@ -55,9 +60,10 @@ export function gatewayRules(
   const { deliverTo, readFrom } = bootstrap.allow;
   return [
     deliveriesNameSecrets,
-    (gateway) => deliveriesStayInside(gateway, deliverTo),
-    deliveriesHaveFilesOfTheirOwn,
-    (gateway) => deliveriesSpareOurs(gateway, bootstrap),
+    (gateway) => filesStayInside(gateway, deliverTo),
+    filesAreNamedOnce,
+    (gateway) => filesSpareOurs(gateway, bootstrap),
+    ...consumerRules(bootstrap.allow),
     (gateway) => sourcesStayInside(gateway, readFrom),
     (gateway) => socketsStayInside(gateway, bootstrap),
     (gateway) => journalsStayInside(gateway, readFrom),
@@ -79,24 +85,37 @@ function deliveriesNameSecrets({ deliveries, secrets }: GatewayConfig): Problem[
   });
 }
 
+/** A file that the gateway config has us write, and where it says so. */
+interface WrittenFile {
+  readonly file: string;
+  readonly at: readonly PropertyKey[];
+}
+
+function writtenFiles({ deliveries, credentialEndpoints }: GatewayConfig): WrittenFile[] {
+  const delivered = deliveries.map(({ file }, index) => ({ file, at: ['deliveries', index, 'file'] }));
+  const tokens = Object.entries(credentialEndpoints.consumers).flatMap(([name, { tokenFile }]) =>
+    tokenFile === undefined
+      ? []
+      : [{ file: tokenFile.path, at: ['credentialEndpoints', 'consumers', name, 'tokenFile', 'path'] }],
+  );
+  return [...delivered, ...tokens];
+}
+
 /** That a file's path is absolute and has no `..` in it is checked where its form is. */
-function deliveriesStayInside({ deliveries }: GatewayConfig, deliverTo: readonly string[]): Problem[] {
-  return deliveries.flatMap(({ file }, index) => {
+function filesStayInside(gateway: GatewayConfig, deliverTo: readonly string[]): Problem[] {
+  return writtenFiles(gateway).flatMap(({ file, at }) => {
     if (deliverTo.some((folder) => file.startsWith(`${folder}/`))) return [];
-    const path = pathText(['deliveries', index, 'file']);
-    return [
-      { path, message: `must be below one of allow.deliverTo of the bootstrap config: ${list(deliverTo)}` },
-    ];
+    const message = `must be below one of allow.deliverTo of the bootstrap config: ${list(deliverTo)}`;
+    return [{ path: pathText(at), message }];
   });
 }
 
-function deliveriesHaveFilesOfTheirOwn({ deliveries }: GatewayConfig): Problem[] {
-  const files = deliveries.map(({ file }) => file);
-  return files.flatMap((file, index) => {
-    const first = files.indexOf(file);
-    if (first === index) return [];
-    const message = `is the file of ${pathText(['deliveries', first])} already`;
-    return [{ path: pathText(['deliveries', index, 'file']), message }];
+function filesAreNamedOnce(gateway: GatewayConfig): Problem[] {
+  const written = writtenFiles(gateway);
+  return written.flatMap(({ file, at }) => {
+    const first = written.find((other) => other.file === file);
+    if (first === undefined || first.at === at) return [];
+    return [{ path: pathText(at), message: `is the file of ${pathText(first.at.slice(0, -1))} already` }];
   });
 }
 
@@ -105,13 +124,13 @@ const reservedNames = /^(?:control\.sock|consumers|\.socket-.*)$/u;
 /** What a file is called while it is being written, see `OpenDirectory.replace`: such names are also cleaned up. */
 const temporaryName = /\/\.gatehouse-[^/]*$/u;
 
-/** A delivery over our own files would cut the agent off, or have it read what the gateway config says. */
-function deliveriesSpareOurs(
-  { deliveries }: GatewayConfig,
+/** A file over one of our own would cut the agent off, or have it read what the gateway config says. */
+function filesSpareOurs(
+  gateway: GatewayConfig,
   { runtimeDirectory, stateDirectory }: Pick<BootstrapConfig, 'runtimeDirectory' | 'stateDirectory'>,
 ): Problem[] {
-  return deliveries.flatMap(({ file }, index) => {
-    const path = pathText(['deliveries', index, 'file']);
+  return writtenFiles(gateway).flatMap(({ file, at }) => {
+    const path = pathText(at);
     if (file === stateDirectory || file.startsWith(`${stateDirectory}/`)) {
       return [{ path, message: `is in stateDirectory, which is for the agent alone: ${stateDirectory}` }];
     }

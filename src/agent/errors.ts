@@ -44,6 +44,28 @@ export const agentErrors = {
     exitCode: exitCode.tryAgain,
     httpStatus: 503,
   },
+  CONSUMER_CREDENTIALS_NOT_TEMPORARY: {
+    summary:
+      'the credentials are long-term keys, or do not say when they expire, and such are handed to nobody',
+    remedy: 'Give this host a role, or the consumer a roleArn of its own.',
+    retry: false,
+    exitCode: exitCode.refused,
+    httpStatus: 503,
+  },
+  CONSUMER_UNKNOWN: {
+    summary: 'the gateway config names no such consumer any more',
+    remedy: 'Add the consumer to credentialEndpoints.consumers, or stop the program that asks.',
+    retry: true,
+    exitCode: exitCode.configuration,
+    httpStatus: 503,
+  },
+  CONSUMER_HOST_ROLE_UNKNOWN: {
+    summary: 'the credentials of this host are not those of a role, which a session policy could narrow',
+    remedy: 'Give the consumer a roleArn of its own.',
+    retry: false,
+    exitCode: exitCode.configuration,
+    httpStatus: 503,
+  },
   INPUT_MISSING: {
     summary: 'the input file cannot be read',
     remedy: 'Name a file that exists and that you may read, or - for standard input.',

@@ -3,6 +3,7 @@ import { runTasks } from '../base/task-group.ts';
 import type { RefreshingCredentials } from '../identity/refreshing.ts';
 import type { HangUps } from '../system/signals.ts';
 import type { ConsumerReads } from './consumer-reads.ts';
+import type { Consumers } from './consumers.ts';
 import type { Events } from './events.ts';
 import type { FollowedConfig, Refreshed } from './followed-config.ts';
 import type { MonitoringListener } from './monitoring.ts';
@@ -19,6 +20,7 @@ export interface Agent {
   /** When the gateway config is read again. */
   readonly refreshConfigCron: string;
   readonly workload: Pick<WorkloadSecrets, 'run' | 'refresh'>;
+  readonly consumers: Pick<Consumers, 'run'>;
   readonly reads: Pick<ConsumerReads, 'run'>;
   readonly events: Pick<Events, 'done'> | undefined;
   readonly inTurn: InTurn;
@@ -44,6 +46,7 @@ export async function follow(agent: Agent, reloads: HangUps, stop: AbortSignal):
     [
       (signal) => agent.credentials.run(signal),
       (signal) => workload.run(signal),
+      (signal) => agent.consumers.run(signal),
       (signal) => agent.reads.run(signal),
       (signal) => untilDeath(agent.events, signal),
       (signal) => agent.supervised.watch(signal),

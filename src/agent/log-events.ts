@@ -8,6 +8,9 @@ import { keysLogEvents } from '../keys/log-events.ts';
 import { secretsLogEvents } from '../secrets/log-events.ts';
 import { systemLogEvents } from '../system/log-events.ts';
 
+const consumer = 'its name in the gateway config; absent where all consumers share the way';
+const way = 'container, token, socket, metadata';
+
 export const agentLogEvents = {
   'agent.starting': {
     level: 'info',
@@ -96,6 +99,45 @@ export const agentLogEvents = {
     level: 'info',
     summary: 'this host’s clock and AWS’s agree again',
     fields: {},
+  },
+  'consumer.opened': {
+    level: 'info',
+    summary: 'a way to get credentials is open to a consumer',
+    fields: { consumer, way, address: 'where: a path, or an address with its port' },
+  },
+  'consumer.open-failed': {
+    level: 'error',
+    summary: 'a way to get credentials cannot be opened to a consumer; it is tried again',
+    fields: { consumer, way, error: 'why' },
+    audit: 'failure',
+  },
+  'consumer.closed': {
+    level: 'info',
+    summary: 'a way to get credentials is closed to a consumer that has left the config',
+    fields: { consumer, way },
+  },
+  'consumer.host-role': {
+    level: 'warn',
+    summary: "a consumer is given the host's own role, and with it may read every secret of this host",
+    fields: { consumer },
+    audit: 'success',
+  },
+  'consumer.token-rotated': {
+    level: 'info',
+    summary: 'a consumer got a new token for the container endpoint',
+    fields: { consumer },
+    audit: 'success',
+  },
+  'consumer.refused': {
+    level: 'warn',
+    summary: 'requests for credentials were refused; of each kind one record a minute',
+    fields: {
+      consumer: 'the consumer whose credentials were asked for, where the request says it',
+      way,
+      reason: 'forwarded, foreign host, web page, no token, wrong token, unknown consumer',
+      count: 'how many since the last record of this kind',
+    },
+    audit: 'failure',
   },
   'watchdog.withheld': {
     level: 'error',

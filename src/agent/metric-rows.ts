@@ -34,6 +34,7 @@ export interface MetricRow {
 
 const states: readonly AgentState[] = ['starting', 'ready', 'degraded', 'stopping'];
 
+const consumerLabel = { consumer: 'its name in `credentialEndpoints.consumers`' };
 const sourceLabel = { source: 'name of the source in `events.sources`' };
 
 /** Every metric by its name. The reference page is made from it. */
@@ -116,6 +117,38 @@ export const metricRows: Readonly<Record<string, MetricRow>> = {
     help: 'Deliveries of this host',
     labels: { state: '`ok`, or `failing` when the last attempt failed' },
     samples: ({ status }) => okAndFailing(status.deliveries),
+  },
+
+  gatehouse_consumer_reads_total: {
+    type: 'counter',
+    help: 'Requests for credentials that were answered with some',
+    labels: consumerLabel,
+    samples: ({ status }) =>
+      status.consumers.map(({ name, reads }) => ({ labels: { consumer: name }, value: reads })),
+  },
+  gatehouse_consumer_refused_total: {
+    type: 'counter',
+    help: 'Requests for credentials that were refused',
+    samples: ({ status }) => one(status.refusedReads),
+  },
+  gatehouse_consumer_failing: {
+    type: 'gauge',
+    help: '1 while a consumer has no credentials, or a way to them cannot be opened',
+    labels: consumerLabel,
+    samples: ({ status }) =>
+      status.consumers.map(({ name, failing }) => ({
+        labels: { consumer: name },
+        value: flag(failing !== undefined),
+      })),
+  },
+  gatehouse_consumer_credentials_expiration_timestamp_seconds: {
+    type: 'gauge',
+    help: 'When the credentials of a consumer expire; absent while there are none',
+    labels: consumerLabel,
+    samples: ({ status }) =>
+      status.consumers.flatMap(({ name, credentials }) =>
+        time(credentials.expiration).map(({ value }) => ({ labels: { consumer: name }, value })),
+      ),
   },
 
   gatehouse_source_bytes_total: {

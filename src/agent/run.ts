@@ -11,6 +11,7 @@ import { hangUps, onDebugSignal } from '../system/signals.ts';
 import { lockStateDirectory } from '../system/state-directory.ts';
 import { auditGate } from './audit-gate.ts';
 import { consumerReads } from './consumer-reads.ts';
+import { consumersOf } from './consumers-start.ts';
 import { agentError } from './errors.ts';
 import { openEvents, threadAhead } from './events-start.ts';
 import { type Agent, follow, type Reloaded } from './follow.ts';
@@ -150,7 +151,10 @@ async function start(
     clock,
     log,
     read: (sig) => readGateway(host, secretName, sig),
-    apply: (next, sig) => workload.configure(next, sig),
+    async apply(next, sig) {
+      await workload.configure(next, sig);
+      await consumers.configure(next.credentialEndpoints, sig);
+    },
   });
   const gateway = await config.start(signal);
   parts.config = config;
@@ -167,9 +171,14 @@ async function start(
   const reads = consumerReads({ clock, log });
   opened.defer(() => reads.close());
 
-  const workload = workloadSecrets(host, keys, { gate: auditGate(gateway.audit, events), events });
+  const gate = auditGate(gateway.audit, events);
+  const workload = workloadSecrets(host, keys, { gate, events });
   parts.workload = workload;
   await workload.configure(gateway, signal);
+  const consumers = consumersOf(host, reads, gate);
+  parts.consumers = consumers;
+  opened.defer(() => consumers.close());
+  await consumers.configure(gateway.credentialEndpoints, signal);
 
   parts.phase = 'ready';
   const { state: readiness } = await statusOf(parts);
@@ -187,6 +196,7 @@ async function start(
     config,
     refreshConfigCron: bootstrap.gatewayConfig.refreshCron,
     workload,
+    consumers,
     reads,
     events,
     inTurn,

@@ -91,6 +91,8 @@ test('an agent that has just begun tells what there is, and leaves out what is n
     },
     secrets: [],
     deliveries: [],
+    consumers: [],
+    refusedReads: 0,
     counters: { 'agent.starting': 1 },
     lastErrors: [],
   });

@@ -1,4 +1,6 @@
 import type { EventsStatus } from '../events/status.ts';
+import type { RefreshingState } from '../identity/refreshing.ts';
+import type { Consumers } from './consumers.ts';
 import type { Events } from './events.ts';
 import type { FollowedConfig } from './followed-config.ts';
 import type { Host } from './host.ts';
@@ -19,6 +21,7 @@ export interface AgentParts {
   monitoring?: Pick<MonitoringListener, 'status'>;
   config?: FollowedConfig;
   workload?: WorkloadSecrets;
+  consumers?: Consumers;
   events?: Events;
 }
 
@@ -30,6 +33,7 @@ export async function statusOf(parts: AgentParts): Promise<AgentStatus> {
   const configState = config?.state();
   const { secrets, deliveries } = workload?.status() ?? { secrets: [], deliveries: [] };
   const monitoring = parts.monitoring?.status();
+  const { consumers, refused } = parts.consumers?.status() ?? { consumers: [], refused: 0 };
   const events = await parts.events?.status();
 
   const failing = [
@@ -37,6 +41,7 @@ export async function statusOf(parts: AgentParts): Promise<AgentStatus> {
     ...(configState?.refused === undefined ? [] : ['config']),
     ...secrets.filter((secret) => secret.failing !== undefined).map(({ name }) => `secret ${name}`),
     ...deliveries.filter((each) => each.failing !== undefined).map(({ delivery }) => `delivery ${delivery}`),
+    ...consumers.filter((each) => each.failing !== undefined).map(({ name }) => `consumer ${name}`),
     ...failingOf(events),
     ...(monitoring?.failing === undefined ? [] : ['monitoring']),
   ];
@@ -53,6 +58,8 @@ export async function statusOf(parts: AgentParts): Promise<AgentStatus> {
     ...(configState === undefined ? {} : { config: configState }),
     secrets,
     deliveries,
+    consumers,
+    refusedReads: refused,
     ...(events === undefined ? {} : { events }),
     logLevel: parts.logLevel.state(),
     ...(monitoring === undefined ? {} : { monitoring }),
@@ -74,9 +81,17 @@ function failingOf(events: EventsStatus | undefined): string[] {
 }
 
 function credentialsStatus({ credentials, denials, chain }: AgentParts['host']): CredentialsStatus {
-  const { source, accessKeyId, expiration, lastRenewed, extendedUntil, isLongTerm, failing } =
-    credentials.state();
   const denied = denials.state();
+  return {
+    ...heldStatus(credentials.state()),
+    ...(chain.passedOver.length === 0 ? {} : { notApplied: notApplied(chain) }),
+    ...(denied === undefined ? {} : { denied: { ...denied, since: denied.since.toISOString() } }),
+  };
+}
+
+/** Credentials as `status` shows them, whoever's they are. */
+export function heldStatus(state: RefreshingState): CredentialsStatus {
+  const { source, accessKeyId, expiration, lastRenewed, extendedUntil, isLongTerm, failing } = state;
   return {
     ...(source === undefined ? {} : { source }),
     ...(accessKeyId === undefined ? {} : { accessKeyId }),
@@ -84,8 +99,6 @@ function credentialsStatus({ credentials, denials, chain }: AgentParts['host']):
     ...(lastRenewed === undefined ? {} : { renewedAt: lastRenewed.toISOString() }),
     ...(extendedUntil === undefined ? {} : { extendedUntil: extendedUntil.toISOString() }),
     ...(isLongTerm === undefined ? {} : { isLongTerm }),
-    ...(chain.passedOver.length === 0 ? {} : { notApplied: notApplied(chain) }),
     ...(failing === undefined ? {} : { failing: { ...failing, since: failing.since.toISOString() } }),
-    ...(denied === undefined ? {} : { denied: { ...denied, since: denied.since.toISOString() } }),
   };
 }

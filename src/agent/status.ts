@@ -8,6 +8,7 @@ import type { LogLevel } from '../base/log-events.ts';
 import type { DeliveryStatus } from '../delivery/deliveries.ts';
 import type { EventsStatus } from '../events/status.ts';
 import type { SecretStatus } from '../secrets/secrets.ts';
+import type { ConsumerStatus } from './consumers.ts';
 import type { FollowedConfigState } from './followed-config.ts';
 import { bootstrapOf } from './host.ts';
 import type { Launch } from './launch.ts';
@@ -39,7 +40,7 @@ export interface CredentialsStatus {
 /** What `control.sock` answers to `GET /status`. */
 export interface AgentStatus {
   readonly state: AgentState;
-  /** What of it fails: `secret database-password`, `delivery /run/…`, `credentials`, `config`, `monitoring`. */
+  /** What of it fails: `secret database-password`, `delivery /run/…`, `consumer app`, `credentials`, `config`, `monitoring`. */
   readonly failing: readonly string[];
   readonly name: string;
   readonly hostId?: string;
@@ -52,6 +53,9 @@ export interface AgentStatus {
   readonly config?: FollowedConfigState;
   readonly secrets: readonly SecretStatus[];
   readonly deliveries: readonly DeliveryStatus[];
+  readonly consumers: readonly ConsumerStatus[];
+  /** Requests for credentials that were refused since the start. */
+  readonly refusedReads: number;
   readonly events?: EventsStatus;
   readonly logLevel: LogLevelState;
   /** Absent where the bootstrap config asks for no such listener. */

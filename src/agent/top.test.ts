@@ -23,6 +23,8 @@ function lookAt(atMs: number, events: number, changes: Partial<AgentStatus> = {}
     credentials: {},
     secrets: [],
     deliveries: [],
+    consumers: [],
+    refusedReads: 0,
     events: shipping,
     logLevel: { level: 'info', configured: 'info' },
     counters: {},

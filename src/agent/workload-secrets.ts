@@ -2,7 +2,7 @@ import { backoffMs } from '../base/retry.ts';
 import { runTasks } from '../base/task-group.ts';
 import type { DeliveryStatus } from '../delivery/deliveries.ts';
 import { deliveries } from '../delivery/deliveries.ts';
-import { fileDelivery } from '../delivery/file.ts';
+import { type FileDeliveryParts, fileDelivery } from '../delivery/file.ts';
 import { parseSealedMessage } from '../keys/sealed-message.ts';
 import { sealedBytesMax } from '../keys/sealer.ts';
 import { sealedFile } from '../secrets/sealed-file.ts';
@@ -34,6 +34,17 @@ export interface WorkloadSecrets {
 /** A secret that cannot be read is asked for again after a wait between these. */
 const retryMsMin = 2_000;
 const retryBackoff = { baseMs: 2_000, capMs: 60_000 };
+
+/** What delivery to files below these folders needs of the system. */
+export function fileDeliveryParts(allowedUnder: readonly string[]): FileDeliveryParts {
+  return {
+    allowedUnder,
+    self: { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 },
+    openDirectory,
+    ownerIds: owners(runCommand),
+    delivered: new Map<string, string>(),
+  };
+}
 
 export interface WorkloadOptions {
   /** Where access depends on its audit record. */
@@ -82,13 +93,7 @@ export function workloadSecrets(
     },
   });
 
-  const parts = {
-    allowedUnder: allow.deliverTo,
-    self: { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 },
-    openDirectory,
-    ownerIds: owners(runCommand),
-    delivered: new Map<string, string>(),
-  };
+  const parts = fileDeliveryParts(allow.deliverTo);
   const delivered = deliveries({
     log,
     clock,

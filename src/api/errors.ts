@@ -15,6 +15,13 @@ export const apiErrors = {
     retry: true,
     exitCode: exitCode.cannotCreate,
   },
+  ENDPOINT_PORT_UNAVAILABLE: {
+    summary: 'a port of a credential endpoint cannot be listened on',
+    remedy:
+      'See who has the port (ss -ltnp), or name another one that allow.listenPorts of the bootstrap config permits.',
+    retry: true,
+    exitCode: exitCode.cannotCreate,
+  },
   AGENT_NOT_RUNNING: {
     summary: 'no agent answers on its control socket',
     remedy:

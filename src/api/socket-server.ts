@@ -1,6 +1,5 @@
-import { chmod, mkdtemp, rename, rm, rmdir } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
-import { apiError } from './errors.ts';
+import { rm } from 'node:fs/promises';
+import { bindSocket } from './bind-socket.ts';
 import type { Route } from './route.ts';
 import { apiServer } from './server.ts';
 
@@ -11,8 +10,7 @@ export interface SocketServer {
 }
 
 /**
- * Serves routes over HTTP on a unix socket of the given mode. The socket is bound in a private folder and renamed into
- * place, so it has its mode from the first instant that its name exists; one left by a killed agent is replaced.
+ * Serves routes over HTTP on a unix socket of the given mode, see `bindSocket`.
  * @throws API_SOCKET_UNAVAILABLE
  */
 export async function listenOnSocket(
@@ -21,26 +19,7 @@ export async function listenOnSocket(
   routes: readonly Route[],
 ): Promise<SocketServer> {
   const server = apiServer({ guards: [], routes });
-  const { http } = server;
-
-  try {
-    const privateFolder = await mkdtemp(join(dirname(path), '.socket-'));
-    const unnamed = join(privateFolder, 's');
-    try {
-      await new Promise<void>((resolve, reject) => {
-        http.once('error', reject);
-        http.listen(unnamed, resolve);
-      });
-      await chmod(unnamed, mode);
-      await rename(unnamed, path);
-    } finally {
-      await rm(unnamed, { force: true });
-      await rmdir(privateFolder);
-    }
-  } catch (error) {
-    http.close();
-    throw apiError('API_SOCKET_UNAVAILABLE', { path }, error);
-  }
+  await bindSocket(server.http, path, { mode });
 
   return {
     path,

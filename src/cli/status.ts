@@ -43,7 +43,7 @@ function healthText(probe: Probe, { isOk, state, failing = 0, reason }: Health):
 }
 
 function textOf(status: AgentStatus): string {
-  const { credentials, config, secrets, deliveries, events } = status;
+  const { credentials, config, secrets, deliveries, consumers, events } = status;
   const sections = [
     rowsText([
       ['state', status.state],
@@ -74,6 +74,7 @@ function textOf(status: AgentStatus): string {
     ]);
     sections.push(tableText(['DELIVERY', 'SECRET', 'DELIVERED', 'STATE'], rows));
   }
+  if (consumers.length > 0) sections.push(...consumerSections(status));
   if (events !== undefined) sections.push(...eventSections(events));
   return sections.join('\n');
 }
@@ -107,6 +108,20 @@ function logRows({ logLevel, monitoring }: AgentStatus): [string, string][] {
       ? []
       : [['log level', `${level}, configured ${configured}`] as [string, string]]),
     ...(monitoring?.address === undefined ? [] : [['monitoring', monitoring.address] as [string, string]]),
+  ];
+}
+
+function consumerSections({ consumers, refusedReads }: AgentStatus): string[] {
+  const rows = consumers.map(({ name, credentials, ways, reads, failing }) => [
+    name,
+    ways.map(({ way, address }) => `${way} ${address ?? 'closed'}`).join(', '),
+    credentials.expiration ?? '-',
+    String(reads),
+    failing ?? 'ok',
+  ]);
+  return [
+    tableText(['CONSUMER', 'WAYS', 'CREDENTIALS UNTIL', 'READS', 'STATE'], rows),
+    rowsText([['refused', `${refusedReads} requests for credentials`]]),
   ];
 }
 

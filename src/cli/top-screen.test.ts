@@ -29,6 +29,8 @@ const healthy: AgentStatus = {
     { name: 'tls-key', source: 'sealedFile', version: '1-aa' },
   ],
   deliveries: [{ delivery: '/run/gatehouse/a', secret: 'tls-key' }],
+  consumers: [],
+  refusedReads: 0,
   events: {
     sources: [
       {

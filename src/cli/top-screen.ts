@@ -37,6 +37,7 @@ export function topLines({ look, rates, silent }: Sight, hint = ''): readonly Li
     ...configLines(status, nowMs),
     row('secrets', [['plain', partsText(status.secrets)]]),
     row('deliveries', [['plain', partsText(status.deliveries)]]),
+    ...(status.consumers.length === 0 ? [] : [row('consumers', [['plain', partsText(status.consumers)]])]),
     ...eventLines(status, rates, nowMs),
     ...errorLines(status, nowMs),
   ];
@@ -66,6 +67,7 @@ function failingLines(status: AgentStatus): readonly Line[] {
   const codes = new Map<string, string | undefined>([
     ...status.secrets.map(({ name, failing }) => [`secret ${name}`, failing] as const),
     ...status.deliveries.map(({ delivery, failing }) => [`delivery ${delivery}`, failing] as const),
+    ...status.consumers.map(({ name, failing }) => [`consumer ${name}`, failing] as const),
     ['credentials', status.credentials.failing?.code] as const,
     ['config', status.config?.refused] as const,
     ['monitoring', status.monitoring?.failing] as const,

@@ -1,6 +1,7 @@
 import { posix } from 'node:path';
 import { z } from 'zod';
 import { logLevels } from '../base/log-events.ts';
+import { roleArnPattern } from '../base/role.ts';
 import { cronProblem } from './schedule.ts';
 
 /** A five-field cron expression, in UTC. */
@@ -28,6 +29,8 @@ const absolutePath = z
   .refine(isPlainAbsolutePath, 'expected an absolute path below /, without ".", ".." or a slash at its end');
 
 const foldersMax = 64;
+const consumerRolesMax = 200;
+const listenPortsMax = 200;
 const folders = z.array(absolutePath).min(1, 'expected at least one folder').max(foldersMax);
 
 const stateDirectoryDefault = '/var/lib/gatehouse';
@@ -79,6 +82,35 @@ const allow = z
       applies: 'restart',
       examples: [['/var/log', '/srv/app/log']],
     }),
+    consumerRoles: z
+      .array(
+        z
+          .string()
+          .regex(roleArnPattern, 'must look like arn:aws:iam::ACCOUNT:role/NAME, a "*" at its end allowed'),
+      )
+      .max(consumerRolesMax)
+      .default([])
+      .meta({
+        description:
+          'Roles that the gateway config may have handed to consumers: ARNs, in which "*" at the end stands for any rest. None by default.',
+        applies: 'restart',
+        examples: [['arn:aws:iam::123456789012:role/app-*']],
+      }),
+    consumerHostRole: z.boolean().default(false).meta({
+      description:
+        "Whether the gateway config may hand the host's own role to consumers, whole or under a session policy that it writes itself. Whoever has it can read every secret of this host.",
+      applies: 'restart',
+    }),
+    listenPorts: z
+      .array(z.int().min(0).max(65_535))
+      .max(listenPortsMax)
+      .default([])
+      .meta({
+        description:
+          'Ports of 127.0.0.1 that the gateway config may have opened, each to every local user; 0 permits one that the system chooses. None by default.',
+        applies: 'restart',
+        examples: [[9911, 9912]],
+      }),
   })
   .meta({
     description:

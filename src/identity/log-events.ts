@@ -1,6 +1,7 @@
 import { type LogEventTable, logEventsOf } from '../base/log-events.ts';
 
 const source = 'name of the credential source';
+const consumer = 'the consumer whose they are; absent for those of the host itself';
 const accessKeyId = 'id of the access key, which is not secret';
 const service = 'the AWS service that denied them, as the SDK names it';
 const awsError = "AWS's name for the error";
@@ -10,13 +11,13 @@ export const identityLogEvents = {
   'credentials.obtained': {
     level: 'info',
     summary: 'the first credentials were obtained',
-    fields: { source, accessKeyId, expiration },
+    fields: { source, accessKeyId, expiration, consumer },
     audit: 'success',
   },
   'credentials.renewed': {
     level: 'info',
     summary: 'the credentials were renewed',
-    fields: { source, accessKeyId, expiration },
+    fields: { source, accessKeyId, expiration, consumer },
     audit: 'success',
   },
   'credentials.renewal-failed': {
@@ -25,13 +26,14 @@ export const identityLogEvents = {
     fields: {
       error: 'what went wrong',
       usableUntil: 'when the last good credentials expire, ISO 8601; absent when there are none',
+      consumer,
     },
     audit: 'failure',
   },
   'credentials.expired': {
     level: 'error',
     summary: 'the last good credentials expired before they could be renewed',
-    fields: { source, expiration },
+    fields: { source, expiration, consumer },
     audit: 'failure',
   },
   'credentials.extended': {
@@ -64,6 +66,7 @@ export const identityLogEvents = {
       source,
       attempts: 'how many attempts had failed',
       failedForMs: 'how long it had failed, milliseconds',
+      consumer,
     },
   },
   'credentials.long-term': {

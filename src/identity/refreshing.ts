@@ -57,6 +57,12 @@ export interface RefreshingOptions {
 const renewFrom = 2 / 3;
 const renewUntil = 5 / 6;
 
+/**
+ * And no later than this before the end, where a lifetime is at least twice that: whoever is handed the credentials can
+ * work with them for so long, and SDKs that renew a quarter of an hour ahead find others when they ask.
+ */
+const leftMsMin = 15 * 60_000;
+
 /** Credentials that do not say when they expire are read again this often. */
 const rereadAfterMs = 15 * 60_000;
 
@@ -257,7 +263,8 @@ export function refreshing(source: CredentialSource, options: RefreshingOptions)
       for (;;) {
         signal.throwIfAborted();
         const waitMs = Math.min(dueInMs(), lookEveryMs, msToExpiry());
-        if (waitMs > 0) await clock.sleep(waitMs, signal);
+        // Whole milliseconds: what is less than one may be lost in the sum with a time, and never pass.
+        if (waitMs > 0) await clock.sleep(Math.ceil(waitMs), signal);
         const isDue = dueInMs() === 0 || (failing === undefined && usable() === undefined);
         if (isDue) await load(signal).catch(() => signal.throwIfAborted());
         noteExpiry();
@@ -294,10 +301,17 @@ export function renewAfterMs(credentials: Credentials, now: Date, random: () => 
   const end = endOf(credentials);
   if (end === undefined) return rereadAfterMs;
   const lifetimeMs = end.getTime() - now.getTime();
-  const from = credentials.extendedUntil === undefined ? renewFrom : extendedFrom;
-  const until = credentials.extendedUntil === undefined ? renewUntil : renewFrom;
+  const [from, until] = renewalPart(lifetimeMs, credentials.extendedUntil !== undefined);
   const part = from + random() * (until - from);
   return Math.max(renewWaitMsMin, lifetimeMs * part);
+}
+
+/** The part of a lifetime in which renewal is due. */
+function renewalPart(lifetimeMs: number, isExtended: boolean): readonly [from: number, until: number] {
+  if (isExtended) return [extendedFrom, renewFrom];
+  if (lifetimeMs < 2 * leftMsMin) return [renewFrom, renewUntil];
+  const until = Math.min(renewUntil, 1 - leftMsMin / lifetimeMs);
+  return [until > renewFrom ? renewFrom : until * (renewFrom / renewUntil), until];
 }
 
 /** How long after failure number `attempt`, counted from 0, the source is asked again, in milliseconds. */

@@ -1,0 +1,225 @@
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { request } from 'node:http';
+import { join } from 'node:path';
+import { json } from 'node:stream/consumers';
+import { STSClient } from '@aws-sdk/client-sts';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { createSandbox } from '../../sandbox/sandbox.ts';
+import { fakeClock } from '../../test/support/fake-clock.ts';
+import { temporaryDirectory } from '../../test/support/temporary-directory.ts';
+import { credentialEndpointsConfig } from '../api/config.ts';
+import type { LogEvent } from '../base/log-events.ts';
+import { Secret } from '../base/secret.ts';
+import { type Consumers, consumers } from './consumers.ts';
+import type { Host } from './host.ts';
+import { fileDeliveryParts } from './workload-secrets.ts';
+
+const { signal } = new AbortController();
+const roleArn = 'arn:aws:iam::123456789012:role/app';
+const minuteMs = 60_000;
+
+/** Consumers on a clock that moves when told, in a cloud that lives by the same clock. */
+async function setup(options: { gate?: (sig: AbortSignal) => Promise<void> } = {}) {
+  const runtimeDirectory = temporaryDirectory({ tmpfs: true });
+  const clock = fakeClock(new Date());
+  const sandbox = createSandbox({ now: () => clock.now() });
+  const listener = await sandbox.listen();
+  onTestFinished(() => listener.close());
+  sandbox.identities.createRole('app');
+  const operator = sandbox.identities.createUser('host');
+  const sts = new STSClient({
+    endpoint: listener.url,
+    region: 'eu-west-1',
+    credentials: operator,
+    maxAttempts: 1,
+  });
+  onTestFinished(() => sts.destroy());
+  const logged: LogEvent[] = [];
+  const reads: object[] = [];
+  const longTerm = {
+    accessKeyId: operator.accessKeyId,
+    secretAccessKey: Secret.ofText(operator.secretAccessKey),
+    source: 'environment',
+  };
+  const host = {
+    region: 'eu-west-1',
+    launch: { clock },
+    bootstrap: { config: { name: 'web-1', runtimeDirectory, credentials: {} } },
+    recorder: { log: (event: LogEvent) => logged.push(event) },
+    credentials: { current: async () => longTerm, state: () => ({}) },
+    chain: {},
+    aws: {
+      async sts() {
+        sts.config.systemClockOffset = clock.now().getTime() - Date.now();
+        return sts;
+      },
+    },
+  } as unknown as Host;
+  const own = consumers({
+    host,
+    reads: { record: (read) => void reads.push(read) },
+    gate: options.gate,
+    files: fileDeliveryParts([runtimeDirectory]),
+    inherited: new Map(),
+  });
+  onTestFinished(() => own.close());
+  const stop = new AbortController();
+  const running = own.run(stop.signal).catch(() => undefined);
+  onTestFinished(async () => {
+    stop.abort();
+    await running;
+  });
+  const configure = (document: object) => own.configure(credentialEndpointsConfig.parse(document), signal);
+  const named = (name: string) => logged.filter((event) => event.name === name);
+  /** Lets time pass, and every renewal that is due come to its end: its call to the sandbox takes real time. */
+  async function live(minutes: number): Promise<void> {
+    for (let minute = 0; minute < minutes; minute += 1) {
+      await clock.advance(minuteMs);
+      const leftMs = () =>
+        Date.parse(own.status().consumers[0]?.credentials.expiration ?? '') - clock.now().getTime();
+      for (let turns = 0; turns < 10_000 && leftMs() <= 15 * minuteMs; turns += 1) await turn();
+    }
+  }
+  return { own, configure, clock, live, sandbox, runtimeDirectory, named, reads };
+}
+
+function addressOf(own: Consumers, way: string): string {
+  const [consumer] = own.status().consumers;
+  return consumer?.ways.find((each) => each.way === way)?.address ?? 'closed';
+}
+
+async function askContainer(own: Consumers, token: string): Promise<number> {
+  const url = `http://${addressOf(own, 'container')}/credentials/app`;
+  return (await fetch(url, { headers: { authorization: token } })).status;
+}
+
+function askSocket(socketPath: string): Promise<Record<string, unknown>> {
+  return new Promise((resolve, reject) => {
+    request({ socketPath, path: '/credentials' }, (reply) =>
+      resolve(json(reply) as Promise<Record<string, unknown>>),
+    )
+      .on('error', reject)
+      .end();
+  });
+}
+
+describe('a consumer', () => {
+  test('gets a new token every six hours, and the one before is good for five minutes more', async () => {
+    const { own, configure, live, runtimeDirectory, named } = await setup();
+    const path = join(runtimeDirectory, 'tokens', 'app');
+    await configure({ containerPort: 0, consumers: { app: { roleArn, tokenFile: { path } } } });
+    const first = readFileSync(path, 'utf8');
+
+    await live(6 * 60 - 1);
+    expect(readFileSync(path, 'utf8')).toBe(first);
+    await live(2);
+    await rotated(path, first);
+    const second = readFileSync(path, 'utf8');
+
+    expect([await askContainer(own, first), await askContainer(own, second)]).toEqual([200, 200]);
+    await live(6);
+    expect([await askContainer(own, first), await askContainer(own, second)]).toEqual([403, 200]);
+    expect(named('consumer.token-rotated').map(({ fields }) => fields)).toEqual([{ consumer: 'app' }]);
+  });
+
+  test('has credentials that live for a quarter of an hour at least, whenever it asks', async () => {
+    const { own, configure, clock, live, sandbox } = await setup();
+    await configure({ consumers: { app: { roleArn, socket: {} } } });
+    const socket = addressOf(own, 'socket');
+
+    let worstMs = Infinity;
+    const keys = new Set<unknown>();
+    for (let minute = 0; minute < 5 * 60; minute += 5) {
+      await live(5);
+      const { Expiration, AccessKeyId } = await askSocket(socket);
+      worstMs = Math.min(worstMs, Date.parse(String(Expiration)) - clock.now().getTime());
+      keys.add(AccessKeyId);
+    }
+
+    expect(worstMs).toBeGreaterThanOrEqual(14 * minuteMs);
+    expect(keys.size).toBeGreaterThan(4);
+    const answered = sandbox.calls.list({ service: 'sts' }).filter(({ status }) => status === 200);
+    expect(answered).toHaveLength(keys.size);
+  });
+
+  test('is refused its role first, and gets it once that is mended; its renewal names it in the log', async () => {
+    const { own, configure, named, sandbox } = await setup();
+    const missing = { roleArn: `${roleArn}2`, socket: {} };
+    await configure({ consumers: { app: missing } });
+    expect(own.status().consumers[0]?.failing).toBe('CREDENTIALS_ROLE_REFUSED');
+    expect(named('credentials.renewal-failed')[0]?.fields).toMatchObject({ consumer: 'app' });
+
+    sandbox.identities.createRole('app2');
+    await configure({ consumers: { app: { ...missing, sessionName: 'mended' } } });
+
+    expect(own.status().consumers[0]?.failing).toBeUndefined();
+    expect(named('credentials.obtained')[0]?.fields).toMatchObject({ consumer: 'app' });
+  });
+
+  test('whose way could not be opened gets it once the reason is gone', async () => {
+    const { own, configure, clock, runtimeDirectory, named } = await setup();
+    const folder = join(runtimeDirectory, 'tokens');
+    writeFileSync(folder, 'in the way');
+    const tokenFile = { path: join(folder, 'app') };
+    await configure({ containerPort: 0, consumers: { app: { roleArn, tokenFile } } });
+    expect(addressOf(own, 'token')).toBe('closed');
+    expect(own.status().consumers[0]?.failing).toMatch(/^FILE_/u);
+
+    rmSync(folder);
+    mkdirSync(folder, { mode: 0o711 });
+    await clock.advance(2 * minuteMs);
+    while (addressOf(own, 'token') === 'closed') await turn();
+
+    expect(addressOf(own, 'token')).toBe(tokenFile.path);
+    expect(named('consumer.open-failed')).toHaveLength(1);
+  });
+
+  test('is given no long-term keys, whatever the config says', async () => {
+    const { own, configure, named, reads } = await setup();
+    await configure({ consumers: { app: { allowHostRole: true, socket: {} } } });
+
+    expect(await askSocket(addressOf(own, 'socket'))).toEqual({
+      code: 'CONSUMER_CREDENTIALS_NOT_TEMPORARY',
+      message: expect.any(String),
+    });
+    expect(reads).toEqual([]);
+    expect(named('consumer.host-role')).toHaveLength(1);
+  });
+
+  test('is answered only once its read is on record and the audit lets it pass', async () => {
+    const order: string[] = [];
+    const { own, configure, reads } = await setup({
+      async gate() {
+        order.push(`gate after ${reads.length} records`);
+        throw new Error('the audit is full');
+      },
+    });
+    await configure({ consumers: { app: { roleArn, socket: {} } } });
+
+    expect(await askSocket(addressOf(own, 'socket'))).toMatchObject({ code: 'DEFECT' });
+    expect(order).toEqual(['gate after 1 records']);
+    expect(own.status().consumers[0]?.reads).toBe(0);
+  });
+
+  test('that changes hands from one port to the next leaves none open', async () => {
+    const { own, configure } = await setup();
+    await configure({ consumers: { app: { roleArn, metadataPort: 0 } } });
+    const before = addressOf(own, 'metadata');
+
+    await configure({ consumers: { app: { roleArn, socket: {} } } });
+
+    await expect(fetch(`http://${before}/`)).rejects.toThrow('fetch failed');
+    expect(addressOf(own, 'metadata')).toBe('closed');
+  });
+});
+
+/** Waits for files to be written, which no clock of ours does. */
+async function rotated(path: string, before: string): Promise<void> {
+  while (readFileSync(path, 'utf8') === before) await turn();
+}
+
+function turn(): Promise<void> {
+  return new Promise((resolve) => {
+    setImmediate(resolve);
+  });
+}

@@ -1,0 +1,43 @@
+import { chmod, chown, mkdtemp, rename, rm, rmdir } from 'node:fs/promises';
+import type { Server } from 'node:http';
+import { dirname, join } from 'node:path';
+import { apiError } from './errors.ts';
+
+export interface SocketPermissions {
+  readonly mode: number;
+  /** Those of the process where not given. */
+  readonly uid?: number | undefined;
+  readonly gid?: number | undefined;
+}
+
+/**
+ * Has a server listen on a unix socket. It is bound in a private folder and renamed into place, so owner, group and
+ * mode are right from the first instant that its name exists; one left by a killed agent is replaced.
+ * @throws API_SOCKET_UNAVAILABLE
+ */
+export async function bindSocket(
+  server: Server,
+  path: string,
+  { mode, uid, gid }: SocketPermissions,
+): Promise<void> {
+  try {
+    const privateFolder = await mkdtemp(join(dirname(path), '.socket-'));
+    const unnamed = join(privateFolder, 's');
+    try {
+      await new Promise<void>((resolve, reject) => {
+        server.once('error', reject);
+        server.listen(unnamed, resolve);
+      });
+      // -1: left as it is, chown(2).
+      if (uid !== undefined || gid !== undefined) await chown(unnamed, uid ?? -1, gid ?? -1);
+      await chmod(unnamed, mode);
+      await rename(unnamed, path);
+    } finally {
+      await rm(unnamed, { force: true });
+      await rmdir(privateFolder);
+    }
+  } catch (error) {
+    server.close();
+    throw apiError('API_SOCKET_UNAVAILABLE', { path }, error);
+  }
+}

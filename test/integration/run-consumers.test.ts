@@ -1,0 +1,322 @@
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { request } from 'node:http';
+import { join } from 'node:path';
+import { json } from 'node:stream/consumers';
+import { GetCallerIdentityCommand, STSClient } from '@aws-sdk/client-sts';
+import { fromHttp } from '@aws-sdk/credential-provider-http';
+import { fromInstanceMetadata } from '@smithy/credential-provider-imds';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { eventually, type GatewayDocument, type HostOptions, nobody, setup } from '../support/host.ts';
+
+const roleArn = 'arn:aws:iam::123456789012:role/app';
+
+interface ConsumerDocument {
+  readonly name: string;
+  readonly reads: number;
+  readonly failing?: string;
+  readonly credentials: { readonly accessKeyId?: string; readonly failing?: { readonly code: string } };
+  readonly ways: readonly { readonly way: string; readonly address?: string; readonly failing?: string }[];
+}
+
+/** A host with consumers; every way is on a port that the system chooses. */
+async function consumerHost(
+  consumers: (runtimeDirectory: string) => Record<string, object>,
+  options: HostOptions & { allow?: object } = {},
+) {
+  const host = await setup({
+    ...options,
+    bootstrap: {
+      allow: { consumerRoles: [`${roleArn}*`], consumerHostRole: true, listenPorts: [0], ...options.allow },
+    },
+  });
+  for (const role of ['app', 'app-other']) host.sandbox.identities.createRole(role);
+  const configure = (named: Record<string, object>) =>
+    host.putGateway((document: GatewayDocument) => {
+      delete document.events;
+      document['credentialEndpoints'] = { containerPort: 0, consumers: named };
+    });
+  await configure(consumers(host.runtimeDirectory));
+
+  const status = async () =>
+    (await host.status()) as unknown as {
+      state: string;
+      failing: string[];
+      consumers: ConsumerDocument[];
+      refusedReads: number;
+    };
+  const address = async (name: string, way: string): Promise<string> => {
+    const found = (await status()).consumers.find((each) => each.name === name);
+    return found?.ways.find((each) => each.way === way)?.address ?? 'closed';
+  };
+  return {
+    ...host,
+    configure,
+    consumerStatus: status,
+    address,
+    started: async () => {
+      const agent = host.start({ GATEHOUSE_LOG_LEVEL: 'debug' });
+      await agent.event('agent.ready');
+      return agent;
+    },
+  };
+}
+
+interface Keys {
+  accessKeyId: string;
+  secretAccessKey: string;
+  sessionToken?: string;
+}
+
+/** Who AWS says the bearer is. */
+async function whoHas(endpoint: string, credentials: Keys | (() => Promise<Keys>)): Promise<string> {
+  const client = new STSClient({ endpoint, region: 'eu-west-1', credentials });
+  onTestFinished(() => client.destroy());
+  return (await client.send(new GetCallerIdentityCommand({}))).Arn ?? '';
+}
+
+function askSocket(socketPath: string, path = '/credentials'): Promise<Record<string, unknown>> {
+  return new Promise((resolve, reject) => {
+    request({ socketPath, path }, (reply) => resolve(json(reply) as Promise<Record<string, unknown>>))
+      .on('error', reject)
+      .end();
+  });
+}
+
+describe('a consumer', () => {
+  test('gets a role of its own over its token, its socket and its port, and the AWS SDK takes it', async () => {
+    const { started, url, address, consumerStatus } = await consumerHost((runtime) => ({
+      app: {
+        roleArn,
+        tokenFile: { path: join(runtime, 'tokens', 'app') },
+        socket: {},
+        metadataPort: 0,
+      },
+    }));
+    const agent = await started();
+    const container = await address('app', 'container');
+    const metadata = await address('app', 'metadata');
+    const tokenFile = await address('app', 'token');
+    const socket = await address('app', 'socket');
+
+    const byToken = fromHttp({
+      awsContainerCredentialsFullUri: `http://${container}/credentials/app`,
+      awsContainerAuthorizationTokenFile: tokenFile,
+    });
+    expect(await whoHas(url, byToken)).toBe('arn:aws:sts::123456789012:assumed-role/app/app@web-1');
+
+    const before = process.env['AWS_EC2_METADATA_SERVICE_ENDPOINT'];
+    process.env['AWS_EC2_METADATA_SERVICE_ENDPOINT'] = `http://${metadata}`;
+    onTestFinished(() => {
+      process.env['AWS_EC2_METADATA_SERVICE_ENDPOINT'] = before ?? '';
+    });
+    expect(await whoHas(url, fromInstanceMetadata())).toContain(':assumed-role/app/');
+
+    const printed = await askSocket(socket);
+    const keys = {
+      accessKeyId: String(printed['AccessKeyId']),
+      secretAccessKey: String(printed['SecretAccessKey']),
+      sessionToken: String(printed['SessionToken']),
+    };
+    expect(await whoHas(url, keys)).toContain(':assumed-role/app/');
+    expect(printed['Version']).toBe(1);
+
+    expect(statSync(tokenFile).mode & 0o777).toBe(0o400);
+    expect(statSync(socket).mode & 0o777).toBe(0o600);
+    const [status] = (await consumerStatus()).consumers;
+    expect(status).toMatchObject({ name: 'app', reads: 3 });
+    expect((await agent.stop()).code).toBe(0);
+  });
+
+  test('is on record by name, once for each set of credentials, and its refusals too', async () => {
+    const { started, address, consumerStatus } = await consumerHost((runtime) => ({
+      app: { roleArn, tokenFile: { path: join(runtime, 'tokens', 'app') } },
+      other: { roleArn: `${roleArn}-other`, tokenFile: { path: join(runtime, 'tokens', 'other') } },
+    }));
+    const agent = await started();
+    const url = `http://${await address('app', 'container')}/credentials`;
+    const token = readFileSync(await address('app', 'token'), 'utf8');
+    const ask = (name: string, headers: Record<string, string>) => fetch(`${url}/${name}`, { headers });
+
+    const good = await Promise.all([1, 2, 3].map(() => ask('app', { authorization: token })));
+    const bad = [
+      await ask('other', { authorization: token }),
+      await ask('other', { authorization: token }),
+      await ask('app', { authorization: token, 'x-forwarded-for': '10.0.0.1' }),
+      await ask('app', { authorization: token, origin: 'http://example.com' }),
+      await ask('app', {}),
+    ];
+
+    expect(good.map(({ status }) => status)).toEqual([200, 200, 200]);
+    expect(bad.map(({ status }) => status)).toEqual([403, 403, 403, 403, 401]);
+    const { consumers, refusedReads } = await consumerStatus();
+    expect(consumers.map(({ name, reads }) => [name, reads])).toEqual([
+      ['app', 3],
+      ['other', 0],
+    ]);
+    expect(refusedReads).toBe(5);
+    const read = agent.lines().filter(({ event }) => event === 'consumer.read');
+    expect(read).toMatchObject([{ consumer: 'app', what: 'credentials', version: expect.any(String) }]);
+    const refused = agent.lines().filter(({ event }) => event === 'consumer.refused');
+    expect(refused.map(({ reason, consumer }) => [reason, consumer])).toEqual([
+      ['wrong token', 'other'],
+      ['forwarded', undefined],
+      ['web page', undefined],
+      ['no token', 'app'],
+    ]);
+  });
+
+  test('is answered from memory while AWS is away, and a first that fails is tried again', async () => {
+    const { started, sandbox, address, consumerStatus } = await consumerHost(() => ({
+      app: { roleArn, socket: {} },
+      other: { roleArn: `${roleArn}-none`, socket: {} },
+    }));
+    await started();
+    sandbox.faults.add({ service: 'sts', effect: { kind: 'cut' } });
+
+    expect(await askSocket(await address('app', 'socket'))).toMatchObject({ Version: 1 });
+    expect(await askSocket(await address('other', 'socket'))).toEqual({
+      code: 'CREDENTIALS_ROLE_REFUSED',
+      message: 'AWS does not let this host assume the role',
+    });
+    const { state, failing } = await consumerStatus();
+    expect({ state, failing }).toEqual({ state: 'degraded', failing: ['consumer other'] });
+  });
+
+  test('under a session policy has less than the host, whose own role it is', async () => {
+    const statement = { Effect: 'Allow', Action: 'kms:*', Resource: '*' };
+    const { started, url, address } = await consumerHost(() => ({
+      narrow: { sessionPolicy: { Version: '2012-10-17', Statement: [statement] }, socket: {} },
+      whole: { allowHostRole: true, socket: {} },
+    }));
+    const agent = await started();
+    const keysOf = async (name: string) => {
+      const printed = await askSocket(await address(name, 'socket'));
+      return {
+        AWS_ACCESS_KEY_ID: String(printed['AccessKeyId']),
+        AWS_SECRET_ACCESS_KEY: String(printed['SecretAccessKey']),
+        AWS_SESSION_TOKEN: String(printed['SessionToken']),
+      };
+    };
+
+    const [narrow, whole] = [await keysOf('narrow'), await keysOf('whole')];
+
+    const arnOf = (keys: typeof narrow) =>
+      whoHas(url, {
+        accessKeyId: keys.AWS_ACCESS_KEY_ID,
+        secretAccessKey: keys.AWS_SECRET_ACCESS_KEY,
+        sessionToken: keys.AWS_SESSION_TOKEN,
+      });
+    expect(await arnOf(narrow)).toContain(':assumed-role/GatehouseHost/narrow@web-1');
+    expect(await arnOf(whole)).toContain(':assumed-role/GatehouseHost/i-');
+    expect(await mayReadSecrets(url, narrow)).toBe('AccessDeniedException');
+    expect(await mayReadSecrets(url, whole)).toBe('allowed');
+    expect(await agent.event('consumer.host-role')).toMatchObject({ consumer: 'whole', level: 'warn' });
+  });
+
+  test('comes and goes with the config while the agent runs, and takes its token and socket with it', async () => {
+    const { started, configure, consumerStatus, address, runtimeDirectory } = await consumerHost(
+      (runtime) => ({
+        app: { roleArn, socket: {}, tokenFile: { path: join(runtime, 'tokens', 'app') } },
+      }),
+    );
+    const agent = await started();
+    const first = (await consumerStatus()).consumers[0]?.credentials.accessKeyId;
+    const [token, socket] = [await address('app', 'token'), await address('app', 'socket')];
+
+    await configure({ app: { roleArn, socket: {} }, other: { roleArn, socket: { mode: '0660' } } });
+    agent.kill('SIGHUP');
+    await agent.event('config.applied', ({ changed }) => (changed as string[]).length > 0);
+
+    const { consumers } = await consumerStatus();
+    expect(consumers.map(({ name, ways }) => [name, ways.map(({ way }) => way)])).toEqual([
+      ['app', ['socket']],
+      ['other', ['socket']],
+    ]);
+    expect(consumers[0]?.credentials.accessKeyId).toBe(first);
+    expect(await address('app', 'socket')).toBe(socket);
+    expect(() => statSync(token)).toThrow('ENOENT');
+    await configure({});
+    agent.kill('SIGHUP');
+    await eventually('no consumers', async () =>
+      (await consumerStatus()).consumers.length === 0 ? true : undefined,
+    );
+    expect(readdirSync(join(runtimeDirectory, 'consumers'))).toEqual([]);
+    await agent.stop();
+  });
+
+  test('whose way cannot be opened leaves the agent degraded, and the others served', async () => {
+    const { started, address, consumerStatus } = await consumerHost((runtime) => ({
+      app: { roleArn, socket: {} },
+      other: { roleArn, tokenFile: { path: join(runtime, 'tokens', 'other'), owner: 'nobody-of-that-name' } },
+    }));
+    const agent = await started();
+
+    expect(await agent.event('consumer.open-failed')).toMatchObject({
+      consumer: 'other',
+      way: 'token',
+      error: { code: 'OWNER_UNKNOWN' },
+    });
+    expect(await askSocket(await address('app', 'socket'))).toMatchObject({ Version: 1 });
+    const { failing, consumers } = await consumerStatus();
+    expect(failing).toEqual(['consumer other']);
+    expect(consumers[1]?.failing).toBe('OWNER_UNKNOWN');
+  });
+});
+
+test.runIf(process.getuid?.() === 0)(
+  'another user opens nobody’s socket and reads nobody’s token',
+  async () => {
+    const { started, address } = await consumerHost((runtime) => ({
+      app: {
+        roleArn,
+        socket: { owner: String(nobody), mode: '0600' },
+        tokenFile: { path: join(runtime, 'tokens', 'app'), owner: String(nobody) },
+      },
+    }));
+    await started();
+    const [socket, token] = [await address('app', 'socket'), await address('app', 'token')];
+
+    expect(statSync(socket)).toMatchObject({ uid: nobody });
+    expect(statSync(socket).mode & 0o777).toBe(0o600);
+    expect(statSync(token)).toMatchObject({ uid: nobody });
+  },
+);
+
+test('no token and no key is in a log, and none outlives the agent', async () => {
+  const { started, address, runtimeDirectory } = await consumerHost((runtime) => ({
+    app: { roleArn, socket: {}, tokenFile: { path: join(runtime, 'tokens', 'app') } },
+  }));
+  const agent = await started();
+  const token = readFileSync(await address('app', 'token'), 'utf8');
+  const printed = await askSocket(await address('app', 'socket'));
+
+  const { stderr, stdout } = await agent.stop();
+
+  for (const secret of [token, String(printed['SecretAccessKey']), String(printed['SessionToken'])]) {
+    expect(secret.length).toBeGreaterThan(20);
+    expect(stderr + stdout).not.toContain(secret);
+  }
+  expect(readdirSync(join(runtimeDirectory, 'tokens'))).toEqual([]);
+});
+
+/** The error's name, or that it was allowed. */
+async function mayReadSecrets(
+  endpoint: string,
+  keys: { AWS_ACCESS_KEY_ID: string; AWS_SECRET_ACCESS_KEY: string; AWS_SESSION_TOKEN: string },
+): Promise<string> {
+  const { ListSecretsCommand, SecretsManagerClient } = await import('@aws-sdk/client-secrets-manager');
+  const client = new SecretsManagerClient({
+    endpoint,
+    region: 'eu-west-1',
+    credentials: {
+      accessKeyId: keys.AWS_ACCESS_KEY_ID,
+      secretAccessKey: keys.AWS_SECRET_ACCESS_KEY,
+      sessionToken: keys.AWS_SESSION_TOKEN,
+    },
+  });
+  onTestFinished(() => client.destroy());
+  return client.send(new ListSecretsCommand({})).then(
+    () => 'allowed',
+    (error: unknown) => (error instanceof Error ? error.name : 'unknown'),
+  );
+}
