@@ -56,7 +56,6 @@ const rules: readonly Rule[] = [
   sandboxReached,
   awsInAdapters,
   oneHome('yargs', ['src/cli/']),
-  oneHome('pino', ['src/base/logger.ts']),
   oneHome('node:child_process', processStarters),
   environmentAtTheDoor,
   nothingComputed,

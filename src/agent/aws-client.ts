@@ -27,6 +27,9 @@ const requestTimeoutMs = 30_000;
 const socketsMax = 32;
 const attemptsMax = 3;
 
+/** What CloudTrail shows as the program that called. */
+const userAgent: [name: string, version?: string][] = [['gatehouse'], ['lang/js', process.versions.node]];
+
 /** A moment that the SDK takes for "expired": it then asks us before every call instead of keeping its own copy. */
 const alwaysAsk = new Date(0);
 
@@ -50,6 +53,10 @@ export function awsClientConfig(
     useDualstackEndpoint: useDualstack,
     maxAttempts: attemptsMax,
     retryMode: 'standard',
+    // All that a client would look up by itself, in ~/.aws and in the folders above this program, before its first call.
+    authSchemePreference: ['sigv4'],
+    userAgentAppId: async () => undefined,
+    defaultUserAgentProvider: async () => userAgent,
     requestHandler: {
       connectionTimeout: connectionTimeoutMs,
       requestTimeout: requestTimeoutMs,

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { errnoOf } from './errno.ts';
 
@@ -12,9 +13,10 @@ const thrownBy = (work: () => unknown): unknown => {
 };
 
 test('a system error has its name, thrown or rejected with', async () => {
-  const rejected = await readFile('/nonexistent').catch((error: unknown) => error);
+  const absent = join(import.meta.dirname, 'absent');
+  const rejected = await readFile(absent).catch((error: unknown) => error);
 
-  expect(errnoOf(thrownBy(() => readFileSync('/nonexistent')))).toBe('ENOENT');
+  expect(errnoOf(thrownBy(() => readFileSync(absent)))).toBe('ENOENT');
   expect(errnoOf(rejected)).toBe('ENOENT');
 });
 

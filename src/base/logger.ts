@@ -1,5 +1,4 @@
-import { pino } from 'pino';
-import type { Log, LogEvent, LogFieldValue, LogLevel } from './log-events.ts';
+import { type Log, type LogEvent, type LogFieldValue, type LogLevel, logLevels } from './log-events.ts';
 
 export interface LoggerOptions {
   readonly level: LogLevel;
@@ -19,24 +18,17 @@ export interface Logger {
 /** Writes log events as lines: `level`, `time` (ISO 8601), `event`, `message`, and the event's fields. */
 export function createLogger(options: LoggerOptions): Logger {
   let { level } = options;
-  const write = (line: string): void => options.write(options.pretty ? prettyLine(line) : line);
-  const logger = pino(
-    {
-      level,
-      base: null,
-      messageKey: 'message',
-      timestamp: pino.stdTimeFunctions.isoTime,
-      formatters: { level: (label) => ({ level: label }) },
-    },
-    { write },
-  );
 
   return {
-    log: (event: LogEvent) => logger[event.level]({ event: event.name, ...event.fields }, event.summary),
+    log({ name: event, level: own, summary: message, fields }: LogEvent) {
+      if (logLevels.indexOf(own) < logLevels.indexOf(level)) return;
+      const time = new Date().toISOString();
+      const line = `${JSON.stringify({ level: own, time, event, ...fields, message })}\n`;
+      options.write(options.pretty ? prettyLine(line) : line);
+    },
     level: () => level,
     setLevel(next) {
       level = next;
-      logger.level = next;
     },
   };
 }

@@ -15,7 +15,8 @@ export function checked<S extends z.ZodType>(
   schema: S,
   value: unknown,
 ): { readonly config: z.output<S> } | { readonly problems: readonly Problem[] } {
-  const result = schema.safeParse(value, { error: messageOf });
+  // Each schema is used a few times in an agent's life: code that zod compiles for it would cost more than it saves.
+  const result = schema.safeParse(value, { error: messageOf, jitless: true });
   if (result.success) return { config: result.data };
   return { problems: bounded(result.error.issues.flatMap((issue) => problemsOf(issue, [], schema, value))) };
 }

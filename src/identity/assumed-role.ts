@@ -1,4 +1,4 @@
-import { AssumeRoleCommand, type STSClient } from '@aws-sdk/client-sts';
+import type { STSClient } from '@aws-sdk/client-sts';
 import type { Clock } from '../base/clock.ts';
 import { type CredentialSource, unexpired } from './credential-source.ts';
 import { type StsRefusals, stsError } from './sts-error.ts';
@@ -31,13 +31,13 @@ export function assumedRole(
   clock: Pick<Clock, 'now'>,
 ): CredentialSource {
   const { roleArn } = role;
-  const command = new AssumeRoleCommand({
+  const input = {
     RoleArn: roleArn,
     RoleSessionName: role.sessionName,
     DurationSeconds: role.durationSeconds,
     ExternalId: role.externalId,
     Policy: role.sessionPolicy,
-  });
+  };
 
   return {
     name,
@@ -46,10 +46,14 @@ export function assumedRole(
     async load(signal) {
       signal.throwIfAborted();
       const client = await sts();
-      const reply = await client.send(command, { abortSignal: signal }).catch((error: unknown) => {
-        signal.throwIfAborted();
-        throw stsError(error, 'AssumeRole', refusals, { roleArn });
-      });
+      // Loaded with the client: a host without such a role never pays for either.
+      const { AssumeRoleCommand } = await import('@aws-sdk/client-sts');
+      const reply = await client
+        .send(new AssumeRoleCommand(input), { abortSignal: signal })
+        .catch((error: unknown) => {
+          signal.throwIfAborted();
+          throw stsError(error, 'AssumeRole', refusals, { roleArn });
+        });
       return unexpired(stsSession(reply, { operation: 'AssumeRole', roleArn }, name), clock.now());
     },
   };

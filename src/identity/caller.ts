@@ -1,4 +1,4 @@
-import { GetCallerIdentityCommand, type STSClient } from '@aws-sdk/client-sts';
+import type { STSClient } from '@aws-sdk/client-sts';
 import type { GatehouseError } from '../base/errors.ts';
 import { identityError } from './errors.ts';
 import { roleOf } from './role-session.ts';
@@ -23,6 +23,7 @@ export interface Caller {
  */
 export async function callerIdentity(client: Pick<STSClient, 'send'>, signal: AbortSignal): Promise<Caller> {
   signal.throwIfAborted();
+  const { GetCallerIdentityCommand } = await import('@aws-sdk/client-sts');
   const reply = await client
     .send(new GetCallerIdentityCommand({}), { abortSignal: signal })
     .catch((error: unknown) => {

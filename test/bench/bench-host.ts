@@ -58,6 +58,7 @@ export async function benchHost(
     credentials: { accessKeyId, secretAccessKey },
   };
   const env = {
+    ...program.env,
     AWS_ENDPOINT_URL: listener.url,
     AWS_EC2_METADATA_SERVICE_ENDPOINT: listener.url,
     // As systemd gives it with CacheDirectory=: see systemd/gatehouse.service.

@@ -28,7 +28,7 @@ test('npm run bench -- start --json --quick prints one JSON document with every 
 });
 
 function program(name: string) {
-  return { name, isHere: name === 'here', commit: '', dist: '', nodeFlags: [] };
+  return { name, isHere: name === 'here', commit: '', dist: '', nodeFlags: [], env: {} };
 }
 
 function measure(): Promise<Sample> {

@@ -20,6 +20,8 @@ export interface Program {
   readonly dist: string;
   /** What Node is started with: the flags of the unit. */
   readonly nodeFlags: readonly string[];
+  /** What the unit puts into its environment. */
+  readonly env: Readonly<Record<string, string>>;
 }
 
 /** This work tree, built; `isBuilt` where dist/ is to be taken as it is. */
@@ -36,6 +38,7 @@ export async function programHere({ isBuilt }: { readonly isBuilt: boolean }): P
     commit: isChanged ? `${commit} with changes` : commit,
     dist: join(root, 'dist'),
     nodeFlags: nodeFlagsOf(root),
+    env: environmentOf(root),
   };
 }
 
@@ -56,7 +59,14 @@ export async function programOf(reference: string, opened: AsyncDisposableStack)
     process.stderr.write(`${reference} has other dependencies: it is built with those of this tree\n`);
   }
   await run(process.execPath, ['scripts/build.ts'], { cwd: tree });
-  return { name: reference, isHere: false, commit, dist: join(tree, 'dist'), nodeFlags: nodeFlagsOf(tree) };
+  return {
+    name: reference,
+    isHere: false,
+    commit,
+    dist: join(tree, 'dist'),
+    nodeFlags: nodeFlagsOf(tree),
+    env: environmentOf(tree),
+  };
 }
 
 /** Flags between `node` and the program in ExecStart=. */
@@ -66,6 +76,14 @@ function nodeFlagsOf(tree: string): string[] {
   if (flags === undefined)
     throw new Error(`${tree}: ExecStart= of the unit starts no node with gatehouse.mjs`);
   return flags.split(' ').filter((flag) => flag !== '');
+}
+
+/** The variables of Environment=, one a line. */
+function environmentOf(tree: string): Record<string, string> {
+  const unit = readFileSync(join(tree, 'systemd/gatehouse.service'), 'utf8');
+  return Object.fromEntries(
+    [...unit.matchAll(/^Environment=(\w+)=(\S+)$/gmu)].map(([, name = '', value = '']) => [name, value]),
+  );
 }
 
 function lockOf(tree: string): string {
