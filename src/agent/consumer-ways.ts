@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
-import { join } from 'node:path';
+import { dirname } from 'node:path';
 import type { AccessToken } from '../api/access-token.ts';
 import type { ConsumerConfig } from '../api/config.ts';
+import { consumerSocketPath } from '../api/consumer-client.ts';
 import { consumerEndpoint, type SocketConsumer } from '../api/consumer-endpoint.ts';
 import { containerEndpoint } from '../api/container-endpoint.ts';
 import type { Endpoint, OnRefused } from '../api/endpoint.ts';
@@ -16,6 +17,7 @@ import { loopbackOnly } from '../api/loopback-guard.ts';
 import { metadataEndpoint } from '../api/metadata-endpoint.ts';
 import { metadataTokens } from '../api/metadata-token.ts';
 import type { Clock } from '../base/clock.ts';
+import type { Secret } from '../base/secret.ts';
 import { type FileDeliveryParts, fileDelivery } from '../delivery/file.ts';
 import { ensureRuntimeDirectory } from '../system/runtime-directory.ts';
 import { agentError } from './errors.ts';
@@ -43,18 +45,11 @@ export interface WayContext {
   readonly hostName: string;
   readonly clock: Clock;
   readonly files: FileDeliveryParts;
-  /** Sockets that systemd opened for us: consumer → file descriptor. */
-  readonly inherited: ReadonlyMap<string, number>;
+  /** Resolves when this value is no longer shipped, whoever logs it. */
+  readonly redact: (name: string, value: Secret) => Promise<void>;
   /** A consumer that the gateway config names now. */
   readonly find: (name: string) => SocketConsumer | undefined;
   onRefused(way: WayName, consumer: string | undefined): OnRefused;
-}
-
-/** Consumers pass through it to their sockets, and look which there are. */
-const consumersFolder = 'consumers';
-
-export function consumerSocketPath(runtimeDirectory: string, consumer: string): string {
-  return join(runtimeDirectory, consumersFolder, `${consumer}.sock`);
 }
 
 /** The container endpoint, with the tokens of those that have one. */
@@ -119,7 +114,7 @@ export function socketWay(
     consumer,
     async open(signal) {
       const path = consumerSocketPath(runtimeDirectory, consumer);
-      await ensureRuntimeDirectory(join(runtimeDirectory, consumersFolder));
+      await ensureRuntimeDirectory(dirname(path));
       const ids = await files.ownerIds(owner, group, signal);
       listener = await listenOnPath(path, { mode: Number.parseInt(mode, 8), ...ids }, endpoint);
       return path;
@@ -152,7 +147,7 @@ export function tokenWay(
   consumer: string,
   { path, owner, group, mode }: NonNullable<ConsumerConfig['tokenFile']>,
   token: AccessToken,
-  { clock, files }: WayContext,
+  { clock, files, redact }: WayContext,
 ): Way {
   const delivery = fileDelivery({ file: path, owner, group, mode, allowDisk: false }, files);
   let rotatedAt = 0;
@@ -161,6 +156,7 @@ export function tokenWay(
   async function rotate(signal: AbortSignal): Promise<void> {
     const value = token.propose();
     try {
+      await redact(`consumer ${consumer} access token`, value);
       await delivery.deliver({ name: consumer, value, version: '' }, signal);
     } finally {
       value.dispose();
@@ -194,7 +190,7 @@ export function tokenWay(
 }
 
 /** Not EC2's: the same for a host of the same name, and in the form that tools expect. */
-function instanceIdOf(hostName: string): string {
+export function instanceIdOf(hostName: string): string {
   return `i-${createHash('sha256').update(hostName).digest('hex').slice(0, 17)}`;
 }
 

@@ -1,7 +1,8 @@
 import { inheritedSockets } from '../system/inherited-sockets.ts';
 import type { AuditGate } from './audit-gate.ts';
 import type { ConsumerReads } from './consumer-reads.ts';
-import type { Consumers } from './consumers.ts';
+import type { Consumers, ConsumersParts } from './consumers.ts';
+import type { Events } from './events.ts';
 import type { Host } from './host.ts';
 import { fileDeliveryParts } from './workload-secrets.ts';
 
@@ -13,15 +14,17 @@ export function consumersOf(
   host: Host,
   reads: Pick<ConsumerReads, 'record'>,
   gate: AuditGate | undefined,
+  events: Pick<Events, 'redact'> | undefined,
 ): Consumers {
   const inherited = inheritedConsumers(host);
   const loaded = Promise.withResolvers<Consumers>();
   let current: Consumers | undefined;
+  const redact: ConsumersParts['redact'] = async (name, value) => events?.redact(name, value);
 
   async function load(): Promise<Consumers> {
     const { consumers } = await import('./consumers.ts');
     const files = fileDeliveryParts(host.bootstrap.config.allow.deliverTo);
-    current = consumers({ host, reads, gate, files, inherited });
+    current = consumers({ host, reads, gate, redact, files, inherited });
     loaded.resolve(current);
     return current;
   }

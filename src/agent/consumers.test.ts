@@ -36,6 +36,7 @@ async function setup(options: { gate?: (sig: AbortSignal) => Promise<void> } = {
   onTestFinished(() => sts.destroy());
   const logged: LogEvent[] = [];
   const reads: object[] = [];
+  const redacted: string[] = [];
   const longTerm = {
     accessKeyId: operator.accessKeyId,
     secretAccessKey: Secret.ofText(operator.secretAccessKey),
@@ -59,6 +60,7 @@ async function setup(options: { gate?: (sig: AbortSignal) => Promise<void> } = {
     host,
     reads: { record: (read) => void reads.push(read) },
     gate: options.gate,
+    redact: async (name) => void redacted.push(name),
     files: fileDeliveryParts([runtimeDirectory]),
     inherited: new Map(),
   });
@@ -80,7 +82,7 @@ async function setup(options: { gate?: (sig: AbortSignal) => Promise<void> } = {
       for (let turns = 0; turns < 10_000 && leftMs() <= 15 * minuteMs; turns += 1) await turn();
     }
   }
-  return { own, configure, clock, live, sandbox, runtimeDirectory, named, reads };
+  return { own, configure, clock, live, sandbox, runtimeDirectory, named, reads, redacted };
 }
 
 function addressOf(own: Consumers, way: string): string {
@@ -172,6 +174,17 @@ describe('a consumer', () => {
 
     expect(addressOf(own, 'token')).toBe(tokenFile.path);
     expect(named('consumer.open-failed')).toHaveLength(1);
+  });
+
+  test('has its credentials and its token redacted before it gets them, once for each', async () => {
+    const { own, configure, runtimeDirectory, redacted } = await setup();
+    const tokenFile = { path: join(runtimeDirectory, 'tokens', 'app') };
+
+    await configure({ containerPort: 0, consumers: { app: { roleArn, tokenFile, socket: {} } } });
+    expect(redacted).toEqual(['consumer app access token']);
+    await Promise.all([1, 2, 3].map(() => askSocket(addressOf(own, 'socket'))));
+
+    expect(redacted.slice(1)).toEqual(['consumer app secret access key', 'consumer app session token']);
   });
 
   test('is given no long-term keys, whatever the config says', async () => {

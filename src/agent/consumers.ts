@@ -1,9 +1,13 @@
+import { resolve } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { type AccessToken, accessToken } from '../api/access-token.ts';
 import type { ConsumerConfig, CredentialEndpointsConfig } from '../api/config.ts';
-import type { SessionRequest, SocketConsumer } from '../api/consumer-endpoint.ts';
+import type { SocketConsumer } from '../api/consumer-endpoint.ts';
+import type { SessionRequest } from '../api/consumer-session.ts';
+import type { HandedCredentials } from '../api/credential-document.ts';
 import { asGatehouseError, reportOf } from '../base/errors.ts';
 import { backoffMs } from '../base/retry.ts';
+import type { Secret } from '../base/secret.ts';
 import type { FileDeliveryParts } from '../delivery/file.ts';
 import type { RefreshingCredentials } from '../identity/refreshing.ts';
 import type { AuditGate } from './audit-gate.ts';
@@ -64,6 +68,8 @@ export interface ConsumersParts {
   readonly reads: Pick<ConsumerReads, 'record'>;
   /** Where access depends on its record. */
   readonly gate: AuditGate | undefined;
+  /** Resolves when this value is no longer shipped, whoever logs it. */
+  readonly redact: (name: string, value: Secret) => Promise<void>;
   readonly files: FileDeliveryParts;
   /** Sockets that systemd opened for us: consumer → file descriptor. */
   readonly inherited: ReadonlyMap<string, number>;
@@ -78,6 +84,8 @@ interface Entry {
   readonly leaving: AbortController;
   readonly renewal: Promise<void>;
   reads: number;
+  /** Whose values are no longer shipped, once that is done. */
+  redacted?: { readonly accessKeyId: string; readonly done: Promise<unknown> };
 }
 
 interface OpenWay {
@@ -99,7 +107,7 @@ const retryBackoff = { baseMs: 2_000, capMs: 60_000 };
 const firstWithinMs = 5_000;
 
 export function consumers(parts: ConsumersParts): Consumers {
-  const { host, reads, gate, files, inherited } = parts;
+  const { host, reads, gate, redact, files, inherited } = parts;
   const { clock } = host.launch;
   const { log } = host.recorder;
   const { runtimeDirectory, name: hostName } = host.bootstrap.config;
@@ -114,7 +122,7 @@ export function consumers(parts: ConsumersParts): Consumers {
     hostName,
     clock,
     files,
-    inherited,
+    redact,
     find(name) {
       const entry = entries.get(name);
       return entry === undefined ? undefined : socketConsumer(entry);
@@ -132,6 +140,7 @@ export function consumers(parts: ConsumersParts): Consumers {
       async credentials(signal) {
         const held = await credentials.current(signal);
         const given = handed(held, credentials.state().lastRenewed ?? clock.now());
+        if (!role.allowHostRole) await redacted(entry, given);
         reads.record({ consumer: name, what: 'credentials', version: given.accessKeyId });
         await gate?.(signal);
         entry.reads += 1;
@@ -139,6 +148,19 @@ export function consumers(parts: ConsumersParts): Consumers {
       },
       session: () => (role.allowHostRole ? hostSession(host) : undefined),
     };
+  }
+
+  /** Before anybody has them. The host's own are known already. */
+  async function redacted(entry: Entry, given: HandedCredentials): Promise<void> {
+    const { accessKeyId, secretAccessKey, sessionToken } = given;
+    if (entry.redacted?.accessKeyId !== accessKeyId) {
+      const done = Promise.all([
+        redact(`consumer ${entry.name} secret access key`, secretAccessKey),
+        redact(`consumer ${entry.name} session token`, sessionToken),
+      ]);
+      entry.redacted = { accessKeyId, done };
+    }
+    await entry.redacted.done;
   }
 
   function enter(name: string, config: ConsumerConfig): Entry {
@@ -290,8 +312,15 @@ function roleOf(config: ConsumerConfig): ConsumerRole {
 function hostSession({ bootstrap, chain }: Host): SessionRequest | undefined {
   const { rolesAnywhere } = bootstrap.config.credentials;
   if (rolesAnywhere === undefined || chain.answered !== 'roles-anywhere') return undefined;
-  const { trustAnchorArn, profileArn, roleArn, certificate, sessionDurationSeconds } = rolesAnywhere;
-  return { trustAnchorArn, profileArn, roleArn, certificate, durationSeconds: sessionDurationSeconds };
+  const { trustAnchorArn, profileArn, roleArn } = rolesAnywhere;
+  return {
+    trustAnchorArn,
+    profileArn,
+    roleArn,
+    certificate: resolve(rolesAnywhere.certificate),
+    sessionName: rolesAnywhere.roleSessionName,
+    durationSeconds: rolesAnywhere.sessionDurationSeconds,
+  };
 }
 
 function statusOf({ name, credentials, reads }: Entry, ways: readonly OpenWay[]): ConsumerStatus {

@@ -1,44 +1,58 @@
-import { type GatehouseError, reportOf } from '../base/errors.ts';
+import { resolve } from 'node:path';
+import { consumerFromAgent, sessionFromAgent } from '../api/consumer-client.ts';
+import { runtimeDirectoryDefault } from '../base/runtime-directory.ts';
 import type { Credentials } from '../identity/credential-source.ts';
-import { identityError } from '../identity/errors.ts';
-import { type RolesAnywhereIdentity, rolesAnywhere } from '../identity/roles-anywhere/roles-anywhere.ts';
-import { awsPost } from './aws-post.ts';
-import { awsReach } from './aws-reach.ts';
+import type { RolesAnywhereIdentity } from '../identity/roles-anywhere/roles-anywhere.ts';
+import type { Environment } from './aws-reach.ts';
 import type { Launch } from './launch.ts';
-
-/** By what way AWS is asked, as the command line says it. */
-export interface Way {
-  readonly endpoint: string | undefined;
-  /** As with AWS's helper, a proxy is gone through only where the command line says so. */
-  readonly isProxied: boolean;
-}
+import type { Way } from './session-source.ts';
 
 /**
- * Credentials from IAM Roles Anywhere in the form that SDKs want of a `credential_process`.
+ * Credentials from IAM Roles Anywhere in the form that SDKs want of a `credential_process`: those that the running
+ * agent has, where one of its consumers is the caller and has a session of just this identity, else of a session of
+ * their own. An endpoint of the command line is asked itself.
  * @throws AWS_ENDPOINT_…, CERTIFICATE_…, PRIVATE_KEY_…, ROLES_ANYWHERE_…, CREDENTIALS_…
  */
 export async function credentialProcess(
-  { clock, env, writeLog }: Pick<Launch, 'env' | 'clock' | 'writeLog'>,
+  launch: Pick<Launch, 'env' | 'clock' | 'writeLog'>,
   identity: RolesAnywhereIdentity,
-  { endpoint, isProxied }: Way,
+  way: Way,
   signal: AbortSignal,
 ): Promise<string> {
-  const reach = awsReach('ROLESANYWHERE', {
-    ...env,
-    ...(endpoint === undefined ? {} : { AWS_ENDPOINT_URL_ROLESANYWHERE: endpoint }),
-  });
-  const proxyEnv = isProxied ? reach.proxyEnv : { HTTPS_PROXY: undefined, NO_PROXY: undefined };
-  const source = rolesAnywhere(identity, {
-    env,
-    clock,
-    endpoint: reach,
-    post: awsPost({ ...reach, proxyEnv }),
-    // Whoever had AWS's helper before has a key that it took: told, and not turned away.
-    onExposedKey: (problem) => writeLog(warningText(problem)),
-  });
-  const credentials = await source.load(signal);
+  const session = {
+    trustAnchorArn: identity.trustAnchorArn,
+    profileArn: identity.profileArn,
+    roleArn: identity.roleArn,
+    certificate: resolve(identity.certificate),
+    sessionName: identity.roleSessionName,
+    durationSeconds: identity.sessionDurationSeconds,
+  };
+  if (way.endpoint === undefined) {
+    const held = await sessionFromAgent(runtimeDirectory(launch.env), session, launch.clock, signal);
+    if (held !== undefined) return held;
+  }
+  // Loaded only now: where the agent answers, the SDK that waits need not wait for it too.
+  const [{ sessionSource }, { identityError }] = await Promise.all([
+    import('./session-source.ts'),
+    import('../identity/errors.ts'),
+  ]);
+  const credentials = await sessionSource(launch, identity, way).load(signal);
   if (credentials === undefined) throw identityError('CREDENTIALS_NOT_FOUND');
   return credentialProcessDocument(credentials);
+}
+
+/** What the running agent has for one of its consumers. @throws CONSUMER_… */
+export function consumerProcess(
+  { env, clock }: Pick<Launch, 'env' | 'clock'>,
+  consumer: string,
+  signal: AbortSignal,
+): Promise<string> {
+  return consumerFromAgent(runtimeDirectory(env), consumer, clock, signal);
+}
+
+/** The bootstrap config may say another one, but it is not every user's to read, and takes long to load. */
+function runtimeDirectory({ GATEHOUSE_RUNTIME_DIRECTORY: named }: Environment): string {
+  return named || runtimeDirectoryDefault;
 }
 
 /** https://docs.aws.amazon.com/sdkref/latest/guide/feature-process-credentials.html */
@@ -50,11 +64,4 @@ function credentialProcessDocument(credentials: Credentials): string {
     SessionToken: credentials.sessionToken?.revealText(),
     Expiration: credentials.expiration?.toISOString().replace('.000Z', 'Z'),
   });
-}
-
-function warningText(problem: GatehouseError): string {
-  const { summary, remedy, code, details } = reportOf(problem);
-  const { path } = details;
-  const place = typeof path === 'string' ? `: ${path}` : '';
-  return `warning: ${summary}${place} (${code})\nhint: ${remedy}\n`;
 }

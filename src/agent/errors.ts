@@ -66,6 +66,12 @@ export const agentErrors = {
     exitCode: exitCode.configuration,
     httpStatus: 503,
   },
+  CREDENTIALS_FILE_UNKNOWN: {
+    summary: 'nothing says where the shared credentials file of this user is',
+    remedy: 'Set HOME, or name the file in AWS_SHARED_CREDENTIALS_FILE.',
+    retry: false,
+    exitCode: exitCode.usage,
+  },
   INPUT_MISSING: {
     summary: 'the input file cannot be read',
     remedy: 'Name a file that exists and that you may read, or - for standard input.',

@@ -11,6 +11,8 @@ import { systemLogEvents } from '../system/log-events.ts';
 const consumer = 'its name in the gateway config; absent where all consumers share the way';
 const way = 'container, token, socket, metadata';
 
+const profile = 'the profile in it';
+
 export const agentLogEvents = {
   'agent.starting': {
     level: 'info',
@@ -100,6 +102,16 @@ export const agentLogEvents = {
     summary: 'this host’s clock and AWS’s agree again',
     fields: {},
   },
+  'credentials-file.written': {
+    level: 'info',
+    summary: 'a profile of the shared credentials file has new credentials',
+    fields: { file: 'its path', profile, expiration: 'when they expire, ISO 8601' },
+  },
+  'credentials-file.failed': {
+    level: 'error',
+    summary: 'a profile of the shared credentials file cannot be supplied; it is tried again',
+    fields: { file: 'its path', profile, error: 'why' },
+  },
   'consumer.opened': {
     level: 'info',
     summary: 'a way to get credentials is open to a consumer',
@@ -113,7 +125,7 @@ export const agentLogEvents = {
   },
   'consumer.closed': {
     level: 'info',
-    summary: 'a way to get credentials is closed to a consumer that has left the config',
+    summary: 'a way to get credentials is closed to a consumer: it has left the config, or the agent stops',
     fields: { consumer, way },
   },
   'consumer.host-role': {

@@ -175,7 +175,7 @@ async function start(
   const workload = workloadSecrets(host, keys, { gate, events });
   parts.workload = workload;
   await workload.configure(gateway, signal);
-  const consumers = consumersOf(host, reads, gate);
+  const consumers = consumersOf(host, reads, gate, events);
   parts.consumers = consumers;
   opened.defer(() => consumers.close());
   await consumers.configure(gateway.credentialEndpoints, signal);

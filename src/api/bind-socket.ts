@@ -1,6 +1,7 @@
 import { chmod, chown, mkdtemp, rename, rm, rmdir } from 'node:fs/promises';
 import type { Server } from 'node:http';
 import { dirname, join } from 'node:path';
+import { GatehouseError } from '../base/errors.ts';
 import { apiError } from './errors.ts';
 
 export interface SocketPermissions {
@@ -13,7 +14,7 @@ export interface SocketPermissions {
 /**
  * Has a server listen on a unix socket. It is bound in a private folder and renamed into place, so owner, group and
  * mode are right from the first instant that its name exists; one left by a killed agent is replaced.
- * @throws API_SOCKET_UNAVAILABLE
+ * @throws API_SOCKET_UNAVAILABLE, API_SOCKET_OWNER_REFUSED
  */
 export async function bindSocket(
   server: Server,
@@ -29,7 +30,11 @@ export async function bindSocket(
         server.listen(unnamed, resolve);
       });
       // -1: left as it is, chown(2).
-      if (uid !== undefined || gid !== undefined) await chown(unnamed, uid ?? -1, gid ?? -1);
+      if (uid !== undefined || gid !== undefined) {
+        await chown(unnamed, uid ?? -1, gid ?? -1).catch((error: unknown) => {
+          throw apiError('API_SOCKET_OWNER_REFUSED', { path, uid, gid }, error);
+        });
+      }
       await chmod(unnamed, mode);
       await rename(unnamed, path);
     } finally {
@@ -38,6 +43,6 @@ export async function bindSocket(
     }
   } catch (error) {
     server.close();
-    throw apiError('API_SOCKET_UNAVAILABLE', { path }, error);
+    throw error instanceof GatehouseError ? error : apiError('API_SOCKET_UNAVAILABLE', { path }, error);
   }
 }

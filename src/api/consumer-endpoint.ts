@@ -1,19 +1,6 @@
+import { credentialsPath, type SessionRequest, sessionQuery } from './consumer-session.ts';
 import { processDocument } from './credential-document.ts';
 import { type Consumer, type Endpoint, notFound, type OnRefused, onlyGet, problem } from './endpoint.ts';
-
-/** What a session of IAM Roles Anywhere is asked for with: the flags of `credential-process` that decide what one gets. */
-export interface SessionRequest {
-  readonly trustAnchorArn: string;
-  readonly profileArn: string;
-  readonly roleArn: string;
-  /** Path of the certificate. */
-  readonly certificate: string;
-  readonly sessionName?: string | undefined;
-  readonly durationSeconds: number;
-}
-
-/** Where the credentials are asked for. Given a session in the query, they are answered only if they are of just that. */
-export const credentialsPath = '/credentials';
 
 /** A consumer behind a socket of its own: who could open it is that consumer. */
 export interface SocketConsumer extends Consumer {
@@ -43,13 +30,6 @@ export function consumerEndpoint(find: () => SocketConsumer | undefined, onRefus
     }
     return { status: 200, body: processDocument(await consumer.credentials(signal)) };
   };
-}
-
-/** A session as the query of a request, and as it is compared: every part counts, one that is not there too. */
-export function sessionQuery(session: SessionRequest): string {
-  const { sessionName, durationSeconds, ...rest } = session;
-  const parts = { ...rest, sessionName: sessionName ?? '', durationSeconds: String(durationSeconds) };
-  return new URLSearchParams(parts).toString();
 }
 
 function isSame(query: string, session: SessionRequest | undefined): boolean {

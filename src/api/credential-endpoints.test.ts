@@ -4,7 +4,8 @@ import { fakeClock } from '../../test/support/fake-clock.ts';
 import { errorsOf } from '../base/errors.ts';
 import { Secret } from '../base/secret.ts';
 import { accessToken } from './access-token.ts';
-import { consumerEndpoint, type SessionRequest, sessionQuery } from './consumer-endpoint.ts';
+import { consumerEndpoint } from './consumer-endpoint.ts';
+import { type SessionRequest, sessionQuery } from './consumer-session.ts';
 import { containerEndpoint } from './container-endpoint.ts';
 import type { HandedCredentials } from './credential-document.ts';
 import type { Endpoint, EndpointReply, EndpointRequest } from './endpoint.ts';
@@ -304,6 +305,8 @@ describe('what only a program on this host asks by itself passes', () => {
   ])('and not what is %s: %j', async (reason, headers) => {
     const { ask, refused } = metadataSetup();
 
+    // One that passed before it opens the door to no other.
+    expect((await ask(path, ttl, 'PUT')).status).toBe(200);
     expect((await ask(path, { ...ttl, ...headers }, 'PUT')).status).toBe(403);
     expect(refused).toEqual([{ reason }]);
   });

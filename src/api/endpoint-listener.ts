@@ -56,7 +56,8 @@ export async function listenOnInherited(fd: number, endpoint: Endpoint): Promise
   } catch (error) {
     throw apiError('API_SOCKET_UNAVAILABLE', { fd }, error);
   }
-  if (typeof server.http.address() === 'string') return { close: () => server.close() };
+  // Of a unix socket that it did not bind itself Node knows no address; of one of the network it does.
+  if (server.http.address() === null) return { close: () => server.close() };
   await server.close();
   throw apiError('API_SOCKET_UNAVAILABLE', { fd, problem: 'not a unix socket' });
 }

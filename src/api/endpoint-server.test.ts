@@ -1,8 +1,8 @@
 import { once } from 'node:events';
-import { closeSync, openSync, statSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, statSync } from 'node:fs';
 import { request } from 'node:http';
 import { connect, createServer, type Socket } from 'node:net';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { expect, onTestFinished, test } from 'vitest';
 import { temporaryDirectory } from '../../test/support/temporary-directory.ts';
@@ -144,8 +144,9 @@ test('an owner that may not be given is a typed error, and leaves nothing behind
   const path = join(temporaryDirectory(), 'app.sock');
 
   await expect(listenOnPath(path, { mode: 0o600, uid: 0 }, hello)).rejects.toMatchObject({
-    code: 'API_SOCKET_UNAVAILABLE',
+    code: 'API_SOCKET_OWNER_REFUSED',
   });
+  expect(readdirSync(dirname(path))).toEqual([]);
 });
 
 test('an inherited descriptor that is no socket, or one of the network, is refused', async () => {

@@ -9,6 +9,13 @@ export const apiErrors = {
     retry: false,
     exitCode: exitCode.cannotCreate,
   },
+  API_SOCKET_OWNER_REFUSED: {
+    summary: 'a local socket cannot be given to its owner',
+    remedy:
+      'Have systemd open the socket (docs/credentials.md), or give the agent CAP_CHOWN; without either, only sockets of its own user can be made.',
+    retry: false,
+    exitCode: exitCode.refused,
+  },
   API_ADDRESS_UNAVAILABLE: {
     summary: 'a loopback address cannot be listened on',
     remedy: 'See who has the port (ss -ltnp), or name another one in monitoring.listen.',
@@ -21,6 +28,25 @@ export const apiErrors = {
       'See who has the port (ss -ltnp), or name another one that allow.listenPorts of the bootstrap config permits.',
     retry: true,
     exitCode: exitCode.cannotCreate,
+  },
+  CONSUMER_SOCKET_MISSING: {
+    summary: 'nobody listens on the socket of this consumer',
+    remedy:
+      'See with gatehouse status whether the agent runs and the consumer has a socket; name the runtime directory in GATEHOUSE_RUNTIME_DIRECTORY where it is not /run/gatehouse.',
+    retry: true,
+    exitCode: exitCode.unavailable,
+  },
+  CONSUMER_SOCKET_DENIED: {
+    summary: 'the socket of this consumer belongs to another user',
+    remedy: 'Ask as its owner, or as a member of its group where its mode lets the group in.',
+    retry: false,
+    exitCode: exitCode.refused,
+  },
+  CONSUMER_NOT_SERVED: {
+    summary: 'the agent has no credentials for this consumer now',
+    remedy: 'See what the agent’s log and gatehouse status say of the consumer; the details hold the code.',
+    retry: true,
+    exitCode: exitCode.unavailable,
   },
   AGENT_NOT_RUNNING: {
     summary: 'no agent answers on its control socket',

@@ -14,8 +14,16 @@ import {
  * host through a proxy, which says for whom it asks.
  */
 export function loopbackOnly(endpoint: Endpoint, onRefused: OnRefused): Endpoint {
+  // Programs ask by one name again and again.
+  let known: string | undefined;
+  const isLoopback = (host: string | undefined): boolean => {
+    if (host !== undefined && host === known) return true;
+    if (!isLoopbackHost(host)) return false;
+    known = host;
+    return true;
+  };
   return (request, signal) => {
-    const refusal = refusalOf(request);
+    const refusal = refusalOf(request, isLoopback);
     if (refusal === undefined) return endpoint(request, signal);
     onRefused({ reason: refusal.reason });
     return refusal.reply;
@@ -29,8 +37,11 @@ interface Refusal {
 
 const forwarding = ['x-forwarded-for', 'x-forwarded-host', 'forwarded', 'via'] as const;
 
-function refusalOf({ headers }: EndpointRequest): Refusal | undefined {
-  if (!isLoopbackHost(headers.host)) {
+function refusalOf(
+  { headers }: EndpointRequest,
+  isLoopback: (host: string | undefined) => boolean,
+): Refusal | undefined {
+  if (!isLoopback(headers.host)) {
     const reply = problem(403, 'HostRefused', 'the Host header must name a loopback address or localhost');
     return { reason: 'foreign host', reply };
   }

@@ -5,6 +5,7 @@ import { closest } from '../config/closest.ts';
 import { auditCommand } from './audit.ts';
 import { type Command, globalOptions, type Invocation } from './command.ts';
 import { configCommand } from './config.ts';
+import type { ConfiguredIdentity } from './credential-process.ts';
 import { demoCommand } from './demo.ts';
 import { helperCommands } from './helper-commands.ts';
 import { refuseForeignFlags } from './helper-options.ts';
@@ -16,12 +17,19 @@ import { plainArguments } from './plain-arguments.ts';
 import { runCommand } from './run.ts';
 import { sandboxCommand } from './sandbox.ts';
 import { sealCommand } from './seal.ts';
+import { serveCommand } from './serve.ts';
 import { statusCommand } from './status.ts';
 import { topCommand } from './top.ts';
 import { refuseTypographicDashes } from './typographic.ts';
 import { unsealCommand } from './unseal.ts';
+import { updateCommand } from './update.ts';
 import { version } from './version.ts';
 import { whoamiCommand } from './whoami.ts';
+
+const configured: ConfiguredIdentity = async (launch) => {
+  const { configuredIdentity } = await import('../agent/configured-identity.ts');
+  return configuredIdentity(launch);
+};
 
 /** Every command, in the order that help and reference show them. */
 export const commands: readonly Command[] = [
@@ -34,10 +42,9 @@ export const commands: readonly Command[] = [
   auditCommand,
   sealCommand,
   unsealCommand,
-  ...helperCommands(async (launch) => {
-    const { configuredIdentity } = await import('../agent/configured-identity.ts');
-    return configuredIdentity(launch);
-  }),
+  ...helperCommands(configured),
+  serveCommand(configured),
+  updateCommand(configured),
   masterKeyCommand,
   sandboxCommand,
   demoCommand,

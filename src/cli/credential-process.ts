@@ -1,5 +1,6 @@
 import { agentError } from '../agent/errors.ts';
 import type { Launch } from '../agent/launch.ts';
+import type { Way } from '../agent/session-source.ts';
 import type { RolesAnywhereIdentity } from '../identity/roles-anywhere/roles-anywhere.ts';
 import { stopSignal } from '../system/signals.ts';
 import { type Command, command } from './command.ts';
@@ -18,20 +19,41 @@ export function credentialProcessCommand(configured?: ConfiguredIdentity): Comma
     usage: 'credential-process',
     summary:
       'Get credentials from IAM Roles Anywhere as SDKs want them of a credential_process; without flags as the bootstrap config says',
-    options: sessionOptions,
+    options: { ...sessionOptions, consumer: consumerOption },
     async run(args, invocation) {
       const launch = operatorLaunchOf(args, invocation);
-      const identity = await identityOf(args, launch, configured);
-      const { credentialProcess } = await import('../agent/credential-process.ts');
-      const way = { endpoint: args.endpoint, isProxied: args['with-proxy'] };
-      const document = await credentialProcess(launch, identity, way, stopSignal());
-      invocation.stdout.write(`${document}\n`);
+      const document = await documentOf(args, launch, configured);
+      invocation.stdout.write(`${document.trimEnd()}\n`);
       return 0;
     },
   });
 }
 
-async function identityOf(
+const consumerOption = {
+  type: 'string',
+  describe: 'Ask the running agent for what this consumer has, over its socket, instead of signing',
+  requiresArg: true,
+} as const;
+
+async function documentOf(
+  args: SessionArguments & { readonly consumer: string | undefined },
+  launch: Launch,
+  configured: ConfiguredIdentity | undefined,
+): Promise<string> {
+  const { credentialProcess, consumerProcess } = await import('../agent/credential-process.ts');
+  const stop = stopSignal();
+  if (args.consumer !== undefined) return consumerProcess(launch, args.consumer, stop);
+  const identity = await identityOf(args, launch, configured);
+  return credentialProcess(launch, identity, wayOf(args), stop);
+}
+
+/** By what way AWS is asked. */
+export function wayOf({ endpoint, 'with-proxy': isProxied }: SessionArguments): Way {
+  return { endpoint, isProxied };
+}
+
+/** Who to be: as the flags say, or without any as the bootstrap config does. @throws USAGE, CONFIG_… */
+export async function identityOf(
   args: SessionArguments,
   launch: Launch,
   configured: ConfiguredIdentity | undefined,

@@ -15,6 +15,7 @@ export async function signingHelper(
   if (plain === undefined) return undefined;
   const { command, args } = plain;
   const isSession = 'trust-anchor-arn' in command.options;
-  if (isSession && args['trust-anchor-arn'] === undefined) return undefined;
+  const isWhole = args['trust-anchor-arn'] !== undefined || args['consumer'] !== undefined;
+  if (isSession && !isWhole) return undefined;
   return outcomeOf(argv, env, (_argv, invocation) => command.run(args, invocation));
 }

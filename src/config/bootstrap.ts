@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import type { Problem } from '../base/errors.ts';
+import { runtimeDirectoryDefault } from '../base/runtime-directory.ts';
 import { readBootstrapFile } from './bootstrap-file.ts';
-import { runtimeDirectoryDefault } from './config.ts';
 import { fileVariable, isSet, readEnvironment } from './environment.ts';
 import { configError } from './errors.ts';
 import { isObject } from './object.ts';

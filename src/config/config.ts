@@ -2,6 +2,7 @@ import { posix } from 'node:path';
 import { z } from 'zod';
 import { logLevels } from '../base/log-events.ts';
 import { roleArnPattern } from '../base/role.ts';
+import { runtimeDirectoryDefault } from '../base/runtime-directory.ts';
 import { cronProblem } from './schedule.ts';
 
 /** A five-field cron expression, in UTC. */
@@ -34,7 +35,6 @@ const listenPortsMax = 200;
 const folders = z.array(absolutePath).min(1, 'expected at least one folder').max(foldersMax);
 
 const stateDirectoryDefault = '/var/lib/gatehouse';
-export const runtimeDirectoryDefault = '/run/gatehouse';
 
 const gatewayConfig = z
   .strictObject({

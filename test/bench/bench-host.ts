@@ -19,12 +19,16 @@ export interface BenchHostOptions {
   readonly logsUrl?: string;
   /** Only a gateway config: no secret, no delivery, no events. */
   readonly isBare?: boolean;
+  /** A consumer `app` with a role of its own, and every way to its credentials; ports are the system's choice. */
+  readonly hasConsumer?: boolean;
 }
 
 /** A host as operators have it, with the sandbox for its AWS. */
 export interface BenchHost {
   readonly sandbox: Sandbox;
   readonly logFolder: string;
+  readonly runtimeDirectory: string;
+  readonly controlSocket: string;
   /** Starts the agent; `nodeOptions` go before the program. */
   start(nodeOptions?: readonly string[]): Child;
   /** Starts it and waits until it is ready; resolves with when that was. */
@@ -108,7 +112,12 @@ export async function benchHost(
     })),
     events: { sources: { app: { files: [join(logFolder, '*.log')] }, agent: { audit: true } } },
   };
-  await store(gatewaySecret, { version: 1, ...(options.isBare === true ? {} : usual) });
+  const consumers = options.hasConsumer === true ? withConsumer(sandbox, runtimeDirectory) : undefined;
+  await store(gatewaySecret, {
+    version: 1,
+    ...(options.isBare === true ? {} : usual),
+    ...consumers?.gateway,
+  });
   for (const client of [kms, secretsManager]) client.destroy();
 
   const configFile = join(disk, 'config.json');
@@ -118,7 +127,7 @@ export async function benchHost(
     gatewayConfig: { secretName: gatewaySecret },
     stateDirectory,
     runtimeDirectory,
-    allow: { readFrom: [logFolder] },
+    allow: { readFrom: [logFolder], ...consumers?.allow },
   };
   writeFileSync(configFile, JSON.stringify(bootstrap), { mode: 0o600 });
 
@@ -127,11 +136,27 @@ export async function benchHost(
   return {
     sandbox,
     logFolder,
+    runtimeDirectory,
+    controlSocket: join(runtimeDirectory, 'control.sock'),
     start,
     async started() {
       const agent = start();
       const { atMs } = await agent.line(readyLine);
       return { agent, readyMs: atMs };
     },
+  };
+}
+
+function withConsumer(sandbox: Sandbox, runtimeDirectory: string) {
+  const { arn: roleArn } = sandbox.identities.createRole('app');
+  const app = {
+    roleArn,
+    socket: {},
+    metadataPort: 0,
+    tokenFile: { path: join(runtimeDirectory, 'tokens', 'app') },
+  };
+  return {
+    gateway: { credentialEndpoints: { containerPort: 0, consumers: { app } } },
+    allow: { consumerRoles: [roleArn], listenPorts: [0] },
   };
 }

@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
 import { credentialProcess } from './credential-process.ts';
+import { endpoints } from './endpoints.ts';
 import { events } from './events.ts';
 import { idle } from './idle.ts';
 import { machine } from './machine.ts';
@@ -9,7 +10,7 @@ import { reportText } from './report-text.ts';
 import { start } from './start.ts';
 import { steady } from './steady.ts';
 
-const benches: readonly Bench[] = [start, credentialProcess, events, idle, steady];
+const benches: readonly Bench[] = [start, credentialProcess, events, idle, steady, endpoints];
 const names = benches.map(({ name }) => name);
 
 const usage = `usage: npm run bench -- [${names.join('|')}]… [--json] [--quick] [--rounds N] [--compare REF] [--built]

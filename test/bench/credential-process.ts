@@ -5,12 +5,14 @@ import { join } from 'node:path';
 import { setTimeout as timeout } from 'node:timers/promises';
 import { createSandbox, type SandboxListener } from '../../sandbox/sandbox.ts';
 import { rolesAnywhereHost } from '../support/roles-anywhere.ts';
+import { benchHost } from './bench-host.ts';
 import { startNode } from './child.ts';
 import type { Bench, BenchOptions, Sample, Subject } from './measure.ts';
 
 const bareNode = 'node -e 0';
 const overHttp = 'http';
 const overHttps = 'https';
+const fromAgent = 'running agent';
 
 /** What a round trip to AWS takes in the subjects that are away from it. */
 const roundTripMs = 50;
@@ -28,6 +30,7 @@ export const credentialProcess: Bench = {
   aims: [
     { subject: overHttp, quantity: 'wall', most: 40, above: bareNode },
     { subject: overHttps, quantity: 'wall', most: 70, above: bareNode },
+    { subject: fromAgent, quantity: 'wall', most: 25, above: bareNode },
   ],
   rounds: { usual: 31, quick: 1 },
   prepare,
@@ -68,6 +71,16 @@ async function prepare(
     subjects.push(subject(overHttp, plain.url), subject(overHttps, tls.url));
     subjects.push(subject(`http, ${roundTripMs} ms away`, far.plain));
     subjects.push(subject(`https, ${roundTripMs} ms away`, far.tls));
+    const host = await benchHost(program, { isBare: true, hasConsumer: true }, opened);
+    opened.use((await host.started()).agent);
+    subjects.push({
+      name: fromAgent,
+      program,
+      measure: () =>
+        ended([join(program.dist, 'gatehouse.mjs'), 'credential-process', '--consumer', 'app'], {
+          GATEHOUSE_RUNTIME_DIRECTORY: host.runtimeDirectory,
+        }),
+    });
   }
   return subjects;
 }

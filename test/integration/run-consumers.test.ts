@@ -1,12 +1,18 @@
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chmodSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { join } from 'node:path';
-import { json } from 'node:stream/consumers';
+import { createInterface } from 'node:readline';
+import { json, text } from 'node:stream/consumers';
 import { GetCallerIdentityCommand, STSClient } from '@aws-sdk/client-sts';
 import { fromHttp } from '@aws-sdk/credential-provider-http';
 import { fromInstanceMetadata } from '@smithy/credential-provider-imds';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { built, gatehouse } from '../support/agent.ts';
 import { eventually, type GatewayDocument, type HostOptions, nobody, setup } from '../support/host.ts';
+import { rolesAnywhereHost } from '../support/roles-anywhere.ts';
+import { temporaryDirectory } from '../support/temporary-directory.ts';
 
 const roleArn = 'arn:aws:iam::123456789012:role/app';
 
@@ -263,10 +269,96 @@ describe('a consumer', () => {
   });
 });
 
+test('a socket that systemd opened is served by the agent, and refused once its consumer has left', async () => {
+  const fixture = await consumerHost(() => ({ app: { roleArn, socket: {} } }));
+  const path = join(fixture.runtimeDirectory, 'app-of-systemd.sock');
+  const agent = await startActivated(path, ['run', '--config', fixture.configFile], fixture.env);
+  await eventually('an agent that is ready', async () =>
+    (await fixture.consumerStatus().catch(() => undefined))?.state === 'ready' ? true : undefined,
+  );
+
+  expect(await askSocket(path)).toMatchObject({ Version: 1 });
+  expect(await fixture.address('app', 'socket')).toBe('file descriptor 3');
+  await fixture.configure({});
+  process.kill(agent, 'SIGHUP');
+  await eventually('a refusal', async () =>
+    (await askSocket(path))['code'] === 'ConsumerUnknown' ? true : undefined,
+  );
+});
+
+describe('credential-process', () => {
+  test('prints what the agent has for a consumer, and says why it has none', async () => {
+    const { started, url, runtimeDirectory } = await consumerHost(() => ({
+      app: { roleArn, socket: {} },
+      other: { roleArn: `${roleArn}-none`, socket: {} },
+    }));
+    await started();
+    const env = { GATEHOUSE_RUNTIME_DIRECTORY: runtimeDirectory };
+    const run = (name: string) => gatehouse(['credential-process', '--consumer', name, '--json'], { env });
+
+    const [app, other, nobodys] = [await run('app'), await run('other'), await run('nobody')];
+
+    expect(app).toMatchObject({ code: 0, stderr: '' });
+    const printed: Record<string, string> = JSON.parse(app.stdout);
+    const keys = {
+      accessKeyId: printed['AccessKeyId'] ?? '',
+      secretAccessKey: printed['SecretAccessKey'] ?? '',
+      sessionToken: printed['SessionToken'] ?? '',
+    };
+    expect(await whoHas(url, keys)).toContain(':assumed-role/app/');
+    expect(other).toMatchObject({ code: 69, stdout: '' });
+    expect(JSON.parse(other.stderr)).toMatchObject({
+      error: { code: 'CONSUMER_NOT_SERVED', details: { reason: 'CREDENTIALS_ROLE_REFUSED' } },
+    });
+    expect(JSON.parse(nobodys.stderr)).toMatchObject({ error: { code: 'CONSUMER_SOCKET_MISSING' } });
+  });
+
+  test('with the flags of AWS’s helper is answered by the agent for just its session, else signs itself', async () => {
+    const host = await setup({ bootstrap: { allow: { consumerHostRole: true } } });
+    const { sandbox, runtimeDirectory } = host;
+    const folder = temporaryDirectory();
+    const { identity } = await rolesAnywhereHost(sandbox, folder);
+    const credentials = { source: 'roles-anywhere', rolesAnywhere: identity };
+    writeFileSync(host.configFile, JSON.stringify({ ...host.bootstrap, credentials }));
+    await host.putGateway((document) => {
+      delete document.events;
+      document['credentialEndpoints'] = { consumers: { whole: { allowHostRole: true, socket: {} } } };
+    });
+    const agent = await host.started();
+    const flags = [
+      ['--certificate', identity.certificate],
+      ['--private-key', identity.privateKey],
+      ['--trust-anchor-arn', identity.trustAnchorArn],
+      ['--profile-arn', identity.profileArn],
+      ['--role-arn', identity.roleArn],
+    ].flat();
+    const user = { AWS_ENDPOINT_URL: host.url, GATEHOUSE_RUNTIME_DIRECTORY: runtimeDirectory };
+    const run = async (more: readonly string[], env = user) => {
+      sandbox.calls.clear();
+      const { code, stdout, stderr } = await gatehouse(['credential-process', ...flags, ...more], { env });
+      expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+      const { AccessKeyId } = JSON.parse(stdout) as { AccessKeyId: string };
+      return { AccessKeyId, calls: sandbox.calls.list({ service: 'rolesanywhere' }).length };
+    };
+
+    const same = await run([]);
+    const shorter = await run(['--session-duration', '900']);
+    const elsewhere = await run([], { ...user, GATEHOUSE_RUNTIME_DIRECTORY: folder });
+    await agent.stop();
+    const alone = await run([]);
+
+    const { accessKeyId } = await agent.event('credentials.obtained');
+    expect(same).toEqual({ AccessKeyId: accessKeyId, calls: 0 });
+    for (const own of [shorter, elsewhere, alone]) {
+      expect(own).toEqual({ AccessKeyId: expect.not.stringContaining(String(accessKeyId)), calls: 1 });
+    }
+  });
+});
+
 test.runIf(process.getuid?.() === 0)(
   'another user opens nobody’s socket and reads nobody’s token',
   async () => {
-    const { started, address } = await consumerHost((runtime) => ({
+    const { started, address, runtimeDirectory } = await consumerHost((runtime) => ({
       app: {
         roleArn,
         socket: { owner: String(nobody), mode: '0600' },
@@ -274,11 +366,26 @@ test.runIf(process.getuid?.() === 0)(
       },
     }));
     await started();
+    chmodSync(runtimeDirectory, 0o755);
     const [socket, token] = [await address('app', 'socket'), await address('app', 'token')];
+    const asUser = async (uid: number): Promise<string> => {
+      const source = `
+      const { readFileSync } = require('node:fs');
+      let token = 'read';
+      try { readFileSync(process.argv[2]); } catch (error) { token = error.code; }
+      require('node:net').connect(process.argv[1])
+        .on('connect', function () { console.log(token, 'connected'); this.destroy(); })
+        .on('error', (error) => console.log(token, error.code));`;
+      const child = spawn(process.execPath, ['-e', source, socket, token], {
+        uid,
+        gid: uid,
+        stdio: ['ignore', 'pipe', 'inherit'],
+      });
+      return (await text(child.stdout)).trim();
+    };
 
-    expect(statSync(socket)).toMatchObject({ uid: nobody });
-    expect(statSync(socket).mode & 0o777).toBe(0o600);
-    expect(statSync(token)).toMatchObject({ uid: nobody });
+    expect(await asUser(nobody)).toBe('read connected');
+    expect(await asUser(nobody - 1)).toBe('EACCES EACCES');
   },
 );
 
@@ -319,4 +426,33 @@ async function mayReadSecrets(
     () => 'allowed',
     (error: unknown) => (error instanceof Error ? error.name : 'unknown'),
   );
+}
+
+/**
+ * Starts the program as systemd does with a socket: it is descriptor 3, and LISTEN_PID is who gets it. Who opened it
+ * then does nothing any more, for it would accept connections too. Resolves with the process id of the program.
+ */
+async function startActivated(
+  path: string,
+  argv: readonly string[],
+  env: Readonly<Record<string, string>>,
+): Promise<number> {
+  const opener = `
+    const [path, ...command] = process.argv.slice(1);
+    const server = require('node:net').createServer().listen(path, () => {
+      const { pid } = require('node:child_process').spawn(
+        '/bin/sh', ['-c', 'LISTEN_PID=$$ exec "$0" "$@"', process.execPath, ...command],
+        { stdio: ['ignore', 'ignore', 'ignore', server._handle.fd] });
+      require('node:fs').writeSync(1, pid + '\\n');
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
+    });`;
+  const child = spawn(process.execPath, ['-e', opener, path, built, ...argv], {
+    env: { ...env, PATH: '/usr/bin:/bin', LISTEN_FDS: '1', LISTEN_FDNAMES: 'consumer-app' },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  onTestFinished(() => void child.kill('SIGKILL'));
+  const [line] = (await once(createInterface({ input: child.stdout }), 'line')) as [string];
+  const pid = Number(line);
+  onTestFinished(() => void process.kill(pid, 'SIGKILL'));
+  return pid;
 }

@@ -46,6 +46,8 @@ export interface RunningAgent {
   readonly pid: number;
   /** The first log line, past or to come, of this event that `accepts`. Rejects when the agent ends without it. */
   event(name: string, accepts?: (line: LogLine) => boolean): Promise<LogLine>;
+  /** The first line on standard output, past or to come, that matches. Rejects when the agent ends without it. */
+  said(pattern: RegExp): Promise<string>;
   /** All log lines so far. */
   lines(): readonly LogLine[];
   kill(signal: NodeJS.Signals): void;
@@ -57,9 +59,15 @@ export interface RunningAgent {
 
 /** Starts `gatehouse run`; it is gone when the test is. */
 export function startAgent(args: readonly string[], env: Record<string, string>): RunningAgent {
-  const child = start(['run', ...args], env);
+  return startProgram(['run', ...args], env);
+}
+
+/** Starts a command that goes on until it is stopped; it is gone when the test is. */
+export function startProgram(args: readonly string[], env: Record<string, string>): RunningAgent {
+  const child = start(args, env);
   const output = collect(child);
   const lines: LogLine[] = [];
+  const data: string[] = [];
   const waiting = new Set<() => void>();
   let hasEnded = false;
 
@@ -72,6 +80,23 @@ export function startAgent(args: readonly string[], env: Record<string, string>)
     lines.push(JSON.parse(text) as LogLine);
     wake();
   });
+  if (child.stdout === null) throw new TypeError('the agent was started without stdout');
+  createInterface({ input: child.stdout }).on('line', (text) => {
+    data.push(text);
+    wake();
+  });
+  const awaited = <Found>(what: string, find: () => Found | undefined): Promise<Found> =>
+    new Promise((resolve, reject) => {
+      const look = (): void => {
+        const found = find();
+        if (found === undefined && !hasEnded) return;
+        waiting.delete(look);
+        if (found === undefined) reject(new Error(`the agent ended without ${what}:\n${output().stderr}`));
+        else resolve(found);
+      };
+      waiting.add(look);
+      look();
+    });
   const finished = once(child, 'close').then(([code]): Finished => {
     hasEnded = true;
     wake();
@@ -90,17 +115,8 @@ export function startAgent(args: readonly string[], env: Record<string, string>)
     },
     finished,
     event: (name, accepts = () => true) =>
-      new Promise((resolve, reject) => {
-        const look = (): void => {
-          const found = lines.find((line) => line.event === name && accepts(line));
-          if (found === undefined && !hasEnded) return;
-          waiting.delete(look);
-          if (found === undefined) reject(new Error(`the agent ended without ${name}:\n${output().stderr}`));
-          else resolve(found);
-        };
-        waiting.add(look);
-        look();
-      }),
+      awaited(name, () => lines.find((line) => line.event === name && accepts(line))),
+    said: (pattern) => awaited(String(pattern), () => data.find((line) => pattern.test(line))),
     stop() {
       child.kill('SIGTERM');
       return finished;

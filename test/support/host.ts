@@ -114,6 +114,7 @@ export async function setup(options: HostOptions = {}) {
     logFolder,
     logFile,
     configFile,
+    bootstrap,
     env,
     /** The password in `prod/database`, and where it is delivered. */
     password,
