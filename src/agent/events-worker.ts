@@ -37,10 +37,14 @@ import type { EventsStatus, PipelineStatus } from '../events/status.ts';
 import { streamNames } from '../events/stream-names.ts';
 import type { Credentials } from '../identity/credential-source.ts';
 import { type AwsClientOptions, awsClientConfig, renewsExpired } from './aws-client.ts';
+import { briefly } from './briefly.ts';
 import { eventSource } from './event-sources.ts';
 
 /** What a redacted line calls the credentials of the host. No name of a secret has a space. */
 const credentialNames = { key: 'AWS secret access key', token: 'AWS session token' } as const;
+
+/** How long credentials are used without asking for them again. The main thread renews them long before they expire. */
+const credentialsKeptMs = 10_000;
 
 /** How long sources wait for the credentials that are not to be shipped, at the start. */
 const credentialsMsMax = 5_000;
@@ -80,6 +84,8 @@ async function work({ settings, isSealed, dataKey }: WorkerStart): Promise<void>
     return credentials;
   };
 
+  const credentials = briefly(askFor, credentialsKeptMs, clock);
+
   const keysAsked = questions<PlainDataKey>();
   const first = dataKey === undefined ? {} : { first: wrappedKey(dataKey) };
   const keys = isSealed ? keyRing(keeperBy(keysAsked), { ...first, clock, log }) : undefined;
@@ -112,8 +118,8 @@ async function work({ settings, isSealed, dataKey }: WorkerStart): Promise<void>
     const access: AwsClientOptions = {
       env,
       region,
-      credentials: askFor,
-      denials: callDenials(renewals),
+      credentials: () => credentials.get(),
+      denials: callDenials(renewals, () => credentials.forget()),
     };
     const client = renewsExpired(
       // One attempt: the pipeline tries again, on its own clock, until the batch is taken.
@@ -164,7 +170,7 @@ async function work({ settings, isSealed, dataKey }: WorkerStart): Promise<void>
         }
         case 'secrets':
           redaction?.keepOnly(new Set([...message.names, ...Object.values(credentialNames)]));
-          void credentialsLearned(clock, askFor).then(secretsKnown.resolve);
+          void credentialsLearned(clock, () => credentials.get()).then(secretsKnown.resolve);
           break;
         case 'data-key':
         case 'no-data-key':
@@ -196,11 +202,12 @@ async function credentialsLearned(clock: Clock, askFor: () => Promise<Credential
 }
 
 /** The main thread holds the credentials; it hears of success only after a denial, for there are many successes. */
-function callDenials(renewals: Questions<boolean>): AwsClientOptions['denials'] {
+function callDenials(renewals: Questions<boolean>, forget: () => void): AwsClientOptions['denials'] {
   let wasDenied = false;
   return {
     renew(denial) {
       wasDenied = true;
+      forget();
       return renewals.ask((id) => say({ kind: 'credentials-denied', id, denial }));
     },
     again: (denial) => say({ kind: 'credentials-denied-again', denial }),

@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto';
+import { bodyBytesUsual, borrowBody, returnBody } from './body-memory.ts';
 import { encodableBytesMax, encodeLines } from './encoding/line-encoder.ts';
 import { escapeForeign, isPlainText } from './foreign-bytes.ts';
 import {
@@ -165,9 +166,17 @@ export function openBatch(stream: StreamName): OpenBatch {
 
   function makeRoom(wanted: number): void {
     if (length + wanted <= draft.length) return;
-    const larger = Buffer.allocUnsafeSlow(Math.max(2 * draft.length, length + wanted));
+    const larger = roomier(Math.max(2 * draft.length, length + wanted));
     draft.copy(larger, 0, 0, length);
+    forgetDraft();
     draft = larger;
+  }
+
+  /** Keeps it for another batch. */
+  function forgetDraft(): void {
+    if (draft.length <= draftBytesMax && drafts.length < draftsMax) drafts.push(draft);
+    else returnBody(draft);
+    draft = Buffer.alloc(0);
   }
 
   return {
@@ -189,10 +198,10 @@ export function openBatch(stream: StreamName): OpenBatch {
     },
     seal() {
       length += draft.write(tail, length, 'latin1');
+      if (length > draftBytesMax) return { stream, body: draft.subarray(0, length), events, bytes };
       const body = Buffer.allocUnsafeSlow(length);
       draft.copy(body, 0, 0, length);
-      if (drafts.length < draftsMax) drafts.push(draft);
-      draft = Buffer.alloc(0);
+      forgetDraft();
       return { stream, body, events, bytes };
     },
   };
@@ -202,9 +211,16 @@ const newline = 0x0a;
 const tail = ']}';
 /** Most batches of a quiet stream are smaller. */
 const draftBytesMin = 16 * 1024;
-/** Memory to write batches in, used again: fresh memory costs more than what is written into it. */
+/** A batch that outgrows this will be a full one: its draft becomes its body. */
+const draftBytesMax = 128 * 1024;
+/** Memory to write small batches in, used again: fresh memory costs more than what is written into it. */
 const draftsMax = 2;
 const drafts: Buffer[] = [];
+
+function roomier(wanted: number): Buffer {
+  if (wanted > draftBytesMax && wanted <= bodyBytesUsual) return borrowBody();
+  return Buffer.allocUnsafeSlow(wanted);
+}
 
 /** One event, apart from its batch: only where single events matter, which is rare. */
 export interface SingleEvent {
