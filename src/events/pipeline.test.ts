@@ -319,6 +319,43 @@ describe('a pipeline', () => {
     await expect(done).rejects.toMatchObject({ code: 'EVENTS_SPOOL_KEY_MISSING' });
   });
 
+  test('so it does where nobody waits for the batch any more', async () => {
+    const { clock, spool, give, start } = setup();
+    const broken: Spool = {
+      ...spool,
+      append: () => Promise.reject(eventsError('EVENTS_SPOOL_KEY_MISSING', {})),
+    };
+    const { done } = start({ spool: broken });
+
+    // The first batch is full with the second chunk, and the source says no more.
+    give(`${'x'.repeat(700_000)}\n`);
+    give(`${'y'.repeat(700_000)}\n`);
+    await clock.advance(10);
+
+    await expect(done).rejects.toMatchObject({ code: 'EVENTS_SPOOL_KEY_MISSING' });
+  });
+
+  test('goes on reading while a full batch is made durable, up to the next that is full', async () => {
+    const { clock, spool, sink, give, pulled, start } = setup();
+    const gate = Promise.withResolvers<void>();
+    const slow: Spool = {
+      ...spool,
+      async append(...args) {
+        await gate.promise;
+        await spool.append(...args);
+      },
+    };
+    start({ spool: slow });
+
+    for (const letter of ['a', 'b', 'c', 'd']) give(`${letter.repeat(700_000)}\n`);
+    await clock.advance(10);
+    expect(pulled()).toBe(3);
+    gate.resolve();
+    await clock.advance(1000);
+
+    expect(sink.messages().map(([letter]) => letter)).toEqual(['a', 'b', 'c', 'd']);
+  });
+
   test('waits where the spool cannot be read just now, and sends when it can', async () => {
     const { clock, spool, sink, give, start, said } = setup();
     let isAway = true;

@@ -1,3 +1,4 @@
+import { aborted } from '../base/aborted.ts';
 import type { Clock } from '../base/clock.ts';
 import { asGatehouseError, GatehouseError, reportOf } from '../base/errors.ts';
 import type { Log } from '../base/log-events.ts';
@@ -75,6 +76,8 @@ interface Intake extends PipelineSource {
   readonly filling: Map<string, Filling>;
   /** Positions that moved without bytes; they go with the next batch of their stream. */
   readonly moved: Map<string, Map<string, Position>>;
+  /** The last full batch on its way to the disk: reading goes on meanwhile, up to the next that is full. */
+  underWay: Promise<void>;
 }
 
 /**
@@ -93,11 +96,15 @@ export function pipeline(options: PipelineOptions): Pipeline {
     counts: { bytes: 0, events: 0, escapedLines: 0, splitEvents: 0 },
     filling: new Map(),
     moved: new Map(),
+    underWay: Promise.resolve(),
   }));
   const intakeStop = new AbortController();
   const ending = new AbortController();
   const opened = wake();
   const appended = wake();
+  /** Rejects with what made an append fail that nobody waits for. */
+  const broken = Promise.withResolvers<never>();
+  broken.promise.catch(() => undefined);
   const sent = { events: 0, bytes: 0, batches: 0, refused: 0, failures: 0 };
   let lastSentAtMs: number | undefined;
   /** Streams whose last try failed, by key. */
@@ -114,6 +121,7 @@ export function pipeline(options: PipelineOptions): Pipeline {
         await fill(intake, chunk, signal);
       }
       for (const key of intake.filling.keys()) await flush(intake, key, signal);
+      await intake.underWay;
     } catch (error) {
       if (!ending.signal.aborted) throw error;
     }
@@ -125,12 +133,12 @@ export function pipeline(options: PipelineOptions): Pipeline {
     const { pieces, escapedLines, splitEvents } = encodeChunk(chunk.bytes, chunk.timeMs, chunk);
     for (const piece of pieces) {
       const isFull = intake.filling.get(key)?.batch.fits(piece) === false;
-      const flushed = isFull ? flush(intake, key, signal) : undefined;
+      const before = isFull ? flushBeside(intake, key, signal) : undefined;
       // Before anything is waited for: another source's chunk is encoded in the same memory.
       const filling = intake.filling.get(key) ?? start(intake, key, stream);
       filling.batch.add(piece);
       intake.counts.events += piece.events;
-      await flushed;
+      await before;
     }
     intake.counts.bytes += chunk.bytes.length;
     // Only now: the batch that holds the chunk's last bytes may not be the one that holds its first.
@@ -139,6 +147,15 @@ export function pipeline(options: PipelineOptions): Pipeline {
     for (const position of chunk.positions) moved.set(position.item, position);
     say(intake, escapedLines, splitEvents);
     if (chunk.onDurable !== undefined) await tellWhenDurable(intake, key, chunk.onDurable, signal);
+  }
+
+  /** Begins to make a full batch durable; returns the one before it, which is to be waited for. */
+  function flushBeside(intake: Intake, key: string, signal: AbortSignal): Promise<void> {
+    const before = intake.underWay;
+    intake.underWay = flush(intake, key, signal);
+    // Its source may have no more to say, and nobody would wait for it.
+    intake.underWay.catch((error: unknown) => broken.reject(error));
+    return before;
   }
 
   async function tellWhenDurable(
@@ -360,7 +377,10 @@ export function pipeline(options: PipelineOptions): Pipeline {
         taken.push(task.catch(() => undefined));
         await task;
       });
-      const work = runTasks([...intakeTasks, flushInTime, ship], AbortSignal.any([signal, ending.signal]));
+      const work = runTasks(
+        [...intakeTasks, flushInTime, ship, (group) => Promise.race([broken.promise, aborted(group)])],
+        AbortSignal.any([signal, ending.signal]),
+      );
       intakesDone = Promise.all(taken).then(() => undefined);
       await work;
       const left = spool.counts();

@@ -1,3 +1,4 @@
+import { aborted } from '../../base/aborted.ts';
 import type { EventSource } from '../event-source.ts';
 import type { Redactor } from './redactor.ts';
 
@@ -22,11 +23,4 @@ export function redactingSource({ name, source, redactor, known }: RedactingSour
     },
     counts: () => source.counts(),
   };
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    signal.addEventListener('abort', () => resolve(), { once: true });
-  });
 }
