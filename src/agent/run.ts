@@ -93,6 +93,7 @@ async function start(
   const { recorder } = host;
   const { log } = recorder;
   opened.defer(() => host.aws.close());
+  opened.defer(() => host.roles.close());
 
   await ensureRuntimeDirectory(bootstrap.runtimeDirectory);
   const state = await lockStateDirectory(bootstrap.stateDirectory);
