@@ -74,6 +74,20 @@ test('a role that AWS does not give is an error that names it', async () => {
   });
 });
 
+test('a role that was refused is asked for again at once when somebody says that it is mended', async () => {
+  const { sandbox, arn, roles, whoIs, assumed } = await setup();
+  const role = { roleArn: arn };
+  const refused = await whoIs(role).catch(() => 'refused');
+  sandbox.identities.createRole('Reader');
+
+  const left = await whoIs(role).catch(() => 'left alone');
+  await roles.retry(new AbortController().signal);
+
+  expect([refused, left]).toEqual(['refused', 'left alone']);
+  expect(await whoIs(role)).toContain('Reader');
+  expect(assumed()).toBe(2);
+});
+
 test('a session that AWS revokes is assumed anew, for the call that met it too', async () => {
   const { sandbox, arn, roles, whoIs, assumed } = await setup();
   const role = { roleArn: arn, externalId: 'x-1' };

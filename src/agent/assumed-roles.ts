@@ -24,6 +24,8 @@ export interface Assumed {
 export interface AssumedRoles {
   /** The same for the same role each time. No call is made before its credentials are first asked for. */
   as(role: RoleReference): Assumed;
+  /** Asks for those that fail now: for when somebody says that it is mended. */
+  retry(signal: AbortSignal): Promise<void>;
   close(): void;
 }
 
@@ -72,6 +74,13 @@ export function assumedRoles({ hostName, clock, log, host, reach }: AssumedRoles
       const assumed = known.get(key) ?? assume(role);
       known.set(key, assumed);
       return assumed;
+    },
+
+    async retry(signal) {
+      for (const { credentials, denials: denied } of known.values()) {
+        denied.retry();
+        await credentials.retry(signal);
+      }
     },
 
     close() {

@@ -119,6 +119,7 @@ async function start(
         // Whoever mended the credentials does not want to wait for the next try.
         host.denials.retry();
         await host.credentials.retry(sig);
+        await host.roles.retry(sig);
         return refresh(config, workload, sig);
       }),
     );
