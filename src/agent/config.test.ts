@@ -16,6 +16,7 @@ const allow = {
   consumerRoles: [],
   consumerHostRole: false,
   listenPorts: [],
+  assumeRoles: [],
 };
 
 /** The gateway config of ../shared/design/interfaces.md, without what this version leaves out. */

@@ -13,6 +13,7 @@ import { credentialsConfig } from '../identity/config.ts';
 import { keysConfig } from '../keys/config.ts';
 import { secretsConfig } from '../secrets/config.ts';
 import { consumerRules } from './consumer-rules.ts';
+import { rolesArePermitted } from './role-rules.ts';
 
 /** The bootstrap config: local, without secrets, the limits of the gateway config. Loaded by `loadBootstrap`. */
 export const bootstrapSchema = z.strictObject({
@@ -57,7 +58,7 @@ export type GatewayConfig = z.output<typeof gatewaySchema>;
 export function gatewayRules(
   bootstrap: Pick<BootstrapConfig, 'allow' | 'runtimeDirectory' | 'stateDirectory'>,
 ): readonly Rule<GatewayConfig>[] {
-  const { deliverTo, readFrom } = bootstrap.allow;
+  const { deliverTo, readFrom, assumeRoles } = bootstrap.allow;
   return [
     deliveriesNameSecrets,
     (gateway) => filesStayInside(gateway, deliverTo),
@@ -68,6 +69,7 @@ export function gatewayRules(
     (gateway) => socketsStayInside(gateway, bootstrap),
     (gateway) => journalsStayInside(gateway, readFrom),
     standardInputIsOne,
+    (gateway) => rolesArePermitted(gateway, assumeRoles),
     spoolIsSealed,
     auditIsShipped,
     auditStreamsAreTheirOwn,

@@ -8,6 +8,7 @@ const tokenFile = { path: '/run/gatehouse/tokens/app' };
 const allowed = {
   deliverTo: ['/run/gatehouse'],
   readFrom: ['/var/log'],
+  assumeRoles: [],
   consumerRoles: [role, 'arn:aws:iam::123456789012:role/batch-*'],
   consumerHostRole: false,
   listenPorts: [9911, 9912],

@@ -1,6 +1,7 @@
 import type { CredentialEndpointsConfig } from '../api/config.ts';
 import type { Problem } from '../base/errors.ts';
 import { pathText } from '../config/path-text.ts';
+import { isListed } from './role-rules.ts';
 
 /** What of the bootstrap config's `allow` limits the consumers of credentials. */
 export interface ConsumerLimits {
@@ -28,7 +29,7 @@ function rolesArePermitted({ credentialEndpoints }: Section, limits: ConsumerLim
   return Object.entries(credentialEndpoints.consumers).flatMap(([name, { roleArn, sessionPolicy }]) => {
     const at = [section, 'consumers', name];
     if (roleArn !== undefined) {
-      if (limits.consumerRoles.some((permitted) => isNamed(roleArn, permitted))) return [];
+      if (isListed(roleArn, limits.consumerRoles)) return [];
       const path = pathText([...at, 'roleArn']);
       return [{ path, message: 'is not permitted by allow.consumerRoles of the bootstrap config' }];
     }
@@ -39,10 +40,6 @@ function rolesArePermitted({ credentialEndpoints }: Section, limits: ConsumerLim
       "hands out the host's own role, which allow.consumerHostRole of the bootstrap config does not permit";
     return [{ path, message }];
   });
-}
-
-function isNamed(roleArn: string, permitted: string): boolean {
-  return permitted.endsWith('*') ? roleArn.startsWith(permitted.slice(0, -1)) : roleArn === permitted;
 }
 
 interface NamedPort {

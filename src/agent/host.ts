@@ -9,6 +9,7 @@ import { type RefreshingCredentials, refreshing } from '../identity/refreshing.t
 import { sessionNameOf } from '../identity/session-name.ts';
 import { credentialSources } from '../identity/sources.ts';
 import { runCommand } from '../system/command.ts';
+import { type AssumedRoles, assumedRoles } from './assumed-roles.ts';
 import { ssoClientConfig } from './aws-client.ts';
 import { type AwsClients, awsClients, stsFor } from './aws-clients.ts';
 import { awsPost } from './aws-post.ts';
@@ -39,6 +40,8 @@ export interface Host {
   /** Who answered for the credentials, and who did not apply. */
   readonly chain: Chain;
   readonly aws: AwsClients;
+  /** What it may reach under other roles. */
+  readonly roles: AssumedRoles;
   readonly clockSkew: ClockSkew;
 }
 
@@ -92,12 +95,20 @@ export function openHost(launch: Launch, bootstrap: Bootstrap): Host {
   const denied = denials(refreshed, { clock, log });
   // The SDK asks without a signal: what it waits for is bounded by the sources' own time limits.
   const unaborted = new AbortController().signal;
+  const serverTime = (date: string): void => skew.observe(date);
   const aws = awsClients({
     env,
     region,
     credentials: () => refreshed.current(unaborted),
     denials: { ...denied, renew: (denial) => denied.renew(denial, unaborted) },
-    serverTime: (date) => skew.observe(date),
+    serverTime,
+  });
+  const roles = assumedRoles({
+    hostName: config.name,
+    clock: awsClock,
+    log,
+    host: () => aws,
+    reach: { env, region, serverTime },
   });
   return {
     launch,
@@ -109,6 +120,7 @@ export function openHost(launch: Launch, bootstrap: Bootstrap): Host {
     denials: denied,
     chain: sources,
     aws,
+    roles,
     clockSkew: skew,
   };
 }

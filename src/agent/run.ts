@@ -93,6 +93,7 @@ async function start(
   const { recorder } = host;
   const { log } = recorder;
   opened.defer(() => host.aws.close());
+  opened.defer(() => host.roles.close());
 
   await ensureRuntimeDirectory(bootstrap.runtimeDirectory);
   const state = await lockStateDirectory(bootstrap.stateDirectory);
@@ -118,6 +119,7 @@ async function start(
         // Whoever mended the credentials does not want to wait for the next try.
         host.denials.retry();
         await host.credentials.retry(sig);
+        await host.roles.retry(sig);
         return refresh(config, workload, sig);
       }),
     );

@@ -64,7 +64,10 @@ export function workloadSecrets(
 
   const inSecretsManager = gated(
     gate,
-    secretsManager(() => host.aws.secretsManager()),
+    secretsManager(({ roleArn, externalId, sessionName }) => {
+      const { aws } = roleArn === undefined ? host : host.roles.as({ roleArn, externalId, sessionName });
+      return aws.secretsManager();
+    }),
   );
   const inSealedFile = gated(
     gate,

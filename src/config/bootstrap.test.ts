@@ -80,6 +80,7 @@ describe('loading a bootstrap config', () => {
         deliverTo: ['/run/gatehouse'],
         readFrom: ['/var/log'],
         consumerRoles: [],
+        assumeRoles: [],
         consumerHostRole: false,
         listenPorts: [],
       },

@@ -69,6 +69,8 @@ const gatewayConfig = z
   .prefault({})
   .meta({ description: 'Where the gateway config is.', applies: 'restart' });
 
+const assumeRolesMax = 100;
+
 const allow = z
   .strictObject({
     deliverTo: folders.meta({
@@ -82,6 +84,20 @@ const allow = z
       applies: 'restart',
       examples: [['/var/log', '/srv/app/log']],
     }),
+    assumeRoles: z
+      .array(
+        z
+          .string()
+          .regex(roleArnPattern, 'must look like arn:aws:iam::ACCOUNT:role/NAME, a "*" at its end allowed'),
+      )
+      .max(assumeRolesMax)
+      .default([])
+      .meta({
+        description:
+          'Roles that the gateway config may have this host assume for itself, to read secrets of other accounts: ARNs, in which "*" at the end stands for any rest. None by default.',
+        applies: 'restart',
+        examples: [['arn:aws:iam::210987654321:role/gatehouse-*']],
+      }),
     consumerRoles: z
       .array(
         z

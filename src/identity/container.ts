@@ -86,11 +86,12 @@ async function provider(endpoint: string, token: string): Promise<() => Promise<
 function translated(error: unknown, endpoint: string): GatehouseError {
   const status = Number(/status: (\d{3})$/u.exec(error instanceof Error ? error.message : '')?.[1]);
   const details = { source: name, endpoint: shown(endpoint), ...(status ? { status } : {}) };
-  if (status === 429) return identityError('CREDENTIALS_THROTTLED', details, error);
-  if (status >= 400 && status < 500) return identityError('CREDENTIALS_REFUSED', details, error);
-  // Without the cause: a JSON error's message quotes what it read, which may be half a secret.
+  // Without the cause wherever there was an answer: it carries parts of it, and a JSON error's message quotes what it
+  // read, which may be half a secret.
+  if (status === 429) return identityError('CREDENTIALS_THROTTLED', details);
+  if (status >= 400 && status < 500) return identityError('CREDENTIALS_REFUSED', details);
   if (isMalformed(error)) return identityError('CREDENTIALS_DOCUMENT_INVALID', details);
-  return identityError('CREDENTIALS_CONTAINER_UNREACHABLE', details, error);
+  return identityError('CREDENTIALS_CONTAINER_UNREACHABLE', details, status ? undefined : error);
 }
 
 function isMalformed(error: unknown): boolean {

@@ -14,7 +14,7 @@ const never = new AbortController().signal;
 type Trouble = keyof typeof identityErrors;
 
 /** A source that hands out an hour at a time, on a clock that moves when told, and a script of its troubles. */
-function setup(random: () => number = () => 0.5) {
+function setup(random: () => number = () => 0.5, isOnDemand = false) {
   const clock = fakeClock();
   const logged: LogEvent[] = [];
   const world: {
@@ -60,7 +60,7 @@ function setup(random: () => number = () => 0.5) {
       return last;
     },
   };
-  const credentials = refreshing(source, { clock, log: (event) => logged.push(event), random });
+  const credentials = refreshing(source, { clock, log: (event) => logged.push(event), random, isOnDemand });
 
   /** Starts `run`; what it returns stops it and waits for its end. */
   function running(): () => Promise<unknown> {
@@ -217,6 +217,23 @@ describe('refreshing credentials', () => {
 
     expect(loads).toBeGreaterThan(least);
     expect(loads).toBeLessThan(most);
+  });
+
+  test('renews on demand those that are due behind the back of who asks, and leaves the rest alone', async () => {
+    const { credentials, world, clock } = setup(undefined, true);
+    await credentials.current(never);
+    await clock.advance(45 * minuteMs);
+    const loadsBefore = world.loads;
+
+    const given = await credentials.current(never);
+    await clock.advance(0);
+    const next = await credentials.current(never);
+    await clock.advance(10 * hourMs);
+
+    expect(loadsBefore).toBe(1);
+    expect([given.accessKeyId, next.accessKeyId]).toEqual(['ASIA1', 'ASIA2']);
+    expect(world.loads).toBe(2);
+    expect((await credentials.current(never)).accessKeyId).toBe('ASIA3');
   });
 
   test('asks a source that refused at once when somebody says that it is mended', async () => {

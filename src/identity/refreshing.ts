@@ -51,6 +51,11 @@ export interface RefreshingOptions {
   readonly log: Log;
   /** Uniform in [0, 1). */
   readonly random?: () => number;
+  /**
+   * Nobody calls `run`: who asks for credentials that are due has them renewed behind his back, and those nobody asks
+   * for are left to expire.
+   */
+  readonly isOnDemand?: boolean;
 }
 
 /** Renewal is due somewhere in this part of a lifetime; the last sixth is left for trying again. */
@@ -104,11 +109,12 @@ interface Failing {
 
 /** Decorates one source, usually a chain. */
 export function refreshing(source: CredentialSource, options: RefreshingOptions): RefreshingCredentials {
-  const { clock, log, random = Math.random } = options;
+  const { clock, log, random = Math.random, isOnDemand = false } = options;
   let held: Held | undefined;
   let failing: Failing | undefined;
   let isExpiryLogged = false;
   const load = singleFlight(attempt);
+  const unaborted = new AbortController().signal;
 
   async function attempt(signal: AbortSignal): Promise<Credentials> {
     let credentials: Credentials;
@@ -238,7 +244,10 @@ export function refreshing(source: CredentialSource, options: RefreshingOptions)
     async current(signal) {
       signal.throwIfAborted();
       const credentials = usable();
-      if (credentials !== undefined) return credentials;
+      if (credentials !== undefined) {
+        if (isOnDemand && dueInMs() === 0) load(unaborted).catch(() => undefined);
+        return credentials;
+      }
       if (failing !== undefined && dueInMs() > 0) throw unusable(failing.error);
       try {
         return await load(signal);

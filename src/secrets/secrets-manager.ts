@@ -17,6 +17,10 @@ export interface SecretValueReference {
 export interface SecretsManagerReference extends SecretValueReference {
   /** Takes this field of a JSON SecretString; a key of the outermost object. */
   readonly jsonField?: string | undefined;
+  /** The role that reads it, where that is not the host's own. */
+  readonly roleArn?: string | undefined;
+  readonly externalId?: string | undefined;
+  readonly sessionName?: string | undefined;
 }
 
 /** A secret's value as Secrets Manager gives it: `text` of a SecretString, or `bytes` of a SecretBinary. */
@@ -52,11 +56,13 @@ const codes: Readonly<Record<string, SecretCode>> = {
   MissingAuthenticationTokenException: 'SECRET_CREDENTIALS_REFUSED',
 };
 
-/** Secrets in AWS Secrets Manager. `connect` gives the client, the same one each time. */
-export function secretsManager(connect: () => Promise<Client>): SecretSource<SecretsManagerReference> {
+/** Secrets in AWS Secrets Manager. `connect` gives the client for a reference, the same one for the same role. */
+export function secretsManager(
+  connect: (reference: SecretsManagerReference) => Promise<Client>,
+): SecretSource<SecretsManagerReference> {
   return {
     async read(reference, signal) {
-      const answer = await getSecretValue(await connect(), reference, signal);
+      const answer = await getSecretValue(await connect(reference), reference, signal);
       const { text, bytes, versionId: version, awsRequestId } = answer;
       const value = valueOf(reference, text, bytes);
       return { value, version, ...(awsRequestId === undefined ? {} : { awsRequestId }) };

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { eventually, numbered, setup } from '../support/host.ts';
+import { eventually, type GatewayDocument, numbered, setup } from '../support/host.ts';
 
 const instanceRole = { credentials: { source: 'instance-role' } };
 
@@ -100,6 +100,54 @@ describe('credentials that AWS denies', () => {
     expect(credentials).toMatchObject({ extendedUntil: expect.any(String) });
     expect(agent.lines().map(({ event }) => event)).not.toContain('credentials.expired');
     await agent.stop();
+  });
+});
+
+describe('a secret that another role may read', () => {
+  const reader = 'arn:aws:iam::123456789012:role/Reader';
+  const withRole = (document: GatewayDocument): void => {
+    delete document.events;
+    document.secrets['database-password'] = {
+      secretsManager: {
+        secretId: 'prod/database',
+        jsonField: 'password',
+        roleArn: reader,
+        externalId: 'x-1',
+      },
+    };
+  };
+
+  it('is read as that role, and everything else as the host', async () => {
+    const host = await setup({ bootstrap: { allow: { assumeRoles: [reader] } }, gateway: withRole });
+    host.sandbox.identities.createRole('Reader', { externalId: 'x-1' });
+
+    const agent = await host.started();
+    const reads = host.sandbox.calls.list().filter(({ operation }) => operation === 'GetSecretValue');
+    await agent.stop();
+
+    const roles = reads.map(({ accessKeyId = '' }) => host.sandbox.identities.find(accessKeyId)?.roleArn);
+    expect(roles).toStrictEqual(['arn:aws:iam::123456789012:role/GatehouseHost', reader]);
+    expect(host.delivered()).toBe(host.password.value);
+  });
+
+  it('needs a role that the bootstrap config permits', async () => {
+    const host = await setup({ gateway: withRole });
+
+    const { code, stderr } = await host.start().finished;
+
+    expect(code).toBe(78);
+    expect(stderr).toContain('is not permitted by allow.assumeRoles');
+  });
+
+  it('fails by itself when the role is refused, and says which', async () => {
+    const host = await setup({ bootstrap: { allow: { assumeRoles: [reader] } }, gateway: withRole });
+
+    const agent = await host.started();
+    const { state, secrets } = await host.status();
+    await agent.stop();
+
+    expect(state).toBe('degraded');
+    expect(secrets).toMatchObject([{ name: 'database-password', failing: 'CREDENTIALS_ROLE_REFUSED' }]);
   });
 });
 
