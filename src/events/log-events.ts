@@ -96,6 +96,12 @@ export const eventsLogEvents = {
     summary: 'lines that are not UTF-8 had their wrong bytes escaped, so that a reader can get them back',
     fields: { source: 'the source', lines: 'how many lines so far' },
   },
+  'events.time-unusable': {
+    level: 'warn',
+    summary:
+      'events have a time that CloudWatch Logs does not take, older than 14 days or ahead of now; they are shipped with the time they were read',
+    fields: { source: 'the source', events: 'how many since it was last said' },
+  },
   'events.line-split': {
     level: 'warn',
     summary:
@@ -171,6 +177,16 @@ export const eventsLogEvents = {
     level: 'error',
     summary: 'audit records were lost because the queue before the spool was full',
     fields: { source: 'the source', records: 'how many since it was last said' },
+  },
+  'events.dropped': {
+    level: 'error',
+    summary: 'the spool is full, and events were lost as events.spool.whenFull says',
+    fields: {
+      policy: 'drop-oldest or drop-newest',
+      events: 'how many since it was last said',
+      bytes: 'their bytes, as CloudWatch Logs counts them',
+    },
+    audit: 'failure',
   },
   'events.spool-full': {
     level: 'warn',

@@ -16,6 +16,8 @@ export interface SourceStatus {
   readonly escapedLines: number;
   /** Events that are a part of a line too long for one. */
   readonly splitEvents: number;
+  /** Events left out by the source's filter; absent where it has none. */
+  readonly filteredEvents?: number;
 }
 
 /** Where the chain of an audit source stands in the spool. A new chain has no head before its first record is durable. */
@@ -52,6 +54,8 @@ export interface PipelineStatus {
     readonly lastAtMs?: number;
   };
   readonly deadLetter: { readonly events: number; readonly bytes: number };
+  /** Lost since the start because the spool was full; absent where sources wait instead. */
+  readonly dropped?: { readonly events: number; readonly bytes: number };
   /** Streams whose next batch was not taken at the last try. */
   readonly failingStreams: number;
   /** The last error of sending, whether or not it is over. */
