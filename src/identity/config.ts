@@ -79,6 +79,29 @@ const rolesAnywhereConfig = z
         applies: 'restart',
         examples: ['web-1'],
       }),
+    renewCommand: z
+      .array(z.string().min(1).max(4096))
+      .min(1)
+      .max(64)
+      .refine(([program = '']) => /^(?:\/[^\0]+|[\w.-]+)$/u.test(program), {
+        message: 'must begin with an absolute path or a bare program name',
+      })
+      .optional()
+      .meta({
+        description:
+          'A program and its arguments, run without a shell when a third of the life of the certificate is left, that puts a new certificate (and key) into these files.',
+        applies: 'restart',
+        examples: [
+          [
+            '/usr/bin/step',
+            'ca',
+            'renew',
+            '--force',
+            '/etc/gatehouse/identity/certificate.pem',
+            '/etc/gatehouse/identity/private-key.pem',
+          ],
+        ],
+      }),
     helper: z
       .string()
       .max(4096)

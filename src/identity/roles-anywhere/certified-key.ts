@@ -42,7 +42,11 @@ const chainMax = 5;
 const exposingBits = 0o026;
 
 /** Reads certificate and key, and checks them as AWS will. What is wrong is in the answer: all of it, and none thrown. */
-export function readCertifiedKey(files: CertificateFiles, env: Env, now: Date): CertifiedKeyReading {
+export async function readCertifiedKey(
+  files: CertificateFiles,
+  env: Env,
+  now: Date,
+): Promise<CertifiedKeyReading> {
   const problems: GatehouseError[] = [];
   const attempt = <T>(work: () => T): T | undefined => {
     try {

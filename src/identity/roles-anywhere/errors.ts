@@ -73,6 +73,18 @@ export const rolesAnywhereErrors = {
     retry: true,
     exitCode: exitCode.configuration,
   },
+  CERTIFICATE_RENEWAL_FAILED: {
+    summary: 'the command that renews the certificate failed',
+    remedy: 'Run credentials.rolesAnywhere.renewCommand by hand, as the agent’s user, to see what it says.',
+    retry: true,
+    exitCode: exitCode.unavailable,
+  },
+  CERTIFICATE_NOT_RENEWED: {
+    summary: 'the command that renews the certificate ended well, and the certificate is the same',
+    remedy: 'Check that the command writes to credentials.rolesAnywhere.certificate, and renews that early.',
+    retry: true,
+    exitCode: exitCode.configuration,
+  },
   PRIVATE_KEY_UNREADABLE: {
     summary: 'the private key file cannot be read',
     remedy: 'Name a file that exists and that the agent may read.',
