@@ -38,13 +38,13 @@ const rolesAnywhereConfig = z
       }),
     certificate: path.meta({
       description:
-        "Path of this host's certificate, PEM or DER; intermediates may follow in the same file. Read at each renewal.",
+        "Path of this host's certificate, PEM, DER or PKCS#12; intermediates may follow in the same file. Read at each renewal.",
       applies: 'live',
       examples: ['/etc/gatehouse/identity/certificate.pem'],
     }),
     privateKey: path.meta({
       description:
-        "Path of the certificate's private key, PEM or DER, in PKCS#8 (also encrypted), PKCS#1 or SEC1. Read at each renewal.",
+        "Path of the certificate's private key, PEM or DER, in PKCS#8 (also encrypted), PKCS#1 or SEC1, or PKCS#12. Read at each renewal.",
       applies: 'live',
       examples: ['/etc/gatehouse/identity/private-key.pem'],
     }),
@@ -55,7 +55,7 @@ const rolesAnywhereConfig = z
       .optional()
       .meta({
         description:
-          'What opens an encrypted private key: a file with the password in its first line, or the name of a systemd credential.',
+          'What opens an encrypted private key or a PKCS#12 file: a file with the password in its first line, or the name of a systemd credential.',
         applies: 'live',
         examples: ['private-key-password'],
       }),

@@ -2,9 +2,10 @@ import { join } from 'node:path';
 import { GatehouseError } from '../../base/errors.ts';
 import { Secret } from '../../base/secret.ts';
 import { identityError } from '../errors.ts';
-import { type Certificate, certificatesIn, chainFrom, issuerOf } from './certificate.ts';
+import { type Certificate, certificateOf, certificatesIn, chainFrom, issuerOf } from './certificate.ts';
 import { type IdentityFile, problemOf, readIdentityFile } from './identity-file.ts';
-import { privateKeyIn, type SigningKey } from './private-key.ts';
+import type { Pkcs12, Pkcs12Problem } from './pkcs12.ts';
+import { privateKeyIn, type SigningKey, signingKey } from './private-key.ts';
 
 /** A certificate with what proves it and what leads to its authority. */
 export interface CertifiedKey {
@@ -48,24 +49,28 @@ export async function readCertifiedKey(
   now: Date,
 ): Promise<CertifiedKeyReading> {
   const problems: GatehouseError[] = [];
-  const attempt = <T>(work: () => T): T | undefined => {
+  const attempt = async <T>(work: () => Promise<T>): Promise<T | undefined> => {
     try {
-      return work();
+      return await work();
     } catch (error) {
       if (!(error instanceof GatehouseError)) throw error;
-      problems.push(error);
+      // Certificate and key may be one file.
+      const isKnown = problems.some(
+        ({ code, details }) => code === error.code && details['path'] === error.details['path'],
+      );
+      if (!isKnown) problems.push(error);
       return undefined;
     }
   };
-  const found = attempt(() =>
-    certificatesIn(read('CERTIFICATE_UNREADABLE', files.certificate).bytes, files.certificate),
-  );
+  const password = await attempt(async () => readPassword(files.privateKeyPassword, env));
+  problems.push(...(password?.problems ?? []));
+  const found = await attempt(() => certificatesAt(files.certificate, password?.secret));
   const { intermediates } = files;
   const others =
-    intermediates === undefined
-      ? []
-      : attempt(() => certificatesIn(read('CERTIFICATE_UNREADABLE', intermediates).bytes, intermediates));
-  const opened = attempt(() => readPrivateKey(files, env));
+    intermediates === undefined ? [] : await attempt(() => certificatesAt(intermediates, password?.secret));
+  // Without the password that is configured there is nothing to say of the key.
+  const opened = password && (await attempt(() => keyAt(files.privateKey, password.secret)));
+  password?.secret?.dispose();
   const key = opened?.key;
   problems.push(...(opened?.problems ?? []));
 
@@ -97,33 +102,97 @@ function read(code: Unreadable, path: string): IdentityFile {
   }
 }
 
-/** The certificate of a file; of several the first. @throws CERTIFICATE_UNREADABLE, CERTIFICATE_INVALID */
+/**
+ * The certificate of a file; of several the first. Not of PKCS#12, which a password may be needed for.
+ * @throws CERTIFICATE_UNREADABLE, CERTIFICATE_INVALID
+ */
 export function readCertificate(path: string): Certificate {
   const [first] = certificatesIn(read('CERTIFICATE_UNREADABLE', path).bytes, path);
   return first;
 }
 
 /** A private key, and what is wrong with how it is kept. @throws PRIVATE_KEY_… */
-export function readPrivateKey(
-  { privateKey: path, privateKeyPassword }: PrivateKeyFile,
-  env: Env,
-): { key: SigningKey; problems: readonly GatehouseError[] } {
+export async function readPrivateKey(file: PrivateKeyFile, env: Env): Promise<OpenedKey> {
+  const { secret, problems } = readPassword(file.privateKeyPassword, env);
+  try {
+    const opened = await keyAt(file.privateKey, secret);
+    return { key: opened.key, problems: [...opened.problems, ...problems] };
+  } finally {
+    secret?.dispose();
+  }
+}
+
+interface OpenedKey {
+  readonly key: SigningKey;
+  readonly problems: readonly GatehouseError[];
+}
+
+async function certificatesAt(
+  path: string,
+  password: Secret | undefined,
+): Promise<readonly [Certificate, ...Certificate[]]> {
+  const { bytes } = read('CERTIFICATE_UNREADABLE', path);
+  if (!isPkcs12(bytes)) return certificatesIn(bytes, path);
+  const { certificates } = await pkcs12(bytes, path, password, 'CERTIFICATE_INVALID');
+  const [first, ...others] = certificates.map((der) => certificateOf(der, path));
+  if (first === undefined) throw identityError('CERTIFICATE_INVALID', { path, certificates: 0 });
+  return [first, ...others];
+}
+
+async function keyAt(path: string, password: Secret | undefined): Promise<OpenedKey> {
   const { bytes, mode } = read('PRIVATE_KEY_UNREADABLE', path);
   try {
-    const password = privateKeyPassword === undefined ? undefined : readPassword(privateKeyPassword, env);
-    try {
-      const key = privateKeyIn(bytes, path, password?.secret);
-      return { key, problems: [...exposure(path, mode), ...(password?.problems ?? [])] };
-    } finally {
-      password?.secret.dispose();
-    }
+    const problems = exposure(path, mode);
+    if (!isPkcs12(bytes)) return { key: privateKeyIn(bytes, path, password), problems };
+    const [key] = (await pkcs12(bytes, path, password, 'PRIVATE_KEY_INVALID')).keys;
+    if (key === undefined) throw identityError('PRIVATE_KEY_INVALID', { path, keys: 0 });
+    return { key: signingKey(key), problems };
   } finally {
     bytes.fill(0);
   }
 }
 
-/** The first line of the file. */
-function readPassword(place: string, env: Env): { secret: Secret; problems: readonly GatehouseError[] } {
+/** PFX begins with its version, 3. RFC 7292, 4. */
+function isPkcs12(bytes: Buffer): boolean {
+  return /^30(?:80|[0-7].|81..|82.{4}|83.{6})020103/u.test(bytes.subarray(0, 8).toString('hex'));
+}
+
+async function pkcs12(
+  bytes: Buffer,
+  path: string,
+  password: Secret | undefined,
+  invalid: 'CERTIFICATE_INVALID' | 'PRIVATE_KEY_INVALID',
+): Promise<Pkcs12> {
+  const { openPkcs12 } = await import('./pkcs12.ts');
+  try {
+    return openPkcs12(bytes, password?.revealBytes());
+  } catch (error) {
+    const codes = {
+      INVALID: invalid,
+      PASSWORD_MISSING: 'PRIVATE_KEY_PASSWORD_MISSING',
+      PASSWORD_WRONG: 'PRIVATE_KEY_PASSWORD_WRONG',
+      ENCRYPTION_UNSUPPORTED: 'PRIVATE_KEY_ENCRYPTION_UNSUPPORTED',
+    } as const;
+    throw identityError(codes[problemCodeOf(error)], { path }, error);
+  }
+}
+
+/** By its code: in dist/ that class is in a file of its own, and this one knows it by name only. */
+function problemCodeOf(error: unknown): Pkcs12Problem {
+  if (error instanceof Error && 'code' in error) {
+    const { code } = error;
+    if (code === 'PASSWORD_MISSING' || code === 'PASSWORD_WRONG' || code === 'ENCRYPTION_UNSUPPORTED')
+      return code;
+  }
+  return 'INVALID';
+}
+
+/** The first line of the file; nothing where none is configured. */
+function readPassword(
+  place: string | undefined,
+  env: Env,
+): { secret: Secret | undefined; problems: readonly GatehouseError[] } {
+  if (place === undefined) return { secret: undefined, problems: [] };
   const path = place.startsWith('/')
     ? place
     : join(env['CREDENTIALS_DIRECTORY'] ?? '/run/credentials', place);

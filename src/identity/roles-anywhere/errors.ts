@@ -100,7 +100,7 @@ export const rolesAnywhereErrors = {
   },
   PRIVATE_KEY_INVALID: {
     summary: 'the file holds no private key that can be read',
-    remedy: 'Give the key as PEM or DER, in PKCS#8, PKCS#1 or SEC1.',
+    remedy: 'Give the key as PEM or DER, in PKCS#8, PKCS#1 or SEC1, or in a PKCS#12 file.',
     retry: false,
     exitCode: exitCode.damagedInput,
   },
@@ -123,6 +123,13 @@ export const rolesAnywhereErrors = {
     remedy: 'Check the password in its file: the first line counts, without its line end.',
     retry: false,
     exitCode: exitCode.configuration,
+  },
+  PRIVATE_KEY_ENCRYPTION_UNSUPPORTED: {
+    summary: 'the PKCS#12 file is encrypted in a way that is not read any more',
+    remedy:
+      'Write it anew with AES: openssl pkcs12 -legacy -in OLD -out all.pem, then openssl pkcs12 -export -in all.pem -out NEW.',
+    retry: false,
+    exitCode: exitCode.damagedInput,
   },
   ROLES_ANYWHERE_ARN_INVALID: {
     summary: 'an ARN is not of the kind that belongs there',

@@ -1,10 +1,12 @@
 import { X509Certificate } from 'node:crypto';
-import { chmodSync } from 'node:fs';
+import { chmodSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { GetCallerIdentityCommand, STSClient } from '@aws-sdk/client-sts';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { createSandbox } from '../../../sandbox/sandbox.ts';
 import { authority, type CertificateOptions, keyKinds } from '../../../test/support/certificates.ts';
 import { fakeClock } from '../../../test/support/fake-clock.ts';
+import { pkcs12Password, pkcs12Vectors } from '../../../test/support/pkcs12-vectors.ts';
 import { type RolesAnywhereOptions, rolesAnywhereHost } from '../../../test/support/roles-anywhere.ts';
 import { temporaryDirectory } from '../../../test/support/temporary-directory.ts';
 import { awsPost } from '../../agent/aws-post.ts';
@@ -413,6 +415,38 @@ describe('before the first call', () => {
     expect(await long.codes()).toEqual(['CERTIFICATE_CHAIN_TOO_LONG']);
   });
 
+  test('certificate and key come from one PKCS#12 file', async () => {
+    const password = join(temporaryDirectory(), 'password');
+    writeFileSync(password, `${pkcs12Password}\nnot this\n`, { mode: 0o600 });
+    const given = await setup({ identity: { privateKeyPassword: password } });
+    const file = given.file('identity.p12', Buffer.from(pkcs12Vectors.aes256, 'base64'));
+    const both = { ...given.identity, certificate: file, privateKey: file };
+
+    // OpenSSL makes an authority where nothing else is asked for: all the rest is right.
+    expect(await codesOf(both)).toEqual(['CERTIFICATE_IS_CA', 'CERTIFICATE_CANNOT_SIGN']);
+    expect(await codesOf({ ...both, privateKeyPassword: undefined })).toEqual([
+      'PRIVATE_KEY_PASSWORD_MISSING',
+    ]);
+    expect(await codesOf({ ...both, privateKeyPassword: '/nonexistent' })).toContain(
+      'PRIVATE_KEY_PASSWORD_UNREADABLE',
+    );
+  });
+
+  test('the password is a systemd credential where it is a name', async () => {
+    const folder = temporaryDirectory();
+    writeFileSync(join(folder, 'key-password'), 'geheim', { mode: 0o600 });
+    const { identity, leaf, file } = await setup({ identity: { privateKeyPassword: 'key-password' } });
+    const encryption = { cipher: 'aes-256-cbc', passphrase: 'geheim' };
+    file('private-key.pem', leaf.privateKey.export({ type: 'pkcs8', format: 'pem', ...encryption }));
+
+    const problems = await rolesAnywhereProblems(identity, {
+      env: { CREDENTIALS_DIRECTORY: folder },
+      clock: systemClock,
+    });
+
+    expect(problems).toEqual([]);
+  });
+
   test('everything that is wrong is said at once', async () => {
     const { root, file, codes, identity } = await setup({
       certificate: { usage: [], notAfter: new Date(Date.now() - hourMs) },
@@ -430,3 +464,8 @@ describe('before the first call', () => {
     ]);
   });
 });
+
+async function codesOf(identity: RolesAnywhereIdentity): Promise<readonly string[]> {
+  const problems = await rolesAnywhereProblems(identity, { env: {}, clock: systemClock });
+  return problems.map(({ code }) => code);
+}
