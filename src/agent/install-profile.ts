@@ -57,7 +57,7 @@ export async function installProfile(
   const { profile, isForced } = request;
   const identity = withAbsolutePaths(request.identity);
   const problems = await rolesAnywhereProblems(identity, { env, clock });
-  const [wrong] = problems.filter(({ code }) => code !== 'PRIVATE_KEY_EXPOSED');
+  const wrong = problems.find(({ code }) => code !== 'PRIVATE_KEY_EXPOSED');
   if (wrong !== undefined) throw wrong;
 
   const home = env['HOME'] || homedir();

@@ -63,11 +63,14 @@ describe('the text of an AWS config', () => {
       fc.property(text, fc.constantFrom('default', 'profile a', 'profile b'), (before, section) => {
         const after = withSettings(before, section, { credential_process: 'x' });
         expect(sectionIn(after, section)?.settings.get('credential_process')).toBe('x');
-        const rest = (whole: string) =>
-          whole.split('\n').filter((each) => each.trim() !== '' && !/^credential_process/iu.test(each));
         const added = sectionIn(before, section) === undefined ? [`[${section}]`] : [];
         expect(rest(after)).toEqual([...rest(before), ...added]);
       }),
     );
   });
 });
+
+/** The lines that say something, but for what was set. */
+function rest(text: string): readonly string[] {
+  return text.split('\n').filter((line) => line.trim() !== '' && !/^credential_process/iu.test(line));
+}
