@@ -4,10 +4,19 @@ import { join } from 'node:path';
 import { GetCallerIdentityCommand, STSClient } from '@aws-sdk/client-sts';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { createSandbox } from '../../../sandbox/sandbox.ts';
-import { authority, type CertificateOptions, keyKinds } from '../../../test/support/certificates.ts';
+import {
+  authority,
+  type CertificateOptions,
+  experimentalKeyKinds,
+  keyKinds,
+} from '../../../test/support/certificates.ts';
 import { fakeClock } from '../../../test/support/fake-clock.ts';
 import { pkcs12Password, pkcs12Vectors } from '../../../test/support/pkcs12-vectors.ts';
-import { type RolesAnywhereOptions, rolesAnywhereHost } from '../../../test/support/roles-anywhere.ts';
+import {
+  type RolesAnywhereOptions,
+  rolesAnywhereHost,
+  rolesAnywhereTrust,
+} from '../../../test/support/roles-anywhere.ts';
 import { temporaryDirectory } from '../../../test/support/temporary-directory.ts';
 import { awsPost } from '../../agent/aws-post.ts';
 import { systemClock } from '../../base/clock.ts';
@@ -100,6 +109,14 @@ describe('our own signer', () => {
       expect(credentials?.sessionName).toMatch(/^[0-9a-f]+$/u);
     },
   );
+
+  test.each(experimentalKeyKinds)('gets a session with a key %s from the sandbox', async (key) => {
+    const { source, sandbox } = await setup({ certificate: { key }, intermediates: 1 });
+
+    await source.load(signal);
+
+    expect(sandbox.calls.list().map(({ status }) => status)).toEqual([201]);
+  });
 
   test.each(['01', '00ff00ff', '8000000000000001', `00${'c'.repeat(38)}`])(
     'says the serial number %s in decimal',
@@ -236,7 +253,8 @@ describe('a refusal by AWS', () => {
     ],
     [
       'of the duration, over the role’s own maximum',
-      ({ sandbox }) => sandbox.identities.createRole('Host', { maxSessionSeconds: 3599 }),
+      ({ sandbox }) =>
+        sandbox.identities.createRole('Host', { maxSessionSeconds: 3599, trustPolicy: rolesAnywhereTrust }),
       'ROLES_ANYWHERE_REQUEST_INVALID',
     ],
     [
