@@ -20,17 +20,18 @@ async function setup() {
     return { status, error: headers['x-amzn-errortype']?.split(':')[0], body: JSON.parse(answer.toString()) };
   };
   const root = await authority();
-  const anchorOf = (pem: string) => ({
-    name: 'hosts',
-    enabled: true,
-    source: { sourceType: 'CERTIFICATE_BUNDLE', sourceData: { x509CertificateData: pem } },
-  });
-  return { sandbox, ask, root, anchorOf };
+  return { sandbox, ask, root };
 }
+
+const anchorOf = (pem: string) => ({
+  name: 'hosts',
+  enabled: true,
+  source: { sourceType: 'CERTIFICATE_BUNDLE', sourceData: { x509CertificateData: pem } },
+});
 
 describe('an administrator of Roles Anywhere', () => {
   it('makes a trust anchor, and takes trust away', async () => {
-    const { sandbox, ask, root, anchorOf } = await setup();
+    const { sandbox, ask, root } = await setup();
 
     const made = await ask('POST', '/trustanchors', anchorOf(root.pem));
     const { trustAnchorId: id, trustAnchorArn: arn } = made.body.trustAnchor;
@@ -61,7 +62,7 @@ describe('an administrator of Roles Anywhere', () => {
   });
 
   it('imports a revocation list', async () => {
-    const { sandbox, ask, root, anchorOf } = await setup();
+    const { sandbox, ask, root } = await setup();
     const { body: made } = await ask('POST', '/trustanchors', anchorOf(root.pem));
     const { trustAnchorArn } = made.trustAnchor;
     const crlData = Buffer.from(await root.crl(['0a'])).toString('base64');
@@ -75,7 +76,7 @@ describe('an administrator of Roles Anywhere', () => {
   });
 
   it('is refused what is wrong', async () => {
-    const { ask, root, anchorOf } = await setup();
+    const { ask, root } = await setup();
     const leaf = await root.issue();
 
     expect(await ask('POST', '/trustanchors', anchorOf(leaf.pem))).toMatchObject({

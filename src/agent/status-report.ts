@@ -1,7 +1,7 @@
 import type { EventsStatus } from '../events/status.ts';
+import type { CertificateWatch } from '../identity/certificate-watch.ts';
 import type { RefreshingState } from '../identity/refreshing.ts';
 import type { Consumers } from './consumers.ts';
-import type { CertificateWatch } from '../identity/certificate-watch.ts';
 import type { Events } from './events.ts';
 import type { FollowedConfig } from './followed-config.ts';
 import type { Host } from './host.ts';
