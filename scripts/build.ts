@@ -20,6 +20,7 @@ export const entries: Readonly<Record<string, string>> = {
 const alone: Readonly<Record<string, string>> = {
   'signing-helper': 'src/cli/signing-helper.ts',
   pkcs12: 'src/identity/roles-anywhere/pkcs12.ts',
+  pkcs11: 'src/identity/roles-anywhere/pkcs11.ts',
 };
 
 /** yargs and the AWS SDK hold CommonJS that calls `require`, which a module does not have. */

@@ -131,11 +131,16 @@ function withAbsolutePaths(identity: RolesAnywhereIdentity): RolesAnywhereIdenti
   const { certificate, privateKey, intermediates, privateKeyPassword } = identity;
   return {
     ...identity,
-    certificate: resolve(certificate),
-    privateKey: resolve(privateKey),
+    certificate: absolute(certificate),
+    privateKey: absolute(privateKey),
     ...(intermediates === undefined ? {} : { intermediates: resolve(intermediates) }),
     ...(privateKeyPassword === undefined ? {} : { privateKeyPassword: resolve(privateKeyPassword) }),
   };
+}
+
+/** A token is where it is. */
+function absolute(place: string): string {
+  return place.startsWith('pkcs11:') ? place : resolve(place);
 }
 
 function flagsOf(identity: RolesAnywhereIdentity): string[] {
@@ -147,6 +152,7 @@ function flagsOf(identity: RolesAnywhereIdentity): string[] {
     '--trust-anchor-arn': identity.trustAnchorArn,
     '--profile-arn': identity.profileArn,
     '--role-arn': identity.roleArn,
+    '--pkcs11-lib': identity.pkcs11Module,
     '--role-session-name': identity.roleSessionName,
     '--session-duration': String(identity.sessionDurationSeconds),
     '--region': identity.region,

@@ -9,6 +9,12 @@ const path = z
   .max(4096)
   .regex(/^\/[^\0]+$/u, 'must be an absolute path');
 
+/** A file, or a key or certificate in a PKCS#11 token. */
+const pathOrToken = z
+  .string()
+  .max(4096)
+  .regex(/^(?:\/[^\0]+|pkcs11:[\x21-\x7e]+)$/u, 'must be an absolute path or a pkcs11: URI');
+
 function rolesAnywhereArn(kind: 'trust-anchor' | 'profile') {
   const shape = new RegExp(
     `^arn:${partition}:rolesanywhere:${region}:\\d{12}:${kind}/[A-Za-z0-9-]{1,64}$`,
@@ -36,13 +42,13 @@ const rolesAnywhereConfig = z
         applies: 'restart',
         examples: ['arn:aws:iam::123456789012:role/GatehouseHost'],
       }),
-    certificate: path.meta({
+    certificate: pathOrToken.meta({
       description:
         "Path of this host's certificate, PEM, DER or PKCS#12; intermediates may follow in the same file. Read at each renewal.",
       applies: 'live',
       examples: ['/etc/gatehouse/identity/certificate.pem'],
     }),
-    privateKey: path.meta({
+    privateKey: pathOrToken.meta({
       description:
         "Path of the certificate's private key, PEM or DER, in PKCS#8 (also encrypted), PKCS#1 or SEC1, or PKCS#12. Read at each renewal.",
       applies: 'live',
@@ -68,6 +74,11 @@ const rolesAnywhereConfig = z
       description: "How long one set of credentials lasts; at most the role's own maximum.",
       applies: 'restart',
       unit: 'seconds',
+    }),
+    pkcs11Module: path.optional().meta({
+      description: "The module of the token's maker, where certificate or key is a pkcs11: URI.",
+      applies: 'restart',
+      examples: ['/usr/lib/softhsm/libsofthsm2.so'],
     }),
     roleSessionName: z
       .string()

@@ -17,8 +17,10 @@ export interface CertifiedKey {
 
 export interface PrivateKeyFile {
   readonly privateKey: string;
-  /** A file, or the name of a systemd credential. */
+  /** A file, or the name of a systemd credential. For a token it is the PIN. */
   readonly privateKeyPassword?: string | undefined;
+  /** Of a key or certificate that is a `pkcs11:` URI. */
+  readonly pkcs11Module?: string | undefined;
 }
 
 /** Where certificate and key are. */
@@ -64,12 +66,14 @@ export async function readCertifiedKey(
   };
   const password = await attempt(async () => readPassword(files.privateKeyPassword, env));
   problems.push(...(password?.problems ?? []));
-  const found = await attempt(() => certificatesAt(files.certificate, password?.secret));
+  const found = await attempt(() => certificatesAt(files.certificate, files, password?.secret));
   const { intermediates } = files;
   const others =
-    intermediates === undefined ? [] : await attempt(() => certificatesAt(intermediates, password?.secret));
+    intermediates === undefined
+      ? []
+      : await attempt(() => certificatesAt(intermediates, files, password?.secret));
   // Without the password that is configured there is nothing to say of the key.
-  const opened = password && (await attempt(() => keyAt(files.privateKey, password.secret)));
+  const opened = password && (await attempt(() => keyAt(files, password.secret, env)));
   password?.secret?.dispose();
   const key = opened?.key;
   problems.push(...(opened?.problems ?? []));
@@ -115,7 +119,7 @@ export function readCertificate(path: string): Certificate {
 export async function readPrivateKey(file: PrivateKeyFile, env: Env): Promise<OpenedKey> {
   const { secret, problems } = readPassword(file.privateKeyPassword, env);
   try {
-    const opened = await keyAt(file.privateKey, secret);
+    const opened = await keyAt(file, secret, env);
     return { key: opened.key, problems: [...opened.problems, ...problems] };
   } finally {
     secret?.dispose();
@@ -129,17 +133,31 @@ interface OpenedKey {
 
 async function certificatesAt(
   path: string,
+  { pkcs11Module }: Pick<PrivateKeyFile, 'pkcs11Module'>,
   password: Secret | undefined,
 ): Promise<readonly [Certificate, ...Certificate[]]> {
+  if (isToken(path)) {
+    const { tokenCertificates } = await import('./pkcs11.ts');
+    return certificatesOf(
+      inToken(path, () => tokenCertificates({ uri: path, module: pkcs11Module })),
+      path,
+    );
+  }
   const { bytes } = read('CERTIFICATE_UNREADABLE', path);
   if (!isPkcs12(bytes)) return certificatesIn(bytes, path);
   const { certificates } = await pkcs12(bytes, path, password, 'CERTIFICATE_INVALID');
-  const [first, ...others] = certificates.map((der) => certificateOf(der, path));
+  return certificatesOf(certificates, path);
+}
+
+function certificatesOf(ders: readonly Buffer[], path: string): readonly [Certificate, ...Certificate[]] {
+  const [first, ...others] = ders.map((der) => certificateOf(der, path));
   if (first === undefined) throw identityError('CERTIFICATE_INVALID', { path, certificates: 0 });
   return [first, ...others];
 }
 
-async function keyAt(path: string, password: Secret | undefined): Promise<OpenedKey> {
+async function keyAt(file: PrivateKeyFile, password: Secret | undefined, env: Env): Promise<OpenedKey> {
+  const path = file.privateKey;
+  if (isToken(path)) return { key: await tokenKey(file, password, env), problems: [] };
   const { bytes, mode } = read('PRIVATE_KEY_UNREADABLE', path);
   try {
     const problems = exposure(path, mode);
@@ -151,6 +169,52 @@ async function keyAt(path: string, password: Secret | undefined): Promise<Opened
     bytes.fill(0);
   }
 }
+
+function isToken(path: string): boolean {
+  return path.startsWith('pkcs11:');
+}
+
+/** What is signed to find out whose key it is: no message that means anything to anybody. */
+const probe = Buffer.from('gatehouse: is this the key of the certificate?');
+
+/** A key that never leaves its token. The PIN is read again for each signature rather than kept. */
+async function tokenKey(file: PrivateKeyFile, pin: Secret | undefined, env: Env): Promise<SigningKey> {
+  const { isSignatureOf, tokenSignature } = await import('./pkcs11.ts');
+  const uri = file.privateKey;
+  const signed = (bytes: Buffer, hash: 'sha256' | 'sha384' | 'sha512', by: Secret | undefined): Buffer =>
+    inToken(uri, () => tokenSignature({ uri, module: file.pkcs11Module }, by?.revealText(), bytes, hash));
+  const proof = signed(probe, 'sha256', pin);
+  return {
+    isKeyOf: ({ x509 }) => isSignatureOf(x509.raw, probe, 'sha256', proof),
+    async sign(bytes, hash = 'sha256') {
+      const { secret } = readPassword(file.privateKeyPassword, env);
+      try {
+        return signed(bytes, hash, secret);
+      } finally {
+        secret?.dispose();
+      }
+    },
+  };
+}
+
+function inToken<T>(uri: string, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+    // By its code: in dist/ that class is in a file of its own, and this one knows it by name only.
+    const name =
+      ['UNAVAILABLE', 'URI_INVALID', 'NOT_FOUND', 'PIN_REFUSED'].find((each) => each === code) ?? 'FAILED';
+    throw identityError(tokenErrors[name] ?? 'PKCS11_FAILED', { uri }, error);
+  }
+}
+
+const tokenErrors: Readonly<Record<string, Parameters<typeof identityError>[0]>> = {
+  UNAVAILABLE: 'PKCS11_UNAVAILABLE',
+  URI_INVALID: 'PKCS11_URI_INVALID',
+  NOT_FOUND: 'PKCS11_NOT_FOUND',
+  PIN_REFUSED: 'PKCS11_PIN_REFUSED',
+};
 
 /** PFX begins with its version, 3. RFC 7292, 4. */
 function isPkcs12(bytes: Buffer): boolean {

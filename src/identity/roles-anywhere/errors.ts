@@ -131,6 +131,38 @@ export const rolesAnywhereErrors = {
     retry: false,
     exitCode: exitCode.damagedInput,
   },
+  PKCS11_UNAVAILABLE: {
+    summary: 'keys in a PKCS#11 token cannot be reached from this installation',
+    remedy:
+      'Name the module of the token (pkcs11Module, --pkcs11-lib, or module-path in the URI), and install the npm package pkcs11js 2.1.7 beside Gatehouse.',
+    retry: false,
+    exitCode: exitCode.configuration,
+  },
+  PKCS11_URI_INVALID: {
+    summary: 'the pkcs11: URI is not one that is understood',
+    remedy:
+      'Use token, serial, manufacturer, model, object, id, type and module-path (RFC 7512); a PIN is never in it: privateKeyPassword names its file.',
+    retry: false,
+    exitCode: exitCode.configuration,
+  },
+  PKCS11_NOT_FOUND: {
+    summary: 'no token, or no key, or more than one fits the pkcs11: URI',
+    remedy: 'List what there is (pkcs11-tool --list-objects), and name token and object exactly.',
+    retry: true,
+    exitCode: exitCode.missingInput,
+  },
+  PKCS11_PIN_REFUSED: {
+    summary: 'the token refuses the PIN',
+    remedy: 'Correct the PIN in its file before the next try: a token locks itself after a few wrong ones.',
+    retry: false,
+    exitCode: exitCode.refused,
+  },
+  PKCS11_FAILED: {
+    summary: 'the PKCS#11 token failed',
+    remedy: 'Look at what the cause says, and whether the token is in its slot and its service runs.',
+    retry: true,
+    exitCode: exitCode.unavailable,
+  },
   ROLES_ANYWHERE_ARN_INVALID: {
     summary: 'an ARN is not of the kind that belongs there',
     remedy:
