@@ -8,6 +8,7 @@ export const endpointNames = [
   'secretsmanager',
   'logs',
   'sts',
+  'iam',
   'rolesanywhere',
   'ec2-metadata',
   'container-credentials',

@@ -7,6 +7,7 @@ import {
   type CertificateOptions,
   keyKinds,
 } from '../test/support/certificates.ts';
+import { rolesAnywhereTrust } from '../test/support/roles-anywhere.ts';
 import { createSandbox } from './sandbox.ts';
 import type { RawRequest } from './service.ts';
 import { withHeader } from './signed-request.ts';
@@ -35,7 +36,10 @@ async function setup(
   const root = await authority();
   const issuer = (await issuerOf?.(root)) ?? root;
   const leaf = await issuer.issue(leafOptions);
-  const role = sandbox.identities.createRole('Host', { maxSessionSeconds: 7200 });
+  const role = sandbox.identities.createRole('Host', {
+    maxSessionSeconds: 7200,
+    trustPolicy: rolesAnywhereTrust,
+  });
   const anchor = sandbox.rolesAnywhere.createTrustAnchor({ certificates: root.pem });
   const profile = sandbox.rolesAnywhere.createProfile({ roleArns: [role.arn], durationSeconds: 7200 });
   const arns = { profileArn: profile.arn, roleArn: role.arn, trustAnchorArn: anchor.arn };
@@ -158,6 +162,17 @@ describe('CreateSession', () => {
     });
   });
 
+  it('is for the host and the trust anchor that the role names', async () => {
+    const { ask, request, sandbox, anchor } = await setup();
+    const condition = {
+      StringEquals: { 'aws:PrincipalTag/x509Subject/CN': 'web-1' },
+      ArnEquals: { 'aws:SourceArn': anchor.arn },
+    };
+    sandbox.identities.createRole('Host', { trustPolicy: trustUnder(condition) });
+
+    expect(await ask(request())).toMatchObject({ status: 201 });
+  });
+
   it('takes a session name only where the profile accepts one', async () => {
     const { ask, request, profile } = await setup();
     const named = request({ body: { roleSessionName: 'build-7' } });
@@ -171,6 +186,10 @@ describe('CreateSession', () => {
     expect(document.credentialSet[0].assumedRoleUser.arn).toMatch(/\/build-7$/u);
   });
 });
+
+function trustUnder(condition: object): string {
+  return rolesAnywhereTrust.replace('"Action"', `"Condition":${JSON.stringify(condition)},"Action"`);
+}
 
 type Setup = Awaited<ReturnType<typeof setup>>;
 
@@ -247,6 +266,32 @@ describe('CreateSession refuses', () => {
       'a role that the profile has not',
       ({ request, profile }) => {
         profile.roleArns = [];
+        return request();
+      },
+      'Unable to assume role for arn:aws:iam::123456789012:role/Host',
+    ],
+    [
+      'a role that does not trust the service',
+      ({ request, sandbox }) => {
+        sandbox.identities.createRole('Host');
+        return request();
+      },
+      'Unable to assume role for arn:aws:iam::123456789012:role/Host',
+    ],
+    [
+      'a role that does not let the service set a source identity',
+      ({ request, sandbox }) => {
+        const trustPolicy = rolesAnywhereTrust.replace(',"sts:SetSourceIdentity"', '');
+        sandbox.identities.createRole('Host', { trustPolicy });
+        return request();
+      },
+      'Unable to assume role for arn:aws:iam::123456789012:role/Host',
+    ],
+    [
+      'a role that trusts another host only',
+      ({ request, sandbox }) => {
+        const condition = { StringEquals: { 'aws:PrincipalTag/x509Subject/CN': 'web-2' } };
+        sandbox.identities.createRole('Host', { trustPolicy: trustUnder(condition) });
         return request();
       },
       'Unable to assume role for arn:aws:iam::123456789012:role/Host',
@@ -345,7 +390,7 @@ describe('CreateSession refuses', () => {
 
   it('a session longer than the role allows', async () => {
     const { ask, request, role, sandbox } = await setup();
-    sandbox.identities.createRole(role.roleName, { maxSessionSeconds: 3600 });
+    sandbox.identities.createRole(role.roleName, { trustPolicy: rolesAnywhereTrust });
 
     const refused = await ask(request({ body: { durationSeconds: 3601 } }));
 

@@ -1,15 +1,17 @@
 import type { Cloud, Endpoint } from './endpoint.ts';
-import type { Identities } from './identities.ts';
+import type { Identities, Role } from './identities.ts';
 import { jsonRefusals } from './json-protocol.ts';
+import { evaluate, parsePolicy } from './policy.ts';
 import { checkPath } from './roles-anywhere/certificate-path.ts';
+import { controlAnswer, controlOperationOf, isControlPath } from './roles-anywhere/control.ts';
 import type { Profile, RolesAnywhere, TrustAnchor } from './roles-anywhere/state.ts';
 import { verifyX509Signature } from './roles-anywhere/x509-signature.ts';
-import { AwsError, type RawRequest } from './service.ts';
+import { AwsError, type RawRequest, type RawResponse } from './service.ts';
 import { splitTarget } from './signature.ts';
 import { isoSeconds } from './temporary-credentials.ts';
 
 /**
- * IAM Roles Anywhere's CreateSession, in the query form and the JSON-body form.
+ * IAM Roles Anywhere's CreateSession, in the query form and the JSON-body form; see control.ts for the rest.
  * Source: https://docs.aws.amazon.com/rolesanywhere/latest/userguide/authentication-create-session.html
  */
 const path = '/sessions';
@@ -23,13 +25,16 @@ const arnNames = ['profileArn', 'roleArn', 'trustAnchorArn'] as const;
 const errorTypeSuffix = ':http://internal.amazon.com/coral/com.amazonaws.rolesanywhere/';
 
 export function isRolesAnywherePath(target: string): boolean {
-  return splitTarget(target).path === path;
+  return splitTarget(target).path === path || isControlPath(target);
 }
 
 export function rolesAnywhereEndpoint(rolesAnywhere: RolesAnywhere, cloud: Cloud): Endpoint {
   return {
     service,
-    operationOf: ({ method }) => (method === 'POST' ? 'CreateSession' : 'unknown'),
+    operationOf(request) {
+      if (isControlPath(request.target)) return controlOperationOf(request);
+      return request.method === 'POST' ? 'CreateSession' : 'unknown';
+    },
     throttled: new AwsError('ThrottlingException', 'Rate exceeded', 429),
 
     refusal(reason, message) {
@@ -38,6 +43,10 @@ export function rolesAnywhereEndpoint(rolesAnywhere: RolesAnywhere, cloud: Cloud
     },
 
     answer(request, { now, requestId }) {
+      if (isControlPath(request.target)) {
+        const { status, body } = controlAnswer(request, rolesAnywhere, cloud, now);
+        return answered(status, body, requestId);
+      }
       if (request.method !== 'POST') throw new AwsError('UnknownOperationException', '', 404);
       const { leaf, chain } = verifyX509Signature(request, { service, region: cloud.region, now });
       const wanted = sessionRequestOf(request);
@@ -51,7 +60,8 @@ export function rolesAnywhereEndpoint(rolesAnywhere: RolesAnywhere, cloud: Cloud
       checkPath(leaf, chain, { authorities, revocations: rolesAnywhere.revocationsOf(anchor), now });
 
       const hexSerial = leaf.x509.serialNumber.toLowerCase();
-      const session = assumed(wanted, { anchor, profile, hexSerial }, cloud.identities);
+      const { subject } = leaf.x509;
+      const session = assumed(wanted, { anchor, profile, hexSerial, subject }, cloud.identities);
       const body = {
         credentialSet: [
           {
@@ -64,16 +74,12 @@ export function rolesAnywhereEndpoint(rolesAnywhere: RolesAnywhere, cloud: Cloud
             },
             packedPolicySize: 0,
             roleArn: wanted.roleArn,
-            sourceIdentity: commonNameOf(leaf.x509.subject),
+            sourceIdentity: attributeOf(subject, 'CN'),
           },
         ],
         subjectArn: `arn:aws:rolesanywhere:${cloud.region}:${cloud.accountId}:subject/${hexSerial}`,
       };
-      return {
-        status: 201,
-        headers: { 'content-type': 'application/json', 'x-amzn-requestid': requestId },
-        body: Buffer.from(JSON.stringify(body)),
-      };
+      return answered(201, body, requestId);
     },
 
     failure: (error, { requestId }) => ({
@@ -88,6 +94,14 @@ export function rolesAnywhereEndpoint(rolesAnywhere: RolesAnywhere, cloud: Cloud
   };
 }
 
+function answered(status: number, body: object, requestId: string): RawResponse {
+  return {
+    status,
+    headers: { 'content-type': 'application/json', 'x-amzn-requestid': requestId },
+    body: Buffer.from(JSON.stringify(body)),
+  };
+}
+
 interface SessionRequest {
   readonly profileArn: string;
   readonly roleArn: string;
@@ -96,9 +110,16 @@ interface SessionRequest {
   readonly roleSessionName: string | undefined;
 }
 
+interface SessionGrounds {
+  readonly anchor: TrustAnchor;
+  readonly profile: Profile;
+  readonly hexSerial: string;
+  readonly subject: string;
+}
+
 function assumed(
   { roleArn, durationSeconds, roleSessionName }: SessionRequest,
-  by: { anchor: TrustAnchor; profile: Profile; hexSerial: string },
+  by: SessionGrounds,
   identities: Identities,
 ) {
   const { profile, hexSerial } = by;
@@ -106,7 +127,7 @@ function assumed(
     throw denied('Not authorized to set roleSessionName.');
   }
   const role = identities.role(roleArn);
-  if (role?.arn !== roleArn || !profile.roleArns.includes(roleArn)) {
+  if (role?.arn !== roleArn || !profile.roleArns.includes(roleArn) || !isTrusted(role, by)) {
     throw denied(`Unable to assume role for ${roleArn}`);
   }
   const seconds = Math.min(durationSeconds ?? profile.durationSeconds, profile.durationSeconds);
@@ -188,8 +209,29 @@ function sessionNameOf(value: unknown): string | undefined {
   );
 }
 
-function commonNameOf(subject: string): string {
-  return /^CN=(.+)$/mu.exec(subject)?.[1] ?? '';
+/** The service assumes the role, tags the session with what the certificate says, and sets its source identity. */
+const sessionActions = ['sts:AssumeRole', 'sts:TagSession', 'sts:SetSourceIdentity'] as const;
+
+function isTrusted(role: Role, { anchor, subject }: SessionGrounds): boolean {
+  const policy = parsePolicy(role.trustPolicy, 'trust');
+  const attributes = ['CN', 'OU', 'O', 'C', 'ST', 'L'].map((name): [string, string | undefined] => [
+    `aws:principaltag/x509subject/${name.toLowerCase()}`,
+    attributeOf(subject, name) || undefined,
+  ]);
+  return sessionActions.every(
+    (action) =>
+      evaluate(policy, {
+        action,
+        resource: role.arn,
+        principals: { Service: ['rolesanywhere.amazonaws.com'] },
+        context: { ...Object.fromEntries(attributes), 'aws:sourcearn': anchor.arn },
+      }) === 'allowed',
+  );
+}
+
+function attributeOf(subject: string, name: string): string {
+  const line = subject.split('\n').find((each) => each.startsWith(`${name}=`));
+  return line?.slice(name.length + 1) ?? '';
 }
 
 function notFound(what: string): AwsError {

@@ -11,6 +11,7 @@ import {
 import { type DynamoDbState, dynamoDb } from './dynamodb.ts';
 import { type Cloud, type Endpoint, header, respond, type Visit } from './endpoint.ts';
 import { createFaults, type FaultEffect, type Faults } from './faults.ts';
+import { iam } from './iam.ts';
 import { createIdentities, type Identities } from './identities.ts';
 import { type Instance, instanceMetadata, isMetadataPath, newInstance } from './instance-metadata.ts';
 import { jsonEndpoint } from './json-protocol.ts';
@@ -113,6 +114,7 @@ export function createSandbox(options: SandboxOptions = {}): Sandbox {
   };
   const jsonServices: readonly Mounted<unknown>[] = Object.values(mounted);
   const query = queryEndpoint(sts, cloud);
+  const iamEndpoint = queryEndpoint(iam, cloud);
   const metadata = instanceMetadata(instance, accountId, region, identities);
   const containers = containerCredentials(container, accountId, identities);
   const sessions = rolesAnywhereEndpoint(rolesAnywhere, cloud);
@@ -132,6 +134,7 @@ export function createSandbox(options: SandboxOptions = {}): Sandbox {
     if (isContainerPath(request.target, container)) return containers;
     if (isRolesAnywherePath(request.target)) return sessions;
     const target = header(request, 'x-amz-target');
+    if (target === undefined && isScopedTo('iam', request)) return iamEndpoint;
     if (target === undefined) return asksQuery(request) ? query : unknownService;
     const prefix = target.split('.')[0];
     return jsonServices.find((service) => service.targetPrefix === prefix)?.endpoint ?? unknownService;
@@ -265,6 +268,11 @@ function mount<State extends object>(service: JsonService<State>, cloud: Cloud):
       current = Object.assign(service.newState(), state);
     },
   };
+}
+
+/** Services that speak AWS Query are told apart by who the request is signed for. */
+function isScopedTo(service: string, request: RawRequest): boolean {
+  return header(request, 'authorization')?.includes(`/${service}/aws4_request`) ?? false;
 }
 
 function asksQuery(request: RawRequest): boolean {

@@ -17,7 +17,11 @@ export const entries: Readonly<Record<string, string>> = {
  * What is built into one file each, with nothing beside it: name in dist → source. Every chunk costs a cold start a
  * millisecond or two, and SDKs wait for these.
  */
-const alone: Readonly<Record<string, string>> = { 'signing-helper': 'src/cli/signing-helper.ts' };
+const alone: Readonly<Record<string, string>> = {
+  'signing-helper': 'src/cli/signing-helper.ts',
+  pkcs12: 'src/identity/roles-anywhere/pkcs12.ts',
+  pkcs11: 'src/identity/roles-anywhere/pkcs11.ts',
+};
 
 /** yargs and the AWS SDK hold CommonJS that calls `require`, which a module does not have. */
 const requireBanner = [

@@ -44,6 +44,7 @@ export interface RolesAnywhere {
   createProfile(request: ProfileRequest): Profile;
   /** @param crl PEM or DER. @throws AwsError ValidationException */
   importCrl(request: { trustAnchorArn: string; crl: Buffer | string }): { readonly id: string };
+  disableCrl(id: string): void;
   trustAnchor(arnOrId: string): TrustAnchor | undefined;
   profile(arnOrId: string): Profile | undefined;
   authoritiesOf(anchor: TrustAnchor): readonly Certificate[];
@@ -106,6 +107,11 @@ export function createRolesAnywhere(accountId: string, region: string): RolesAny
       const id = randomUUID();
       crls.set(id, { id, trustAnchorArn: anchor.arn, data, enabled: true });
       return { id };
+    },
+
+    disableCrl(id) {
+      const crl = crls.get(id);
+      if (crl !== undefined) crl.enabled = false;
     },
 
     trustAnchor: (arnOrId) => found(trustAnchors, arnOrId),

@@ -115,6 +115,27 @@ export const agentErrors = {
     retry: false,
     exitCode: exitCode.failed,
   },
+  PROFILE_TAKEN: {
+    summary: 'the AWS profile gets its credentials in another way already',
+    remedy:
+      'Choose another --profile, or remove the setting named in the details; a credential_process is replaced with --force.',
+    retry: false,
+    exitCode: exitCode.configuration,
+  },
+  PROFILE_OVERSHADOWED: {
+    summary:
+      'the AWS profile has keys in the credentials file, which every SDK takes before a credential_process',
+    remedy:
+      'Remove the profile from the credentials file, and delete those keys in IAM; or choose another --profile.',
+    retry: false,
+    exitCode: exitCode.configuration,
+  },
+  PROFILE_UNWRITABLE: {
+    summary: 'a word of the credential_process holds characters that not every SDK reads back',
+    remedy: 'Move the file to a path of letters, digits, spaces and . / _ -.',
+    retry: false,
+    exitCode: exitCode.usage,
+  },
   SANDBOX_FAULTS_INVALID: {
     summary: 'the file of faults to inject is not valid',
     remedy: 'Correct each problem listed; the file holds {"faults": [ … ]}.',

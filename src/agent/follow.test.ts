@@ -20,6 +20,7 @@ function setup() {
   const agent: Agent = {
     clock,
     credentials: { run: untilAborted },
+    certificate: undefined,
     config: {
       current: () => ({
         version: 1,

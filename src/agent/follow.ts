@@ -1,5 +1,6 @@
 import type { Clock } from '../base/clock.ts';
 import { runTasks } from '../base/task-group.ts';
+import type { CertificateWatch } from '../identity/certificate-watch.ts';
 import type { RefreshingCredentials } from '../identity/refreshing.ts';
 import type { HangUps } from '../system/signals.ts';
 import type { ConsumerReads } from './consumer-reads.ts';
@@ -16,6 +17,8 @@ import type { WorkloadSecrets } from './workload-secrets.ts';
 export interface Agent {
   readonly clock: Clock;
   readonly credentials: Pick<RefreshingCredentials, 'run'>;
+  /** Where the host's identity is a certificate. */
+  readonly certificate: Pick<CertificateWatch, 'run'> | undefined;
   readonly config: Pick<FollowedConfig, 'current' | 'refresh'>;
   /** When the gateway config is read again. */
   readonly refreshConfigCron: string;
@@ -45,6 +48,7 @@ export async function follow(agent: Agent, reloads: HangUps, stop: AbortSignal):
   await runTasks(
     [
       (signal) => agent.credentials.run(signal),
+      async (signal) => agent.certificate?.run(signal),
       (signal) => workload.run(signal),
       (signal) => agent.consumers.run(signal),
       (signal) => agent.reads.run(signal),

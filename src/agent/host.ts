@@ -81,6 +81,7 @@ export function openHost(launch: Launch, bootstrap: Bootstrap): Host {
       env,
       runCommand,
       clock: awsClock,
+      log,
       sts: (by) => stsFor(by, { env, region }),
       ssoClientConfig: () => ssoClientConfig(env),
       sessionName: sessionNameOf(config.name),

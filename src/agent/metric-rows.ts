@@ -74,6 +74,11 @@ export const metricRows: Readonly<Record<string, MetricRow>> = {
     help: 'When the credentials in hand were loaded',
     samples: ({ status }) => time(status.credentials.renewedAt),
   },
+  gatehouse_certificate_expiration_timestamp_seconds: {
+    type: 'gauge',
+    help: 'When the certificate of this host expires; absent where its identity is none',
+    samples: ({ status }) => time(status.certificate?.expires),
+  },
   gatehouse_credentials_failing: {
     type: 'gauge',
     help: '1 while credentials cannot be obtained or renewed',

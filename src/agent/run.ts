@@ -3,6 +3,7 @@ import { type Monitoring, monitoringRoutes } from '../api/monitoring.ts';
 import { listenOnSocket } from '../api/socket-server.ts';
 import { reportOf } from '../base/errors.ts';
 import { requireSecretName } from '../config/bootstrap.ts';
+import type { CertificateWatch } from '../identity/certificate-watch.ts';
 import { flushCompiledCode } from '../system/code-cache.ts';
 import { runCommand } from '../system/command.ts';
 import { notifySystemd } from '../system/notify.ts';
@@ -148,6 +149,8 @@ async function start(
 
   await host.credentials.current(signal);
   await requireExpectedCaller(host, signal);
+  const certificate = await certificateOf(host);
+  if (certificate !== undefined) parts.certificate = certificate;
   const config = followedConfig({
     secretName,
     clock,
@@ -195,6 +198,7 @@ async function start(
   return {
     clock,
     credentials: host.credentials,
+    certificate,
     config,
     refreshConfigCron: bootstrap.gatewayConfig.refreshCron,
     workload,
@@ -206,6 +210,19 @@ async function start(
     monitoring: listener,
     reload,
   };
+}
+
+/** The watch over this host's certificate; undefined where its identity is none, whatever else is configured. */
+async function certificateOf({
+  bootstrap,
+  chain,
+  launch,
+  recorder,
+}: Host): Promise<CertificateWatch | undefined> {
+  const { rolesAnywhere } = bootstrap.config.credentials;
+  if (rolesAnywhere === undefined || chain.answered !== 'roles-anywhere') return undefined;
+  const { certificateWatch } = await import('../identity/certificate-watch.ts');
+  return certificateWatch(rolesAnywhere, { clock: launch.clock, log: recorder.log, run: runCommand });
 }
 
 /** Undefined where the bootstrap config does not ask for it. */

@@ -9,6 +9,6 @@ export async function signed(
   digest: keyof typeof hashes,
   env: Readonly<Record<string, string | undefined>>,
 ): Promise<Buffer> {
-  const { key: signer } = readPrivateKey(key, env);
+  const { key: signer } = await readPrivateKey(key, env);
   return signer.sign(bytes, hashes[digest]);
 }

@@ -1,4 +1,5 @@
 import type { EventsStatus } from '../events/status.ts';
+import type { CertificateWatch } from '../identity/certificate-watch.ts';
 import type { RefreshingState } from '../identity/refreshing.ts';
 import type { Consumers } from './consumers.ts';
 import type { Events } from './events.ts';
@@ -7,7 +8,7 @@ import type { Host } from './host.ts';
 import type { LogLevelSwitch } from './log-level.ts';
 import type { MonitoringListener } from './monitoring.ts';
 import { notApplied } from './not-applied.ts';
-import type { AgentState, AgentStatus, CredentialsStatus } from './status.ts';
+import type { AgentState, AgentStatus, CertificateStatus, CredentialsStatus } from './status.ts';
 import type { WorkloadSecrets } from './workload-secrets.ts';
 
 /** The parts of a running agent that its status speaks of; those that are not there yet are absent. */
@@ -19,6 +20,7 @@ export interface AgentParts {
   phase: 'starting' | 'ready' | 'stopping';
   readonly logLevel: Pick<LogLevelSwitch, 'state' | 'set'>;
   monitoring?: Pick<MonitoringListener, 'status'>;
+  certificate?: Pick<CertificateWatch, 'state'>;
   config?: FollowedConfig;
   workload?: WorkloadSecrets;
   consumers?: Consumers;
@@ -34,10 +36,12 @@ export async function statusOf(parts: AgentParts): Promise<AgentStatus> {
   const { secrets, deliveries } = workload?.status() ?? { secrets: [], deliveries: [] };
   const monitoring = parts.monitoring?.status();
   const { consumers, refused } = parts.consumers?.status() ?? { consumers: [], refused: 0 };
+  const certificate = certificateStatus(parts);
   const events = await parts.events?.status();
 
   const failing = [
     ...((credentials.failing ?? credentials.denied) ? ['credentials'] : []),
+    ...(certificate?.renewalFailing === undefined ? [] : ['certificate renewal']),
     ...(configState?.refused === undefined ? [] : ['config']),
     ...secrets.filter((secret) => secret.failing !== undefined).map(({ name }) => `secret ${name}`),
     ...deliveries.filter((each) => each.failing !== undefined).map(({ delivery }) => `delivery ${delivery}`),
@@ -54,6 +58,7 @@ export async function statusOf(parts: AgentParts): Promise<AgentStatus> {
     pid: process.pid,
     startedAt: startedAt.toISOString(),
     credentials,
+    ...(certificate === undefined ? {} : { certificate }),
     ...(clockSkewSeconds === 0 ? {} : { clockSkewSeconds }),
     ...(configState === undefined ? {} : { config: configState }),
     secrets,
@@ -65,6 +70,21 @@ export async function statusOf(parts: AgentParts): Promise<AgentStatus> {
     ...(monitoring === undefined ? {} : { monitoring }),
     counters: host.recorder.counters(),
     lastErrors: host.recorder.recentErrors(),
+  };
+}
+
+function certificateStatus({ certificate, host }: AgentParts): CertificateStatus | undefined {
+  const state = certificate?.state();
+  if (state === undefined) return undefined;
+  const { path, serialNumber, expires, renewalFailing } = state;
+  const leftMs = expires.getTime() - host.launch.clock.now().getTime();
+  const trouble = renewalFailing && { ...renewalFailing, since: renewalFailing.since.toISOString() };
+  return {
+    path,
+    serialNumber,
+    expires: expires.toISOString(),
+    daysLeft: Math.floor(leftMs / 86_400_000),
+    ...(trouble === undefined ? {} : { renewalFailing: trouble }),
   };
 }
 

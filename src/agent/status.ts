@@ -37,6 +37,17 @@ export interface CredentialsStatus {
   readonly failing?: { readonly code: string; readonly since: string; readonly attempts: number };
 }
 
+/** The certificate that this host's identity is. */
+export interface CertificateStatus {
+  readonly path: string;
+  /** In decimal. */
+  readonly serialNumber: string;
+  readonly expires: string;
+  /** Whole days; negative once it has expired. */
+  readonly daysLeft: number;
+  readonly renewalFailing?: { readonly code: string; readonly since: string; readonly attempts: number };
+}
+
 /** What `control.sock` answers to `GET /status`. */
 export interface AgentStatus {
   readonly state: AgentState;
@@ -48,6 +59,8 @@ export interface AgentStatus {
   readonly pid: number;
   readonly startedAt: string;
   readonly credentials: CredentialsStatus;
+  /** Absent where the host's identity is no certificate. */
+  readonly certificate?: CertificateStatus;
   /** How far AWS's clock is ahead of this host's, negative when behind; absent while they agree. */
   readonly clockSkewSeconds?: number;
   readonly config?: FollowedConfigState;

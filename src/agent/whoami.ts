@@ -79,7 +79,7 @@ async function certificateProblems({ bootstrap, launch }: Host): Promise<Gatehou
   const { source, rolesAnywhere } = bootstrap.config.credentials;
   if (rolesAnywhere === undefined || (source !== 'auto' && source !== 'roles-anywhere')) return [];
   const { rolesAnywhereProblems } = await import('../identity/roles-anywhere/roles-anywhere.ts');
-  return [...rolesAnywhereProblems(rolesAnywhere, launch)];
+  return [...(await rolesAnywhereProblems(rolesAnywhere, launch))];
 }
 
 async function identify(host: Host, signal: AbortSignal): Promise<{ who: Whoami; caller: Caller }> {

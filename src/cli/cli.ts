@@ -10,6 +10,7 @@ import { demoCommand } from './demo.ts';
 import { helperCommands } from './helper-commands.ts';
 import { refuseForeignFlags } from './helper-options.ts';
 import { isHelperCommand } from './helper-words.ts';
+import { installProfileCommand } from './install-profile.ts';
 import { logLevelCommand } from './log-level.ts';
 import { masterKeyCommand } from './master-key.ts';
 import { outcomeOf } from './outcome.ts';
@@ -46,6 +47,7 @@ export const commands: readonly Command[] = [
   serveCommand(configured),
   updateCommand(configured),
   masterKeyCommand,
+  installProfileCommand,
   sandboxCommand,
   demoCommand,
 ];
@@ -62,7 +64,7 @@ async function runCommandLine(argv: readonly string[], invocation: Invocation): 
   const plain = plainArguments(argv, commands);
   if (plain !== undefined) return plain.command.run(plain.args, invocation);
   refuseTypographicDashes(argv);
-  if (isHelperCommand(argv)) refuseForeignFlags(argv);
+  if (isHelperCommand(argv) || argv[0] === 'install-profile') refuseForeignFlags(argv);
   const { default: yargs } = await import('yargs');
   let result: number | undefined;
   const parser = yargs([...argv])

@@ -10,12 +10,18 @@ const text = (describe: string): Options & { type: 'string' } => ({
 
 /** Flags of AWS's helper that name certificate and key. */
 export const certificateOption = {
-  certificate: text('File with the certificate'),
+  certificate: text('File with the certificate, or a pkcs11: URI'),
 } as const satisfies Record<string, Options>;
 
 export const privateKeyOptions = {
-  'private-key': text('File with the private key'),
-  'private-key-password-file': text('File with the password of the key in its first line'),
+  'private-key': text('File with the private key, or a pkcs11: URI'),
+  'private-key-password-file': text('File with the password of the key, or the PIN, in its first line'),
+  'pkcs11-lib': text('Module of the token, for a pkcs11: URI'),
+  'reuse-pin': {
+    type: 'boolean',
+    default: false,
+    describe: 'Taken for the helper’s sake; the PIN comes from its file',
+  },
 } as const satisfies Record<string, Options>;
 
 /** The helper's flags of every command that gets credentials. */
@@ -72,6 +78,7 @@ export function sessionIdentity(args: SessionArguments): {
     roleArn,
     roleSessionName: args['role-session-name'],
     sessionDurationSeconds: secondsIn(args['session-duration']),
+    pkcs11Module: args['pkcs11-lib'],
     region: args.region,
   };
   return { identity, missing: [] };

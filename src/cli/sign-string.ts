@@ -26,7 +26,11 @@ export const signStringCommand = command({
   },
   async run(args, invocation) {
     const { signed } = await import('../agent/signed.ts');
-    const key = { privateKey: args['private-key'], privateKeyPassword: args['private-key-password-file'] };
+    const key = {
+      privateKey: args['private-key'],
+      privateKeyPassword: args['private-key-password-file'],
+      pkcs11Module: args['pkcs11-lib'],
+    };
     const bytes = await inputBytes('-', stringBytesMax, invocation);
     const signature = await signed(bytes, key, args.digest, invocation.env);
     const hex = signature.toString('hex');

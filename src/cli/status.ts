@@ -52,6 +52,7 @@ function textOf(status: AgentStatus): string {
       ...logRows(status),
       ['version', `${status.version}, pid ${status.pid}, since ${status.startedAt}`],
       ['credentials', credentialsText(credentials)],
+      ...certificateRows(status.certificate),
       ...clockRows(status.clockSkewSeconds),
       ...(config === undefined ? [] : configRows(config)),
     ]),
@@ -77,6 +78,17 @@ function textOf(status: AgentStatus): string {
   if (consumers.length > 0) sections.push(...consumerSections(status));
   if (events !== undefined) sections.push(...eventSections(events));
   return sections.join('\n');
+}
+
+function certificateRows(certificate: AgentStatus['certificate']): [string, string][] {
+  if (certificate === undefined) return [];
+  const { expires, daysLeft, serialNumber, renewalFailing } = certificate;
+  const left = daysLeft < 0 ? 'EXPIRED' : `${daysLeft} days left`;
+  const trouble =
+    renewalFailing === undefined
+      ? ''
+      : `; renewal fails since ${renewalFailing.since}: ${renewalFailing.code}`;
+  return [['certificate', `until ${expires}, ${left}, serial number ${serialNumber}${trouble}`]];
 }
 
 function clockRows(seconds = 0): [string, string][] {

@@ -9,6 +9,12 @@ const path = z
   .max(4096)
   .regex(/^\/[^\0]+$/u, 'must be an absolute path');
 
+/** A file, or a key or certificate in a PKCS#11 token. */
+const pathOrToken = z
+  .string()
+  .max(4096)
+  .regex(/^(?:\/[^\0]+|pkcs11:[\x21-\x7e]+)$/u, 'must be an absolute path or a pkcs11: URI');
+
 function rolesAnywhereArn(kind: 'trust-anchor' | 'profile') {
   const shape = new RegExp(
     `^arn:${partition}:rolesanywhere:${region}:\\d{12}:${kind}/[A-Za-z0-9-]{1,64}$`,
@@ -36,15 +42,15 @@ const rolesAnywhereConfig = z
         applies: 'restart',
         examples: ['arn:aws:iam::123456789012:role/GatehouseHost'],
       }),
-    certificate: path.meta({
+    certificate: pathOrToken.meta({
       description:
-        "Path of this host's certificate, PEM or DER; intermediates may follow in the same file. Read at each renewal.",
+        "Path of this host's certificate, PEM, DER or PKCS#12; intermediates may follow in the same file. Read at each renewal.",
       applies: 'live',
       examples: ['/etc/gatehouse/identity/certificate.pem'],
     }),
-    privateKey: path.meta({
+    privateKey: pathOrToken.meta({
       description:
-        "Path of the certificate's private key, PEM or DER, in PKCS#8 (also encrypted), PKCS#1 or SEC1. Read at each renewal.",
+        "Path of the certificate's private key, PEM or DER, in PKCS#8 (also encrypted), PKCS#1 or SEC1, or PKCS#12. Read at each renewal.",
       applies: 'live',
       examples: ['/etc/gatehouse/identity/private-key.pem'],
     }),
@@ -55,7 +61,7 @@ const rolesAnywhereConfig = z
       .optional()
       .meta({
         description:
-          'What opens an encrypted private key: a file with the password in its first line, or the name of a systemd credential.',
+          'What opens an encrypted private key or a PKCS#12 file: a file with the password in its first line, or the name of a systemd credential.',
         applies: 'live',
         examples: ['private-key-password'],
       }),
@@ -69,6 +75,11 @@ const rolesAnywhereConfig = z
       applies: 'restart',
       unit: 'seconds',
     }),
+    pkcs11Module: path.optional().meta({
+      description: "The module of the token's maker, where certificate or key is a pkcs11: URI.",
+      applies: 'restart',
+      examples: ['/usr/lib/softhsm/libsofthsm2.so'],
+    }),
     roleSessionName: z
       .string()
       .regex(/^[\w+=,.@-]{2,64}$/u, 'must be 2 to 64 letters, digits and _ + = , . @ -')
@@ -78,6 +89,29 @@ const rolesAnywhereConfig = z
           "Name of the sessions; the certificate's serial number in hex without it. The profile must accept session names.",
         applies: 'restart',
         examples: ['web-1'],
+      }),
+    renewCommand: z
+      .array(z.string().min(1).max(4096))
+      .min(1)
+      .max(64)
+      .refine(([program = '']) => /^(?:\/[^\0]+|[\w.-]+)$/u.test(program), {
+        message: 'must begin with an absolute path or a bare program name',
+      })
+      .optional()
+      .meta({
+        description:
+          'A program and its arguments, run without a shell when a third of the life of the certificate is left, that puts a new certificate (and key) into these files.',
+        applies: 'restart',
+        examples: [
+          [
+            '/usr/bin/step',
+            'ca',
+            'renew',
+            '--force',
+            '/etc/gatehouse/identity/certificate.pem',
+            '/etc/gatehouse/identity/private-key.pem',
+          ],
+        ],
       }),
     helper: z
       .string()

@@ -7,6 +7,10 @@ const service = 'the AWS service that denied them, as the SDK names it';
 const awsError = "AWS's name for the error";
 const expiration = 'when the credentials expire, ISO 8601; absent when they do not';
 
+const certificatePath = 'file of the certificate';
+const serialNumber = 'its serial number, decimal';
+const expires = 'when it expires, ISO 8601';
+
 export const identityLogEvents = {
   'credentials.obtained': {
     level: 'info',
@@ -73,6 +77,43 @@ export const identityLogEvents = {
     level: 'warn',
     summary: 'the credentials are long-term keys; a host should hold none',
     fields: { source, accessKeyId },
+  },
+  'certificate.expires-soon': {
+    level: 'warn',
+    summary: 'the certificate of this host expires soon',
+    fields: { path: certificatePath, serialNumber, expires, daysLeft: 'whole days until then' },
+    audit: 'success',
+  },
+  'certificate.expired': {
+    level: 'error',
+    summary: 'the certificate of this host has expired: no new credentials can be had with it',
+    fields: { path: certificatePath, serialNumber, expires },
+    audit: 'failure',
+  },
+  'certificate.replaced': {
+    level: 'info',
+    summary: 'the certificate of this host was replaced',
+    fields: { path: certificatePath, serialNumber, expires },
+    audit: 'success',
+  },
+  'certificate.files-unusable': {
+    level: 'warn',
+    summary:
+      'certificate and key in their files cannot be used; the ones before stay in use until they expire',
+    fields: { error: 'what is wrong with them' },
+    audit: 'failure',
+  },
+  'certificate.renewed': {
+    level: 'info',
+    summary: 'the certificate of this host was renewed by its command',
+    fields: { path: certificatePath, serialNumber, command: 'the program that was run' },
+    audit: 'success',
+  },
+  'certificate.renewal-failed': {
+    level: 'warn',
+    summary: 'the command that renews the certificate failed; it is run again, and its success is logged',
+    fields: { error: 'what went wrong' },
+    audit: 'failure',
   },
 } as const satisfies LogEventTable;
 

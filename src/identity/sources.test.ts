@@ -17,6 +17,7 @@ function sourcesOf(input: unknown, env: Record<string, string> = {}) {
     env,
     runCommand: () => Promise.reject(new Error('not to be run')),
     clock: systemClock,
+    log: () => undefined,
     sts: () => Promise.reject(new Error('not to be asked')),
     ssoClientConfig: () => ({}),
     sessionName: 'gatehouse-web-1',

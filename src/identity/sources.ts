@@ -1,4 +1,5 @@
 import type { Clock } from '../base/clock.ts';
+import type { Log } from '../base/log-events.ts';
 import type { CredentialsConfig, RolesAnywhereConfig } from './config.ts';
 import { container } from './container.ts';
 import type { CredentialSource } from './credential-source.ts';
@@ -16,6 +17,7 @@ export interface SourceContext {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly runCommand: RunHelper;
   readonly clock: Clock;
+  readonly log: Log;
   readonly sts: StsAccess;
   readonly ssoClientConfig: () => SsoClientConfig;
   /** Of sessions that nothing else names: what CloudTrail shows of this host. */

@@ -5,7 +5,9 @@ import { loadX509 } from '../../sandbox/x509.ts';
 /** Certificates made in memory for tests, good ones and every kind of bad one. */
 
 export const keyKinds = ['rsa-2048', 'rsa-3072', 'rsa-4096', 'ec-p256', 'ec-p384', 'ec-p521'] as const;
-export type KeyKind = (typeof keyKinds)[number] | 'rsa-1024';
+/** As far as OpenSSL carries them. */
+export const experimentalKeyKinds = ['ml-dsa-44', 'ml-dsa-65', 'ml-dsa-87'] as const;
+export type KeyKind = (typeof keyKinds | typeof experimentalKeyKinds)[number] | 'rsa-1024';
 
 export interface CertificateOptions {
   readonly key?: KeyKind;
@@ -49,7 +51,12 @@ const rsa = (modulusLength: number) => ({
   publicExponent: Uint8Array.of(1, 0, 1),
   hash: 'SHA-256',
 });
-const algorithms: Readonly<Record<KeyKind, webcrypto.RsaHashedKeyGenParams | webcrypto.EcKeyGenParams>> = {
+const algorithms: Readonly<
+  Record<KeyKind, webcrypto.RsaHashedKeyGenParams | webcrypto.EcKeyGenParams | webcrypto.Algorithm>
+> = {
+  'ml-dsa-44': { name: 'ML-DSA-44' },
+  'ml-dsa-65': { name: 'ML-DSA-65' },
+  'ml-dsa-87': { name: 'ML-DSA-87' },
   'rsa-1024': rsa(1024),
   'rsa-2048': rsa(2048),
   'rsa-3072': rsa(3072),
@@ -142,6 +149,7 @@ async function newKeys(kind: KeyKind): Promise<CryptoKeyPair> {
   const kept = made.get(kind);
   if (kept !== undefined) return kept;
   const keys = await webcrypto.subtle.generateKey(algorithms[kind], true, ['sign', 'verify']);
+  if (!('privateKey' in keys)) throw new TypeError(`${kind} is no kind of key pair`);
   if (kind.startsWith('rsa')) made.set(kind, keys);
   return keys;
 }

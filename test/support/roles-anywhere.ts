@@ -10,6 +10,18 @@ export interface RolesAnywhereOptions {
   readonly role?: string;
 }
 
+/** A role's trust in Roles Anywhere, as the user guide gives it. */
+export const rolesAnywhereTrust = JSON.stringify({
+  Version: '2012-10-17',
+  Statement: [
+    {
+      Effect: 'Allow',
+      Principal: { Service: 'rolesanywhere.amazonaws.com' },
+      Action: ['sts:AssumeRole', 'sts:TagSession', 'sts:SetSourceIdentity'],
+    },
+  ],
+});
+
 /** A host's certificate and key in a folder, and a sandbox that trusts their authority and has a profile for them. */
 export async function rolesAnywhereHost(
   sandbox: Sandbox,
@@ -26,7 +38,10 @@ export async function rolesAnywhereHost(
   const issuer = between.at(-1) ?? root;
   const leaf = await issuer.issue(options.certificate);
 
-  const role = sandbox.identities.createRole(roleName, { maxSessionSeconds: 43_200 });
+  const role = sandbox.identities.createRole(roleName, {
+    maxSessionSeconds: 43_200,
+    trustPolicy: rolesAnywhereTrust,
+  });
   const anchor = sandbox.rolesAnywhere.createTrustAnchor({ certificates: root.pem });
   const profile = sandbox.rolesAnywhere.createProfile({ roleArns: [role.arn], durationSeconds: 43_200 });
   const file = (name: string, content: string | Buffer): string => {
@@ -39,6 +54,8 @@ export async function rolesAnywhereHost(
   return {
     root,
     issuer,
+    /** The authorities between trust anchor and certificate, from above. */
+    between,
     leaf,
     role,
     anchor,

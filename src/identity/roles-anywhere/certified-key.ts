@@ -2,9 +2,10 @@ import { join } from 'node:path';
 import { GatehouseError } from '../../base/errors.ts';
 import { Secret } from '../../base/secret.ts';
 import { identityError } from '../errors.ts';
-import { type Certificate, certificatesIn, chainFrom, issuerOf } from './certificate.ts';
+import { type Certificate, certificateOf, certificatesIn, chainFrom, issuerOf } from './certificate.ts';
 import { type IdentityFile, problemOf, readIdentityFile } from './identity-file.ts';
-import { privateKeyIn, type SigningKey } from './private-key.ts';
+import type { Pkcs12, Pkcs12Problem } from './pkcs12.ts';
+import { privateKeyIn, type SigningKey, signingKey } from './private-key.ts';
 
 /** A certificate with what proves it and what leads to its authority. */
 export interface CertifiedKey {
@@ -16,8 +17,10 @@ export interface CertifiedKey {
 
 export interface PrivateKeyFile {
   readonly privateKey: string;
-  /** A file, or the name of a systemd credential. */
+  /** A file, or the name of a systemd credential. For a token it is the PIN. */
   readonly privateKeyPassword?: string | undefined;
+  /** Of a key or certificate that is a `pkcs11:` URI. */
+  readonly pkcs11Module?: string | undefined;
 }
 
 /** Where certificate and key are. */
@@ -42,26 +45,36 @@ const chainMax = 5;
 const exposingBits = 0o026;
 
 /** Reads certificate and key, and checks them as AWS will. What is wrong is in the answer: all of it, and none thrown. */
-export function readCertifiedKey(files: CertificateFiles, env: Env, now: Date): CertifiedKeyReading {
+export async function readCertifiedKey(
+  files: CertificateFiles,
+  env: Env,
+  now: Date,
+): Promise<CertifiedKeyReading> {
   const problems: GatehouseError[] = [];
-  const attempt = <T>(work: () => T): T | undefined => {
+  const attempt = async <T>(work: () => Promise<T>): Promise<T | undefined> => {
     try {
-      return work();
+      return await work();
     } catch (error) {
       if (!(error instanceof GatehouseError)) throw error;
-      problems.push(error);
+      // Certificate and key may be one file.
+      const isKnown = problems.some(
+        ({ code, details }) => code === error.code && details['path'] === error.details['path'],
+      );
+      if (!isKnown) problems.push(error);
       return undefined;
     }
   };
-  const found = attempt(() =>
-    certificatesIn(read('CERTIFICATE_UNREADABLE', files.certificate).bytes, files.certificate),
-  );
+  const password = await attempt(async () => readPassword(files.privateKeyPassword, env));
+  problems.push(...(password?.problems ?? []));
+  const found = await attempt(() => certificatesAt(files.certificate, files, password?.secret));
   const { intermediates } = files;
   const others =
     intermediates === undefined
       ? []
-      : attempt(() => certificatesIn(read('CERTIFICATE_UNREADABLE', intermediates).bytes, intermediates));
-  const opened = attempt(() => readPrivateKey(files, env));
+      : await attempt(() => certificatesAt(intermediates, files, password?.secret));
+  // Without the password that is configured there is nothing to say of the key.
+  const opened = password && (await attempt(() => keyAt(files, password.secret, env)));
+  password?.secret?.dispose();
   const key = opened?.key;
   problems.push(...(opened?.problems ?? []));
 
@@ -93,33 +106,157 @@ function read(code: Unreadable, path: string): IdentityFile {
   }
 }
 
-/** The certificate of a file; of several the first. @throws CERTIFICATE_UNREADABLE, CERTIFICATE_INVALID */
+/**
+ * The certificate of a file; of several the first. Not of PKCS#12, which a password may be needed for.
+ * @throws CERTIFICATE_UNREADABLE, CERTIFICATE_INVALID
+ */
 export function readCertificate(path: string): Certificate {
   const [first] = certificatesIn(read('CERTIFICATE_UNREADABLE', path).bytes, path);
   return first;
 }
 
 /** A private key, and what is wrong with how it is kept. @throws PRIVATE_KEY_… */
-export function readPrivateKey(
-  { privateKey: path, privateKeyPassword }: PrivateKeyFile,
-  env: Env,
-): { key: SigningKey; problems: readonly GatehouseError[] } {
+export async function readPrivateKey(file: PrivateKeyFile, env: Env): Promise<OpenedKey> {
+  const { secret, problems } = readPassword(file.privateKeyPassword, env);
+  try {
+    const opened = await keyAt(file, secret, env);
+    return { key: opened.key, problems: [...opened.problems, ...problems] };
+  } finally {
+    secret?.dispose();
+  }
+}
+
+interface OpenedKey {
+  readonly key: SigningKey;
+  readonly problems: readonly GatehouseError[];
+}
+
+async function certificatesAt(
+  path: string,
+  { pkcs11Module }: Pick<PrivateKeyFile, 'pkcs11Module'>,
+  password: Secret | undefined,
+): Promise<readonly [Certificate, ...Certificate[]]> {
+  if (isToken(path)) {
+    const { tokenCertificates } = await import('./pkcs11.ts');
+    return certificatesOf(
+      inToken(path, () => tokenCertificates({ uri: path, module: pkcs11Module })),
+      path,
+    );
+  }
+  const { bytes } = read('CERTIFICATE_UNREADABLE', path);
+  if (!isPkcs12(bytes)) return certificatesIn(bytes, path);
+  const { certificates } = await pkcs12(bytes, path, password, 'CERTIFICATE_INVALID');
+  return certificatesOf(certificates, path);
+}
+
+function certificatesOf(ders: readonly Buffer[], path: string): readonly [Certificate, ...Certificate[]] {
+  const [first, ...others] = ders.map((der) => certificateOf(der, path));
+  if (first === undefined) throw identityError('CERTIFICATE_INVALID', { path, certificates: 0 });
+  return [first, ...others];
+}
+
+async function keyAt(file: PrivateKeyFile, password: Secret | undefined, env: Env): Promise<OpenedKey> {
+  const path = file.privateKey;
+  if (isToken(path)) return { key: await tokenKey(file, password, env), problems: [] };
   const { bytes, mode } = read('PRIVATE_KEY_UNREADABLE', path);
   try {
-    const password = privateKeyPassword === undefined ? undefined : readPassword(privateKeyPassword, env);
-    try {
-      const key = privateKeyIn(bytes, path, password?.secret);
-      return { key, problems: [...exposure(path, mode), ...(password?.problems ?? [])] };
-    } finally {
-      password?.secret.dispose();
-    }
+    const problems = exposure(path, mode);
+    if (!isPkcs12(bytes)) return { key: privateKeyIn(bytes, path, password), problems };
+    const [key] = (await pkcs12(bytes, path, password, 'PRIVATE_KEY_INVALID')).keys;
+    if (key === undefined) throw identityError('PRIVATE_KEY_INVALID', { path, keys: 0 });
+    return { key: signingKey(key), problems };
   } finally {
     bytes.fill(0);
   }
 }
 
-/** The first line of the file. */
-function readPassword(place: string, env: Env): { secret: Secret; problems: readonly GatehouseError[] } {
+function isToken(path: string): boolean {
+  return path.startsWith('pkcs11:');
+}
+
+/** What is signed to find out whose key it is: no message that means anything to anybody. */
+const probe = Buffer.from('gatehouse: is this the key of the certificate?');
+
+/** A key that never leaves its token. The PIN is read again for each signature rather than kept. */
+async function tokenKey(file: PrivateKeyFile, pin: Secret | undefined, env: Env): Promise<SigningKey> {
+  const { isSignatureOf, tokenSignature } = await import('./pkcs11.ts');
+  const uri = file.privateKey;
+  const signed = (bytes: Buffer, hash: 'sha256' | 'sha384' | 'sha512', by: Secret | undefined): Buffer =>
+    inToken(uri, () => tokenSignature({ uri, module: file.pkcs11Module }, by?.revealText(), bytes, hash));
+  const proof = signed(probe, 'sha256', pin);
+  return {
+    isKeyOf: ({ x509 }) => isSignatureOf(x509.raw, probe, 'sha256', proof),
+    async sign(bytes, hash = 'sha256') {
+      const { secret } = readPassword(file.privateKeyPassword, env);
+      try {
+        return signed(bytes, hash, secret);
+      } finally {
+        secret?.dispose();
+      }
+    },
+  };
+}
+
+function inToken<T>(uri: string, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+    // By its code: in dist/ that class is in a file of its own, and this one knows it by name only.
+    const name =
+      ['UNAVAILABLE', 'URI_INVALID', 'NOT_FOUND', 'PIN_REFUSED'].find((each) => each === code) ?? 'FAILED';
+    throw identityError(tokenErrors[name] ?? 'PKCS11_FAILED', { uri }, error);
+  }
+}
+
+const tokenErrors: Readonly<Record<string, Parameters<typeof identityError>[0]>> = {
+  UNAVAILABLE: 'PKCS11_UNAVAILABLE',
+  URI_INVALID: 'PKCS11_URI_INVALID',
+  NOT_FOUND: 'PKCS11_NOT_FOUND',
+  PIN_REFUSED: 'PKCS11_PIN_REFUSED',
+};
+
+/** PFX begins with its version, 3. RFC 7292, 4. */
+function isPkcs12(bytes: Buffer): boolean {
+  return /^30(?:80|[0-7].|81..|82.{4}|83.{6})020103/u.test(bytes.subarray(0, 8).toString('hex'));
+}
+
+async function pkcs12(
+  bytes: Buffer,
+  path: string,
+  password: Secret | undefined,
+  invalid: 'CERTIFICATE_INVALID' | 'PRIVATE_KEY_INVALID',
+): Promise<Pkcs12> {
+  const { openPkcs12 } = await import('./pkcs12.ts');
+  try {
+    return openPkcs12(bytes, password?.revealBytes());
+  } catch (error) {
+    const codes = {
+      INVALID: invalid,
+      PASSWORD_MISSING: 'PRIVATE_KEY_PASSWORD_MISSING',
+      PASSWORD_WRONG: 'PRIVATE_KEY_PASSWORD_WRONG',
+      ENCRYPTION_UNSUPPORTED: 'PRIVATE_KEY_ENCRYPTION_UNSUPPORTED',
+    } as const;
+    throw identityError(codes[problemCodeOf(error)], { path }, error);
+  }
+}
+
+/** By its code: in dist/ that class is in a file of its own, and this one knows it by name only. */
+function problemCodeOf(error: unknown): Pkcs12Problem {
+  if (error instanceof Error && 'code' in error) {
+    const { code } = error;
+    if (code === 'PASSWORD_MISSING' || code === 'PASSWORD_WRONG' || code === 'ENCRYPTION_UNSUPPORTED')
+      return code;
+  }
+  return 'INVALID';
+}
+
+/** The first line of the file; nothing where none is configured. */
+function readPassword(
+  place: string | undefined,
+  env: Env,
+): { secret: Secret | undefined; problems: readonly GatehouseError[] } {
+  if (place === undefined) return { secret: undefined, problems: [] };
   const path = place.startsWith('/')
     ? place
     : join(env['CREDENTIALS_DIRECTORY'] ?? '/run/credentials', place);

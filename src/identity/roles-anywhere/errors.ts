@@ -73,6 +73,18 @@ export const rolesAnywhereErrors = {
     retry: true,
     exitCode: exitCode.configuration,
   },
+  CERTIFICATE_RENEWAL_FAILED: {
+    summary: 'the command that renews the certificate failed',
+    remedy: 'Run credentials.rolesAnywhere.renewCommand by hand, as the agent’s user, to see what it says.',
+    retry: true,
+    exitCode: exitCode.unavailable,
+  },
+  CERTIFICATE_NOT_RENEWED: {
+    summary: 'the command that renews the certificate ended well, and the certificate is the same',
+    remedy: 'Check that the command writes to credentials.rolesAnywhere.certificate, and renews that early.',
+    retry: true,
+    exitCode: exitCode.configuration,
+  },
   PRIVATE_KEY_UNREADABLE: {
     summary: 'the private key file cannot be read',
     remedy: 'Name a file that exists and that the agent may read.',
@@ -88,7 +100,7 @@ export const rolesAnywhereErrors = {
   },
   PRIVATE_KEY_INVALID: {
     summary: 'the file holds no private key that can be read',
-    remedy: 'Give the key as PEM or DER, in PKCS#8, PKCS#1 or SEC1.',
+    remedy: 'Give the key as PEM or DER, in PKCS#8, PKCS#1 or SEC1, or in a PKCS#12 file.',
     retry: false,
     exitCode: exitCode.damagedInput,
   },
@@ -111,6 +123,45 @@ export const rolesAnywhereErrors = {
     remedy: 'Check the password in its file: the first line counts, without its line end.',
     retry: false,
     exitCode: exitCode.configuration,
+  },
+  PRIVATE_KEY_ENCRYPTION_UNSUPPORTED: {
+    summary: 'the PKCS#12 file is encrypted in a way that is not read any more',
+    remedy:
+      'Write it anew with AES: openssl pkcs12 -legacy -in OLD -out all.pem, then openssl pkcs12 -export -in all.pem -out NEW.',
+    retry: false,
+    exitCode: exitCode.damagedInput,
+  },
+  PKCS11_UNAVAILABLE: {
+    summary: 'keys in a PKCS#11 token cannot be reached from this installation',
+    remedy:
+      'Name the module of the token (pkcs11Module, --pkcs11-lib, or module-path in the URI), and install the npm package pkcs11js 2.1.7 beside Gatehouse.',
+    retry: false,
+    exitCode: exitCode.configuration,
+  },
+  PKCS11_URI_INVALID: {
+    summary: 'the pkcs11: URI is not one that is understood',
+    remedy:
+      'Use token, serial, manufacturer, model, object, id, type and module-path (RFC 7512); a PIN is never in it: privateKeyPassword names its file.',
+    retry: false,
+    exitCode: exitCode.configuration,
+  },
+  PKCS11_NOT_FOUND: {
+    summary: 'no token, or no key, or more than one fits the pkcs11: URI',
+    remedy: 'List what there is (pkcs11-tool --list-objects), and name token and object exactly.',
+    retry: true,
+    exitCode: exitCode.missingInput,
+  },
+  PKCS11_PIN_REFUSED: {
+    summary: 'the token refuses the PIN',
+    remedy: 'Correct the PIN in its file before the next try: a token locks itself after a few wrong ones.',
+    retry: false,
+    exitCode: exitCode.refused,
+  },
+  PKCS11_FAILED: {
+    summary: 'the PKCS#11 token failed',
+    remedy: 'Look at what the cause says, and whether the token is in its slot and its service runs.',
+    retry: true,
+    exitCode: exitCode.unavailable,
   },
   ROLES_ANYWHERE_ARN_INVALID: {
     summary: 'an ARN is not of the kind that belongs there',

@@ -1,14 +1,26 @@
 import { X509Certificate } from 'node:crypto';
-import { chmodSync } from 'node:fs';
+import { chmodSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { GetCallerIdentityCommand, STSClient } from '@aws-sdk/client-sts';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { createSandbox } from '../../../sandbox/sandbox.ts';
-import { authority, type CertificateOptions, keyKinds } from '../../../test/support/certificates.ts';
+import {
+  authority,
+  type CertificateOptions,
+  experimentalKeyKinds,
+  keyKinds,
+} from '../../../test/support/certificates.ts';
 import { fakeClock } from '../../../test/support/fake-clock.ts';
-import { type RolesAnywhereOptions, rolesAnywhereHost } from '../../../test/support/roles-anywhere.ts';
+import { pkcs12Password, pkcs12Vectors } from '../../../test/support/pkcs12-vectors.ts';
+import {
+  type RolesAnywhereOptions,
+  rolesAnywhereHost,
+  rolesAnywhereTrust,
+} from '../../../test/support/roles-anywhere.ts';
 import { temporaryDirectory } from '../../../test/support/temporary-directory.ts';
 import { awsPost } from '../../agent/aws-post.ts';
 import { systemClock } from '../../base/clock.ts';
+import type { LogEvent } from '../../base/log-events.ts';
 import { credentialSourceContract } from '../credential-source.contract.ts';
 import { scriptedEndpoint } from '../endpoint.contract.ts';
 import { unconfiguredRolesAnywhere } from '../roles-anywhere-helper.ts';
@@ -31,14 +43,26 @@ async function setup(wanted: Wanted = {}) {
   onTestFinished(() => listener.close());
   const host = await rolesAnywhereHost(sandbox, temporaryDirectory(), { ...wanted, role: 'Host' });
   const identity: RolesAnywhereIdentity = { ...host.identity, ...wanted.identity };
+  const log: LogEvent[] = [];
   const context = {
     env: {},
+    log: (event: LogEvent) => void log.push(event),
     clock,
     endpoint: { endpoint: wanted.endpoint ?? listener.url, useFips: false, useDualstack: false },
     post,
   };
-  const codes = () => rolesAnywhereProblems(identity, context).map(({ code }) => code);
-  return { ...host, sandbox, listener, identity, codes, source: rolesAnywhere(identity, context) };
+  const problems = () => rolesAnywhereProblems(identity, context);
+  const codes = async () => (await problems()).map(({ code }) => code);
+  return {
+    ...host,
+    sandbox,
+    listener,
+    identity,
+    problems,
+    codes,
+    log,
+    source: rolesAnywhere(identity, context),
+  };
 }
 
 credentialSourceContract('roles-anywhere', {
@@ -86,6 +110,14 @@ describe('our own signer', () => {
     },
   );
 
+  test.each(experimentalKeyKinds)('gets a session with a key %s from the sandbox', async (key) => {
+    const { source, sandbox } = await setup({ certificate: { key }, intermediates: 1 });
+
+    await source.load(signal);
+
+    expect(sandbox.calls.list().map(({ status }) => status)).toEqual([201]);
+  });
+
   test.each(['01', '00ff00ff', '8000000000000001', `00${'c'.repeat(38)}`])(
     'says the serial number %s in decimal',
     async (serialNumber) => {
@@ -132,6 +164,38 @@ describe('our own signer', () => {
     const credentials = await source.load(signal);
 
     expect(sandbox.identities.find(credentials?.accessKeyId ?? '')?.principalArn).toMatch(/\/abcdef$/u);
+  });
+
+  test('goes on with the pair it has while the files hold none, and says so once', async () => {
+    const { source, root, sandbox, file, log } = await setup();
+    await source.load(signal);
+    const renewed = await root.issue({ serialNumber: 'abcdef' });
+
+    file('certificate.pem', renewed.pem);
+    await source.load(signal);
+    await source.load(signal);
+    file('private-key.pem', 'half a k');
+    await source.load(signal);
+    file('private-key.pem', renewed.keyPem);
+    const credentials = await source.load(signal);
+
+    expect(sandbox.calls.list().map(({ status }) => status)).toEqual([201, 201, 201, 201, 201]);
+    expect(sandbox.identities.find(credentials?.accessKeyId ?? '')?.principalArn).toMatch(/\/abcdef$/u);
+    expect(log.map(({ name, fields }) => [name, fields['error']])).toMatchObject([
+      ['certificate.files-unusable', { code: 'CERTIFICATE_KEY_MISMATCH' }],
+      ['certificate.files-unusable', { code: 'PRIVATE_KEY_INVALID' }],
+    ]);
+  });
+
+  test('does not go on with a pair that has expired', async () => {
+    const clock = fakeClock(new Date());
+    const { source, file } = await setup({ clock });
+    await source.load(signal);
+
+    file('private-key.pem', 'half a k');
+    clock.jump(400 * 86_400_000);
+
+    await expect(source.load(signal)).rejects.toMatchObject({ code: 'PRIVATE_KEY_INVALID' });
   });
 
   test('tries again when it is throttled or cut off', async () => {
@@ -189,7 +253,8 @@ describe('a refusal by AWS', () => {
     ],
     [
       'of the duration, over the role’s own maximum',
-      ({ sandbox }) => sandbox.identities.createRole('Host', { maxSessionSeconds: 3599 }),
+      ({ sandbox }) =>
+        sandbox.identities.createRole('Host', { maxSessionSeconds: 3599, trustPolicy: rolesAnywhereTrust }),
       'ROLES_ANYWHERE_REQUEST_INVALID',
     ],
     [
@@ -270,7 +335,7 @@ describe('before the first call', () => {
   test('nothing is wrong with a good identity', async () => {
     const { codes } = await setup({ intermediates: 2 });
 
-    expect(codes()).toEqual([]);
+    expect(await codes()).toEqual([]);
   });
 
   const hourMs = 3_600_000;
@@ -284,7 +349,7 @@ describe('before the first call', () => {
   ])('a certificate %s is refused', async (_what, certificate, code) => {
     const { source, codes, sandbox } = await setup({ certificate });
 
-    expect(codes()).toEqual([code]);
+    expect(await codes()).toEqual([code]);
     await expect(source.load(signal)).rejects.toMatchObject({ code });
     expect(sandbox.calls.count()).toBe(0);
   });
@@ -322,7 +387,7 @@ describe('before the first call', () => {
   ])('%s is refused', async (_what, identity, code) => {
     const { source, codes } = await setup({ identity });
 
-    expect(codes()).toEqual([code]);
+    expect(await codes()).toEqual([code]);
     await expect(source.load(signal)).rejects.toMatchObject({ code });
   });
 
@@ -331,7 +396,7 @@ describe('before the first call', () => {
     async (name) => {
       const { codes } = await setup({ identity: { roleArn: `arn:aws-cn:iam::123456789012:role/${name}` } });
 
-      expect(codes()).toEqual([]);
+      expect(await codes()).toEqual([]);
     },
   );
 
@@ -339,33 +404,65 @@ describe('before the first call', () => {
     const { root, file, codes } = await setup();
     file('private-key.pem', (await root.issue()).keyPem);
 
-    expect(codes()).toEqual(['CERTIFICATE_KEY_MISMATCH']);
+    expect(await codes()).toEqual(['CERTIFICATE_KEY_MISMATCH']);
   });
 
   test.each([0o604, 0o602, 0o620, 0o666])('a key file of mode %o is refused', async (mode) => {
     const { identity, codes } = await setup();
     chmodSync(identity.privateKey, mode);
 
-    expect(codes()).toEqual(['PRIVATE_KEY_EXPOSED']);
+    expect(await codes()).toEqual(['PRIVATE_KEY_EXPOSED']);
   });
 
   test.each([0o400, 0o440, 0o640])('a key file of mode %o is not', async (mode) => {
     const { identity, codes } = await setup();
     chmodSync(identity.privateKey, mode);
 
-    expect(codes()).toEqual([]);
+    expect(await codes()).toEqual([]);
   });
 
   test('a chain that does not begin with the issuer is refused, and one too long', async () => {
-    const { root, file, identity, codes } = await setup({ intermediates: 1 });
+    const { root, file, problems, codes } = await setup({ intermediates: 1 });
     file('intermediates.pem', (await root.authority({ subject: 'CN=Another' })).pem);
     const long = await setup({ intermediates: 6 });
 
-    expect(codes()).toEqual(['CERTIFICATE_CHAIN_BROKEN']);
-    expect(rolesAnywhereProblems(identity, { env: {}, clock: systemClock })[0]?.details).toMatchObject({
+    expect(await codes()).toEqual(['CERTIFICATE_CHAIN_BROKEN']);
+    expect((await problems())[0]?.details).toMatchObject({
       issuer: 'CN=Test intermediate 0',
     });
-    expect(long.codes()).toEqual(['CERTIFICATE_CHAIN_TOO_LONG']);
+    expect(await long.codes()).toEqual(['CERTIFICATE_CHAIN_TOO_LONG']);
+  });
+
+  test('certificate and key come from one PKCS#12 file', async () => {
+    const password = join(temporaryDirectory(), 'password');
+    writeFileSync(password, `${pkcs12Password}\nnot this\n`, { mode: 0o600 });
+    const given = await setup({ identity: { privateKeyPassword: password } });
+    const file = given.file('identity.p12', Buffer.from(pkcs12Vectors.aes256, 'base64'));
+    const both = { ...given.identity, certificate: file, privateKey: file };
+
+    // OpenSSL makes an authority where nothing else is asked for: all the rest is right.
+    expect(await codesOf(both)).toEqual(['CERTIFICATE_IS_CA', 'CERTIFICATE_CANNOT_SIGN']);
+    expect(await codesOf({ ...both, privateKeyPassword: undefined })).toEqual([
+      'PRIVATE_KEY_PASSWORD_MISSING',
+    ]);
+    expect(await codesOf({ ...both, privateKeyPassword: '/nonexistent' })).toContain(
+      'PRIVATE_KEY_PASSWORD_UNREADABLE',
+    );
+  });
+
+  test('the password is a systemd credential where it is a name', async () => {
+    const folder = temporaryDirectory();
+    writeFileSync(join(folder, 'key-password'), 'geheim', { mode: 0o600 });
+    const { identity, leaf, file } = await setup({ identity: { privateKeyPassword: 'key-password' } });
+    const encryption = { cipher: 'aes-256-cbc', passphrase: 'geheim' };
+    file('private-key.pem', leaf.privateKey.export({ type: 'pkcs8', format: 'pem', ...encryption }));
+
+    const problems = await rolesAnywhereProblems(identity, {
+      env: { CREDENTIALS_DIRECTORY: folder },
+      clock: systemClock,
+    });
+
+    expect(problems).toEqual([]);
   });
 
   test('everything that is wrong is said at once', async () => {
@@ -376,7 +473,7 @@ describe('before the first call', () => {
     file('private-key.pem', (await root.issue()).keyPem);
     chmodSync(identity.privateKey, 0o644);
 
-    expect(codes()).toEqual([
+    expect(await codes()).toEqual([
       'ROLES_ANYWHERE_DURATION_INVALID',
       'PRIVATE_KEY_EXPOSED',
       'CERTIFICATE_KEY_MISMATCH',
@@ -385,3 +482,8 @@ describe('before the first call', () => {
     ]);
   });
 });
+
+async function codesOf(identity: RolesAnywhereIdentity): Promise<readonly string[]> {
+  const problems = await rolesAnywhereProblems(identity, { env: {}, clock: systemClock });
+  return problems.map(({ code }) => code);
+}

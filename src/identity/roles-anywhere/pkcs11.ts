@@ -1,0 +1,253 @@
+import { hash, verify, X509Certificate } from 'node:crypto';
+import { createRequire } from 'node:module';
+import type * as Pkcs11Js from 'pkcs11js';
+
+/**
+ * Keys and certificates in a PKCS#11 token: a smart card, an HSM, SoftHSM. Loaded when a `pkcs11:` URI (RFC 7512) is
+ * named, and with it `pkcs11js`, an optional dependency with compiled code. It knows nothing of this program: its
+ * errors are plain, with a `code`, and whoever calls translates them.
+ */
+
+export type Pkcs11Problem = 'UNAVAILABLE' | 'URI_INVALID' | 'NOT_FOUND' | 'PIN_REFUSED' | 'FAILED';
+
+export class Pkcs11Error extends Error {
+  readonly code: Pkcs11Problem;
+
+  constructor(code: Pkcs11Problem, cause?: unknown) {
+    super('a PKCS#11 token cannot be used', cause === undefined ? undefined : { cause });
+    this.name = 'Pkcs11Error';
+    this.code = code;
+  }
+}
+
+export interface Token {
+  /** `pkcs11:token=…;object=…` */
+  readonly uri: string;
+  /** The module of the token's maker; `module-path` of the URI without it. */
+  readonly module: string | undefined;
+}
+
+type Hash = 'sha256' | 'sha384' | 'sha512';
+
+const objectsMax = 64;
+/** An RSA signature of 4096 bits is 512 bytes. */
+const signatureBytesMax = 1024;
+
+/** The certificates that the URI fits, DER. @throws Pkcs11Error */
+export function tokenCertificates(token: Token): readonly Buffer[] {
+  return inSession(token, undefined, ({ pkcs11, find, value }) =>
+    find(pkcs11.CKO_CERTIFICATE).map((each) => value(each, pkcs11.CKA_VALUE)),
+  );
+}
+
+/** A signature by the one private key that the URI fits, as `crypto.sign` would make it. @throws Pkcs11Error */
+export function tokenSignature(token: Token, pin: string | undefined, bytes: Buffer, over: Hash): Buffer {
+  return inSession(token, pin, ({ pkcs11, native, session, find, value }) => {
+    const [key, ...others] = find(pkcs11.CKO_PRIVATE_KEY);
+    if (key === undefined || others.length > 0) throw new Pkcs11Error('NOT_FOUND');
+    const isRsa = value(key, pkcs11.CKA_KEY_TYPE).readUInt32LE(0) === pkcs11.CKK_RSA;
+    const digest = Buffer.from(hash(over, bytes, 'hex'), 'hex');
+    const mechanism = isRsa ? pkcs11.CKM_RSA_PKCS : pkcs11.CKM_ECDSA;
+    native.C_SignInit(session, { mechanism }, key);
+    const input = isRsa ? Buffer.concat([digestPrefixes[over], digest]) : digest;
+    const signature = native.C_Sign(session, input, Buffer.alloc(signatureBytesMax));
+    return isRsa ? signature : derOf(signature);
+  });
+}
+
+/** Whether a signature is by the key of this certificate. */
+export function isSignatureOf(certificate: Buffer, bytes: Buffer, over: Hash, signature: Buffer): boolean {
+  try {
+    return verify(over, bytes, new X509Certificate(certificate).publicKey, signature);
+  } catch {
+    return false;
+  }
+}
+
+/** What stands before a hash in PKCS#1 v1.5. RFC 8017, 9.2. */
+const digestPrefixes: Readonly<Record<Hash, Buffer>> = {
+  sha256: Buffer.from('3031300d060960864801650304020105000420', 'hex'),
+  sha384: Buffer.from('3041300d060960864801650304020205000430', 'hex'),
+  sha512: Buffer.from('3051300d060960864801650304020305000440', 'hex'),
+};
+
+interface Session {
+  readonly pkcs11: typeof Pkcs11Js;
+  readonly native: Pkcs11Js.PKCS11;
+  readonly session: Pkcs11Js.Handle;
+  /** Objects of a class that the URI fits. */
+  readonly find: (objectClass: number) => readonly Pkcs11Js.Handle[];
+  readonly value: (object: Pkcs11Js.Handle, attribute: number) => Buffer;
+}
+
+/** Everything is opened and closed again: a token may be pulled, and a session that is kept is a login that is kept. */
+function inSession<T>(token: Token, pin: string | undefined, work: (session: Session) => T): T {
+  const wanted = wantedBy(token.uri);
+  const path = token.module ?? wanted.get('module-path');
+  if (path === undefined) throw new Pkcs11Error('UNAVAILABLE');
+  const pkcs11 = binding();
+  const native = new pkcs11.PKCS11();
+  try {
+    native.load(path);
+    native.C_Initialize();
+  } catch (error) {
+    throw new Pkcs11Error('UNAVAILABLE', error);
+  }
+  try {
+    const session = native.C_OpenSession(slotOf(native, wanted), pkcs11.CKF_SERIAL_SESSION);
+    try {
+      if (pin !== undefined) logIn(native, session, pin, pkcs11);
+      return work({
+        pkcs11,
+        native,
+        session,
+        find: (objectClass) => found(native, session, templateOf(objectClass, wanted, pkcs11)),
+        value: (object, type) => valueOf(native.C_GetAttributeValue(session, object, [{ type }])),
+      });
+    } finally {
+      native.C_CloseSession(session);
+    }
+  } catch (error) {
+    throw error instanceof Pkcs11Error ? error : new Pkcs11Error('FAILED', error);
+  } finally {
+    native.C_Finalize();
+    native.close();
+  }
+}
+
+function binding(): typeof Pkcs11Js {
+  try {
+    const load = createRequire(import.meta.url);
+    return load('pkcs11js');
+  } catch (error) {
+    throw new Pkcs11Error('UNAVAILABLE', error);
+  }
+}
+
+function logIn(
+  native: Pkcs11Js.PKCS11,
+  session: Pkcs11Js.Handle,
+  pin: string,
+  pkcs11: typeof Pkcs11Js,
+): void {
+  try {
+    native.C_Login(session, pkcs11.CKU_USER, pin);
+  } catch (error) {
+    // A wrong one counts: after a few the token locks itself. So it is never tried twice for one request.
+    throw new Pkcs11Error('PIN_REFUSED', error);
+  }
+}
+
+function slotOf(native: Pkcs11Js.PKCS11, wanted: ReadonlyMap<string, string>): Pkcs11Js.Handle {
+  const fits = (slot: Pkcs11Js.Handle): boolean => {
+    const info = native.C_GetTokenInfo(slot);
+    const said: Readonly<Record<string, string>> = {
+      token: info.label,
+      serial: info.serialNumber,
+      manufacturer: info.manufacturerID,
+      model: info.model,
+    };
+    return Object.entries(said).every(([name, value]) => {
+      const one = wanted.get(name);
+      // Padded with spaces, or with zeros where a maker got it wrong.
+      return one === undefined || value.replace(/[\0 ]+$/u, '') === one;
+    });
+  };
+  const [slot, ...others] = native.C_GetSlotList(true).filter(fits);
+  if (slot === undefined || others.length > 0) throw new Pkcs11Error('NOT_FOUND');
+  return slot;
+}
+
+function templateOf(
+  objectClass: number,
+  wanted: ReadonlyMap<string, string>,
+  pkcs11: typeof Pkcs11Js,
+): Pkcs11Js.Template {
+  const [label, id] = [wanted.get('object'), wanted.get('id')];
+  return [
+    { type: pkcs11.CKA_CLASS, value: objectClass },
+    ...(label === undefined ? [] : [{ type: pkcs11.CKA_LABEL, value: label }]),
+    ...(id === undefined ? [] : [{ type: pkcs11.CKA_ID, value: Buffer.from(id, 'latin1') }]),
+  ];
+}
+
+function found(
+  native: Pkcs11Js.PKCS11,
+  session: Pkcs11Js.Handle,
+  template: Pkcs11Js.Template,
+): readonly Pkcs11Js.Handle[] {
+  native.C_FindObjectsInit(session, template);
+  try {
+    return native.C_FindObjects(session, objectsMax);
+  } finally {
+    native.C_FindObjectsFinal(session);
+  }
+}
+
+function valueOf([attribute]: Pkcs11Js.TemplateResult): Buffer {
+  if (attribute === undefined) throw new Pkcs11Error('FAILED');
+  return attribute.value;
+}
+
+/** `r` and `s`, one after the other, as the SEQUENCE of two INTEGERs that everybody else wants. */
+function derOf(signature: Buffer): Buffer {
+  const half = signature.length / 2;
+  const parts = [signature.subarray(0, half), signature.subarray(half)].map(integer);
+  return element(0x30, Buffer.concat(parts));
+}
+
+function integer(unsigned: Buffer): Buffer {
+  const first = unsigned.findIndex((byte) => byte !== 0);
+  const bytes = first === -1 ? Buffer.alloc(1) : unsigned.subarray(first);
+  const isNegative = ((bytes[0] ?? 0) & 0x80) !== 0;
+  return element(0x02, isNegative ? Buffer.concat([Buffer.alloc(1), bytes]) : bytes);
+}
+
+/** Shorter than 256 bytes, as these are: two integers of 67. */
+function element(tag: number, content: Buffer): Buffer {
+  const { length } = content;
+  return Buffer.concat([Buffer.from(length < 0x80 ? [tag, length] : [tag, 0x81, length]), content]);
+}
+
+const attributes: ReadonlySet<string> = new Set([
+  'token',
+  'serial',
+  'manufacturer',
+  'model',
+  'object',
+  'id',
+  'type',
+  'module-path',
+]);
+
+/**
+ * The attributes of a `pkcs11:` URI, decoded; bytes that are no text as Latin-1.
+ * @throws Pkcs11Error URI_INVALID, also for a PIN in it: whoever sees the URI would have it
+ */
+export function wantedBy(uri: string): ReadonlyMap<string, string> {
+  const [, path = '', query = ''] = /^pkcs11:([^?]*)(?:\?(.*))?$/u.exec(uri) ?? [];
+  if (!uri.startsWith('pkcs11:')) throw new Pkcs11Error('URI_INVALID');
+  const pairs = [...path.split(';'), ...query.split('&')].filter((pair) => pair !== '');
+  const wanted = new Map<string, string>();
+  for (const pair of pairs) {
+    const equals = pair.indexOf('=');
+    const name = pair.slice(0, Math.max(equals, 0));
+    if (!attributes.has(name) || wanted.has(name)) throw new Pkcs11Error('URI_INVALID');
+    wanted.set(name, name === 'id' ? latin1(pair.slice(equals + 1)) : decoded(pair.slice(equals + 1)));
+  }
+  return wanted;
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    throw new Pkcs11Error('URI_INVALID');
+  }
+}
+
+function latin1(text: string): string {
+  return text.replaceAll(/%([0-9A-Fa-f]{2})/gu, (_all, hex: string) =>
+    String.fromCharCode(Number.parseInt(hex, 16)),
+  );
+}

@@ -1,0 +1,147 @@
+import { execFile, execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { createSandbox } from '../../sandbox/sandbox.ts';
+import { gatehouse } from '../support/agent.ts';
+import type { KeyKind } from '../support/certificates.ts';
+import { rolesAnywhereHost } from '../support/roles-anywhere.ts';
+import { temporaryDirectory } from '../support/temporary-directory.ts';
+
+const run = promisify(execFile);
+const module = '/usr/lib/softhsm/libsofthsm2.so';
+const pin = '123456';
+
+/** Both are optional: SoftHSM is Debian's softhsm2, and pkcs11js has compiled code. @throws under CI */
+function isMissing(): boolean {
+  const missing = [
+    ...(existsSync(module) ? [] : [`no ${module}: apt-get install softhsm2`]),
+    ...(isInstalled('pkcs11js') ? [] : ['no pkcs11js: npm could not compile it']),
+  ];
+  if (missing.length === 0) return false;
+  const { CI = '' } = process.env;
+  if (!['', 'false', '0'].includes(CI)) throw new Error(missing.join(', '));
+  process.stderr.write(`skipped, ${missing.join(', ')}\n`);
+  return true;
+}
+
+function isInstalled(name: string): boolean {
+  try {
+    createRequire(import.meta.url).resolve(name);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** A token with the key of a certificate that the sandbox trusts; nobody has it in a file any more. */
+async function setup(key: KeyKind) {
+  const sandbox = createSandbox();
+  const listener = await sandbox.listen();
+  onTestFinished(() => listener.close());
+  const folder = temporaryDirectory();
+  const { identity, file, leaf } = await rolesAnywhereHost(sandbox, folder, { certificate: { key } });
+  const tokens = join(folder, 'tokens');
+  mkdirSync(tokens);
+  const conf = file('softhsm2.conf', `directories.tokendir = ${tokens}\nlog.level = ERROR\n`);
+  const env = { ...process.env, SOFTHSM2_CONF: conf };
+  const util = (...args: string[]) => run('softhsm2-util', args, { env });
+  await util('--init-token', '--free', '--label', 'My token', '--so-pin', '87654321', '--pin', pin);
+  const imported = [
+    '--import',
+    identity.privateKey,
+    '--token',
+    'My token',
+    '--label',
+    'web-1',
+    '--id',
+    'A1B2',
+  ];
+  await util(...imported, '--pin', pin);
+  putCertificate(leaf.der, env);
+  writeFileSync(identity.privateKey, 'gone');
+  const pinFile = file('pin', `${pin}\n`);
+  const flags = {
+    '--certificate': identity.certificate,
+    '--private-key': 'pkcs11:token=My%20token;object=web-1;id=%A1%B2',
+    '--pkcs11-lib': module,
+    '--private-key-password-file': pinFile,
+    '--trust-anchor-arn': identity.trustAnchorArn,
+    '--profile-arn': identity.profileArn,
+    '--role-arn': identity.roleArn,
+    '--endpoint': listener.url,
+  };
+  const credentials = (changes: Partial<typeof flags> = {}) =>
+    gatehouse(['credential-process', '--json', ...Object.entries({ ...flags, ...changes }).flat()], {
+      env: { SOFTHSM2_CONF: conf },
+    });
+  return { sandbox, credentials, file };
+}
+
+/** In a process of its own: SoftHSM reads its configuration once. */
+function putCertificate(der: Buffer, env: NodeJS.ProcessEnv): void {
+  const script = `
+    const p = require('pkcs11js');
+    const native = new p.PKCS11();
+    native.load(process.argv[1]);
+    native.C_Initialize();
+    const slot = native.C_GetSlotList(true).find((each) => native.C_GetTokenInfo(each).label.trim() === 'My token');
+    const session = native.C_OpenSession(slot, p.CKF_SERIAL_SESSION | p.CKF_RW_SESSION);
+    native.C_Login(session, p.CKU_USER, process.argv[2]);
+    native.C_CreateObject(session, [
+      { type: p.CKA_CLASS, value: p.CKO_CERTIFICATE },
+      { type: p.CKA_CERTIFICATE_TYPE, value: p.CKC_X_509 },
+      { type: p.CKA_TOKEN, value: true },
+      { type: p.CKA_PRIVATE, value: false },
+      { type: p.CKA_LABEL, value: 'web-1' },
+      { type: p.CKA_SUBJECT, value: Buffer.from('3000', 'hex') },
+      { type: p.CKA_VALUE, value: Buffer.from(process.argv[3], 'base64') },
+    ]);
+    native.C_Finalize();`;
+  execFileSync(process.execPath, ['-e', script, module, pin, der.toString('base64')], {
+    env,
+    cwd: import.meta.dirname,
+  });
+}
+
+describe.skipIf(isMissing())('a key in SoftHSM', () => {
+  it.each(['rsa-2048', 'ec-p256', 'ec-p384', 'ec-p521'] as const)('%s gets a session', async (key) => {
+    const { credentials, sandbox } = await setup(key);
+
+    const { code, stdout, stderr } = await credentials();
+    const inToken = await credentials({ '--certificate': 'pkcs11:token=My%20token;object=web-1' });
+
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    expect(inToken).toMatchObject({ code: 0, stderr: '' });
+    const { AccessKeyId: id } = JSON.parse(stdout) as { AccessKeyId: string };
+    expect(sandbox.identities.find(id)?.roleArn).toMatch(/GatehouseHost$/u);
+  });
+
+  it('that cannot be used says why', async () => {
+    const { credentials, file } = await setup('ec-p256');
+    const codeOf = async (changes: Parameters<typeof credentials>[0]) => {
+      const { code, stderr } = await credentials(changes);
+      return [(JSON.parse(stderr) as { error: { code: string } }).error.code, code];
+    };
+
+    expect(await codeOf({ '--private-key': 'pkcs11:token=Other;object=web-1' })).toEqual([
+      'PKCS11_NOT_FOUND',
+      66,
+    ]);
+    expect(await codeOf({ '--private-key': 'pkcs11:token=My%20token;object=web-2' })).toEqual([
+      'PKCS11_NOT_FOUND',
+      66,
+    ]);
+    expect(await codeOf({ '--private-key': 'pkcs11:token=My%20token?pin-value=1' })).toEqual([
+      'PKCS11_URI_INVALID',
+      78,
+    ]);
+    expect(await codeOf({ '--pkcs11-lib': '/nonexistent.so' })).toEqual(['PKCS11_UNAVAILABLE', 78]);
+    expect(await codeOf({ '--private-key-password-file': file('wrong', '000000') })).toEqual([
+      'PKCS11_PIN_REFUSED',
+      77,
+    ]);
+  });
+});
