@@ -55,6 +55,8 @@ export interface Events {
   /** Says which secrets there are, once their values were told. With the first call sources begin to be read. */
   secretsAre(names: readonly string[]): void;
   status(): Promise<EventsStatus>;
+  /** Whether events waited without moving when the status was last asked for. */
+  readonly isWedged: boolean;
   /**
    * Stops intake, sends what time allows, keeps the rest in the spool. Resolves when the worker has ended, at once when
    * it had ended before.
@@ -88,6 +90,7 @@ export async function startEvents(options: EventsOptions, signal: AbortSignal): 
   const ended = Promise.withResolvers<void>();
   let auditsUnderWay = 0;
   let hasEnded = false;
+  let isWedged = false;
   /** Records lost on the way since there was last room; told of when there is room again. */
   let auditsDropped = 0;
   const settlements = questions<boolean>();
@@ -126,6 +129,7 @@ export async function startEvents(options: EventsOptions, signal: AbortSignal): 
         keys?.keepOnly(message.keyIds);
         break;
       case 'status':
+        isWedged = message.status.wedgedMs !== undefined;
         statuses.answer(message.id, message.status);
         break;
       case 'redacting':
@@ -234,6 +238,10 @@ export async function startEvents(options: EventsOptions, signal: AbortSignal): 
       }),
 
     secretsAre: (names) => send({ kind: 'secrets', names }),
+
+    get isWedged() {
+      return isWedged;
+    },
 
     status: () => statuses.ask((id) => send({ kind: 'status-wanted', id })),
 

@@ -231,7 +231,7 @@ function monotonicUsec(): bigint {
 }
 
 function vitalsOf(parts: AgentParts): Vitals {
-  return { condition: () => statusOf(parts), isHealthy: () => true };
+  return { condition: () => statusOf(parts), isHealthy: () => parts.events?.isWedged !== true };
 }
 
 function supervisionOf(parts: AgentParts, vitals: Vitals): Supervision {

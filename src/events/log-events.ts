@@ -249,6 +249,13 @@ export const eventsLogEvents = {
     summary: 'no new data key could be had; the spool is sealed under the old one, and it is tried again',
     fields: { error: 'what failed' },
   },
+  'events.wedged': {
+    level: 'error',
+    summary: 'events wait and nothing moves, though no error says why; the watchdog is not answered any more',
+    fields: { forMs: 'for how long, in milliseconds' },
+    audit: 'failure',
+  },
+  'events.unwedged': { level: 'info', summary: 'events move again', fields: {} },
   'events.spool-recovered': { level: 'info', summary: 'the spool works again', fields: {} },
   'events.send-failed': {
     level: 'warn',

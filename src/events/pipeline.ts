@@ -6,6 +6,7 @@ import { runTasks } from '../base/task-group.ts';
 import { encodeChunk, type OpenBatch, openBatch, type StreamName } from './batch.ts';
 import type { Chunk, EventSource, Position } from './event-source.ts';
 import { eventsEvent } from './log-events.ts';
+import { movement } from './movement.ts';
 import type { Sink } from './sink.ts';
 import { type RefusedEvent, type Spool, type SpooledBatch, streamKey } from './spool.ts';
 import type { PipelineStatus, SourceStatus } from './status.ts';
@@ -36,6 +37,8 @@ export interface PipelineLimits {
   readonly sendTimeoutMs: number;
   readonly backoffBaseMs: number;
   readonly backoffCapMs: number;
+  /** Events that wait while nothing ends, well or badly, for so long are wedged. */
+  readonly wedgedAfterMs: number;
 }
 
 export const pipelineLimits: PipelineLimits = {
@@ -44,6 +47,7 @@ export const pipelineLimits: PipelineLimits = {
   sendTimeoutMs: 60_000,
   backoffBaseMs: 200,
   backoffCapMs: 30_000,
+  wedgedAfterMs: 5 * 60_000,
 };
 
 /** Batches that one stream sends before another may have its place. */
@@ -104,6 +108,7 @@ export function pipeline(options: PipelineOptions): Pipeline {
   const failing = new Map<string, { readonly failures: number; readonly code: string }>();
   let lastError: PipelineStatus['lastError'];
   let isSpoolFailing = false;
+  const moving = movement({ wedgedAfterMs: limits.wedgedAfterMs, isWaiting, clock, log });
   let intakesDone = Promise.resolve();
   let senders = 0;
 
@@ -199,9 +204,11 @@ export function pipeline(options: PipelineOptions): Pipeline {
       onRetry(error: unknown) {
         if (!isSpoolFailing) log(eventsEvent('events.spool-failed', { error: reportOf(error) }));
         isSpoolFailing = true;
+        moving.moved();
       },
     };
     const done = await retrying(work, policy, clock, signal);
+    moving.moved();
     if (isSpoolFailing) log(eventsEvent('events.spool-recovered', {}));
     isSpoolFailing = false;
     return done;
@@ -303,12 +310,17 @@ export function pipeline(options: PipelineOptions): Pipeline {
 
   function fail({ stream }: SpooledBatch, error: unknown, failures: number): void {
     const report = reportOf(error);
+    moving.moved();
     // Once for all streams: when AWS is away it is away for each of them.
     const isNew = ![...failing.values()].some(({ code }) => code === report.code);
     if (isNew) log(eventsEvent('events.send-failed', { ...stream, error: report }));
     failing.set(streamKey(stream), { failures, code: report.code });
     sent.failures += 1;
     lastError = { code: report.code, atMs: clock.now().getTime() };
+  }
+
+  function isWaiting(): boolean {
+    return spool.counts().batches > 0 || turns.size > 0 || intakes.some(({ filling }) => filling.size > 0);
   }
 
   function account(batch: SpooledBatch, refused: readonly RefusedEvent[]): void {
@@ -360,7 +372,7 @@ export function pipeline(options: PipelineOptions): Pipeline {
         taken.push(task.catch(() => undefined));
         await task;
       });
-      const work = runTasks([...intakeTasks, flushInTime, ship], AbortSignal.any([signal, ending.signal]));
+      const work = runTasks([...intakeTasks, flushInTime, ship, moving.watch], AbortSignal.any([signal, ending.signal]));
       intakesDone = Promise.all(taken).then(() => undefined);
       await work;
       const left = spool.counts();
@@ -380,10 +392,12 @@ export function pipeline(options: PipelineOptions): Pipeline {
     },
 
     status: () => {
-      const { batches, bytes, bytesMax, isSealed, deadLetters, deadLetterBytes } = spool.counts();
+      const { deadLetters, deadLetterBytes, ...counts } = spool.counts();
+      const { wedgedMs } = moving;
       return {
         sources: intakes.map(statusOf),
-        spool: { batches, bytes, bytesMax, isSealed, isFailing: isSpoolFailing },
+        spool: { ...counts, isFailing: isSpoolFailing },
+        ...(wedgedMs === undefined ? {} : { wedgedMs }),
         sent: { ...sent, ...(lastSentAtMs === undefined ? {} : { lastAtMs: lastSentAtMs }) },
         deadLetter: { events: deadLetters, bytes: deadLetterBytes },
         failingStreams: failing.size,
