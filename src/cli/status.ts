@@ -156,7 +156,12 @@ function eventSections({
       ['dead letter', `${deadLetter.events} events`],
       ...(spool.lostBatches === 0
         ? []
-        : [['LOST', `${spool.lostEvents} events in ${spool.lostBatches} batches that did not read`] as [string, string]]),
+        : [
+            ['LOST', `${spool.lostEvents} events in ${spool.lostBatches} batches that did not read`] as [
+              string,
+              string,
+            ],
+          ]),
       ...(wedgedMs === undefined
         ? []
         : [['WEDGED', `nothing has moved for ${Math.round(wedgedMs / 1000)} s`] as [string, string]]),

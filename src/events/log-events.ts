@@ -283,6 +283,24 @@ export const eventsLogEvents = {
     fields: { events: 'how many were lost since it was last said', bytesMax: 'the bound' },
     audit: 'failure',
   },
+  'events.dead-letter-shown': {
+    level: 'info',
+    summary: 'an event of the dead letter was shown to an operator',
+    fields: { logGroup: 'the group', logStream: 'the stream', id: 'the number of the event' },
+    audit: 'success',
+  },
+  'events.dead-letter-retried': {
+    level: 'info',
+    summary: 'events of the dead letter are sent again',
+    fields: { events: 'how many' },
+    audit: 'success',
+  },
+  'events.dead-letter-dropped': {
+    level: 'info',
+    summary: 'events of the dead letter were dropped by an operator',
+    fields: { events: 'how many' },
+    audit: 'success',
+  },
   'events.group-created': {
     level: 'info',
     summary: 'a log group was created',

@@ -3,7 +3,8 @@ import { asGatehouseError, GatehouseError, reportOf } from '../base/errors.ts';
 import type { Log } from '../base/log-events.ts';
 import { backoffMs, retrying } from '../base/retry.ts';
 import { runTasks } from '../base/task-group.ts';
-import { encodeChunk, type OpenBatch, openBatch, type StreamName } from './batch.ts';
+import { type Batch, encodeChunk, type OpenBatch, openBatch, type StreamName } from './batch.ts';
+import { eventsError } from './errors.ts';
 import type { Chunk, EventSource, Position } from './event-source.ts';
 import { eventsEvent } from './log-events.ts';
 import { movement } from './movement.ts';
@@ -61,6 +62,13 @@ export interface Pipeline {
    * or `deadlineMs` have passed. The rest stays in the spool.
    */
   drain(deadlineMs: number): Promise<void>;
+  /** Sends a batch that is no source's. Resolves when it is in the spool. */
+  put(batch: Batch, signal: AbortSignal): Promise<void>;
+  /**
+   * As `put`, and resolves when it was taken, with what was refused of it.
+   * @throws EVENTS_TEST_NOT_TAKEN where that takes longer than `withinMs`; it is sent all the same
+   */
+  putAndWait(batch: Batch, withinMs: number): Promise<readonly RefusedEvent[]>;
   status(): PipelineStatus;
 }
 
@@ -108,6 +116,8 @@ export function pipeline(options: PipelineOptions): Pipeline {
   const failing = new Map<string, { readonly failures: number; readonly code: string }>();
   let lastError: PipelineStatus['lastError'];
   let isSpoolFailing = false;
+  /** Batches whose end somebody waits for, by their body. */
+  const awaited = new Map<Buffer, (refused: readonly RefusedEvent[]) => void>();
   const moving = movement({ wedgedAfterMs: limits.wedgedAfterMs, isWaiting, clock, log });
   let intakesDone = Promise.resolve();
   let senders = 0;
@@ -319,11 +329,43 @@ export function pipeline(options: PipelineOptions): Pipeline {
     lastError = { code: report.code, atMs: clock.now().getTime() };
   }
 
+  const watchMovement = (signal: AbortSignal): Promise<void> => moving.watch(signal);
+
   function isWaiting(): boolean {
     return spool.counts().batches > 0 || turns.size > 0 || intakes.some(({ filling }) => filling.size > 0);
   }
 
+  async function put(batch: Batch, signal: AbortSignal): Promise<void> {
+    await inTurn(streamKey(batch.stream), () => untilDone(() => spool.append(batch, [], signal), signal));
+    appended.ring();
+  }
+
+  async function putAndWait(batch: Batch, withinMs: number): Promise<readonly RefusedEvent[]> {
+    const taken = Promise.withResolvers<readonly RefusedEvent[]>();
+    const over = new AbortController();
+    const notTaken = (): void => {
+      const code = failing.get(streamKey(batch.stream))?.code;
+      const cause = code === undefined ? {} : { code };
+      taken.reject(eventsError('EVENTS_TEST_NOT_TAKEN', { ...batch.stream, ...cause }));
+    };
+    clock.sleep(withinMs, over.signal).then(notTaken, () => undefined);
+    awaited.set(batch.body, taken.resolve);
+    try {
+      // Its own end is not waited for: a spool that is full is told in the same way.
+      put(batch, new AbortController().signal).catch((error: unknown) => taken.reject(error));
+      return await taken.promise;
+    } finally {
+      awaited.delete(batch.body);
+      over.abort();
+    }
+  }
+
+  function tell({ body }: SpooledBatch, refused: readonly RefusedEvent[]): void {
+    for (const [own, taken] of awaited) if (own.equals(body)) taken(refused);
+  }
+
   function account(batch: SpooledBatch, refused: readonly RefusedEvent[]): void {
+    tell(batch, refused);
     const { failures = 0 } = failing.get(streamKey(batch.stream)) ?? {};
     failing.delete(streamKey(batch.stream));
     sent.batches += 1;
@@ -372,7 +414,10 @@ export function pipeline(options: PipelineOptions): Pipeline {
         taken.push(task.catch(() => undefined));
         await task;
       });
-      const work = runTasks([...intakeTasks, flushInTime, ship, moving.watch], AbortSignal.any([signal, ending.signal]));
+      const work = runTasks(
+        [...intakeTasks, flushInTime, ship, watchMovement],
+        AbortSignal.any([signal, ending.signal]),
+      );
       intakesDone = Promise.all(taken).then(() => undefined);
       await work;
       const left = spool.counts();
@@ -390,6 +435,9 @@ export function pipeline(options: PipelineOptions): Pipeline {
       over.abort();
       ending.abort();
     },
+
+    put,
+    putAndWait,
 
     status: () => {
       const { deadLetters, deadLetterBytes, ...counts } = spool.counts();
