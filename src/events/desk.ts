@@ -112,20 +112,12 @@ export function desk({ spool, pipeline, streams, clock, log }: DeskOptions) {
   }
 
   return async (question: DeskQuestion): Promise<unknown> => {
-    switch (question.what) {
-      case 'letters':
-        return letters(question.after);
-      case 'letter': {
-        const shown = await letter(question.id);
-        log(eventsEvent('events.dead-letter-shown', { ...shown.stream, id: shown.id }));
-        return shown;
-      }
-      case 'retry':
-        return retry(question.ids, question.isNow);
-      case 'drop':
-        return drop(question.ids);
-      default:
-        return test(question.source);
-    }
+    if (question.what === 'letters') return letters(question.after);
+    if (question.what === 'retry') return retry(question.ids, question.isNow);
+    if (question.what === 'drop') return drop(question.ids);
+    if (question.what === 'test') return test(question.source);
+    const shown = await letter(question.id);
+    log(eventsEvent('events.dead-letter-shown', { ...shown.stream, id: shown.id }));
+    return shown;
   };
 }
