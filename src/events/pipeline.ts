@@ -360,12 +360,12 @@ export function pipeline(options: PipelineOptions): Pipeline {
     }
   }
 
-  function tell({ body }: SpooledBatch, refused: readonly RefusedEvent[]): void {
+  function answerAwaited({ body }: SpooledBatch, refused: readonly RefusedEvent[]): void {
     for (const [own, taken] of awaited) if (own.equals(body)) taken(refused);
   }
 
   function account(batch: SpooledBatch, refused: readonly RefusedEvent[]): void {
-    tell(batch, refused);
+    answerAwaited(batch, refused);
     const { failures = 0 } = failing.get(streamKey(batch.stream)) ?? {};
     failing.delete(streamKey(batch.stream));
     sent.batches += 1;
