@@ -10,6 +10,7 @@ import { Secret } from '../base/secret.ts';
 import { headsStream } from '../events/audit/chain.ts';
 import { type ChainedSource, chainedSource } from '../events/audit/chained-source.ts';
 import { headsSource } from '../events/audit/heads-source.ts';
+import type { StreamName } from '../events/batch.ts';
 import {
   type EventsSettings,
   type FromWorker,
@@ -21,6 +22,7 @@ import {
   type WantedKey,
   type WorkerStart,
 } from '../events/channel.ts';
+import { desk } from '../events/desk.ts';
 import { eventsError } from '../events/errors.ts';
 import type { EventSource } from '../events/event-source.ts';
 import { type Pipeline, type PipelineSource, pipeline } from '../events/pipeline.ts';
@@ -139,6 +141,7 @@ async function work({ settings, isSealed, dataKey }: WorkerStart): Promise<void>
     const { bytesMax, whenFull } = config.spool;
     const fillBytesMax = chains.length === 0 ? bytesMax : bytesMax - auditShareBytes(bytesMax);
     const line = pipeline({ sources, spool, sink, whenFull, fillBytesMax, clock, log });
+    const atDesk = desk({ spool, pipeline: line, streams: streamsOf(sources), clock, log });
 
     parentPort?.on('message', (message: ToWorker) => {
       switch (message.kind) {
@@ -163,6 +166,12 @@ async function work({ settings, isSealed, dataKey }: WorkerStart): Promise<void>
           break;
         case 'status-wanted':
           say({ kind: 'status', id: message.id, status: statusOf(line, chains, redaction) });
+          break;
+        case 'asked':
+          void atDesk(message.question).then(
+            (answer) => say({ kind: 'answered', id: message.id, answer }),
+            (error: unknown) => say({ kind: 'not-answered', id: message.id, report: reportOf(error) }),
+          );
           break;
         case 'redact': {
           const value = Secret.ofBytes(message.value);
@@ -197,6 +206,13 @@ async function work({ settings, isSealed, dataKey }: WorkerStart): Promise<void>
   } finally {
     parentPort?.close();
   }
+}
+
+/** Where the events of each source of the config go, as far as that depends on no file. */
+function streamsOf(sources: readonly PipelineSource[]): ReadonlyMap<string, StreamName> {
+  return new Map(
+    sources.filter(({ name }) => !name.startsWith('.')).map((each) => [each.name, each.streamOf(undefined)]),
+  );
 }
 
 /** They are secrets as well. Where there are none just now, lines are read all the same: they have never been here. */

@@ -13,7 +13,8 @@ import {
   type WantedKey,
   type WorkerStart,
 } from '../events/channel.ts';
-import { type EventsErrorCode, eventsError, eventsErrors } from '../events/errors.ts';
+import type { DeskQuestion } from '../events/desk.ts';
+import { eventsError, isEventsErrorCode } from '../events/errors.ts';
 import { eventsEvent } from '../events/log-events.ts';
 import type { DataKey, KeyKeeper } from '../events/spool/data-keys.ts';
 import type { EventsStatus } from '../events/status.ts';
@@ -55,6 +56,10 @@ export interface Events {
   /** Says which secrets there are, once their values were told. With the first call sources begin to be read. */
   secretsAre(names: readonly string[]): void;
   status(): Promise<EventsStatus>;
+  /** Asks what an operator wants to know or have done. @throws EVENTS_… */
+  ask(question: DeskQuestion): Promise<unknown>;
+  /** Whether events waited without moving when the status was last asked for. */
+  readonly isWedged: boolean;
   /**
    * Stops intake, sends what time allows, keeps the rest in the spool. Resolves when the worker has ended, at once when
    * it had ended before.
@@ -83,11 +88,13 @@ export async function startEvents(options: EventsOptions, signal: AbortSignal): 
   if (worker.threadId === -1) throw eventsError('EVENTS_WORKER_DIED');
   const send = (message: ToWorker): void => worker.postMessage(message, []);
   const statuses = questions<EventsStatus>();
+  const answers = questions<unknown>();
   const redactions = questions<void>();
   const ready = Promise.withResolvers<void>();
   const ended = Promise.withResolvers<void>();
   let auditsUnderWay = 0;
   let hasEnded = false;
+  let isWedged = false;
   /** Records lost on the way since there was last room; told of when there is room again. */
   let auditsDropped = 0;
   const settlements = questions<boolean>();
@@ -119,6 +126,12 @@ export async function startEvents(options: EventsOptions, signal: AbortSignal): 
       case 'credentials-accepted':
         denials.accepted(message.service);
         break;
+      case 'answered':
+        answers.answer(message.id, message.answer);
+        break;
+      case 'not-answered':
+        answers.refuse(message.id, fatal(message.report));
+        break;
       case 'data-key-wanted':
         void answerDataKey(message.id, message.wanted);
         break;
@@ -126,6 +139,7 @@ export async function startEvents(options: EventsOptions, signal: AbortSignal): 
         keys?.keepOnly(message.keyIds);
         break;
       case 'status':
+        isWedged = message.status.wedgedMs !== undefined;
         statuses.answer(message.id, message.status);
         break;
       case 'redacting':
@@ -145,6 +159,7 @@ export async function startEvents(options: EventsOptions, signal: AbortSignal): 
   const onEnd = (error: unknown): void => {
     hasEnded = true;
     statuses.close(error);
+    answers.close(error);
     redactions.close(error);
     settlements.close(error);
   };
@@ -235,6 +250,12 @@ export async function startEvents(options: EventsOptions, signal: AbortSignal): 
 
     secretsAre: (names) => send({ kind: 'secrets', names }),
 
+    ask: (question) => answers.ask((id) => send({ kind: 'asked', id, question })),
+
+    get isWedged() {
+      return isWedged;
+    },
+
     status: () => statuses.ask((id) => send({ kind: 'status-wanted', id })),
 
     async stop(deadlineMs) {
@@ -303,12 +324,8 @@ function plain({ accessKeyId, secretAccessKey, sessionToken }: Credentials): Pla
   };
 }
 
-function isOurs(code: string): code is EventsErrorCode {
-  return Object.hasOwn(eventsErrors, code);
-}
-
 /** The worker's error, again as one of ours. */
 function fatal({ code, details, causes, frames }: ErrorReport): GatehouseError {
-  if (isOurs(code)) return eventsError(code, details);
+  if (isEventsErrorCode(code)) return eventsError(code, details);
   return eventsError('EVENTS_WORKER_DIED', { code, causes, ...(frames === undefined ? {} : { frames }) });
 }

@@ -52,7 +52,17 @@ const whole: AgentStatus = {
   refusedReads: 6,
   events: {
     sources: [{ ...source, escapedLines: 3, splitEvents: 4 }],
-    spool: { batches: 1, bytes: 100, bytesMax: 1000, isSealed: true, isFailing: false },
+    spool: {
+      batches: 1,
+      bytes: 100,
+      bytesMax: 1000,
+      isSealed: true,
+      isFailing: false,
+      fileBytes: 0,
+      lostBatches: 0,
+      lostEvents: 0,
+      quarantineBytes: 0,
+    },
     sent: { batches: 7, events: 70, bytes: 700, refused: 1, failures: 2, lastAtMs: Date.parse(start) },
     deadLetter: { events: 1, bytes: 10 },
     audit: [{ source: 'agent', sequence: 41, lost: 0 }],

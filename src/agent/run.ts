@@ -14,6 +14,7 @@ import { auditGate } from './audit-gate.ts';
 import { consumerReads } from './consumer-reads.ts';
 import { consumersOf } from './consumers-start.ts';
 import { agentError } from './errors.ts';
+import { eventsDesk } from './events-desk.ts';
 import { openEvents, threadAhead } from './events-start.ts';
 import { type Agent, follow, type Reloaded } from './follow.ts';
 import { type FollowedConfig, followedConfig } from './followed-config.ts';
@@ -141,6 +142,7 @@ async function start(
       reload: (sig) => reload('control socket', sig),
       logLevel: () => parts.logLevel.state(),
       setLogLevel: (level) => parts.logLevel.set(level, 'control socket'),
+      ...eventsDesk(parts),
     }),
   );
   opened.defer(() => control.close());
@@ -250,7 +252,7 @@ function monotonicUsec(): bigint {
 }
 
 function vitalsOf(parts: AgentParts): Vitals {
-  return { condition: () => statusOf(parts), isHealthy: () => true };
+  return { condition: () => statusOf(parts), isHealthy: () => parts.events?.isWedged !== true };
 }
 
 function supervisionOf(parts: AgentParts, vitals: Vitals): Supervision {

@@ -96,6 +96,7 @@ function failingOf(events: EventsStatus | undefined): string[] {
   if (events === undefined) return [];
   return [
     ...(events.spool.isFailing ? ['spool'] : []),
+    ...(events.wedgedMs === undefined ? [] : ['events: wedged']),
     ...(events.failingStreams > 0 ? [`events: ${events.failingStreams} streams`] : []),
   ];
 }

@@ -3,9 +3,11 @@ import type { LogLevelState } from '../api/control.ts';
 import { apiError } from '../api/errors.ts';
 import type { Health, Probe } from '../api/monitoring.ts';
 import { askSocket } from '../api/socket-client.ts';
+import type { GatehouseError } from '../base/errors.ts';
 import { exitCode } from '../base/exit-code.ts';
 import type { LogLevel } from '../base/log-events.ts';
 import type { DeliveryStatus } from '../delivery/deliveries.ts';
+import { eventsError, isEventsErrorCode } from '../events/errors.ts';
 import type { EventsStatus } from '../events/status.ts';
 import type { SecretStatus } from '../secrets/secrets.ts';
 import type { ConsumerStatus } from './consumers.ts';
@@ -115,31 +117,59 @@ export async function logLevel(
   return askAgent(launch, asked, signal);
 }
 
-interface Asked<Body> {
+export interface Asked<Body> {
   readonly method: 'GET' | 'POST';
   readonly path: string;
   /** Of an answer; 200 where none are given. */
   readonly statuses?: readonly number[];
+  /** What the answer may take. */
+  readonly withinMs?: number;
   /** Whoever may own the control socket is trusted; this tells an agent from another program or version. */
   readonly accepts: (body: unknown) => body is Body;
 }
 
 const answerTimeoutMs = 5_000;
 
-async function askAgent<Body>(
+/**
+ * Asks the running agent of this host.
+ * @throws as `status`, and what the agent answers with where it knows the error
+ */
+export async function askAgent<Body>(
   launch: Launch,
-  { method, path, statuses = [200], accepts }: Asked<Body>,
+  { method, path, statuses = [200], withinMs = answerTimeoutMs, accepts }: Asked<Body>,
   signal: AbortSignal,
 ): Promise<Body> {
   const { config } = bootstrapOf(launch);
   const socket = controlSocketPath(config.runtimeDirectory);
-  const { status: code, body } = await launch.clock.deadline(answerTimeoutMs, 'status', signal, (within) =>
+  const { status: code, body } = await launch.clock.deadline(withinMs, 'answer', signal, (within) =>
     askSocket(socket, method, path, within),
   );
+  const refusal = errorIn(body);
+  if (refusal !== undefined) throw refusal;
   if (!statuses.includes(code) || !accepts(body)) {
     throw apiError('AGENT_REPLY_INVALID', { socket, status: code });
   }
   return body;
+}
+
+/** The error that the agent answers with, again as one of ours; undefined where it is no answer of that kind. */
+function errorIn(body: unknown): GatehouseError | undefined {
+  if (typeof body !== 'object' || body === null || !('error' in body)) return undefined;
+  const { error } = body;
+  if (typeof error !== 'object' || error === null || !('code' in error) || !('details' in error))
+    return undefined;
+  const { code, details } = error;
+  if (typeof code !== 'string' || !isEventsErrorCode(code)) return undefined;
+  return eventsError(code, plainDetails(details));
+}
+
+function plainDetails(details: unknown): Record<string, string | number | boolean> {
+  const plain = Object.entries(details ?? {}).flatMap(([name, value]: [string, unknown]) => {
+    if (Array.isArray(value)) return [[name, value.join(', ')] as const];
+    const isPlain = typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean';
+    return isPlain ? [[name, value] as const] : [];
+  });
+  return Object.fromEntries(plain);
 }
 
 function isAgentStatus(body: unknown): body is AgentStatus {

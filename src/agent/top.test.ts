@@ -8,7 +8,17 @@ const nothing = { items: 0, lagBytes: 0, waitingEvents: 0, escapedLines: 0, spli
 function lookAt(atMs: number, events: number, changes: Partial<AgentStatus> = {}): Look {
   const shipping: EventsStatus = {
     sources: [{ name: 'app', events, bytes: 10 * events, ...nothing }],
-    spool: { batches: 0, bytes: 0, bytesMax: 100, isSealed: true, isFailing: false },
+    spool: {
+      batches: 0,
+      bytes: 0,
+      bytesMax: 100,
+      isSealed: true,
+      isFailing: false,
+      fileBytes: 0,
+      lostBatches: 0,
+      lostEvents: 0,
+      quarantineBytes: 0,
+    },
     sent: { events, bytes: 36 * events, batches: 0, refused: 0, failures: 0 },
     deadLetter: { events: 0, bytes: 0 },
     failingStreams: 0,

@@ -5,6 +5,8 @@ export interface ApiRequest {
   readonly method: string;
   /** The path without its query. */
   readonly path: string;
+  /** What follows the first `?`; absent where there is none. */
+  readonly query?: string;
   /** By name in lower case. */
   readonly headers: IncomingHttpHeaders;
 }

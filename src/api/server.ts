@@ -46,7 +46,9 @@ async function answer(
   request.resume();
   const { method = 'GET', url = '/', headers } = request;
   const [path = '/'] = url.split('?', 1);
-  const reply = await replyTo(api, { method, path, headers }, signal);
+  const query = url.slice(path.length + 1);
+  const asked = { method, path, ...(query === '' ? {} : { query }), headers };
+  const reply = await replyTo(api, asked, signal);
   const isText = 'text' in reply;
   const body = Buffer.from(isText ? reply.text : `${JSON.stringify(reply.body)}\n`);
   response.writeHead(reply.status, {

@@ -21,6 +21,11 @@ async function setup(control: Partial<Parameters<typeof controlRoutes>[0]> = {})
     },
     health: async (probe) => ({ isOk: probe !== 'ready', state: 'starting' }),
     metrics: async () => ({ text: 'up 1\n', contentType: 'text/plain; version=0.0.4' }),
+    deadLetters: async (after) => ({ after }),
+    deadLetter: async (id) => ({ id }),
+    retryDeadLetters: async (ids, isNow) => ({ ids, isNow }),
+    dropDeadLetters: async (ids) => ({ ids }),
+    testEvents: async (source) => ({ source }),
     ...control,
   });
   const listen = async () => {
@@ -109,4 +114,22 @@ test('a folder that is not there is a typed error', async () => {
   const path = join(temporaryDirectory(), 'absent', 'control.sock');
 
   await expect(listenOnSocket(path, 0o600, [])).rejects.toMatchObject({ code: 'API_SOCKET_UNAVAILABLE' });
+});
+
+test.each([
+  ['GET', '/events/dead-letters?after=7', { after: 7 }],
+  ['GET', '/events/dead-letters', { after: 0 }],
+  ['GET', '/events/dead-letter?id=3', { id: 3 }],
+  ['GET', '/events/dead-letter?id=-3', { id: 0 }],
+  ['POST', '/events/dead-letters/retry?id=1&id=2', { ids: [1, 2], isNow: false }],
+  ['POST', '/events/dead-letters/retry?all&now', { ids: 'all', isNow: true }],
+  ['POST', '/events/dead-letters/drop?id=x', { ids: [0] }],
+  ['POST', '/events/dead-letters/drop', { ids: [] }],
+  ['POST', '/events/test?source=a%20b', { source: 'a b' }],
+  ['POST', '/events/test', {}],
+] as const)('%s %s is understood', async (method, path, understood) => {
+  const { path: socket, listen } = await setup();
+  await listen();
+
+  expect(await askSocket(socket, method, path, signal)).toEqual({ status: 200, body: understood });
 });

@@ -7,6 +7,7 @@ import { type Command, globalOptions, type Invocation } from './command.ts';
 import { configCommand } from './config.ts';
 import type { ConfiguredIdentity } from './credential-process.ts';
 import { demoCommand } from './demo.ts';
+import { eventsCommand } from './events.ts';
 import { helperCommands } from './helper-commands.ts';
 import { refuseForeignFlags } from './helper-options.ts';
 import { isHelperCommand } from './helper-words.ts';
@@ -40,6 +41,7 @@ export const commands: readonly Command[] = [
   logLevelCommand,
   whoamiCommand,
   configCommand,
+  eventsCommand,
   auditCommand,
   sealCommand,
   unsealCommand,

@@ -152,6 +152,7 @@ function eventSections({
   deadLetter,
   redaction,
   lastError,
+  wedgedMs,
 }: NonNullable<AgentStatus['events']>): string[] {
   return [
     tableText(
@@ -165,6 +166,17 @@ function eventSections({
       ],
       ['sent', `${sent.events} events, ${sent.bytes} bytes; ${sent.refused} refused`],
       ['dead letter', `${deadLetter.events} events`],
+      ...(spool.lostBatches === 0
+        ? []
+        : [
+            ['LOST', `${spool.lostEvents} events in ${spool.lostBatches} batches that did not read`] as [
+              string,
+              string,
+            ],
+          ]),
+      ...(wedgedMs === undefined
+        ? []
+        : [['WEDGED', `nothing has moved for ${Math.round(wedgedMs / 1000)} s`] as [string, string]]),
       ...(redaction === undefined ? [] : [['redacted', redactionText(redaction)] as [string, string]]),
       ...(lastError === undefined
         ? []

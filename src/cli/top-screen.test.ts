@@ -44,7 +44,17 @@ const healthy: AgentStatus = {
         splitEvents: 0,
       },
     ],
-    spool: { batches: 3, bytes: 600, bytesMax: 1000, isSealed: true, isFailing: false },
+    spool: {
+      batches: 3,
+      bytes: 600,
+      bytesMax: 1000,
+      isSealed: true,
+      isFailing: false,
+      fileBytes: 0,
+      lostBatches: 0,
+      lostEvents: 0,
+      quarantineBytes: 0,
+    },
     sent: {
       batches: 5,
       events: 25_000,

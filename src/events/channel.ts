@@ -1,6 +1,7 @@
 import type { ErrorReport } from '../base/errors.ts';
 import type { LogEvent } from '../base/log-events.ts';
 import type { EventsConfig } from './config.ts';
+import type { DeskQuestion } from './desk.ts';
 import type { EventsStatus } from './status.ts';
 
 /** What the worker starts with: plain data, for it crosses a thread. */
@@ -75,6 +76,7 @@ export type ToWorker =
   | { readonly kind: 'redact'; readonly id: number; readonly secret: string; readonly value: Uint8Array }
   /** The secrets there are; with the first of these sources are read. */
   | { readonly kind: 'secrets'; readonly names: readonly string[] }
+  | { readonly kind: 'asked'; readonly id: number; readonly question: DeskQuestion }
   | { readonly kind: 'stop'; readonly deadlineMs: number };
 
 /** From the worker to the main thread. */
@@ -92,6 +94,8 @@ export type FromWorker =
   | { readonly kind: 'data-keys-in-use'; readonly keyIds: readonly string[] }
   | { readonly kind: 'status'; readonly id: number; readonly status: EventsStatus }
   | { readonly kind: 'redacting'; readonly id: number }
+  | { readonly kind: 'answered'; readonly id: number; readonly answer: unknown }
+  | { readonly kind: 'not-answered'; readonly id: number; readonly report: ErrorReport }
   | { readonly kind: 'stopped' }
   | { readonly kind: 'fatal'; readonly report: ErrorReport };
 

@@ -126,6 +126,47 @@ export const eventsErrors = {
     retry: false,
     exitCode: exitCode.usage,
   },
+  EVENTS_LETTER_MISSING: {
+    summary: 'there is no such event in the dead letter',
+    remedy: 'List what there is: gatehouse events dead-letter list. It may have been dropped, or sent again.',
+    retry: false,
+    exitCode: exitCode.missingInput,
+    httpStatus: 404,
+  },
+  EVENTS_LETTERS_UNNAMED: {
+    summary: 'which events of the dead letter are meant is not said',
+    remedy: 'Give their numbers, as gatehouse events dead-letter list shows them, or --all, and not both.',
+    retry: false,
+    exitCode: exitCode.usage,
+  },
+  EVENTS_SOURCE_UNKNOWN: {
+    summary: 'no source of this name is shipped',
+    remedy: 'Name one of the sources in the details, which are those of the gateway config.',
+    retry: false,
+    exitCode: exitCode.usage,
+    httpStatus: 404,
+  },
+  EVENTS_NOT_SHIPPED: {
+    summary: 'this agent ships no events',
+    remedy: 'Give its gateway config a section events; while the agent starts, try again.',
+    retry: true,
+    exitCode: exitCode.configuration,
+    httpStatus: 409,
+  },
+  EVENTS_TEST_REFUSED: {
+    summary: 'CloudWatch Logs refused the test event',
+    remedy: 'See the reason in the details, and whether the clock of this host is right.',
+    retry: false,
+    exitCode: exitCode.refused,
+    httpStatus: 502,
+  },
+  EVENTS_TEST_NOT_TAKEN: {
+    summary: 'CloudWatch Logs has not taken the test event yet; it waits in the spool',
+    remedy: 'See the code of the last failure in the details, and gatehouse status.',
+    retry: true,
+    exitCode: exitCode.tryAgain,
+    httpStatus: 504,
+  },
   EVENTS_WORKER_DIED: {
     summary: 'the events worker ended without being asked to',
     remedy: 'Read the causes and the log lines before it. Restart the agent: what was spooled is kept.',
@@ -137,3 +178,7 @@ export const eventsErrors = {
 export const eventsError = errorsOf(eventsErrors);
 
 export type EventsErrorCode = keyof typeof eventsErrors;
+
+export function isEventsErrorCode(code: string): code is EventsErrorCode {
+  return Object.hasOwn(eventsErrors, code);
+}

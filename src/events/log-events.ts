@@ -265,6 +265,13 @@ export const eventsLogEvents = {
     summary: 'no new data key could be had; the spool is sealed under the old one, and it is tried again',
     fields: { error: 'what failed' },
   },
+  'events.wedged': {
+    level: 'error',
+    summary: 'events wait and nothing moves, though no error says why; the watchdog is not answered any more',
+    fields: { forMs: 'for how long, in milliseconds' },
+    audit: 'failure',
+  },
+  'events.unwedged': { level: 'info', summary: 'events move again', fields: {} },
   'events.spool-recovered': { level: 'info', summary: 'the spool works again', fields: {} },
   'events.send-failed': {
     level: 'warn',
@@ -291,6 +298,24 @@ export const eventsLogEvents = {
     summary: 'the dead letter is full; its oldest events were lost',
     fields: { events: 'how many were lost since it was last said', bytesMax: 'the bound' },
     audit: 'failure',
+  },
+  'events.dead-letter-shown': {
+    level: 'info',
+    summary: 'an event of the dead letter was shown to an operator',
+    fields: { logGroup: 'the group', logStream: 'the stream', id: 'the number of the event' },
+    audit: 'success',
+  },
+  'events.dead-letter-retried': {
+    level: 'info',
+    summary: 'events of the dead letter are sent again',
+    fields: { events: 'how many' },
+    audit: 'success',
+  },
+  'events.dead-letter-dropped': {
+    level: 'info',
+    summary: 'events of the dead letter were dropped by an operator',
+    fields: { events: 'how many' },
+    audit: 'success',
   },
   'events.group-created': {
     level: 'info',

@@ -326,6 +326,39 @@ describe('a pipeline', () => {
     expect(line.status()).toMatchObject({ sent: { events: 1, refused: 1 }, deadLetter: { events: 1 } });
   });
 
+  test('is wedged where a write never ends, and not while CloudWatch Logs is away', async () => {
+    const { clock, spool, sink, give, start, said } = setup();
+    sink.onSend = () => Promise.reject(eventsError('EVENTS_UNREACHABLE'));
+    const waits = Promise.withResolvers<void>();
+    let isStuck = false;
+    const stuck: Spool = {
+      ...spool,
+      append: async (...append) => {
+        if (isStuck) await waits.promise;
+        await spool.append(...append);
+      },
+    };
+    const { line } = start({ spool: stuck });
+    give('one\n');
+    await clock.advance(60 * 60_000);
+    const inOutage = line.status().wedgedMs;
+    sink.onSend = () => [];
+    await clock.advance(60_000);
+
+    isStuck = true;
+    give('two\n');
+    await clock.advance(10 * 60_000);
+    const whileStuck = line.status().wedgedMs;
+    waits.resolve();
+    await clock.advance(1000);
+
+    expect(inOutage).toBeUndefined();
+    expect(whileStuck).toBeGreaterThanOrEqual(5 * 60_000);
+    expect(line.status().wedgedMs).toBeUndefined();
+    expect(said('events.wedged')).toHaveLength(1);
+    expect(sink.messages()).toEqual(['one', 'two']);
+  });
+
   test('what trying again cannot mend ends it with that error', async () => {
     const { clock, spool, give, start } = setup();
     const defect: Spool = { ...spool, read: () => Promise.reject(eventsError('EVENTS_SPOOL_KEY_MISSING')) };

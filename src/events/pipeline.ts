@@ -4,9 +4,11 @@ import { asGatehouseError, GatehouseError, reportOf } from '../base/errors.ts';
 import type { Log } from '../base/log-events.ts';
 import { backoffMs, retrying } from '../base/retry.ts';
 import { runTasks } from '../base/task-group.ts';
-import { encodeChunk, type OpenBatch, openBatch, type StreamName } from './batch.ts';
+import { type Batch, encodeChunk, type OpenBatch, openBatch, type StreamName } from './batch.ts';
+import { eventsError } from './errors.ts';
 import type { Chunk, EventSource, Position } from './event-source.ts';
 import { eventsEvent } from './log-events.ts';
+import { movement } from './movement.ts';
 import { type Overflow, type OverflowPolicy, overflow } from './overflow.ts';
 import type { Sink } from './sink.ts';
 import { type RefusedEvent, type Spool, type SpooledBatch, streamKey } from './spool.ts';
@@ -44,6 +46,8 @@ export interface PipelineLimits {
   readonly sendTimeoutMs: number;
   readonly backoffBaseMs: number;
   readonly backoffCapMs: number;
+  /** Events that wait while nothing ends, well or badly, for so long are wedged. */
+  readonly wedgedAfterMs: number;
 }
 
 export const pipelineLimits: PipelineLimits = {
@@ -52,6 +56,7 @@ export const pipelineLimits: PipelineLimits = {
   sendTimeoutMs: 60_000,
   backoffBaseMs: 200,
   backoffCapMs: 30_000,
+  wedgedAfterMs: 5 * 60_000,
 };
 
 /** Batches that one stream sends before another may have its place. */
@@ -65,6 +70,13 @@ export interface Pipeline {
    * or `deadlineMs` have passed. The rest stays in the spool.
    */
   drain(deadlineMs: number): Promise<void>;
+  /** Sends a batch that is no source's. Resolves when it is in the spool. */
+  put(batch: Batch, signal: AbortSignal): Promise<void>;
+  /**
+   * As `put`, and resolves when it was taken, with what was refused of it.
+   * @throws EVENTS_TEST_NOT_TAKEN where that takes longer than `withinMs`; it is sent all the same
+   */
+  putAndWait(batch: Batch, withinMs: number): Promise<readonly RefusedEvent[]>;
   status(): PipelineStatus;
 }
 
@@ -119,6 +131,9 @@ export function pipeline(options: PipelineOptions): Pipeline {
   let lastError: PipelineStatus['lastError'];
   const spill = overflowOf(options);
   let isSpoolFailing = false;
+  /** Batches whose end somebody waits for, by their body. */
+  const awaited = new Map<Buffer, (refused: readonly RefusedEvent[]) => void>();
+  const moving = movement({ wedgedAfterMs: limits.wedgedAfterMs, isWaiting, clock, log });
   let intakesDone = Promise.resolve();
   let senders = 0;
 
@@ -232,9 +247,11 @@ export function pipeline(options: PipelineOptions): Pipeline {
       onRetry(error: unknown) {
         if (!isSpoolFailing) log(eventsEvent('events.spool-failed', { error: reportOf(error) }));
         isSpoolFailing = true;
+        moving.moved();
       },
     };
     const done = await retrying(work, policy, clock, signal);
+    moving.moved();
     if (isSpoolFailing) log(eventsEvent('events.spool-recovered', {}));
     isSpoolFailing = false;
     return done;
@@ -336,6 +353,7 @@ export function pipeline(options: PipelineOptions): Pipeline {
 
   function fail({ stream }: SpooledBatch, error: unknown, failures: number): void {
     const report = reportOf(error);
+    moving.moved();
     // Once for all streams: when AWS is away it is away for each of them.
     const isNew = ![...failing.values()].some(({ code }) => code === report.code);
     if (isNew) log(eventsEvent('events.send-failed', { ...stream, error: report }));
@@ -344,7 +362,43 @@ export function pipeline(options: PipelineOptions): Pipeline {
     lastError = { code: report.code, atMs: clock.now().getTime() };
   }
 
+  const watchMovement = (signal: AbortSignal): Promise<void> => moving.watch(signal);
+
+  function isWaiting(): boolean {
+    return spool.counts().batches > 0 || turns.size > 0 || intakes.some(({ filling }) => filling.size > 0);
+  }
+
+  async function put(batch: Batch, signal: AbortSignal): Promise<void> {
+    await inTurn(streamKey(batch.stream), () => untilDone(() => spool.append(batch, [], signal), signal));
+    appended.ring();
+  }
+
+  async function putAndWait(batch: Batch, withinMs: number): Promise<readonly RefusedEvent[]> {
+    const taken = Promise.withResolvers<readonly RefusedEvent[]>();
+    const over = new AbortController();
+    const notTaken = (): void => {
+      const code = failing.get(streamKey(batch.stream))?.code;
+      const cause = code === undefined ? {} : { code };
+      taken.reject(eventsError('EVENTS_TEST_NOT_TAKEN', { ...batch.stream, ...cause }));
+    };
+    clock.sleep(withinMs, over.signal).then(notTaken, () => undefined);
+    awaited.set(batch.body, taken.resolve);
+    try {
+      // Its own end is not waited for: a spool that is full is told in the same way.
+      put(batch, new AbortController().signal).catch((error: unknown) => taken.reject(error));
+      return await taken.promise;
+    } finally {
+      awaited.delete(batch.body);
+      over.abort();
+    }
+  }
+
+  function answerAwaited({ body }: SpooledBatch, refused: readonly RefusedEvent[]): void {
+    for (const [own, taken] of awaited) if (own.equals(body)) taken(refused);
+  }
+
   function account(batch: SpooledBatch, refused: readonly RefusedEvent[]): void {
+    answerAwaited(batch, refused);
     const { failures = 0 } = failing.get(streamKey(batch.stream)) ?? {};
     failing.delete(streamKey(batch.stream));
     sent.batches += 1;
@@ -401,7 +455,7 @@ export function pipeline(options: PipelineOptions): Pipeline {
         await task;
       });
       const work = runTasks(
-        [...intakeTasks, flushInTime, ship, (group) => Promise.race([broken.promise, aborted(group)])],
+        [...intakeTasks, flushInTime, ship, watchMovement, (group) => Promise.race([broken.promise, aborted(group)])],
         AbortSignal.any([signal, ending.signal]),
       );
       intakesDone = Promise.all(taken).then(() => undefined);
@@ -422,11 +476,16 @@ export function pipeline(options: PipelineOptions): Pipeline {
       ending.abort();
     },
 
+    put,
+    putAndWait,
+
     status: () => {
-      const { batches, bytes, bytesMax, isSealed, deadLetters, deadLetterBytes } = spool.counts();
+      const { deadLetters, deadLetterBytes, ...counts } = spool.counts();
+      const { wedgedMs } = moving;
       return {
         sources: intakes.map(statusOf),
-        spool: { batches, bytes, bytesMax, isSealed, isFailing: isSpoolFailing },
+        spool: { ...counts, isFailing: isSpoolFailing },
+        ...(wedgedMs === undefined ? {} : { wedgedMs }),
         sent: { ...sent, ...(lastSentAtMs === undefined ? {} : { lastAtMs: lastSentAtMs }) },
         deadLetter: { events: deadLetters, bytes: deadLetterBytes },
         ...(spill === undefined ? {} : { dropped: { ...spill.dropped } }),

@@ -38,10 +38,19 @@ export interface PipelineStatus {
     readonly batches: number;
     readonly bytes: number;
     readonly bytesMax: number;
+    /** What its files take on the disk. */
+    readonly fileBytes: number;
     readonly isSealed: boolean;
     /** Whether it cannot be written just now. */
     readonly isFailing: boolean;
+    /** Batches that could not be read any more, since the start, and their events. */
+    readonly lostBatches: number;
+    readonly lostEvents: number;
+    /** Remains of what did not read, in the quarantine folder. */
+    readonly quarantineBytes: number;
   };
+  /** For how long events have waited without anything moving; absent where all is well, and in an outage. */
+  readonly wedgedMs?: number;
   /** Acknowledged since the start; `bytes` as CloudWatch Logs counts them. */
   readonly sent: {
     readonly batches: number;
