@@ -37,6 +37,7 @@ export const adapters: readonly string[] = [
   'src/identity/sts-session.ts',
   'src/identity/web-identity.ts',
   'src/keys/aws-kms.ts',
+  'src/keys/dynamodb-registry.ts',
   'src/secrets/secrets-manager.ts',
   'src/events/audit/cloudwatch-events.ts',
   'src/events/sink/cloudwatch-logs.ts',

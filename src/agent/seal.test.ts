@@ -67,7 +67,11 @@ async function setup({ name = 'web-1' }: { name?: string | undefined } = {}) {
     return opened;
   };
   const master = () =>
-    createMasterKey(launchAs(name), { keyId: 'alias/binding', passwords: undefined }, never);
+    createMasterKey(
+      launchAs(name),
+      { keyId: 'alias/binding', table: undefined, passwords: undefined },
+      never,
+    );
   return { kms, keyArn, newKey, file, directory, master, sealed, unsealed };
 }
 

@@ -181,6 +181,89 @@ export const keysErrors = {
     retry: false,
     exitCode: exitCode.usage,
   },
+  REGISTRY_TABLE_NAME_INVALID: {
+    summary: 'this is no name of a DynamoDB table',
+    remedy: 'Use 3 to 255 of A-Z a-z 0-9 . _ -, the name and not the ARN.',
+    retry: false,
+    exitCode: exitCode.usage,
+  },
+  REGISTRY_TABLE_UNNAMED: {
+    summary: 'nothing says in which table the registry is',
+    remedy: 'Name it: --table NAME, or keys.registryTable in the gateway config.',
+    retry: false,
+    exitCode: exitCode.usage,
+  },
+  REGISTRY_TABLE_MISSING: {
+    summary: 'the registry’s table does not exist',
+    remedy: 'Check its name, the region and the account; docs/keys.md says how to make it.',
+    retry: false,
+    exitCode: exitCode.configuration,
+  },
+  REGISTRY_TABLE_UNSUITABLE: {
+    summary: 'the table is not one for a registry, or cannot be used now',
+    remedy: 'It needs the partition key agent and the sort key item, both strings, and to be active.',
+    retry: false,
+    exitCode: exitCode.configuration,
+  },
+  REGISTRY_DENIED: {
+    summary: 'DynamoDB refuses this caller the registry',
+    remedy:
+      'Allow the action named in the details on the table, for the leading key that is this host’s name.',
+    retry: false,
+    exitCode: exitCode.refused,
+  },
+  REGISTRY_CREDENTIALS_REFUSED: {
+    summary: 'DynamoDB does not accept the credentials of this host',
+    remedy:
+      'See gatehouse whoami; check that the credentials are current and that the clock of this host is right.',
+    retry: true,
+    exitCode: exitCode.refused,
+  },
+  REGISTRY_THROTTLED: {
+    summary: 'DynamoDB asks for fewer calls',
+    remedy: 'Try again. If it lasts, make the table on-demand.',
+    retry: true,
+    exitCode: exitCode.tryAgain,
+  },
+  REGISTRY_UNREACHABLE: {
+    summary: 'DynamoDB cannot be reached or does not answer as it should',
+    remedy:
+      'Check the network path, proxy and VPC endpoint of DynamoDB in this region. The master key is not changed without its registry.',
+    retry: true,
+    exitCode: exitCode.unavailable,
+  },
+  REGISTRY_REQUEST_REFUSED: {
+    summary: 'DynamoDB refuses the request',
+    remedy: 'The name of the refusal is among the causes.',
+    retry: false,
+    exitCode: exitCode.configuration,
+  },
+  REGISTRY_LEASED: {
+    summary: 'somebody else is changing the master key of this host',
+    remedy:
+      'Wait for who is named in the details; if that process died, its lease runs out at the time given.',
+    retry: true,
+    exitCode: exitCode.tryAgain,
+  },
+  REGISTRY_DISAGREES: {
+    summary: 'registry and host do not have the same master key',
+    remedy:
+      'Two hosts may have the same name: give each its own. If this host was set up anew, use gatehouse master-key recover instead of create.',
+    retry: false,
+    exitCode: exitCode.refused,
+  },
+  REGISTRY_EMPTY: {
+    summary: 'the registry has no master key of this host',
+    remedy: 'Check the host’s name and the table; a master key that was never bound is in no registry.',
+    retry: false,
+    exitCode: exitCode.missingInput,
+  },
+  REGISTRY_DAMAGED: {
+    summary: 'an entry of the registry is not one that Gatehouse wrote',
+    remedy: 'Restore the table to an earlier time, or remove the entry of this host and bind again.',
+    retry: false,
+    exitCode: exitCode.damagedInput,
+  },
   LEDGER_BUSY: {
     summary: 'another process keeps the records of the master key busy',
     remedy: 'Try again; if it lasts, look for a gatehouse command that hangs.',

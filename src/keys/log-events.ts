@@ -53,6 +53,18 @@ export const keysLogEvents = {
     fields: { generation: 'its number', keyArn: 'the KMS key that wraps it now' },
     audit: 'success',
   },
+  'master-key.bound': {
+    level: 'info',
+    summary: 'this host’s master key is in the registry',
+    fields: { table: 'the registry’s table', generations: 'how many of its generations' },
+    audit: 'success',
+  },
+  'master-key.recovered': {
+    level: 'info',
+    summary: 'this host got its master key back from the registry',
+    fields: { table: 'the registry’s table', generation: 'the one that seals' },
+    audit: 'success',
+  },
   'master-key.change-began': {
     level: 'info',
     summary: 'a new master key was made; from here on everything is sealed under it',
