@@ -36,6 +36,7 @@ export const adapters: readonly string[] = [
   'src/identity/sts-access.ts',
   'src/identity/sts-session.ts',
   'src/identity/web-identity.ts',
+  'src/keys/aws-kms-admin.ts',
   'src/keys/aws-kms.ts',
   'src/keys/dynamodb-registry.ts',
   'src/secrets/secrets-manager.ts',

@@ -4,6 +4,7 @@ import type { Consumers } from './consumers.ts';
 import type { Events } from './events.ts';
 import type { FollowedConfig } from './followed-config.ts';
 import type { Host } from './host.ts';
+import type { KeyAccess } from './key-access.ts';
 import type { LogLevelSwitch } from './log-level.ts';
 import type { MonitoringListener } from './monitoring.ts';
 import { notApplied } from './not-applied.ts';
@@ -20,6 +21,7 @@ export interface AgentParts {
   readonly logLevel: Pick<LogLevelSwitch, 'state' | 'set'>;
   monitoring?: Pick<MonitoringListener, 'status'>;
   config?: FollowedConfig;
+  keys?: Pick<KeyAccess, 'expiry'>;
   workload?: WorkloadSecrets;
   consumers?: Consumers;
   events?: Events;
@@ -54,6 +56,7 @@ export async function statusOf(parts: AgentParts): Promise<AgentStatus> {
     pid: process.pid,
     startedAt: startedAt.toISOString(),
     credentials,
+    ...bindingKeyStatus(parts.keys),
     ...(clockSkewSeconds === 0 ? {} : { clockSkewSeconds }),
     ...(configState === undefined ? {} : { config: configState }),
     secrets,
@@ -66,6 +69,13 @@ export async function statusOf(parts: AgentParts): Promise<AgentStatus> {
     counters: host.recorder.counters(),
     lastErrors: host.recorder.recentErrors(),
   };
+}
+
+function bindingKeyStatus(keys: AgentParts['keys']): Pick<AgentStatus, 'bindingKey'> {
+  if (keys?.expiry === undefined) return {};
+  const { keyArn } = keys.expiry;
+  const materialExpiresAt = keys.expiry.expiresAt()?.toISOString();
+  return { bindingKey: { keyArn, ...(materialExpiresAt === undefined ? {} : { materialExpiresAt }) } };
 }
 
 function stateOf(phase: AgentParts['phase'], failing: readonly string[]): AgentState {

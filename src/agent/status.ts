@@ -48,6 +48,12 @@ export interface AgentStatus {
   readonly pid: number;
   readonly startedAt: string;
   readonly credentials: CredentialsStatus;
+  /** The KMS key that wraps what this host keeps; absent where the gateway config names none. */
+  readonly bindingKey?: {
+    readonly keyArn: string;
+    /** ISO 8601; absent where its material does not expire. */
+    readonly materialExpiresAt?: string;
+  };
   /** How far AWS's clock is ahead of this host's, negative when behind; absent while they agree. */
   readonly clockSkewSeconds?: number;
   readonly config?: FollowedConfigState;

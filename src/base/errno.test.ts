@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { temporaryDirectory } from '../../test/support/temporary-directory.ts';
 import { errnoOf } from './errno.ts';
 
 const thrownBy = (work: () => unknown): unknown => {
@@ -12,9 +14,10 @@ const thrownBy = (work: () => unknown): unknown => {
 };
 
 test('a system error has its name, thrown or rejected with', async () => {
-  const rejected = await readFile('/nonexistent').catch((error: unknown) => error);
+  const absent = join(temporaryDirectory(), 'absent');
+  const rejected = await readFile(absent).catch((error: unknown) => error);
 
-  expect(errnoOf(thrownBy(() => readFileSync('/nonexistent')))).toBe('ENOENT');
+  expect(errnoOf(thrownBy(() => readFileSync(absent)))).toBe('ENOENT');
   expect(errnoOf(rejected)).toBe('ENOENT');
 });
 

@@ -9,6 +9,7 @@ import { demoCommand } from './demo.ts';
 import { helperCommands } from './helper-commands.ts';
 import { refuseForeignFlags } from './helper-options.ts';
 import { isHelperCommand } from './helper-words.ts';
+import { kmsCommand } from './kms.ts';
 import { logLevelCommand } from './log-level.ts';
 import { masterKeyCommand } from './master-key.ts';
 import { outcomeOf } from './outcome.ts';
@@ -39,6 +40,7 @@ export const commands: readonly Command[] = [
     return configuredIdentity(launch);
   }),
   masterKeyCommand,
+  kmsCommand,
   sandboxCommand,
   demoCommand,
 ];

@@ -1,5 +1,8 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import type { Target } from '../../contract/contract.ts';
 import { type PeerName, peerProgram } from './peer.ts';
@@ -23,10 +26,12 @@ export async function runPeer(
   changes: Readonly<Record<string, string | undefined>> = {},
 ): Promise<PeerRun> {
   const { accessKeyId, secretAccessKey, sessionToken } = target.credentials;
+  // The AWS CLI keeps a cache there.
+  const home = await mkdtemp(join(tmpdir(), 'gatehouse-peer-'));
   const child = spawn(peerProgram(name), args, {
     env: {
       PATH: process.env['PATH'],
-      HOME: '/nonexistent',
+      HOME: home,
       AWS_ENDPOINT_URL: target.endpoint,
       AWS_REGION: target.region,
       AWS_DEFAULT_REGION: target.region,
@@ -46,5 +51,6 @@ export async function runPeer(
     timeout: runMsMax,
   });
   const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')]);
+  await rm(home, { recursive: true, force: true });
   return { exitCode: child.exitCode, stdout, stderr };
 }
