@@ -1,4 +1,5 @@
 import type { CloudWatchLogsClient } from '@aws-sdk/client-cloudwatch-logs';
+import type { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import type { KMSClient } from '@aws-sdk/client-kms';
 import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import type { STSClient } from '@aws-sdk/client-sts';
@@ -7,6 +8,7 @@ import { type AwsClientOptions, awsClientConfig, refusesPlainHttp, renewsExpired
 
 /** The AWS clients of this process, each loaded and made when it is first asked for. */
 export interface AwsClients {
+  dynamodb(): Promise<DynamoDBClient>;
   kms(region?: string): Promise<KMSClient>;
   logs(): Promise<CloudWatchLogsClient>;
   secretsManager(): Promise<SecretsManagerClient>;
@@ -51,6 +53,10 @@ export function awsClients(options: AwsClientOptions): AwsClients {
     };
   };
 
+  const dynamodb = perRegion(async () => {
+    const { DynamoDBClient: Client } = await import('@aws-sdk/client-dynamodb');
+    return renewsExpired(new Client(awsClientConfig('DYNAMODB', options)), options);
+  });
   const kms = perRegion(async (region) => {
     const { KMSClient: Client } = await import('@aws-sdk/client-kms');
     return renewsExpired(new Client(awsClientConfig('KMS', { ...options, region })), options);
@@ -69,6 +75,7 @@ export function awsClients(options: AwsClientOptions): AwsClients {
   });
 
   return {
+    dynamodb: () => dynamodb(options.region),
     kms: (region = options.region) => kms(region),
     logs: () => logs(options.region),
     secretsManager: () => secretsManager(options.region),

@@ -40,6 +40,7 @@ function setup() {
     workload: { run: untilAborted, refresh: happens('secrets') },
     consumers: { run: untilAborted },
     reads: { run: untilAborted },
+    keyExpiry: { run: untilAborted },
     events: { done: worker.promise },
     inTurn: turns(),
     supervised: { watch: untilAborted },

@@ -2,6 +2,7 @@ import type { Clock } from '../base/clock.ts';
 import { runTasks } from '../base/task-group.ts';
 import type { CertificateWatch } from '../identity/certificate-watch.ts';
 import type { RefreshingCredentials } from '../identity/refreshing.ts';
+import type { MaterialExpiry } from '../keys/material-expiry.ts';
 import type { HangUps } from '../system/signals.ts';
 import type { ConsumerReads } from './consumer-reads.ts';
 import type { Consumers } from './consumers.ts';
@@ -25,6 +26,8 @@ export interface Agent {
   readonly workload: Pick<WorkloadSecrets, 'run' | 'refresh'>;
   readonly consumers: Pick<Consumers, 'run'>;
   readonly reads: Pick<ConsumerReads, 'run'>;
+  /** Watches over the end of imported key material. */
+  readonly keyExpiry: Pick<MaterialExpiry, 'run'> | undefined;
   readonly events: Pick<Events, 'done'> | undefined;
   readonly inTurn: InTurn;
   readonly supervised: Pick<Supervision, 'watch'>;
@@ -52,6 +55,7 @@ export async function follow(agent: Agent, reloads: HangUps, stop: AbortSignal):
       (signal) => workload.run(signal),
       (signal) => agent.consumers.run(signal),
       (signal) => agent.reads.run(signal),
+      async (signal) => agent.keyExpiry?.run(signal),
       (signal) => untilDeath(agent.events, signal),
       (signal) => agent.supervised.watch(signal),
       async (signal) => agent.monitoring?.run(signal),

@@ -1,10 +1,12 @@
 import { type BindingKey, bindingKey } from '../keys/binding-key.ts';
+import { regionOfKeyId } from '../keys/key-arn.ts';
 import type { Unwrapper } from '../keys/keyring.ts';
 import { kmsUnwrapper, type Trust, tellingRetired } from '../keys/kms-keyring.ts';
 import { keysEvent } from '../keys/log-events.ts';
 import { proofOf } from '../keys/master-key.ts';
 import { isUnderMasterKey, masterKeyUnwrapper } from '../keys/master-keyring.ts';
 import { masterKeys } from '../keys/master-keys.ts';
+import { type MaterialExpiry, materialExpiry } from '../keys/material-expiry.ts';
 import { messageOpener } from '../keys/message-sealer.ts';
 import type { Opener } from '../keys/sealer.ts';
 import type { GatewayConfig } from './config.ts';
@@ -17,6 +19,8 @@ import { readWrappedKey } from './master-key/state.ts';
 export interface KeyAccess extends Opener {
   /** Absent where the gateway config names none. */
   readonly bindingKey?: BindingKey;
+  /** Of the binding key; absent where there is none. */
+  readonly expiry?: MaterialExpiry;
   readonly records: KeptRecords;
   /** Overwrites the master key. */
   close(): void;
@@ -59,7 +63,7 @@ export async function openKeys(
       ),
   };
   return {
-    ...(binding === undefined ? {} : { bindingKey: binding }),
+    ...(binding === undefined ? {} : { bindingKey: binding, expiry: expiryOf(binding, host) }),
     ...messageOpener(unwrapper),
     records,
     close() {
@@ -67,4 +71,15 @@ export async function openKeys(
       records.close();
     },
   };
+}
+
+function expiryOf({ keyArn, materialExpiresAt }: BindingKey, host: Host): MaterialExpiry {
+  const kms = kmsOf(host)(regionOfKeyId(keyArn) ?? host.region);
+  return materialExpiry({
+    keyArn,
+    expiresAt: materialExpiresAt,
+    ask: async (signal) => (await kms.describeKey(keyArn, signal)).materialExpiresAt,
+    clock: host.launch.clock,
+    log: host.recorder.log,
+  });
 }

@@ -69,6 +69,11 @@ export const metricRows: Readonly<Record<string, MetricRow>> = {
     help: 'When the credentials in hand expire; absent where they do not, or there are none',
     samples: ({ status }) => time(status.credentials.expiration),
   },
+  gatehouse_key_material_expiration_timestamp_seconds: {
+    type: 'gauge',
+    help: 'When the imported material of the binding key expires; absent where it does not',
+    samples: ({ status }) => time(status.bindingKey?.materialExpiresAt),
+  },
   gatehouse_credentials_renewed_timestamp_seconds: {
     type: 'gauge',
     help: 'When the credentials in hand were loaded',

@@ -31,6 +31,7 @@ const whole: AgentStatus = {
   ...starting,
   state: 'degraded',
   failing: ['secret tls-key'],
+  bindingKey: { keyArn: 'arn', materialExpiresAt: start },
   credentials: { source: 'instance-role', expiration: '2026-11-22T18:00:00.000Z', renewedAt: start },
   config: {
     secretName: 'prod/web',
@@ -87,6 +88,7 @@ test('every number of the status is there', async () => {
       'gatehouse_failing_parts 1',
       `gatehouse_credentials_expiration_timestamp_seconds ${startSeconds + 6 * 3600}`,
       `gatehouse_credentials_renewed_timestamp_seconds ${startSeconds}`,
+      `gatehouse_key_material_expiration_timestamp_seconds ${startSeconds}`,
       `gatehouse_config_read_timestamp_seconds ${startSeconds}`,
       'gatehouse_config_restart_needed 1',
       'gatehouse_config_refused 0',

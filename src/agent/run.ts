@@ -168,6 +168,7 @@ async function start(
 
   const keys = await openKeys(host, gateway.keys, signal);
   opened.defer(() => keys.close());
+  parts.keys = keys;
   const events = await openEvents(host, state, keys, gateway.events, thread, signal);
   recorder.auditTo((record) => events?.audit(record));
   if (events !== undefined) {
@@ -205,6 +206,7 @@ async function start(
     refreshConfigCron: bootstrap.gatewayConfig.refreshCron,
     workload,
     consumers,
+    keyExpiry: keys.expiry,
     reads,
     events,
     inTurn,

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import {
@@ -12,10 +12,16 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { createSandbox } from '../../sandbox/sandbox.ts';
 import { temporaryDirectory } from '../../test/support/temporary-directory.ts';
 import { systemClock } from '../base/clock.ts';
+import { newMasterKey } from '../keys/master-key.ts';
+import { masterKeyUnwrapper } from '../keys/master-keyring.ts';
+import { masterKeys } from '../keys/master-keys.ts';
+import { openBytes } from '../keys/message-sealer.ts';
+import { parseSealedMessage } from '../keys/sealed-message.ts';
 import { agentError } from './errors.ts';
 import type { Launch } from './launch.ts';
 import { createMasterKey } from './master-key/create.ts';
-import { type SealOptions, type SealRequest, withSealing } from './seal.ts';
+import { openMasterKeyState } from './master-key/state.ts';
+import { type SealOptions, type SealRequest, sealing, withSealing } from './seal.ts';
 import { type UnsealRequest, unseal } from './unseal.ts';
 
 const never = new AbortController().signal;
@@ -54,7 +60,7 @@ async function setup({ name = 'web-1' }: { name?: string | undefined } = {}) {
   const sealed = (request: Partial<SealRequest & SealOptions> = {}) => {
     const usual = { wrap: undefined, keyId: 'alias/binding', bindToHost: false, force: false };
     const whole = { name: 'tls-key', plaintext: [Buffer.from(secret)], file, ...usual, ...request };
-    return withSealing(launchAs(name), whole, (sealing) => sealing.seal(whole, never), never);
+    return withSealing(launchAs(name), whole, (opened) => opened.seal(whole, never), never);
   };
   const unsealed = async (keyId?: string, hostName = name, from: UnsealRequest['from'] = { file }) => {
     const request = keyId === undefined ? { from } : { from, keyId };
@@ -67,7 +73,11 @@ async function setup({ name = 'web-1' }: { name?: string | undefined } = {}) {
     return opened;
   };
   const master = () =>
-    createMasterKey(launchAs(name), { keyId: 'alias/binding', passwords: undefined }, never);
+    createMasterKey(
+      launchAs(name),
+      { keyId: 'alias/binding', table: undefined, passwords: undefined },
+      never,
+    );
   return { kms, keyArn, newKey, file, directory, master, sealed, unsealed };
 }
 
@@ -243,6 +253,42 @@ describe('seal and unseal under the master key', () => {
 
     expect(versions).toEqual([1, 2, 3, 4]);
     expect(existsSync(file)).toBe(true);
+  });
+
+  it('seals again under the new master key where a change begins meanwhile', async () => {
+    const directory = temporaryDirectory();
+    const file = join(directory, 'tls-key.sealed');
+    const state = openMasterKeyState(join(directory, 'state'), { isMade: true });
+    if (state === undefined) throw new Error('no state');
+    onTestFinished(() => state.close());
+    const bindingKey = { unwrap: () => Promise.reject(new Error('asked')) };
+    const keys = masterKeys({ agentName: 'web-1', readWrapped: async () => undefined, bindingKey });
+    for (const generation of [1, 2]) keys.add(newMasterKey(generation));
+    state.ledger.adopt({ number: 1, createdAt: new Date() });
+    const host = {
+      kmsFor: () => Promise.reject(new Error('asked')) as never,
+      region: 'eu-west-1',
+      agentName: 'web-1',
+      master: { state, keys },
+      log: () => undefined,
+    };
+    const options = { wrap: 'master', keyId: undefined, bindToHost: false, force: false } as const;
+    async function* plaintext() {
+      yield Buffer.from(secret.slice(0, 5));
+      state?.ledger.begin({ number: 2, createdAt: new Date() });
+      yield Buffer.from(secret.slice(5));
+    }
+
+    const under = await sealing(host, options, never);
+    const made = await under.seal({ name: 'tls-key', plaintext: plaintext(), file }, never);
+
+    expect(made).toMatchObject({ generation: 2, version: 1 });
+    const bytes = readFileSync(file);
+    const unwrapper = masterKeyUnwrapper(keys.keyOf);
+    const opened = await openBytes(bytes, parseSealedMessage(bytes).context, unwrapper, never);
+    expect(opened).toEqual({ bytes: Buffer.from(secret), openedBy: { generation: 2 } });
+    expect(state.ledger.count(2)).toEqual({ at: 1, all: 1 });
+    expect(readdirSync(directory).toSorted()).toEqual(['state', 'tls-key.sealed']);
   });
 
   it('what comes from a pipe is verified whole too', async () => {

@@ -5,6 +5,7 @@ import type { Consumers } from './consumers.ts';
 import type { Events } from './events.ts';
 import type { FollowedConfig } from './followed-config.ts';
 import type { Host } from './host.ts';
+import type { KeyAccess } from './key-access.ts';
 import type { LogLevelSwitch } from './log-level.ts';
 import type { MonitoringListener } from './monitoring.ts';
 import { notApplied } from './not-applied.ts';
@@ -22,6 +23,7 @@ export interface AgentParts {
   monitoring?: Pick<MonitoringListener, 'status'>;
   certificate?: Pick<CertificateWatch, 'state'>;
   config?: FollowedConfig;
+  keys?: Pick<KeyAccess, 'expiry'>;
   workload?: WorkloadSecrets;
   consumers?: Consumers;
   events?: Events;
@@ -59,6 +61,7 @@ export async function statusOf(parts: AgentParts): Promise<AgentStatus> {
     startedAt: startedAt.toISOString(),
     credentials,
     ...(certificate === undefined ? {} : { certificate }),
+    ...bindingKeyStatus(parts.keys),
     ...(clockSkewSeconds === 0 ? {} : { clockSkewSeconds }),
     ...(configState === undefined ? {} : { config: configState }),
     secrets,
@@ -86,6 +89,13 @@ function certificateStatus({ certificate, host }: AgentParts): CertificateStatus
     daysLeft: Math.floor(leftMs / 86_400_000),
     ...(trouble === undefined ? {} : { renewalFailing: trouble }),
   };
+}
+
+function bindingKeyStatus(keys: AgentParts['keys']): Pick<AgentStatus, 'bindingKey'> {
+  if (keys?.expiry === undefined) return {};
+  const { keyArn } = keys.expiry;
+  const materialExpiresAt = keys.expiry.expiresAt()?.toISOString();
+  return { bindingKey: { keyArn, ...(materialExpiresAt === undefined ? {} : { materialExpiresAt }) } };
 }
 
 function stateOf(phase: AgentParts['phase'], failing: readonly string[]): AgentState {

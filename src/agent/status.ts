@@ -63,6 +63,12 @@ export interface AgentStatus {
   readonly credentials: CredentialsStatus;
   /** Absent where the host's identity is no certificate. */
   readonly certificate?: CertificateStatus;
+  /** The KMS key that wraps what this host keeps; absent where the gateway config names none. */
+  readonly bindingKey?: {
+    readonly keyArn: string;
+    /** ISO 8601; absent where its material does not expire. */
+    readonly materialExpiresAt?: string;
+  };
   /** How far AWS's clock is ahead of this host's, negative when behind; absent while they agree. */
   readonly clockSkewSeconds?: number;
   readonly config?: FollowedConfigState;

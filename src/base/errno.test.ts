@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { temporaryDirectory } from '../../test/support/temporary-directory.ts';
 import { errnoOf } from './errno.ts';
 
 const thrownBy = (work: () => unknown): unknown => {
@@ -13,7 +14,7 @@ const thrownBy = (work: () => unknown): unknown => {
 };
 
 test('a system error has its name, thrown or rejected with', async () => {
-  const absent = join(import.meta.dirname, 'absent');
+  const absent = join(temporaryDirectory(), 'absent');
   const rejected = await readFile(absent).catch((error: unknown) => error);
 
   expect(errnoOf(thrownBy(() => readFileSync(absent)))).toBe('ENOENT');

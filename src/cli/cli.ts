@@ -12,6 +12,7 @@ import { helperCommands } from './helper-commands.ts';
 import { refuseForeignFlags } from './helper-options.ts';
 import { isHelperCommand } from './helper-words.ts';
 import { installProfileCommand } from './install-profile.ts';
+import { kmsCommand } from './kms.ts';
 import { logLevelCommand } from './log-level.ts';
 import { masterKeyCommand } from './master-key.ts';
 import { outcomeOf } from './outcome.ts';
@@ -50,6 +51,7 @@ export const commands: readonly Command[] = [
   updateCommand(configured),
   masterKeyCommand,
   installProfileCommand,
+  kmsCommand,
   sandboxCommand,
   demoCommand,
 ];

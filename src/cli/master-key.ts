@@ -26,6 +26,12 @@ const currentPassword = {
   },
 } as const;
 
+const table = {
+  type: 'string',
+  describe: 'DynamoDB table of the registry; without it keys.registryTable of the gateway config',
+  requiresArg: true,
+} as const;
+
 const concurrency = {
   type: 'number',
   default: 4,
@@ -38,6 +44,7 @@ const createCommand = command({
   summary: 'Make the master key of this host, wrapped by a KMS key',
   options: {
     'key-id': keyId,
+    table,
     password: {
       type: 'boolean',
       default: false,
@@ -55,13 +62,51 @@ const createCommand = command({
     const place = { file: args['password-file'], credential: args['password-credential'] };
     const isWanted = args.password || place.file !== undefined || place.credential !== undefined;
     const passwords = isWanted ? passwordsOf({ current: {}, next: place }, invocation) : undefined;
-    const request = { keyId: args['key-id'], passwords };
+    const request = { keyId: args['key-id'], table: args.table, passwords };
     const made = await createMasterKey(operatorLaunchOf(args, invocation), request, stopSignal());
     if (args.json) invocation.stdout.write(`${JSON.stringify(made)}\n`);
     else {
       invocation.stderr.write(
         `master key ${made.generation} (${made.fingerprint}) is wrapped by ${made.bindingKeyArn} in ${made.file}\n` +
-          'keep a copy of that file elsewhere: without it, or with its KMS key gone, nothing sealed here opens again\n',
+          (made.table === undefined
+            ? 'keep a copy of that file elsewhere: without it, or with its KMS key gone, nothing sealed here opens again\n'
+            : `table ${made.table} has a copy of it, for gatehouse master-key recover\n`),
+      );
+    }
+    return 0;
+  },
+});
+
+const bindCommand = command({
+  usage: 'bind',
+  summary: 'Put the master key, wrapped, into a registry, and keep it there from now on',
+  options: { table },
+  async run(args, invocation) {
+    const { bindTable } = await import('../agent/master-key/bind.ts');
+    const request = { table: args.table };
+    const bound = await bindTable(operatorLaunchOf(args, invocation), request, stopSignal());
+    if (args.json) invocation.stdout.write(`${JSON.stringify(bound)}\n`);
+    else {
+      invocation.stderr.write(
+        `table ${bound.table} has master key ${bound.generations.join(', ')} of this host\n`,
+      );
+    }
+    return 0;
+  },
+});
+
+const recoverCommand = command({
+  usage: 'recover',
+  summary: 'Get the master key back from the registry: for a host that lost its disk',
+  options: { table },
+  async run(args, invocation) {
+    const { recoverMasterKey } = await import('../agent/master-key/recover.ts');
+    const request = { table: args.table };
+    const done = await recoverMasterKey(operatorLaunchOf(args, invocation), request, stopSignal());
+    if (args.json) invocation.stdout.write(`${JSON.stringify(done)}\n`);
+    else {
+      invocation.stderr.write(
+        `master key ${done.generations.join(', ')} is here again, from table ${done.table}\n`,
       );
     }
     return 0;
@@ -188,10 +233,12 @@ export const masterKeyCommand = command({
   options: {},
   subcommands: [
     createCommand,
+    bindCommand,
     statusCommand,
     rewrapCommand,
     reencryptCommand,
     changePasswordCommand,
+    recoverCommand,
     allowOlderCommand,
   ],
   run: () => Promise.resolve(0),
@@ -237,6 +284,7 @@ function statusText(status: MasterKeyStatus): string {
     ['fingerprint', status.fingerprint ?? 'not known: it was never opened here'],
     ['password', passwordText(status.hasPassword)],
     ['last opened', status.openedAt ?? 'never'],
+    ['registry', registryText(status.registry)],
     ['sealed files', `${sealedFiles.current} of ${sealedFiles.all} at this generation`],
     ...status.generations
       .filter(({ number }) => number !== status.generation)
@@ -251,6 +299,13 @@ function statusText(status: MasterKeyStatus): string {
           ] as [string, string],
         ]),
   ]);
+}
+
+function registryText(registry: MasterKeyStatus['registry']): string {
+  if (registry === undefined)
+    return 'none: if the state directory is lost, only your own copy brings the key back';
+  const { table: name, state, failing } = registry;
+  return `table ${name}, ${state}${failing === undefined ? '' : `: ${failing.summary} (${failing.code})`}`;
 }
 
 function passwordText(hasPassword: boolean | undefined): string {

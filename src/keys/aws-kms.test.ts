@@ -116,7 +116,7 @@ describe('awsKms', () => {
   it.each([
     ['PendingDeletion', 'KEY_PENDING_DELETION'],
     ['Disabled', 'KEY_DISABLED'],
-    ['PendingImport', 'KEY_UNUSABLE'],
+    ['PendingImport', 'KEY_MATERIAL_MISSING'],
   ])('asks which wrong state a key is in: %s is %s', async (state, code) => {
     const { kms } = setup({
       GenerateDataKey: { error: 'KMSInvalidStateException' },

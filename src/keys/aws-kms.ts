@@ -1,42 +1,12 @@
 import type { KMSClient } from '@aws-sdk/client-kms';
-import { awsErrorCode, requestIdOf } from '../base/aws-error.ts';
 import { GatehouseError } from '../base/errors.ts';
 import { Secret } from '../base/secret.ts';
+import { incompleteAnswer, translated } from './aws-kms-errors.ts';
 import { keysError } from './errors.ts';
 import { errorOfState, type Kms } from './kms.ts';
 
-type KmsCode = Parameters<typeof keysError>[0];
-
-/** https://docs.aws.amazon.com/kms/latest/APIReference/CommonErrors.html and each operation's own errors. */
-const codes: Readonly<Record<string, KmsCode>> = {
-  NotFoundException: 'KEY_NOT_FOUND',
-  DisabledException: 'KEY_DISABLED',
-  KMSInvalidStateException: 'KEY_UNUSABLE',
-  InvalidKeyUsageException: 'KEY_KIND_UNSUITABLE',
-  UnsupportedOperationException: 'KEY_KIND_UNSUITABLE',
-  AccessDeniedException: 'KEY_DENIED',
-  IncorrectKeyException: 'KEY_WRONG',
-  InvalidCiphertextException: 'KEY_CIPHERTEXT_REFUSED',
-  ThrottlingException: 'KEY_THROTTLED',
-  LimitExceededException: 'KEY_THROTTLED',
-  KMSInternalException: 'KEY_UNREACHABLE',
-  DependencyTimeoutException: 'KEY_UNREACHABLE',
-  KeyUnavailableException: 'KEY_UNREACHABLE',
-  ServiceUnavailable: 'KEY_UNREACHABLE',
-  InternalFailure: 'KEY_UNREACHABLE',
-  UnrecognizedClientException: 'KEY_CREDENTIALS_REFUSED',
-  ExpiredTokenException: 'KEY_CREDENTIALS_REFUSED',
-  InvalidClientTokenId: 'KEY_CREDENTIALS_REFUSED',
-  InvalidSignatureException: 'KEY_CREDENTIALS_REFUSED',
-  IncompleteSignature: 'KEY_CREDENTIALS_REFUSED',
-  MissingAuthenticationTokenException: 'KEY_CREDENTIALS_REFUSED',
-};
-
-const others = { unreachable: 'KEY_UNREACHABLE', refused: 'KEY_REQUEST_REFUSED' } as const;
-
 /**
- * KMS by way of the AWS SDK: the one place where its errors are translated. `connect` gives the region's client, the
- * same one each time.
+ * KMS by way of the AWS SDK. `connect` gives the region's client, the same one each time.
  */
 export function awsKms(connect: () => Promise<Pick<KMSClient, 'send'>>): Kms {
   const kms: Kms = {
@@ -45,11 +15,13 @@ export function awsKms(connect: () => Promise<Pick<KMSClient, 'send'>>): Kms {
       const { KeyMetadata: key } = await translated('kms:DescribeKey', keyId, signal, async () =>
         (await connect()).send(new DescribeKeyCommand({ KeyId: keyId }), { abortSignal: signal }),
       );
-      if (key?.Arn === undefined || key.KeyState === undefined) throw incomplete('kms:DescribeKey', keyId);
+      if (key?.Arn === undefined || key.KeyState === undefined)
+        throw incompleteAnswer('kms:DescribeKey', keyId);
       // Both members are optional in the API, and mean the common kind where they are left out.
       const { KeyUsage: usage = 'ENCRYPT_DECRYPT', KeySpec: spec = 'SYMMETRIC_DEFAULT' } = key;
       const isSymmetric = usage === 'ENCRYPT_DECRYPT' && spec === 'SYMMETRIC_DEFAULT';
-      return { arn: key.Arn, state: key.KeyState, isSymmetric };
+      const expiry = key.ValidTo === undefined ? {} : { materialExpiresAt: key.ValidTo };
+      return { arn: key.Arn, state: key.KeyState, isSymmetric, ...expiry };
     },
 
     async newDataKey(keyArn, context, signal) {
@@ -63,7 +35,7 @@ export function awsKms(connect: () => Promise<Pick<KMSClient, 'send'>>): Kms {
         answer.CiphertextBlob === undefined ||
         answer.KeyId === undefined
       ) {
-        throw incomplete('kms:GenerateDataKey', keyArn);
+        throw incompleteAnswer('kms:GenerateDataKey', keyArn);
       }
       return {
         plaintext: takeSecret(answer.Plaintext),
@@ -82,7 +54,7 @@ export function awsKms(connect: () => Promise<Pick<KMSClient, 'send'>>): Kms {
       const answer = await explained(keyArn, signal, 'kms:Encrypt', async () =>
         (await connect()).send(new EncryptCommand(input), { abortSignal: signal }),
       );
-      if (answer.CiphertextBlob === undefined) throw incomplete('kms:Encrypt', keyArn);
+      if (answer.CiphertextBlob === undefined) throw incompleteAnswer('kms:Encrypt', keyArn);
       return Buffer.from(answer.CiphertextBlob);
     },
 
@@ -92,7 +64,7 @@ export function awsKms(connect: () => Promise<Pick<KMSClient, 'send'>>): Kms {
       const answer = await explained(keyArn, signal, 'kms:Decrypt', async () =>
         (await connect()).send(new DecryptCommand(input), { abortSignal: signal }),
       );
-      if (answer.Plaintext === undefined) throw incomplete('kms:Decrypt', keyArn);
+      if (answer.Plaintext === undefined) throw incompleteAnswer('kms:Decrypt', keyArn);
       if (answer.KeyId !== keyArn) throw keysError('KEY_WRONG', { keyId: keyArn });
       return takeSecret(answer.Plaintext);
     },
@@ -126,24 +98,4 @@ function takeSecret(bytes: Uint8Array): Secret {
   const secret = Secret.ofBytes(bytes);
   bytes.fill(0);
   return secret;
-}
-
-function incomplete(action: string, keyId: string): GatehouseError {
-  return keysError('KEY_UNREACHABLE', { action, keyId });
-}
-
-async function translated<T>(
-  action: string,
-  keyId: string,
-  signal: AbortSignal,
-  call: () => Promise<T>,
-): Promise<T> {
-  signal.throwIfAborted();
-  try {
-    return await call();
-  } catch (error) {
-    if (signal.aborted) throw signal.reason;
-    if (error instanceof GatehouseError) throw error;
-    throw keysError(awsErrorCode(error, codes, others), { action, keyId, ...requestIdOf(error) }, error);
-  }
 }

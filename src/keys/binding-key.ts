@@ -21,6 +21,8 @@ export interface BindingKeyOptions {
 /** The KMS key that wraps what this host keeps, by its ARN. */
 export interface BindingKey {
   readonly keyArn: string;
+  /** When its imported material expires, as it was known at the start; absent where it does not. */
+  readonly materialExpiresAt?: Date;
   /** The binding key first, then the retired ones: all that may open. */
   readonly openWith: readonly string[];
   /** A new data key; the caller disposes of its plaintext. The context must be given again to open it. */
@@ -52,7 +54,7 @@ export interface OpenedDataKey {
  */
 export async function bindingKey(options: BindingKeyOptions, signal: AbortSignal): Promise<BindingKey> {
   const { keyId, trustedKeys, kmsFor, log } = options;
-  const keyArn = await usableKeyArn(options, signal);
+  const { arn: keyArn, materialExpiresAt } = await usableKey(options, signal);
   log(keysEvent('key.resolved', { keyId, keyArn }));
   const openWith = [...new Set([keyArn, ...trustedKeys])];
 
@@ -71,6 +73,7 @@ export async function bindingKey(options: BindingKeyOptions, signal: AbortSignal
 
   return {
     keyArn,
+    ...(materialExpiresAt === undefined ? {} : { materialExpiresAt }),
     openWith,
 
     newDataKey: (context, sig) => kmsFor(regionOf(keyArn)).newDataKey(keyArn, context, sig),
@@ -101,12 +104,16 @@ type KeyLookup = Pick<BindingKeyOptions, 'keyId' | 'region' | 'kmsFor' | 'log'>;
 
 /** The ARN of a key that can be used now. */
 export async function usableKeyArn(lookup: KeyLookup, signal: AbortSignal): Promise<string> {
+  return (await usableKey(lookup, signal)).arn;
+}
+
+async function usableKey(lookup: KeyLookup, signal: AbortSignal): Promise<KeyDescription> {
   const key = await described(lookup, signal);
   const details = { keyId: lookup.keyId, keyArn: key.arn };
   const stateError = errorOfState(key.state, details);
   if (stateError !== undefined) throw stateError;
   if (!key.isSymmetric) throw keysError('KEY_KIND_UNSUITABLE', details);
-  return key.arn;
+  return key;
 }
 
 async function described(

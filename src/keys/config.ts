@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { tableNamePattern } from './registry.ts';
 
 const trustedKeysMax = 16;
 
@@ -27,6 +28,16 @@ export const keysConfig = z
         description: 'ARNs of retired KMS keys that are still accepted for opening.',
         applies: 'restart',
         examples: [['arn:aws:kms:eu-west-1:123456789012:key/1b5f2a3c-0d4e-4f6a-8b7c-9d0e1f2a3b4c']],
+      }),
+    registryTable: z
+      .string()
+      .regex(tableNamePattern, 'expected the name of a DynamoDB table: 3 to 255 of A-Z a-z 0-9 . _ -')
+      .optional()
+      .meta({
+        description:
+          'The DynamoDB table with the registry of master keys, for gatehouse master-key create, bind and recover; the running agent does not need it.',
+        applies: 'live',
+        examples: ['gatehouse-keys'],
       }),
   })
   .meta({ description: 'KMS keys that seal what is kept on this host.', applies: 'restart' });

@@ -28,6 +28,13 @@ export const keysErrors = {
     retry: false,
     exitCode: exitCode.refused,
   },
+  KEY_MATERIAL_MISSING: {
+    summary: 'the KMS key has no key material: it expired, was deleted, or was never imported',
+    remedy:
+      'Import the same material again: gatehouse kms import-key-material. Nothing under the key is lost.',
+    retry: false,
+    exitCode: exitCode.refused,
+  },
   KEY_KIND_UNSUITABLE: {
     summary: 'the KMS key is not a symmetric encryption key',
     remedy: 'Use a key with usage ENCRYPT_DECRYPT and spec SYMMETRIC_DEFAULT.',
@@ -84,6 +91,88 @@ export const keysErrors = {
     remedy: 'Restore the data from a good copy; a copy made for another host or purpose never opens.',
     retry: false,
     exitCode: exitCode.damagedInput,
+  },
+  KEY_ALIAS_EXISTS: {
+    summary: 'the alias stands for another key already',
+    remedy: 'Choose another alias. The key was made; aws kms create-alias names it.',
+    retry: false,
+    exitCode: exitCode.cannotCreate,
+  },
+  KEY_POLICY_INVALID: {
+    summary: 'the key policy is no policy document',
+    remedy: 'Correct what the details name; gatehouse kms create-key --dry-run prints one to start from.',
+    retry: false,
+    exitCode: exitCode.damagedInput,
+  },
+  KEY_POLICY_REFUSED: {
+    summary: 'KMS refuses the key policy',
+    remedy: 'Check that every principal in it exists, and that it is a policy for one key (Resource "*").',
+    retry: false,
+    exitCode: exitCode.configuration,
+  },
+  KEY_POLICY_LOCKS_OUT: {
+    summary: 'after this key policy its maker could not change it any more, perhaps nobody could',
+    remedy:
+      'Name yourself, your role or the account as --admin, or let a statement without a condition allow you kms:PutKeyPolicy.',
+    retry: false,
+    exitCode: exitCode.configuration,
+  },
+  KEY_DURABILITY_UNACCEPTED: {
+    summary: 'whoever imports key material is responsible for keeping it: AWS cannot bring it back',
+    remedy: 'Say that this is understood with --accept-durability, and keep a copy of the material offline.',
+    retry: false,
+    exitCode: exitCode.usage,
+  },
+  KEY_ORIGIN_UNSUITABLE: {
+    summary: 'the KMS key takes no imported material',
+    remedy: 'Use a key that was made for it: gatehouse kms create-key --external --accept-durability.',
+    retry: false,
+    exitCode: exitCode.configuration,
+  },
+  KEY_MATERIAL_INVALID: {
+    summary: 'this is no key material: it has another length',
+    remedy: 'Make it with: openssl rand -out FILE 32.',
+    retry: false,
+    exitCode: exitCode.damagedInput,
+  },
+  KEY_MATERIAL_OTHER: {
+    summary: 'the KMS key had other material before, and takes that again and no other',
+    remedy:
+      'Import the material it had; for other material make a new key, and rewrap the master key under it.',
+    retry: false,
+    exitCode: exitCode.refused,
+  },
+  KEY_IMPORT_TOKEN_EXPIRED: {
+    summary: 'the import token is older than 24 hours',
+    remedy:
+      'Begin again with --download: token and wrapping key belong together, and so the material is wrapped again.',
+    retry: false,
+    exitCode: exitCode.refused,
+  },
+  KEY_IMPORT_REFUSED: {
+    summary: 'KMS does not accept the wrapped material with this token',
+    remedy:
+      'Use the token and the wrapping key of one download, for this very key, and the same --wrapping in each step.',
+    retry: false,
+    exitCode: exitCode.refused,
+  },
+  KEY_IMPORT_PARAMETERS_MISSING: {
+    summary: 'the folder does not hold the parameters of an import',
+    remedy: 'Name the folder that --download wrote, or the unpacked archive of the console.',
+    retry: false,
+    exitCode: exitCode.missingInput,
+  },
+  KEY_IMPORT_PARAMETERS_INVALID: {
+    summary: 'a file of the import’s parameters is damaged',
+    remedy: 'Download the parameters again.',
+    retry: false,
+    exitCode: exitCode.damagedInput,
+  },
+  KEY_STORE_UNAVAILABLE: {
+    summary: 'the custom key store of the KMS key is not connected',
+    remedy: 'Look at its CloudHSM cluster, then connect it: aws kms connect-custom-key-store.',
+    retry: true,
+    exitCode: exitCode.unavailable,
   },
   MASTER_KEY_ABSENT: {
     summary: 'this host has no master key',
@@ -180,6 +269,89 @@ export const keysErrors = {
     remedy: 'Type it again, twice the same.',
     retry: false,
     exitCode: exitCode.usage,
+  },
+  REGISTRY_TABLE_NAME_INVALID: {
+    summary: 'this is no name of a DynamoDB table',
+    remedy: 'Use 3 to 255 of A-Z a-z 0-9 . _ -, the name and not the ARN.',
+    retry: false,
+    exitCode: exitCode.usage,
+  },
+  REGISTRY_TABLE_UNNAMED: {
+    summary: 'nothing says in which table the registry is',
+    remedy: 'Name it: --table NAME, or keys.registryTable in the gateway config.',
+    retry: false,
+    exitCode: exitCode.usage,
+  },
+  REGISTRY_TABLE_MISSING: {
+    summary: 'the registry’s table does not exist',
+    remedy: 'Check its name, the region and the account; docs/keys.md says how to make it.',
+    retry: false,
+    exitCode: exitCode.configuration,
+  },
+  REGISTRY_TABLE_UNSUITABLE: {
+    summary: 'the table is not one for a registry, or cannot be used now',
+    remedy: 'It needs the partition key agent and the sort key item, both strings, and to be active.',
+    retry: false,
+    exitCode: exitCode.configuration,
+  },
+  REGISTRY_DENIED: {
+    summary: 'DynamoDB refuses this caller the registry',
+    remedy:
+      'Allow the action named in the details on the table, for the leading key that is this host’s name.',
+    retry: false,
+    exitCode: exitCode.refused,
+  },
+  REGISTRY_CREDENTIALS_REFUSED: {
+    summary: 'DynamoDB does not accept the credentials of this host',
+    remedy:
+      'See gatehouse whoami; check that the credentials are current and that the clock of this host is right.',
+    retry: true,
+    exitCode: exitCode.refused,
+  },
+  REGISTRY_THROTTLED: {
+    summary: 'DynamoDB asks for fewer calls',
+    remedy: 'Try again. If it lasts, make the table on-demand.',
+    retry: true,
+    exitCode: exitCode.tryAgain,
+  },
+  REGISTRY_UNREACHABLE: {
+    summary: 'DynamoDB cannot be reached or does not answer as it should',
+    remedy:
+      'Check the network path, proxy and VPC endpoint of DynamoDB in this region. The master key is not changed without its registry.',
+    retry: true,
+    exitCode: exitCode.unavailable,
+  },
+  REGISTRY_REQUEST_REFUSED: {
+    summary: 'DynamoDB refuses the request',
+    remedy: 'The name of the refusal is among the causes.',
+    retry: false,
+    exitCode: exitCode.configuration,
+  },
+  REGISTRY_LEASED: {
+    summary: 'somebody else is changing the master key of this host',
+    remedy:
+      'Wait for who is named in the details; if that process died, its lease runs out at the time given.',
+    retry: true,
+    exitCode: exitCode.tryAgain,
+  },
+  REGISTRY_DISAGREES: {
+    summary: 'registry and host do not have the same master key',
+    remedy:
+      'Two hosts may have the same name: give each its own. If this host was set up anew, use gatehouse master-key recover instead of create.',
+    retry: false,
+    exitCode: exitCode.refused,
+  },
+  REGISTRY_EMPTY: {
+    summary: 'the registry has no master key of this host',
+    remedy: 'Check the host’s name and the table; a master key that was never bound is in no registry.',
+    retry: false,
+    exitCode: exitCode.missingInput,
+  },
+  REGISTRY_DAMAGED: {
+    summary: 'an entry of the registry is not one that Gatehouse wrote',
+    remedy: 'Restore the table to an earlier time, or remove the entry of this host and bind again.',
+    retry: false,
+    exitCode: exitCode.damagedInput,
   },
   LEDGER_BUSY: {
     summary: 'another process keeps the records of the master key busy',

@@ -124,7 +124,7 @@ describe('failures of KMS', () => {
   it.each([
     ['Disabled', 'KEY_DISABLED'],
     ['PendingDeletion', 'KEY_PENDING_DELETION'],
-    ['PendingImport', 'KEY_UNUSABLE'],
+    ['PendingImport', 'KEY_MATERIAL_MISSING'],
   ])('a key that is %s keeps its own error: %s', async (state, code) => {
     const { kms, keyArn, seal, open } = setup();
     const sealed = await seal('x');

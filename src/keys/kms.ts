@@ -10,6 +10,8 @@ export interface KeyDescription {
   readonly state: string;
   /** True for a symmetric key made to encrypt: the one kind that makes data keys and takes a context. */
   readonly isSymmetric: boolean;
+  /** When imported material expires; absent where it does not, or is KMS's own. */
+  readonly materialExpiresAt?: Date;
 }
 
 export interface DataKey {
@@ -51,5 +53,7 @@ export function errorOfState(
   if (state === 'PendingDeletion' || state === 'PendingReplicaDeletion') {
     return keysError('KEY_PENDING_DELETION', details, cause);
   }
+  if (state === 'PendingImport') return keysError('KEY_MATERIAL_MISSING', details, cause);
+  if (state === 'Unavailable') return keysError('KEY_STORE_UNAVAILABLE', details, cause);
   return keysError('KEY_UNUSABLE', { ...details, state }, cause);
 }

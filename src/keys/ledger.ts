@@ -86,6 +86,10 @@ export interface Ledger {
   /** Has files brought to the generation again that were at it. */
   lookAgain(paths: readonly string[]): void;
 
+  /** The registry's table that this host is bound to. */
+  registryTable(): string | undefined;
+  bindTable(table: string | undefined): void;
+
   /** The highest version that was seen of a secret; 0 before any, and where an operator allowed any, from that on. */
   seen(name: string): { readonly version: number; readonly loweredFrom?: number };
   see(name: string, version: number): void;
@@ -111,6 +115,7 @@ const schema = `
     direction TEXT NOT NULL, started_ms INTEGER NOT NULL) STRICT;
   CREATE TABLE IF NOT EXISTS file (path TEXT PRIMARY KEY, generation INTEGER NOT NULL) STRICT, WITHOUT ROWID;
   CREATE INDEX IF NOT EXISTS file_generation ON file (generation, path);
+  CREATE TABLE IF NOT EXISTS registry (id INTEGER PRIMARY KEY CHECK (id = 1), table_name TEXT) STRICT;
   CREATE TABLE IF NOT EXISTS seen (
     name TEXT PRIMARY KEY, version INTEGER NOT NULL, lowered_from INTEGER) STRICT, WITHOUT ROWID;`;
 
@@ -121,7 +126,7 @@ const none = 0;
 export function openLedger(file: string, options: LedgerOptions): Ledger {
   const database = openedDatabase(file, options);
   const all = (sql: string, ...values: (string | number)[]) => database.prepare(sql).all(...values);
-  const run = (sql: string, ...values: (string | number)[]) => database.prepare(sql).run(...values);
+  const run = (sql: string, ...values: (string | number | null)[]) => database.prepare(sql).run(...values);
 
   function transaction<T>(work: () => T): T {
     return translated(file, () => {
@@ -305,6 +310,16 @@ export function openLedger(file: string, options: LedgerOptions): Ledger {
     lookAgain: (paths) =>
       transaction(() => {
         for (const path of paths) place(path, none);
+      }),
+
+    registryTable: () =>
+      translated(file, () => {
+        const table = all('SELECT table_name FROM registry')[0]?.['table_name'];
+        return typeof table === 'string' ? table : undefined;
+      }),
+    bindTable: (table) =>
+      transaction(() => {
+        run('INSERT OR REPLACE INTO registry VALUES (1, ?)', table ?? null);
       }),
 
     seen: (name) => translated(file, () => seen(name)),

@@ -11,6 +11,20 @@ export const keysLogEvents = {
     summary: 'the state of the binding key cannot be asked; the first use will show it',
     fields: { keyArn: 'the key', error: 'why it could not be asked' },
   },
+  'key.material-expiring': {
+    level: 'warn',
+    summary:
+      'the imported material of the binding key expires; import it again before, or nothing under it opens',
+    fields: { keyArn: 'the key', expiresAt: 'when', days: 'whole days until then' },
+    audit: 'success',
+  },
+  'key.material-expired': {
+    level: 'error',
+    summary:
+      'the imported material of the binding key has expired: nothing under it opens until it is imported again',
+    fields: { keyArn: 'the key', expiresAt: 'when', days: 'whole days until then, negative' },
+    audit: 'failure',
+  },
   'key.retired-used': {
     level: 'warn',
     summary: 'something was opened with a retired key: seal it again under the binding key',
@@ -28,6 +42,18 @@ export const keysLogEvents = {
       'a data key that a retired key wrapped could not be wrapped by the binding key: keep the retired one in keys.trustedKeys',
     fields: { keyArn: 'the binding key', retiredKeyArn: 'the key that still wraps it', error: 'why' },
     audit: 'failure',
+  },
+  'kms-key.created': {
+    level: 'info',
+    summary: 'a KMS key was made',
+    fields: { keyArn: 'the key', spec: 'its kind' },
+    audit: 'success',
+  },
+  'kms-key.material-imported': {
+    level: 'info',
+    summary: 'key material was imported into a KMS key, and works',
+    fields: { keyArn: 'the key', expiresAt: 'when it expires; absent where it does not' },
+    audit: 'success',
   },
   'master-key.opened': {
     level: 'info',
@@ -51,6 +77,18 @@ export const keysLogEvents = {
     level: 'info',
     summary: 'a generation of the master key is wrapped anew',
     fields: { generation: 'its number', keyArn: 'the KMS key that wraps it now' },
+    audit: 'success',
+  },
+  'master-key.bound': {
+    level: 'info',
+    summary: 'this host’s master key is in the registry',
+    fields: { table: 'the registry’s table', generations: 'how many of its generations' },
+    audit: 'success',
+  },
+  'master-key.recovered': {
+    level: 'info',
+    summary: 'this host got its master key back from the registry',
+    fields: { table: 'the registry’s table', generation: 'the one that seals' },
     audit: 'success',
   },
   'master-key.change-began': {

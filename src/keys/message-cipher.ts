@@ -30,6 +30,9 @@ export interface NewDataKey {
 /** What a frame of ours holds; any reader takes any length. 4 KiB, the SDK's own, halves the speed of large files. */
 const frameLength = 64 * 1024;
 
+/** Most secrets are small, and most messages one frame: room for a whole one is made when it is needed. */
+const heldAtFirst = 4 * 1024;
+
 const algorithm = 'aes-256-gcm';
 /** Labels of the suite's key derivation: https://docs.aws.amazon.com/encryption-sdk/latest/developer-guide/algorithms-reference.html */
 const keyLabel = Buffer.concat([uint(2, suiteId), Buffer.from('DERIVEKEY')]);
@@ -55,7 +58,7 @@ export async function* sealMessage(
     yield Buffer.concat([header, headerTag(key, header)]);
 
     // One frame is held back: the last one is marked, and an empty one is written only where there is nothing at all.
-    const held = Buffer.alloc(frameLength);
+    let held: Buffer = Buffer.alloc(heldAtFirst);
     let filled = 0;
     let number = 1;
     try {
@@ -67,6 +70,7 @@ export async function* sealMessage(
             filled = 0;
           }
           const taken = Math.min(frameLength - filled, piece.length - at);
+          if (filled + taken > held.length) held = grown(held, filled);
           held.set(piece.subarray(at, at + taken), filled);
           filled += taken;
           at += taken;
@@ -117,6 +121,14 @@ export async function* openMessage(
     key.fill(0);
     await source.close();
   }
+}
+
+/** Room for a whole frame, with what is held; the smaller one is overwritten. */
+function grown(held: Buffer, filled: number): Buffer {
+  const whole = Buffer.alloc(frameLength);
+  held.copy(whole, 0, 0, filled);
+  held.fill(0);
+  return whole;
 }
 
 /** The key of the content and what commits to it. Overwrites the data key, which has no further use. */

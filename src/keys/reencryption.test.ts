@@ -9,6 +9,7 @@ import {
   makeSealedHost,
   testKeyOf,
 } from '../../test/support/sealed-host.ts';
+import { stepping } from '../../test/support/stepping.ts';
 import { temporaryDirectory } from '../../test/support/temporary-directory.ts';
 import { sealedFiles } from '../agent/sealed-files.ts';
 import { systemError } from '../system/errors.ts';
@@ -163,100 +164,22 @@ describe('re-encryption', () => {
 });
 
 /** Stops at one of its steps, and takes none after it: what a killed process leaves behind, without the waiting. */
-function diesAt(step: number, real: SealedFiles, ledger: Ledger) {
+function diesAt(wanted: number, files: SealedFiles, ledger: Ledger) {
   let steps = 0;
-  const isAlive = (): boolean => (steps += 1) < step;
-  const alive = (): void => {
-    if (!isAlive()) throw new Error('killed');
-  };
-  const files: SealedFiles = {
-    async sweep(path) {
-      alive();
-      await real.sweep(path);
-    },
-    async open(path) {
-      alive();
-      const file = await real.open(path);
-      return {
-        ...file,
-        async stage(sealed) {
-          alive();
-          const staged = await file.stage(sealed);
-          return {
-            commit() {
-              alive();
-              return staged.commit();
-            },
-            sync() {
-              alive();
-              staged.sync();
-            },
-            discard() {
-              if (isAlive()) staged.discard();
-            },
-          };
-        },
-      };
-    },
-  };
-  const dying: Ledger = {
-    ...ledger,
-    moved(commit) {
-      alive();
-      ledger.moved(() => {
-        const there = commit();
-        alive();
-        return there;
-      });
-      alive();
-    },
-    forget(paths) {
-      alive();
-      ledger.forget(paths);
-    },
-  };
-  return { files, ledger: dying, hasDied: () => steps >= step };
+  const parts = stepping({ files, ledger }, () => {
+    if ((steps += 1) >= wanted) throw new Error('killed');
+  });
+  return { ...parts, hasDied: () => steps >= wanted };
 }
 
 /** One step fails as a disk does; every other works. */
-function failsAt(
-  step: number,
-  real: SealedFiles,
-  error: () => Error,
-): { files: SealedFiles; hasFailed: () => boolean } {
+function failsAt(wanted: number, files: SealedFiles, ledger: Ledger, error: () => Error) {
   let steps = 0;
-  const sound = (): void => {
-    if ((steps += 1) === step) throw error();
-  };
-  const files: SealedFiles = {
-    async sweep(path) {
-      sound();
-      await real.sweep(path);
-    },
-    async open(path) {
-      sound();
-      const file = await real.open(path);
-      return {
-        ...file,
-        async stage(sealed) {
-          sound();
-          const staged = await file.stage(sealed);
-          return {
-            commit() {
-              sound();
-              return staged.commit();
-            },
-            sync() {
-              sound();
-              staged.sync();
-            },
-            discard: () => staged.discard(),
-          };
-        },
-      };
-    },
-  };
-  return { files, hasFailed: () => steps >= step };
+  const parts = stepping({ files, ledger }, (what) => {
+    // Removing what was written fails for other reasons, and is done again by the next run.
+    if (what !== 'discard' && (steps += 1) === wanted) throw error();
+  });
+  return { ...parts, hasFailed: () => steps >= wanted };
 }
 
 describe('re-encryption that is interrupted', () => {
@@ -294,8 +217,8 @@ describe('re-encryption that is interrupted', () => {
       for (let step = 1; !isEnded; step += 1) {
         const { folder, run, generations } = await setup(count);
         const real = sealedFiles();
-        const failing = failsAt(step, real, error);
-        const outcome = await run({ files: failing.files }).catch((caught: unknown) => caught);
+        const failing = failsAt(step, real, ledgerIn(folder), error);
+        const outcome = await run(failing).catch((caught: unknown) => caught);
         await real.close();
         isEnded = !failing.hasFailed();
         // Either it went on without a file, or it ended with the disk's own error.

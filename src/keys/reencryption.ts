@@ -52,6 +52,8 @@ export interface ReencryptionOptions {
   readonly target: number;
   /** Files under way at once. */
   readonly concurrency: number;
+  /** Called between batches, to hold on to the right to change; what it throws ends the work. */
+  readonly keep?: (signal: AbortSignal) => Promise<void>;
   /** Told now and then. */
   readonly progress: (progress: Progress) => void;
 }
@@ -144,6 +146,7 @@ async function rewriteAll(options: ReencryptionOptions, signal: AbortSignal) {
       for (const outcome of outcomes) if (outcome.kind === 'staged') outcome.staged.discard();
     }
     const away = outcomes.filter(({ kind }) => kind === 'gone').map(({ path }) => path);
+    await options.keep?.(signal);
     ledger.forget(away);
     gone.push(...away);
     for (const outcome of outcomes) if (outcome.kind === 'left') left.set(outcome.path, outcome);
@@ -229,6 +232,7 @@ async function checkAll(options: ReencryptionOptions, before: readonly LeftFile[
     left.push(...outcomes.filter((each) => each.kind === 'left'));
     good += at('there').length;
     after = paths.at(-1) ?? '';
+    await options.keep?.(signal);
     progress({ phase: 'checking', done: good, of: ledger.count(target).all });
   }
 }

@@ -7,10 +7,11 @@ import { machine } from './machine.ts';
 import { type Bench, type BenchOptions, measure, type Report } from './measure.ts';
 import { type Program, programHere, programOf } from './program.ts';
 import { reportText } from './report-text.ts';
+import { seal } from './seal.ts';
 import { start } from './start.ts';
 import { steady } from './steady.ts';
 
-const benches: readonly Bench[] = [start, credentialProcess, events, idle, steady, endpoints];
+const benches: readonly Bench[] = [start, credentialProcess, events, idle, steady, endpoints, seal];
 const names = benches.map(({ name }) => name);
 
 const usage = `usage: npm run bench -- [${names.join('|')}]… [--json] [--quick] [--rounds N] [--compare REF] [--built]

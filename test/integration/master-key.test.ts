@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DisableKeyCommand } from '@aws-sdk/client-kms';
 import { describe, expect, it } from 'vitest';
@@ -290,6 +290,77 @@ describe('an older sealed file that is put back', () => {
       'it is delivered',
       () => host.delivered(deliveredPath(host, 'one')) === 'first' || undefined,
     );
+  });
+});
+
+describe('the registry', () => {
+  it('gives a host that lost its disk its master key back', async () => {
+    const host = await setup();
+    await host.operator.createKeysTable('fleet-keys');
+    const made = await host.run(['master-key', 'create', '--table', 'fleet-keys', '--json']);
+    const { fingerprint } = JSON.parse(made.stdout) as { fingerprint: string };
+    const file = await sealed(host, 'one', 'x');
+    expect(await host.run(['master-key', 'reencrypt'])).toMatchObject({ code: 0 });
+    expect(await status(host)).toMatchObject({ registry: { table: 'fleet-keys', state: 'agrees' } });
+    rmSync(host.stateDirectory, { recursive: true });
+    expect((await host.run(['unseal', file])).code).toBe(66);
+
+    const done = await host.run(['master-key', 'recover', '--table', 'fleet-keys', '--json']);
+
+    expect(JSON.parse(done.stdout)).toEqual({ table: 'fleet-keys', generations: [1, 2] });
+    expect((await host.run(['unseal', file])).stdout).toBe('x');
+    expect(await status(host)).toMatchObject({
+      generation: 2,
+      generations: [
+        { number: 1, state: 'retired' },
+        { number: 2, state: 'current' },
+      ],
+      registry: { state: 'agrees' },
+    });
+    expect(fingerprint).toMatch(/^[0-9a-f]{32}$/u);
+    expect(await host.run(['master-key', 'recover', '--table', 'fleet-keys'])).toMatchObject({ code: 73 });
+  });
+
+  it('is bound later, follows every change, and tells another life of the host from this one', async () => {
+    const host = await hostWithMasterKey();
+    expect(await host.run(['master-key', 'bind', '--table', 'fleet-keys'])).toMatchObject({
+      code: 78,
+      stderr: expect.stringContaining('(REGISTRY_TABLE_MISSING)'),
+    });
+    await host.operator.createKeysTable('fleet-keys');
+    expect((await host.run(['master-key', 'status'])).stdout).toContain('registry        none: ');
+
+    const bound = await host.run(['master-key', 'bind', '--table', 'fleet-keys', '--json']);
+
+    expect(JSON.parse(bound.stdout)).toEqual({ table: 'fleet-keys', generations: [1] });
+    await host.operator.createKey('alias/next');
+    expect((await host.run(['master-key', 'rewrap', '--key-id', 'alias/next'])).code).toBe(0);
+    expect(await status(host)).toMatchObject({ registry: { state: 'agrees' } });
+    rmSync(host.stateDirectory, { recursive: true });
+    expect(await host.run(['master-key', 'create', '--table', 'fleet-keys'])).toMatchObject({
+      code: 77,
+      stderr: expect.stringContaining('(REGISTRY_DISAGREES)'),
+    });
+  });
+
+  it('lets one operator change at a time, and no change go on without it', async () => {
+    const host = await setup();
+    await host.operator.createKeysTable('fleet-keys');
+    expect((await host.run(['master-key', 'create', '--table', 'fleet-keys'])).code).toBe(0);
+    await host.operator.leaseKeys('fleet-keys', 'web-1', 'somebody', new Date(Date.now() + 600_000));
+
+    const refused = await host.run(['master-key', 'reencrypt']);
+    await host.operator.leaseKeys('fleet-keys', 'web-1', 'somebody', new Date(Date.now() - 1000));
+    const done = await host.run(['master-key', 'reencrypt']);
+    host.sandbox.faults.add({ service: 'dynamodb', count: 20, effect: { kind: 'cut' } });
+    const cut = await host.run(['master-key', 'reencrypt']);
+
+    expect(refused).toMatchObject({
+      code: 75,
+      stderr: expect.stringMatching(/holder somebody; until \S+Z/u),
+    });
+    expect(done).toMatchObject({ code: 0 });
+    expect(cut).toMatchObject({ code: 69, stderr: expect.stringContaining('(REGISTRY_UNREACHABLE)') });
   });
 });
 

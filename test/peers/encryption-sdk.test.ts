@@ -104,6 +104,40 @@ describe.skipIf(arePeersMissing('moto', 'python', 'aws-encryption-cli'))('AWS’
       'KEY_NOT_TRUSTED',
     ]);
   });
+
+  it('opens in Python the wrapped master key, by KMS, and with it what we sealed, and the other way round', async () => {
+    const host = await cloud.hostWithMasterKey();
+
+    // Version 1, the key, no password: docs/keys.md.
+    const { plaintext: payload, context: boundTo } = JSON.parse(
+      done(await cloud.python('open', host.wrapped, cloud.keyArn)),
+    ) as { plaintext: string; context: unknown };
+    const key = Buffer.from(payload, 'base64').subarray(1, 33).toString('hex');
+    const opened: unknown = JSON.parse(done(await cloud.python('open-raw', host.sealed, key, '1')));
+    const theirs = join(temporaryDirectory(), 'tls-key.sealed');
+    done(await cloud.python('write-raw', theirs, key, '1', JSON.stringify(context), secret));
+
+    expect(boundTo).toEqual({
+      'gatehouse:agent': 'web-1',
+      'gatehouse:purpose': 'master-key',
+      'gatehouse:generation': '1',
+    });
+    expect(opened).toEqual({ plaintext: Buffer.from(secret).toString('base64'), context, suite });
+    expect(await host.gatehouse(['unseal', theirs])).toEqual({
+      code: 0,
+      stdout: secret,
+      stderr: 'opened tls-key with master key 1\n',
+    });
+  });
+
+  it('opens the wrapped master key on the command line', async () => {
+    const host = await cloud.hostWithMasterKey();
+    const plain = join(temporaryDirectory(), 'plain');
+
+    done(await cloud.cli('--decrypt', '--input', host.wrapped, '--output', plain, '--suppress-metadata'));
+
+    expect(readFileSync(plain).length).toBe(34);
+  });
 });
 
 type Cloud = Awaited<ReturnType<typeof startCloud>>;
@@ -144,6 +178,18 @@ async function startCloud() {
       const { code, stderr } = await cloud.gatehouse(args, secret);
       expect({ code, stderr }).toEqual({ code: 0, stderr: `sealed tls-key into ${file} under ${keyArn}\n` });
       return file;
+    },
+
+    /** A host with a master key, and a file that is sealed under it. */
+    async hostWithMasterKey() {
+      const state = temporaryDirectory();
+      const hostEnv = { ...env, GATEHOUSE_NAME: 'web-1', GATEHOUSE_STATE_DIRECTORY: state };
+      const run = (args: readonly string[], stdin = '') => gatehouse(args, { env: hostEnv, stdin });
+      const sealed = join(state, 'tls-key.sealed');
+      const seal = ['seal', '--name', 'tls-key', '--in', '-', '--out', sealed];
+      expect(await run(['master-key', 'create', '--key-id', alias])).toMatchObject({ code: 0 });
+      expect(await run(seal, secret)).toMatchObject({ code: 0 });
+      return { gatehouse: run, sealed, wrapped: join(state, 'master-key', '1.wrapped') };
     },
 
     /** A file that Python wrote. */

@@ -5,6 +5,12 @@ import { join } from 'node:path';
 import { json, text as textOfStream } from 'node:stream/consumers';
 import { setTimeout as timeout } from 'node:timers/promises';
 import { CloudWatchLogsClient } from '@aws-sdk/client-cloudwatch-logs';
+import {
+  CreateTableCommand,
+  DescribeTableCommand,
+  DynamoDBClient,
+  PutItemCommand,
+} from '@aws-sdk/client-dynamodb';
 import { CreateAliasCommand, CreateKeyCommand, KMSClient } from '@aws-sdk/client-kms';
 import {
   CreateSecretCommand,
@@ -285,6 +291,7 @@ export async function eventually<T>(
 function operatorOf(sandbox: Sandbox, endpoint: string) {
   const { accessKeyId, secretAccessKey } = sandbox.identities.createUser('operator');
   const config = { endpoint, region: sandbox.region, credentials: { accessKeyId, secretAccessKey } };
+  const dynamodb = new DynamoDBClient(config);
   const kms = new KMSClient(config);
   const secretsManager = new SecretsManagerClient(config);
   const logs = new CloudWatchLogsClient(config);
@@ -311,8 +318,36 @@ function operatorOf(sandbox: Sandbox, endpoint: string) {
     async putSecret(name: string, value: string | Uint8Array): Promise<void> {
       await secretsManager.send(new PutSecretValueCommand({ SecretId: name, ...valueOf(value) }));
     },
+    /** Makes a table for a registry of master keys. */
+    async createKeysTable(name: string): Promise<void> {
+      const keys = ['agent', 'item'];
+      await dynamodb.send(
+        new CreateTableCommand({
+          TableName: name,
+          BillingMode: 'PAY_PER_REQUEST',
+          AttributeDefinitions: keys.map((key) => ({ AttributeName: key, AttributeType: 'S' })),
+          KeySchema: keys.map((key, index) => ({
+            AttributeName: key,
+            KeyType: index === 0 ? 'HASH' : 'RANGE',
+          })),
+        }),
+      );
+      // It is being made until it is asked for.
+      await dynamodb.send(new DescribeTableCommand({ TableName: name }));
+      await dynamodb.send(new DescribeTableCommand({ TableName: name }));
+    },
+    /** Leases a host's master key, as another operator's command would. */
+    async leaseKeys(table: string, agent: string, holder: string, until: Date): Promise<void> {
+      const Item = {
+        agent: { S: agent },
+        item: { S: 'lease' },
+        holder: { S: holder },
+        until: { N: String(until.getTime()) },
+      };
+      await dynamodb.send(new PutItemCommand({ TableName: table, Item }));
+    },
     close(): void {
-      for (const client of [kms, secretsManager, logs]) client.destroy();
+      for (const client of [dynamodb, kms, secretsManager, logs]) client.destroy();
     },
   };
 }

@@ -19,6 +19,7 @@ import {
   type Passwords,
   sealingGeneration,
 } from './operator.ts';
+import { type Publication, publishing } from './published.ts';
 
 export interface ChangeRequest {
   /** Keep: the new key has the password of the old one. New: another one. Back: gives the change up that is under way. */
@@ -58,31 +59,67 @@ export function changeMasterKey(
   signal: AbortSignal,
 ): Promise<ChangedMasterKey> {
   return asOperator(launch, { isMade: false }, async (operator) => {
-    const { state, keys, log } = operator;
+    const { state } = operator;
     const lock = state.lockChanges();
     try {
-      const change = await changeOf(operator, request, signal);
-      const target = targetOf(change);
-      // Both, before a file is touched: without one of them nothing could be done.
-      await openProven(operator, change.from, signal);
-      const masterKey = await openProven(operator, change.to, signal);
-      const targetKey = target === change.to ? masterKey : await keys.open(target, signal);
-      for (const path of await findSealedFiles(request.also)) state.ledger.expect(path);
-      state.ledger.forget(request.forget.map((path) => resolve(path)));
-
-      const done = await reencryptAll(operator, target, request, signal);
-      const fingerprint = fingerprintOf(targetKey);
-      const isBack = change.direction === 'back';
-      log(keysEvent('master-key.changed', { generation: target, fingerprint, files: done.files, isBack }));
-      return { generation: target, fingerprint, isBack, files: done.files, gone: done.gone };
+      return await publishing(
+        operator,
+        (publication) => changed(operator, request, publication, signal),
+        signal,
+      );
     } finally {
       lock.release();
     }
   });
 }
 
+async function changed(
+  operator: Operator,
+  request: ChangeRequest,
+  publication: Publication,
+  signal: AbortSignal,
+): Promise<ChangedMasterKey> {
+  const { state, keys, log } = operator;
+  const change = await changeOf(operator, request, publication, signal);
+  const target = targetOf(change);
+  // Both, before a file is touched: without one of them nothing could be done.
+  await openProven(operator, change.from, signal);
+  const masterKey = await openProven(operator, change.to, signal);
+  const targetKey = target === change.to ? masterKey : await keys.open(target, signal);
+  for (const path of await findSealedFiles(request.also)) state.ledger.expect(path);
+  state.ledger.forget(request.forget.map((path) => resolve(path)));
+
+  const done = await reencryptAll(operator, target, request, publication, signal);
+  await publishStates(operator, change, publication, signal);
+  const fingerprint = fingerprintOf(targetKey);
+  const isBack = change.direction === 'back';
+  log(keysEvent('master-key.changed', { generation: target, fingerprint, files: done.files, isBack }));
+  return { generation: target, fingerprint, isBack, files: done.files, gone: done.gone };
+}
+
+/** What the generations are now is told to the registry last: until then it names both. */
+async function publishStates(
+  { state, keys }: Operator,
+  { from, to }: Change,
+  publication: Publication,
+  signal: AbortSignal,
+): Promise<void> {
+  for (const generation of state.ledger.generations()) {
+    if (generation.number !== from && generation.number !== to) continue;
+    const wrapped = await state.readWrapped(generation.number);
+    if (wrapped === undefined) continue;
+    const fingerprint = fingerprintOf(await keys.open(generation.number, signal));
+    await publication.publish({ ...generation, fingerprint }, wrapped, signal);
+  }
+}
+
 /** The change that was interrupted, or a new one. */
-async function changeOf(operator: Operator, request: ChangeRequest, signal: AbortSignal): Promise<Change> {
+async function changeOf(
+  operator: Operator,
+  request: ChangeRequest,
+  publication: Publication,
+  signal: AbortSignal,
+): Promise<Change> {
   const { state, log } = operator;
   const interrupted = state.ledger.change();
   if (request.how === 'back') {
@@ -91,7 +128,7 @@ async function changeOf(operator: Operator, request: ChangeRequest, signal: Abor
     state.ledger.turnBack();
     return { ...interrupted, direction: 'back' };
   }
-  if (interrupted === undefined) return begun(operator, request, signal);
+  if (interrupted === undefined) return begun(operator, request, publication, signal);
   // Its password was given when it began; another one cannot be set half-way.
   if (request.how === 'new-password') {
     const { at: done, all: of } = state.ledger.count(targetOf(interrupted));
@@ -101,14 +138,21 @@ async function changeOf(operator: Operator, request: ChangeRequest, signal: Abor
   return interrupted;
 }
 
-async function begun(operator: Operator, request: ChangeRequest, signal: AbortSignal): Promise<Change> {
+async function begun(
+  operator: Operator,
+  request: ChangeRequest,
+  publication: Publication,
+  signal: AbortSignal,
+): Promise<Change> {
   const { state, keys, agentName, host, log } = operator;
   const from = sealingGeneration(state);
   const old = await openProven(operator, from, signal);
   await authorise(old, request.passwords);
   const verifier =
     request.how === 'new-password' ? await newPassword(operator, request.passwords) : old.password;
-  const to = Math.max(from, ...state.ledger.generations().map(({ number }) => number)) + 1;
+  // Never a number that was used, be it by a change that ended before it began.
+  const used = state.ledger.generations().map(({ number }) => number);
+  const to = Math.max(from, await publication.highest(signal), ...used) + 1;
   const binding = await bindingKeyring(operator, await bindingKeyArnOf(state, from), signal);
   const masterKey = newMasterKey(to, verifier);
   keys.add(masterKey);
@@ -117,6 +161,8 @@ async function begun(operator: Operator, request: ChangeRequest, signal: AbortSi
   again.key.dispose();
   // What lies there was made by a change that never began: nothing is sealed under it.
   await state.writeWrapped(to, wrapped, { overwrite: true });
+  const fingerprint = fingerprintOf(masterKey);
+  await publication.publish({ number: to, state: 'next', fingerprint }, wrapped, signal);
   const now = host.launch.clock.now();
   const change = state.ledger.begin({ number: to, createdAt: now, proof: proofOf(masterKey, now) });
   log(keysEvent('master-key.change-began', { from, to, keyArn: binding.keyArn }));
@@ -127,6 +173,7 @@ async function reencryptAll(
   { state, keys }: Operator,
   target: number,
   { concurrency, progress }: ChangeRequest,
+  publication: Publication,
   signal: AbortSignal,
 ): Promise<Reencrypted> {
   const { ledger } = state;
@@ -134,7 +181,15 @@ async function reencryptAll(
   const gone: string[] = [];
   try {
     for (;;) {
-      const options = { ledger, files, keyOf: keys.keyOf, target, concurrency, progress };
+      const options = {
+        ledger,
+        files,
+        keyOf: keys.keyOf,
+        target,
+        concurrency,
+        progress,
+        keep: (sig: AbortSignal) => publication.keep(sig),
+      };
       const done = await reencrypt(options, signal);
       gone.push(...done.gone);
       if (done.left.length > 0) {

@@ -3,11 +3,14 @@ import { keysEvent } from '../../keys/log-events.ts';
 import { fingerprintOf, newMasterKey, openMasterKey, proofOf, wrapMasterKey } from '../../keys/master-key.ts';
 import { newVerifier, type PasswordVerifier, requireStrong } from '../../keys/password.ts';
 import type { Launch } from '../launch.ts';
-import { asOperator, bindingKeyring, type Operator, type Passwords } from './operator.ts';
+import { asOperator, bindingKeyring, configuredKeys, type Operator, type Passwords } from './operator.ts';
+import { publishing, registryAt } from './published.ts';
 
 export interface CreateRequest {
   /** The binding key; without it, the one that the gateway config names. */
   readonly keyId: string | undefined;
+  /** The registry to bind it to; without it, the one that the gateway config names, if any. */
+  readonly table: string | undefined;
   /** Present where a password is to authorise changes. */
   readonly passwords: Pick<Passwords, 'next'> | undefined;
 }
@@ -19,6 +22,8 @@ export interface CreatedMasterKey {
   /** Where it lies, wrapped. */
   readonly file: string;
   readonly hasPassword: boolean;
+  /** The registry that has a copy. */
+  readonly table?: string;
 }
 
 /**
@@ -38,6 +43,7 @@ export function createMasterKey(
         throw keysError('MASTER_KEY_EXISTS', { folder: state.folder });
       }
       const binding = await bindingKeyring(operator, request.keyId, signal);
+      const table = request.table ?? (await configuredKeys(host, signal))?.registryTable;
       const verifier = await newPassword(operator, request.passwords);
       const masterKey = newMasterKey(1, verifier);
       try {
@@ -46,15 +52,33 @@ export function createMasterKey(
         // Before anything is sealed under it: what cannot be opened again must not be used.
         const again = await openMasterKey(wrapped, { agentName, generation }, binding, signal);
         again.key.dispose();
+        const fingerprint = fingerprintOf(masterKey);
+        if (table !== undefined) {
+          await registryAt(table, host).check(signal);
+          state.ledger.bindTable(table);
+        }
+        // In the registry first: nothing is sealed under a key of which there is no copy.
+        await publishing(
+          operator,
+          (publication) =>
+            publication.publish({ number: generation, state: 'current', fingerprint }, wrapped, signal),
+          signal,
+        );
         await state.writeWrapped(generation, wrapped, { overwrite: false });
         const now = host.launch.clock.now();
         state.ledger.adopt({ number: generation, createdAt: now, proof: proofOf(masterKey, now) });
-        const fingerprint = fingerprintOf(masterKey);
         const { keyArn: bindingKeyArn } = binding;
         log(keysEvent('master-key.created', { generation, fingerprint, keyArn: bindingKeyArn }));
         const hasPassword = verifier !== undefined;
         const file = state.wrappedPath(generation);
-        return { generation, fingerprint, bindingKeyArn, file, hasPassword };
+        return {
+          generation,
+          fingerprint,
+          bindingKeyArn,
+          file,
+          hasPassword,
+          ...(table === undefined ? {} : { table }),
+        };
       } finally {
         masterKey.key.dispose();
       }

@@ -8,6 +8,7 @@ import { kmsKeyring, kmsUnwrapper } from '../../keys/kms-keyring.ts';
 import { type MasterKey, proofOf } from '../../keys/master-key.ts';
 import { type MasterKeys, masterKeys } from '../../keys/master-keys.ts';
 import { isPassword } from '../../keys/password.ts';
+import type { GatewayConfig } from '../config.ts';
 import { readGateway } from '../gateway.ts';
 import { bootstrapOf, type Host, openHost } from '../host.ts';
 import { kmsOf } from '../kms-of.ts';
@@ -84,16 +85,20 @@ export async function bindingKeyring(
   keyId: string | undefined,
   signal: AbortSignal,
 ): Promise<Keyring & { readonly keyArn: string }> {
-  const wanted = keyId ?? (await configuredKey(host, signal));
+  const wanted = keyId ?? (await configuredKeys(host, signal))?.bindingKey;
   if (wanted === undefined) throw keysError('MASTER_KEY_BINDING_MISSING');
   const keyArn = await usableKeyArn({ keyId: wanted, region: host.region, kmsFor, log }, signal);
   return { keyArn, ...kmsKeyring({ keyArn, kmsFor }) };
 }
 
-async function configuredKey(host: Host, signal: AbortSignal): Promise<string | undefined> {
+/** The `keys` of the gateway config; undefined on a host that has none. */
+export async function configuredKeys(
+  host: Host,
+  signal: AbortSignal,
+): Promise<GatewayConfig['keys'] | undefined> {
   const { secretName } = host.bootstrap.config.gatewayConfig;
   if (secretName === undefined) return undefined;
-  return (await readGateway(host, secretName, signal)).config.keys.bindingKey;
+  return (await readGateway(host, secretName, signal)).config.keys;
 }
 
 /** The generation that seals now. @throws MASTER_KEY_ABSENT */

@@ -1,5 +1,5 @@
 import { keysEvent } from '../../keys/log-events.ts';
-import { openMasterKey, wrapMasterKey } from '../../keys/master-key.ts';
+import { fingerprintOf, openMasterKey, wrapMasterKey } from '../../keys/master-key.ts';
 import type { Launch } from '../launch.ts';
 import {
   asOperator,
@@ -9,6 +9,7 @@ import {
   type Passwords,
   sealingGeneration,
 } from './operator.ts';
+import { publishing } from './published.ts';
 
 export interface RewrapRequest {
   /** The new binding key; without it, the one that the gateway config names. */
@@ -38,17 +39,26 @@ export function rewrapMasterKey(
       await authorise(await openProven(operator, sealingGeneration(state), signal), request.passwords);
       const binding = await bindingKeyring(operator, request.keyId, signal);
       const generations = state.wrappedGenerations();
-      for (const generation of generations) {
-        const masterKey = await keys.open(generation, signal);
-        const wrapped = await wrapMasterKey(masterKey, agentName, binding, signal);
-        // The only copy is replaced: not before the new one was opened.
-        const again = await openMasterKey(wrapped, { agentName, generation }, binding, signal);
-        const isSame = again.key.equals(masterKey.key);
-        again.key.dispose();
-        if (!isSame) throw new TypeError('a rewrapped key opened as another one');
-        await state.writeWrapped(generation, wrapped, { overwrite: true });
-        log(keysEvent('master-key.rewrapped', { generation, keyArn: binding.keyArn }));
-      }
+      await publishing(
+        operator,
+        async (publication) => {
+          for (const generation of generations) {
+            const masterKey = await keys.open(generation, signal);
+            const wrapped = await wrapMasterKey(masterKey, agentName, binding, signal);
+            // The only copy is replaced: not before the new one was opened.
+            const again = await openMasterKey(wrapped, { agentName, generation }, binding, signal);
+            const isSame = again.key.equals(masterKey.key);
+            again.key.dispose();
+            if (!isSame) throw new TypeError('a rewrapped key opened as another one');
+            const entry = state.ledger.generations().find(({ number }) => number === generation);
+            const fingerprint = fingerprintOf(masterKey);
+            if (entry !== undefined) await publication.publish({ ...entry, fingerprint }, wrapped, signal);
+            await state.writeWrapped(generation, wrapped, { overwrite: true });
+            log(keysEvent('master-key.rewrapped', { generation, keyArn: binding.keyArn }));
+          }
+        },
+        signal,
+      );
       return { bindingKeyArn: binding.keyArn, generations };
     } finally {
       lock.release();

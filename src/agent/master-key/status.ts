@@ -5,6 +5,7 @@ import { type Change, type Generation, targetOf } from '../../keys/ledger.ts';
 import type { Launch } from '../launch.ts';
 import { bindingKeyArnOf } from './binding.ts';
 import { asOperator, type Operator, openProven, sealingGeneration } from './operator.ts';
+import { boundRegistry } from './published.ts';
 
 export interface MasterKeyStatus {
   /** Whether the master key was opened just now; `failing` says why not. */
@@ -22,6 +23,12 @@ export interface MasterKeyStatus {
   readonly hasPassword?: boolean;
   /** When the wrapped key was last opened on this host. */
   readonly openedAt?: string;
+  /** What the registry has of this generation; absent where this host is bound to none. */
+  readonly registry?: {
+    readonly table: string;
+    readonly state: 'agrees' | 'disagrees' | 'lacks it' | 'unreachable';
+    readonly failing?: ErrorReport;
+  };
   readonly sealedFiles: { readonly current: number; readonly all: number };
   readonly generations: readonly { readonly number: number; readonly state: Generation['state'] }[];
   /** A change that is under way or was interrupted. */
@@ -47,6 +54,7 @@ export function masterKeyStatus(
     const failure = await failureOf(() => openProven(operator, number, signal), signal);
     const bindingKey = await describedBinding(operator, number, signal);
     const generations = state.ledger.generations();
+    const registry = await registryStatus(operator, number, signal);
     const { createdAt, proof } = generations.find((each) => each.number === number) ?? {};
     const { at: current, all } = state.ledger.count(number);
     const change = state.ledger.change();
@@ -64,6 +72,7 @@ export function masterKeyStatus(
             hasPassword: proof.hasPassword,
             openedAt: proof.at.toISOString(),
           }),
+      ...(registry === undefined ? {} : { registry }),
       sealedFiles: { current, all },
       generations: generations.map((each) => ({ number: each.number, state: each.state })),
       ...(change === undefined ? {} : { change: changeStatus(change) }),
@@ -88,6 +97,27 @@ async function describedBinding({ state, kmsFor }: Operator, generation: number,
     // Whoever may not ask for the state still sees whether the key opens.
     signal.throwIfAborted();
     return { arn };
+  }
+}
+
+/** Whether what is here is what the registry would give back. */
+async function registryStatus(
+  operator: Operator,
+  generation: number,
+  signal: AbortSignal,
+): Promise<MasterKeyStatus['registry']> {
+  const registry = boundRegistry(operator);
+  if (registry === undefined) return undefined;
+  const { table } = registry;
+  try {
+    const entries = await registry.list(operator.agentName, signal);
+    const entry = entries.find((each) => each.generation === generation);
+    if (entry === undefined) return { table, state: 'lacks it' };
+    const wrapped = await operator.state.readWrapped(generation);
+    return { table, state: wrapped?.equals(entry.wrapped) === true ? 'agrees' : 'disagrees' };
+  } catch (error) {
+    signal.throwIfAborted();
+    return { table, state: 'unreachable', failing: reportOf(error) };
   }
 }
 

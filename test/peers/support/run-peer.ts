@@ -1,5 +1,8 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import type { Target } from '../../contract/contract.ts';
 import { type PeerName, peerProgram } from './peer.ts';
@@ -54,11 +57,14 @@ export async function runPeerIn(
   args: readonly string[],
   env: Readonly<Record<string, string | undefined>>,
 ): Promise<PeerRun> {
+  // The AWS CLI keeps a cache there.
+  const home = await mkdtemp(join(tmpdir(), 'gatehouse-peer-'));
   const child = spawn(peerProgram(name), args, {
-    env: { ...peerEnvironment, ...env },
+    env: { ...peerEnvironment, HOME: home, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
     timeout: runMsMax,
   });
   const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')]);
+  await rm(home, { recursive: true, force: true });
   return { exitCode: child.exitCode, stdout, stderr };
 }

@@ -1,0 +1,229 @@
+import { execFileSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { DeleteImportedKeyMaterialCommand, DisableKeyCommand, KMSClient } from '@aws-sdk/client-kms';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { createSandbox } from '../../../sandbox/sandbox.ts';
+import { temporaryDirectory } from '../../../test/support/temporary-directory.ts';
+import { systemClock } from '../../base/clock.ts';
+import type { Launch } from '../launch.ts';
+import { type CreateKeyRequest, createKey } from './create-key.ts';
+import {
+  downloadImportParameters,
+  type ImportRequest,
+  importKeyMaterial,
+  wrapOffline,
+} from './import-key-material.ts';
+import { keyStatus } from './key-status.ts';
+
+const never = new AbortController().signal;
+const dayMs = 24 * 60 * 60 * 1000;
+
+async function setup() {
+  const sandbox = createSandbox({ region: 'eu-west-1' });
+  const listener = await sandbox.listen({ port: 0 });
+  onTestFinished(() => listener.close());
+  const credentials = sandbox.identities.createUser('operator');
+  const kms = new KMSClient({ region: 'eu-west-1', endpoint: listener.url, credentials });
+  onTestFinished(() => kms.destroy());
+  const folder = temporaryDirectory();
+  const config = join(folder, 'config.json');
+  writeFileSync(config, '{}', { mode: 0o600 });
+  const launch: Launch = {
+    flags: { config },
+    env: {
+      AWS_ENDPOINT_URL: listener.url,
+      AWS_REGION: 'eu-west-1',
+      AWS_ACCESS_KEY_ID: credentials.accessKeyId,
+      AWS_SECRET_ACCESS_KEY: credentials.secretAccessKey,
+    },
+    clock: systemClock,
+    version: '0.0.0',
+    logsArePretty: false,
+    writeLog: () => undefined,
+  };
+  const create = (request: Partial<CreateKeyRequest> = {}) =>
+    createKey(
+      launch,
+      {
+        spec: 'SYMMETRIC_DEFAULT',
+        isExternal: false,
+        isDurabilityAccepted: true,
+        customKeyStoreId: undefined,
+        alias: undefined,
+        description: 'a test',
+        tags: { team: 'ops' },
+        admins: [],
+        users: [],
+        viaService: undefined,
+        policy: undefined,
+        isDryRun: false,
+        ...request,
+      },
+      never,
+    );
+  const external = async () => (await create({ isExternal: true })).keyArn ?? '';
+  const material = join(folder, 'material');
+  writeFileSync(material, randomBytes(32), { mode: 0o600 });
+  const importing = (keyId: string, request: Partial<ImportRequest> = {}) =>
+    importKeyMaterial(
+      launch,
+      {
+        keyId,
+        from: { material: { file: material }, wrapping: 'RSAES_OAEP_SHA_256' },
+        expiresAt: undefined,
+        ...request,
+      },
+      never,
+    );
+  const status = (keyId: string) => keyStatus(launch, keyId, never);
+  return { kms, launch, folder, create, external, material, importing, status };
+}
+
+describe('kms create-key', () => {
+  it('makes a key that rotates, under its alias', async () => {
+    const { create, status } = await setup();
+
+    const made = await create({ alias: 'alias/binding' });
+
+    expect(made).toMatchObject({ alias: 'alias/binding', isRotating: true });
+    expect(await status('alias/binding')).toMatchObject({
+      code: 0,
+      status: {
+        keyArn: made.keyArn,
+        state: 'Enabled',
+        spec: 'SYMMETRIC_DEFAULT',
+        origin: 'AWS_KMS',
+        nextRotation: expect.stringMatching(/^\d{4}-/u),
+      },
+    });
+    await expect(create({ alias: 'alias/binding' })).rejects.toMatchObject({ code: 'KEY_ALIAS_EXISTS' });
+  });
+
+  it('in a dry run shows the policy and makes nothing', async () => {
+    const { create, status } = await setup();
+
+    const made = await create({ alias: 'alias/binding', isDryRun: true });
+
+    expect(made.keyArn).toBeUndefined();
+    expect(JSON.parse(made.policy)).toHaveProperty('Statement');
+    await expect(status('alias/binding')).rejects.toMatchObject({ code: 'KEY_NOT_FOUND' });
+  });
+
+  it('refuses what would lock its maker out, and external material that nobody answers for', async () => {
+    const { create } = await setup();
+
+    await expect(create({ admins: ['arn:aws:iam::123456789012:user/other'] })).rejects.toMatchObject({
+      code: 'KEY_POLICY_LOCKS_OUT',
+    });
+    await expect(create({ policy: 'nonsense' })).rejects.toMatchObject({ code: 'KEY_POLICY_INVALID' });
+    await expect(async () => create({ isExternal: true, isDurabilityAccepted: false })).rejects.toMatchObject(
+      {
+        code: 'KEY_DURABILITY_UNACCEPTED',
+      },
+    );
+  });
+});
+
+// The sandbox makes an RSA-4096 pair for each import, as KMS does.
+describe('kms import-key-material', { timeout: 60_000 }, () => {
+  it.each(['RSAES_OAEP_SHA_256', 'RSAES_OAEP_SHA_1'] as const)(
+    'imports under %s, and says where the material lies in clear',
+    async (wrapping) => {
+      const { external, importing, material, status } = await setup();
+      const keyArn = await external();
+      expect(await status(keyArn)).toMatchObject({ code: 77, status: { state: 'PendingImport' } });
+
+      const done = await importing(keyArn, { from: { material: { file: material }, wrapping } });
+
+      expect(done).toEqual({ keyArn, clearFile: material });
+      expect(await status(keyArn)).toMatchObject({
+        code: 0,
+        status: { state: 'Enabled', origin: 'EXTERNAL' },
+      });
+    },
+  );
+
+  it('takes the same material again, with another expiry, and no other', async () => {
+    const { kms, external, importing, status } = await setup();
+    const keyArn = await external();
+    await importing(keyArn);
+    await kms.send(new DeleteImportedKeyMaterialCommand({ KeyId: keyArn }));
+
+    await expect(
+      importing(keyArn, { from: { material: 'made here', wrapping: 'RSAES_OAEP_SHA_256' } }),
+    ).rejects.toMatchObject({ code: 'KEY_MATERIAL_OTHER' });
+    const expiresAt = new Date(Math.trunc(Date.now() / 1000) * 1000 + 30 * dayMs + 60_000);
+    await importing(keyArn, { expiresAt });
+
+    expect((await status(keyArn)).status).toMatchObject({
+      state: 'Enabled',
+      materialExpiresAt: expiresAt.toISOString(),
+      materialExpiresInDays: 30,
+    });
+  });
+
+  it('works in three steps, the second without AWS, by us or by openssl', async () => {
+    const { launch, folder, external, importing, material } = await setup();
+    for (const wrapIt of ['us', 'openssl']) {
+      const keyId = await external();
+      const wrapping = 'RSAES_OAEP_SHA_256';
+      const { files } = await downloadImportParameters(launch, { keyId, wrapping, folder }, never);
+      const out = join(folder, `wrapped-${wrapIt}`);
+      const [publicKey = '', tokenFile = ''] = files;
+
+      if (wrapIt === 'us') await wrapOffline({ folder, material: { file: material }, wrapping, out });
+      else {
+        const named = `-in ${material} -out ${out} -inkey ${publicKey} -keyform DER -pubin`;
+        const oaep = '-pkeyopt rsa_padding_mode:oaep -pkeyopt rsa_oaep_md:sha256 -pkeyopt rsa_mgf1_md:sha256';
+        execFileSync('openssl', `pkeyutl -encrypt ${named} ${oaep}`.split(' '));
+      }
+
+      expect(await importing(keyId, { from: { encryptedFile: out, tokenFile } })).toEqual({ keyArn: keyId });
+      expect(readFileSync(out).includes(readFileSync(material))).toBe(false);
+      expect((statSync(publicKey).mode & 0o777).toString(8)).toBe('600');
+    }
+  });
+
+  it('refuses what cannot be', async () => {
+    const { launch, folder, create, external, importing } = await setup();
+    const own = (await create()).keyArn ?? '';
+    const short = join(folder, 'short');
+    writeFileSync(short, randomBytes(31));
+    const keyArn = await external();
+    const from = { material: { file: short }, wrapping: 'RSAES_OAEP_SHA_256' } as const;
+
+    await expect(importing(own)).rejects.toMatchObject({ code: 'KEY_ORIGIN_UNSUITABLE' });
+    await expect(importing(keyArn, { from })).rejects.toMatchObject({ code: 'KEY_MATERIAL_INVALID' });
+    await expect(
+      wrapOffline({ folder, material: 'made here', wrapping: 'RSAES_OAEP_SHA_256', out: join(folder, 'x') }),
+    ).rejects.toMatchObject({ code: 'KEY_IMPORT_PARAMETERS_MISSING' });
+    // A token and a wrapping key of two downloads.
+    const wrapping = 'RSAES_OAEP_SHA_256';
+    const { files } = await downloadImportParameters(launch, { keyId: keyArn, wrapping, folder }, never);
+    const token = readFileSync(files[1] ?? '');
+    await downloadImportParameters(launch, { keyId: keyArn, wrapping, folder }, never);
+    const [encryptedFile, tokenFile] = [join(folder, 'wrapped'), join(folder, 'old token')];
+    await wrapOffline({ folder, material: 'made here', wrapping, out: encryptedFile });
+    writeFileSync(tokenFile, token);
+    await expect(importing(keyArn, { from: { encryptedFile, tokenFile } })).rejects.toHaveProperty(
+      'code',
+      expect.stringMatching(/^KEY_(?:IMPORT_REFUSED|CIPHERTEXT_REFUSED)$/u),
+    );
+    expect(existsSync(encryptedFile)).toBe(true);
+  });
+});
+
+describe('kms status', () => {
+  it('says why a key cannot be used, by its exit code too', async () => {
+    const { kms, create, status } = await setup();
+    const keyArn = (await create()).keyArn ?? '';
+    await kms.send(new DisableKeyCommand({ KeyId: keyArn }));
+
+    expect(await status(keyArn)).toMatchObject({
+      code: 77,
+      status: { state: 'Disabled', failing: { code: 'KEY_DISABLED' } },
+    });
+  });
+});

@@ -1,0 +1,155 @@
+import { keysError } from './errors.ts';
+
+export interface KeyPolicyParts {
+  readonly accountId: string;
+  readonly partition: string;
+  /** ARNs of those who look after the key and may not use it; the account itself where there are none. */
+  readonly admins: readonly string[];
+  /** ARNs of those who use it and may not change it. */
+  readonly users: readonly string[];
+  /** Use only by way of this service, as `s3.eu-west-1.amazonaws.com`. */
+  readonly viaService?: string | undefined;
+}
+
+/** https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-default.html, without what nobody needs here. */
+const adminActions = [
+  'kms:DescribeKey',
+  'kms:GetKeyPolicy',
+  'kms:PutKeyPolicy',
+  'kms:GetKeyRotationStatus',
+  'kms:EnableKeyRotation',
+  'kms:DisableKeyRotation',
+  'kms:EnableKey',
+  'kms:DisableKey',
+  'kms:UpdateKeyDescription',
+  'kms:CreateAlias',
+  'kms:UpdateAlias',
+  'kms:DeleteAlias',
+  'kms:ListAliases',
+  'kms:ListGrants',
+  'kms:RevokeGrant',
+  'kms:TagResource',
+  'kms:UntagResource',
+  'kms:ListResourceTags',
+  'kms:ScheduleKeyDeletion',
+  'kms:CancelKeyDeletion',
+  'kms:GetParametersForImport',
+  'kms:ImportKeyMaterial',
+  'kms:DeleteImportedKeyMaterial',
+];
+
+const userActions = [
+  'kms:Encrypt',
+  'kms:Decrypt',
+  'kms:ReEncrypt*',
+  'kms:GenerateDataKey*',
+  'kms:DescribeKey',
+];
+
+/**
+ * A key policy that separates those who look after a key from those who use it. IAM policies alone give nobody the key,
+ * unless the account itself is among the administrators.
+ */
+export function keyPolicy({ accountId, partition, admins, users, viaService }: KeyPolicyParts): string {
+  const account = `arn:${partition}:iam::${accountId}:root`;
+  const condition =
+    viaService === undefined ? {} : { Condition: { StringEquals: { 'kms:ViaService': viaService } } };
+  const policy = {
+    Version: '2012-10-17',
+    Statement: [
+      {
+        Sid: 'Administer',
+        Effect: 'Allow',
+        Principal: { AWS: admins.length === 0 ? [account] : admins },
+        Action: adminActions,
+        Resource: '*',
+      },
+      ...(users.length === 0
+        ? []
+        : [
+            {
+              Sid: 'Use',
+              Effect: 'Allow',
+              Principal: { AWS: users },
+              Action: userActions,
+              Resource: '*',
+              ...condition,
+            },
+          ]),
+    ],
+  };
+  return JSON.stringify(policy, undefined, 2);
+}
+
+/**
+ * Refuses a policy after which its maker could not change it any more. KMS refuses it too, but only some of them, and
+ * says less. A statement with a condition, or with NotPrincipal, counts for nothing: whether it applies is not known
+ * here.
+ * @throws KEY_POLICY_INVALID, KEY_POLICY_LOCKS_OUT
+ */
+export function requireNoLockout(
+  policy: string,
+  caller: { readonly arn: string; readonly accountId: string },
+): void {
+  const document = parsed(policy);
+  const mayChange = statementsOf(document).some(
+    (statement) =>
+      statement['Effect'] === 'Allow' &&
+      statement['Condition'] === undefined &&
+      listOf(statement['Action']).some(coversPutKeyPolicy) &&
+      principalsIn(statement['Principal']).some((principal) => isCaller(principal, caller)),
+  );
+  if (!mayChange) throw keysError('KEY_POLICY_LOCKS_OUT', { caller: caller.arn });
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+
+function parsed(policy: string): Fields {
+  let document: unknown;
+  try {
+    document = JSON.parse(policy);
+  } catch (error) {
+    throw keysError('KEY_POLICY_INVALID', { problem: 'it is not JSON' }, error);
+  }
+  if (!isFields(document)) throw keysError('KEY_POLICY_INVALID', { problem: 'it is not a JSON object' });
+  return document;
+}
+
+function statementsOf(document: Fields): Fields[] {
+  const statements = document['Statement'];
+  return (Array.isArray(statements) ? statements : [statements]).filter(isFields);
+}
+
+/** Whether a principal of a policy is this caller. The account stands for each of its own; a session for its role. */
+function isCaller(
+  principal: string,
+  { arn, accountId }: { readonly arn: string; readonly accountId: string },
+): boolean {
+  const partition = arn.split(':')[1] ?? 'aws';
+  const iam = `arn:${partition}:iam::${accountId}:`;
+  if (['*', arn, accountId, `${iam}root`].includes(principal)) return true;
+  // The ARN of a session leaves out the path of its role.
+  const [, role] = /:assumed-role\/([^/]+)\//u.exec(arn) ?? [];
+  return role !== undefined && principal.startsWith(`${iam}role/`) && principal.endsWith(`/${role}`);
+}
+
+function principalsIn(principal: unknown): string[] {
+  if (typeof principal === 'string') return [principal];
+  return isFields(principal) ? listOf(principal['AWS']) : [];
+}
+
+function coversPutKeyPolicy(action: string): boolean {
+  const pattern = action
+    .replaceAll(/[.+^${}()|[\]\\]/gu, String.raw`\$&`)
+    .replaceAll('*', '.*')
+    .replaceAll('?', '.');
+  return new RegExp(`^${pattern}$`, 'iu').test('kms:PutKeyPolicy');
+}
+
+function listOf(value: unknown): string[] {
+  return (Array.isArray(value) ? value : [value]).filter((each) => typeof each === 'string');
+}
+
+function isFields(value: unknown): value is Fields {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,52 @@
+import { keysError } from './errors.ts';
+import type { GenerationState } from './ledger.ts';
+
+/** One generation of a host's master key as the registry has it. Nothing in it opens anything without KMS. */
+export interface RegistryEntry {
+  readonly generation: number;
+  readonly state: GenerationState;
+  readonly bindingKeyArn: string;
+  /** How KMS wraps: `SYMMETRIC_DEFAULT`. */
+  readonly algorithm: string;
+  /** See `fingerprintOf`. */
+  readonly fingerprint: string;
+  /** The wrapped key, bound to its host by its context. */
+  readonly wrapped: Buffer;
+  /** ARN of who wrote it. */
+  readonly changedBy: string;
+  readonly changedAt: Date;
+}
+
+/** Who may change a host's master key until when. */
+export interface Lease {
+  readonly holder: string;
+  readonly until: Date;
+}
+
+/**
+ * Where a fleet keeps what protects its secrets: each host its own entries, under its `name`. Every write has a
+ * condition; an entry is never changed to another key.
+ *
+ * @throws REGISTRY_… from every method, or the signal's reason
+ */
+export interface Registry {
+  readonly table: string;
+  /** That the table is there and has the right keys. @throws REGISTRY_TABLE_MISSING, REGISTRY_TABLE_UNSUITABLE */
+  check(signal: AbortSignal): Promise<void>;
+  /** By generation. */
+  list(agentName: string, signal: AbortSignal): Promise<RegistryEntry[]>;
+  /** Adds an entry, or changes the one with the same fingerprint. @throws REGISTRY_DISAGREES where it has another */
+  put(agentName: string, entry: RegistryEntry, signal: AbortSignal): Promise<void>;
+  /** Takes the lease, or holds it longer. @throws REGISTRY_LEASED to another, who and until when */
+  lease(agentName: string, lease: Lease, now: Date, signal: AbortSignal): Promise<void>;
+  /** Gives the lease back, if it is still this holder's. */
+  release(agentName: string, holder: string, signal: AbortSignal): Promise<void>;
+}
+
+/** https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.NamingRulesDataTypes.html */
+export const tableNamePattern = /^[A-Za-z0-9_.-]{3,255}$/u;
+
+/** @throws REGISTRY_TABLE_NAME_INVALID */
+export function requireTableName(table: string): void {
+  if (!tableNamePattern.test(table)) throw keysError('REGISTRY_TABLE_NAME_INVALID', { table });
+}
