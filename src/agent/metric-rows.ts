@@ -89,6 +89,16 @@ export const metricRows: Readonly<Record<string, MetricRow>> = {
     help: '1 while credentials cannot be obtained or renewed',
     samples: ({ status }) => one(flag(status.credentials.failing !== undefined)),
   },
+  gatehouse_credentials_denied: {
+    type: 'gauge',
+    help: '1 while AWS denies the credentials in hand, and newer ones too',
+    samples: ({ status }) => one(flag(status.credentials.denied !== undefined)),
+  },
+  gatehouse_clock_skew_seconds: {
+    type: 'gauge',
+    help: 'How far the clock of AWS is ahead of that of this host, negative when behind; 0 while they agree',
+    samples: ({ status }) => one(status.clockSkewSeconds ?? 0),
+  },
 
   gatehouse_config_applied_timestamp_seconds: {
     type: 'gauge',

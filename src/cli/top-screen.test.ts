@@ -138,6 +138,20 @@ test('what fails comes first, with its code, and the last errors are last, the n
   ]);
 });
 
+test('credentials that AWS denies, or that have to last, are told apart from those that cannot be renewed', () => {
+  const denied = { service: 'KMS', awsError: 'ExpiredTokenException', since: '2026-11-22T11:00:00.000Z' };
+  const expiration = '2026-11-22T11:58:00.000Z';
+  const textOf = (credentials: AgentStatus['credentials']) =>
+    plainText(topLines({ look: { ...look, status: { ...healthy, failing: ['credentials'], credentials } } }));
+
+  expect(textOf({ ...healthy.credentials, denied })).toContain(
+    'failing      credentials: ExpiredTokenException\n',
+  );
+  expect(textOf({ ...healthy.credentials, expiration, extendedUntil: expiration })).toContain(
+    'expired 2 min ago, used on, renewed',
+  );
+});
+
 test('of much that fails it says how much more', () => {
   const failing = Array.from({ length: 20 }, (_part, index) => `secret s${index}`);
 

@@ -68,7 +68,7 @@ function failingLines(status: AgentStatus): readonly Line[] {
     ...status.secrets.map(({ name, failing }) => [`secret ${name}`, failing] as const),
     ...status.deliveries.map(({ delivery, failing }) => [`delivery ${delivery}`, failing] as const),
     ...status.consumers.map(({ name, failing }) => [`consumer ${name}`, failing] as const),
-    ['credentials', status.credentials.failing?.code] as const,
+    ['credentials', status.credentials.failing?.code ?? status.credentials.denied?.awsError] as const,
     ['config', status.config?.refused] as const,
     ['monitoring', status.monitoring?.failing] as const,
   ]);
@@ -81,7 +81,7 @@ function failingLines(status: AgentStatus): readonly Line[] {
 }
 
 function credentialsLine({ credentials }: AgentStatus, nowMs: number): Line {
-  const { source, accessKeyId, expiration, renewedAt } = credentials;
+  const { source, accessKeyId, expiration, renewedAt, extendedUntil } = credentials;
   if (source === undefined) return [['warn', 'none yet']];
   const leftMs = expiration === undefined ? Infinity : Date.parse(expiration) - nowMs;
   const soonMs = 10 * 60_000;
@@ -89,7 +89,7 @@ function credentialsLine({ credentials }: AgentStatus, nowMs: number): Line {
     expiration === undefined
       ? [['plain', 'never expires']]
       : leftMs <= 0
-        ? [['bad', `expired ${durationText(-leftMs)} ago`]]
+        ? [['bad', `expired ${durationText(-leftMs)} ago${extendedUntil === undefined ? '' : ', used on'}`]]
         : [[leftMs < soonMs ? 'warn' : 'plain', `expires in ${durationText(leftMs)}`]];
   const renewed = renewedAt === undefined ? '' : `, renewed ${ago(renewedAt, nowMs)} ago`;
   return [['plain', `${source} ${accessKeyId ?? ''}  `], ...validity, ['dim', renewed]];

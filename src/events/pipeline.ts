@@ -455,7 +455,13 @@ export function pipeline(options: PipelineOptions): Pipeline {
         await task;
       });
       const work = runTasks(
-        [...intakeTasks, flushInTime, ship, watchMovement, (group) => Promise.race([broken.promise, aborted(group)])],
+        [
+          ...intakeTasks,
+          flushInTime,
+          ship,
+          watchMovement,
+          (group) => Promise.race([broken.promise, aborted(group)]),
+        ],
         AbortSignal.any([signal, ending.signal]),
       );
       intakesDone = Promise.all(taken).then(() => undefined);
