@@ -1,4 +1,4 @@
-import { parsePolicy } from './policy.ts';
+import { parsePolicy } from './iam/policy-document.ts';
 import type { QueryOperation, QueryService } from './query-protocol.ts';
 import { AwsError } from './service.ts';
 

@@ -1,7 +1,8 @@
 import type { Cloud, Endpoint } from './endpoint.ts';
+import { verdictOf } from './iam/evaluate.ts';
+import { parsePolicy } from './iam/policy-document.ts';
 import type { Identities, Role } from './identities.ts';
 import { jsonRefusals } from './json-protocol.ts';
-import { evaluate, parsePolicy } from './policy.ts';
 import { checkPath } from './roles-anywhere/certificate-path.ts';
 import { controlAnswer, controlOperationOf, isControlPath } from './roles-anywhere/control.ts';
 import type { Profile, RolesAnywhere, TrustAnchor } from './roles-anywhere/state.ts';
@@ -213,19 +214,15 @@ function sessionNameOf(value: unknown): string | undefined {
 const sessionActions = ['sts:AssumeRole', 'sts:TagSession', 'sts:SetSourceIdentity'] as const;
 
 function isTrusted(role: Role, { anchor, subject }: SessionGrounds): boolean {
-  const policy = parsePolicy(role.trustPolicy, 'trust');
-  const attributes = ['CN', 'OU', 'O', 'C', 'ST', 'L'].map((name): [string, string | undefined] => [
-    `aws:principaltag/x509subject/${name.toLowerCase()}`,
-    attributeOf(subject, name) || undefined,
-  ]);
+  const statements = parsePolicy(role.trustPolicy, 'trust');
+  const service = { accountId: '', arns: [], others: { Service: ['rolesanywhere.amazonaws.com'] } };
+  const attributes = ['CN', 'OU', 'O', 'C', 'ST', 'L'].flatMap((name): [string, readonly string[]][] => {
+    const value = attributeOf(subject, name);
+    return value === '' ? [] : [[`aws:principaltag/x509subject/${name.toLowerCase()}`, [value]]];
+  });
+  const keys = new Map([...attributes, ['aws:sourcearn', [anchor.arn]]]);
   return sessionActions.every(
-    (action) =>
-      evaluate(policy, {
-        action,
-        resource: role.arn,
-        principals: { Service: ['rolesanywhere.amazonaws.com'] },
-        context: { ...Object.fromEntries(attributes), 'aws:sourcearn': anchor.arn },
-      }) === 'allowed',
+    (action) => verdictOf(statements, { action, resource: role.arn, keys }, service) === 'allowed',
   );
 }
 
