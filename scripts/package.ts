@@ -26,6 +26,7 @@ const man = {
     '/run/gatehouse': 'Delivered files and control.sock.',
     '/var/lib/gatehouse': 'Host id and spool.',
     '/usr/share/doc/gatehouse/examples': 'An example config and its JSON Schema.',
+    '/usr/share/doc/gatehouse/templates': 'CloudFormation templates of what a host needs at AWS.',
     '/usr/share/doc/gatehouse/drop-ins':
       'Drop-ins for gatehouse.service that let it give files to other users and read their logs.',
   },

@@ -74,6 +74,7 @@ function writeDocuments(tree: string, { documents, manPage }: DebianPackage): vo
   const folder = '/usr/share/doc/gatehouse';
   for (const [name, text] of Object.entries(documents)) write(tree, `${folder}/${name}`, text);
   put(tree, `${folder}/drop-ins`, join(root, 'systemd/drop-ins'));
+  put(tree, `${folder}/templates`, join(root, 'templates'));
   put(tree, `${folder}/examples/config.json`, join(root, 'config.example.json'));
   put(tree, `${folder}/examples/config.schema.json`, join(root, 'config.schema.json'));
   put(tree, `${folder}/config.md`, join(root, 'docs/reference/config.md'));

@@ -9,6 +9,7 @@ const programs = {
   aws: 'aws',
   python: 'python',
   'aws-encryption-cli': 'aws-encryption-cli',
+  'cfn-lint': 'cfn-lint',
 } as const;
 
 export type PeerName = keyof typeof programs;

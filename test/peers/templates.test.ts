@@ -1,0 +1,369 @@
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import {
+  CreateTableCommand,
+  DescribeTableCommand,
+  DynamoDBClient,
+  GetItemCommand,
+  PutItemCommand,
+  PutResourcePolicyCommand,
+  QueryCommand,
+  ScanCommand,
+} from '@aws-sdk/client-dynamodb';
+import {
+  CreateKeyCommand,
+  DecryptCommand,
+  DescribeKeyCommand,
+  EncryptCommand,
+  GenerateDataKeyCommand,
+  KMSClient,
+  PutKeyPolicyCommand,
+} from '@aws-sdk/client-kms';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { accepted, outcome, refused } from '../contract/outcome.ts';
+import { type SandboxTarget, startSandbox } from '../contract/sandbox-target.ts';
+import { type Moto, startMoto } from './support/moto.ts';
+import { arePeersMissing } from './support/peer.ts';
+import { runPeer } from './support/run-peer.ts';
+
+const folder = join(import.meta.dirname, '../../templates');
+const files = readdirSync(folder);
+const file = (name: string): string => join(folder, name);
+
+const nowhere = {
+  endpoint: '',
+  region: 'eu-west-1',
+  credentials: { accessKeyId: '', secretAccessKey: '' },
+  roleArn: '',
+};
+const denied = refused('AccessDeniedException');
+
+const masterKeyOf = (agent: string) => ({
+  'gatehouse:agent': agent,
+  'gatehouse:purpose': 'master-key',
+  'gatehouse:generation': '1',
+});
+
+interface Resource {
+  readonly Type: string;
+  readonly Properties: Readonly<Record<string, unknown>>;
+}
+
+/** The resources of a template, with these parameters and exports of other stacks in their places. */
+async function resolved(
+  name: string,
+  parameters: Record<string, string> = {},
+  exports: Record<string, string> = {},
+): Promise<Record<string, Resource>> {
+  const script = join(import.meta.dirname, 'resolve_template.py');
+  const args = [script, file(name), JSON.stringify(parameters), JSON.stringify(exports)];
+  const { stdout, stderr, exitCode } = await runPeer('python', args, nowhere);
+  expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
+  return JSON.parse(stdout) as Record<string, Resource>;
+}
+
+describe.skipIf(arePeersMissing('cfn-lint'))('templates', () => {
+  it('are all that docs/keys.md tells of, and cfn-lint finds nothing wrong with them', async () => {
+    const { stdout, exitCode } = await runPeer(
+      'cfn-lint',
+      ['-r', 'eu-west-1', '--', ...files.map(file)],
+      nowhere,
+    );
+
+    expect(files).toEqual([
+      'alarms.yaml',
+      'binding-key.yaml',
+      'host.yaml',
+      'registry.yaml',
+      'trust-anchor.yaml',
+    ]);
+    expect({ exitCode, stdout }).toEqual({ exitCode: 0, stdout: '' });
+  });
+});
+
+describe.skipIf(arePeersMissing('moto', 'aws'))('templates, in moto', () => {
+  let moto: Moto;
+
+  beforeAll(async () => {
+    moto = await startMoto();
+  });
+
+  afterAll(() => moto.close());
+
+  const aws = (...args: string[]) => runPeer('aws', ['--output', 'json', ...args], moto);
+  // By one call: of a change set, as `aws cloudformation deploy` makes, moto forgets the exports.
+  const create = (stack: string, template: string, parameters: Record<string, string> = {}) => {
+    const given = Object.entries(parameters).map(
+      ([name, value]) => `ParameterKey=${name},ParameterValue=${value}`,
+    );
+    const body = ['--template-body', `file://${file(template)}`, '--capabilities', 'CAPABILITY_IAM'];
+    const rest = given.length === 0 ? [] : ['--parameters', ...given];
+    return aws('cloudformation', 'create-stack', '--stack-name', stack, ...body, ...rest);
+  };
+  const query = async (...args: string[]): Promise<unknown> => {
+    const { stdout, stderr, exitCode } = await aws(...args);
+    expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
+    return JSON.parse(stdout);
+  };
+
+  it('a host asked for with another stack’s name is told which export is not there', async () => {
+    const { stderr, exitCode } = await create('gatehouse-host-web-1', 'host.yaml', {
+      HostName: 'web-1',
+      GatewaySecretName: 'prod/gatehouse/web',
+      KeyStackName: '',
+      RegistryStackName: 'gatehouse-registri',
+    });
+
+    expect(exitCode).not.toBe(0);
+    expect(stderr).toContain('No export named gatehouse-registri-TableArn found');
+    await moto.reset();
+  });
+
+  it('are created in the order and under the names of docs/keys.md', async () => {
+    const host = { HostName: 'web-1', GatewaySecretName: 'prod/gatehouse/web' };
+    for (const [stack, template, parameters] of [
+      ['gatehouse-binding-key', 'binding-key.yaml', {}],
+      ['gatehouse-registry', 'registry.yaml', {}],
+      ['gatehouse-host-web-1', 'host.yaml', host],
+      ['gatehouse-alarms', 'alarms.yaml', { Email: 'ops@example.com', ImportedMaterialExpires: 'yes' }],
+    ] as const) {
+      expect(await create(stack, template, parameters)).toMatchObject({ exitCode: 0, stderr: '' });
+    }
+    const { Stacks } = (await query('cloudformation', 'describe-stacks')) as {
+      Stacks: { StackStatus: string }[];
+    };
+    expect(Stacks.map(({ StackStatus }) => StackStatus)).toEqual(
+      Array.from({ length: 4 }, () => 'CREATE_COMPLETE'),
+    );
+
+    const { Table } = (await query('dynamodb', 'describe-table', '--table-name', 'gatehouse-keys')) as {
+      Table: object;
+    };
+    expect(Table).toMatchObject({
+      KeySchema: [
+        { AttributeName: 'agent', KeyType: 'HASH' },
+        { AttributeName: 'item', KeyType: 'RANGE' },
+      ],
+      DeletionProtectionEnabled: true,
+      BillingModeSummary: { BillingMode: 'PAY_PER_REQUEST' },
+    });
+    // Of a key that it made from a template moto describes nothing.
+    const { Aliases } = (await query('kms', 'list-aliases')) as {
+      Aliases: { AliasName: string; TargetKeyId: string }[];
+    };
+    const binding = Aliases.find(({ AliasName }) => AliasName === 'alias/gatehouse-binding');
+    const rotation = await query('kms', 'get-key-rotation-status', '--key-id', binding?.TargetKeyId ?? '');
+    expect(rotation).toMatchObject({ KeyRotationEnabled: true });
+    const { Roles } = (await query('iam', 'list-roles')) as { Roles: { RoleName: string }[] };
+    const role = Roles.find(({ RoleName }) => RoleName.startsWith('gatehouse-host-web-1'))?.RoleName ?? '';
+    const { PolicyNames } = (await query('iam', 'list-role-policies', '--role-name', role)) as {
+      PolicyNames: string[];
+    };
+    expect(PolicyNames.toSorted((a, b) => (a < b ? -1 : 1))).toEqual([
+      'read-secrets',
+      'use-binding-key',
+      'use-key-registry',
+      'write-logs',
+    ]);
+    const tags = await query('iam', 'list-role-tags', '--role-name', role);
+    expect(tags).toMatchObject({ Tags: [{ Key: 'gatehouse-name', Value: 'web-1' }] });
+    const alarms = (await query(
+      'cloudformation',
+      'list-stack-resources',
+      '--stack-name',
+      'gatehouse-alarms',
+    )) as { StackResourceSummaries: { LogicalResourceId: string }[] };
+    // Its alarms say no name.
+    const made = alarms.StackResourceSummaries.map(({ LogicalResourceId: id }) => id);
+    expect(made).toHaveLength(6);
+    expect(made).toEqual(expect.arrayContaining(['Topic', 'KeyChanged', 'CertificateExpires']));
+  });
+});
+
+describe.skipIf(arePeersMissing('python'))('the policies of the templates, in the sandbox', () => {
+  let target: SandboxTarget;
+  let keyArn: string;
+  let tableArn: string;
+  const clients: { destroy(): void }[] = [];
+
+  beforeAll(async () => {
+    target = await startSandbox();
+    const { kms, dynamoDb } = clientsOf(target.credentials);
+    const { Key } = await resolved('binding-key.yaml');
+    const Policy = JSON.stringify(Key?.Properties['KeyPolicy']);
+    const made = await kms.send(new CreateKeyCommand({ Policy }));
+    keyArn = made.KeyMetadata?.Arn ?? '';
+    const { Table } = await resolved('registry.yaml');
+    if (Table === undefined) throw new TypeError('no table in the template');
+    const { AttributeDefinitions, KeySchema, BillingMode, TableName, ResourcePolicy } =
+      Table.Properties as unknown as {
+        TableName: string;
+        AttributeDefinitions: [];
+        KeySchema: [];
+        BillingMode: 'PAY_PER_REQUEST';
+        ResourcePolicy: { PolicyDocument: object };
+      };
+    const table = { TableName, AttributeDefinitions, KeySchema, BillingMode };
+    const { TableDescription } = await dynamoDb.send(new CreateTableCommand(table));
+    tableArn = TableDescription?.TableArn ?? '';
+    await dynamoDb.send(new DescribeTableCommand({ TableName }));
+    const document = JSON.stringify(ResourcePolicy.PolicyDocument);
+    await dynamoDb.send(new PutResourcePolicyCommand({ ResourceArn: tableArn, Policy: document }));
+  });
+
+  afterAll(async () => {
+    for (const client of clients) client.destroy();
+    await target.close();
+  });
+
+  function clientsOf(credentials: SandboxTarget['credentials']) {
+    const { endpoint, region } = target;
+    const made = {
+      kms: new KMSClient({ endpoint, region, credentials, maxAttempts: 1 }),
+      dynamoDb: new DynamoDBClient({ endpoint, region, credentials, maxAttempts: 1 }),
+    };
+    clients.push(...Object.values(made));
+    return made;
+  }
+
+  /** A session of the role that host.yaml makes for this host. */
+  async function host(HostName: string) {
+    const resources = await resolved(
+      'host.yaml',
+      { HostName, GatewaySecretName: 'prod/web' },
+      { 'gatehouse-binding-key-KeyArn': keyArn, 'gatehouse-registry-TableArn': tableArn },
+    );
+    const role = resources['Role']?.Properties as { Tags: { Key: string; Value: string }[] };
+    const policies = Object.values(resources)
+      .filter(({ Type }) => Type === 'AWS::IAM::Policy')
+      .map(({ Properties }) => JSON.stringify(Properties['PolicyDocument']));
+    const tags = new Map(role.Tags.map(({ Key, Value }) => [Key, Value]));
+    target.sandbox.identities.createRole(`Host-${HostName}`, { policies, tags });
+    const session = { role: `Host-${HostName}`, sessionName: 'i-1', durationSeconds: 3600 };
+    return clientsOf(target.sandbox.identities.issueSession(session));
+  }
+
+  it('a host wraps and opens its own master key, and is refused another host’s', async () => {
+    const [a, b] = [await host('web-a'), await host('web-b')];
+    const { CiphertextBlob } = await a.kms.send(
+      new GenerateDataKeyCommand({
+        KeyId: keyArn,
+        KeySpec: 'AES_256',
+        EncryptionContext: masterKeyOf('web-a'),
+      }),
+    );
+    const opening = ({ kms }: typeof a, EncryptionContext: Record<string, string>) =>
+      outcome(kms.send(new DecryptCommand({ KeyId: keyArn, CiphertextBlob, EncryptionContext })));
+
+    expect(await opening(a, masterKeyOf('web-a'))).toBe(accepted);
+    expect(await opening(b, masterKeyOf('web-a'))).toEqual(denied);
+    expect(await opening(b, masterKeyOf('web-b'))).toEqual(refused('InvalidCiphertextException'));
+    expect(await outcome(a.kms.send(new DescribeKeyCommand({ KeyId: keyArn })))).toBe(accepted);
+    expect(await outcome(a.kms.send(new PutKeyPolicyCommand({ KeyId: keyArn, Policy: '{}' })))).toEqual(
+      denied,
+    );
+  });
+
+  it('what bears no host’s name is every host’s, what bears one is that host’s', async () => {
+    const [a, b] = [await host('web-a'), await host('web-b')];
+    const encrypting = ({ kms }: typeof a, EncryptionContext: Record<string, string>) =>
+      outcome(
+        kms.send(new EncryptCommand({ KeyId: keyArn, Plaintext: Buffer.from('x'), EncryptionContext })),
+      );
+    const sealed = {
+      'gatehouse:purpose': 'sealed-file',
+      'gatehouse:name': 'tls-key',
+      'gatehouse:version': '1',
+    };
+
+    expect(await encrypting(a, { 'gatehouse:purpose': 'spool', 'gatehouse:host': 'x' })).toBe(accepted);
+    expect(await encrypting(a, sealed)).toBe(accepted);
+    expect(await encrypting(a, { ...sealed, 'gatehouse:agent': 'web-a' })).toBe(accepted);
+    expect(await encrypting(b, { ...sealed, 'gatehouse:agent': 'web-a' })).toEqual(denied);
+    expect(await encrypting(b, { 'gatehouse:purpose': 'master-key' })).toEqual(denied);
+  });
+
+  it('who administers the key cannot use it', async () => {
+    const { kms } = clientsOf(target.credentials);
+    const EncryptionContext = masterKeyOf('web-a');
+
+    expect(await outcome(kms.send(new DescribeKeyCommand({ KeyId: keyArn })))).toBe(accepted);
+    expect(
+      await outcome(
+        kms.send(new GenerateDataKeyCommand({ KeyId: keyArn, KeySpec: 'AES_256', EncryptionContext })),
+      ),
+    ).toEqual(denied);
+  });
+
+  it('a host reads and writes its own entries, and neither another’s nor the table', async () => {
+    const [a, b] = [await host('web-a'), await host('web-b')];
+    const key = { agent: { S: 'web-a' }, item: { S: 'generation#000000001' } };
+    const own = { TableName: 'gatehouse-keys', Key: key };
+    const querying = ({ dynamoDb }: typeof a) =>
+      outcome(
+        dynamoDb.send(
+          new QueryCommand({
+            TableName: 'gatehouse-keys',
+            KeyConditionExpression: '#a = :a',
+            ExpressionAttributeNames: { '#a': 'agent' },
+            ExpressionAttributeValues: { ':a': { S: 'web-a' } },
+          }),
+        ),
+      );
+    const putting = ({ dynamoDb }: typeof a) =>
+      outcome(dynamoDb.send(new PutItemCommand({ TableName: 'gatehouse-keys', Item: key })));
+
+    expect([await putting(a), await querying(a)]).toEqual([accepted, accepted]);
+    expect([await putting(b), await querying(b)]).toEqual([denied, denied]);
+    expect(await outcome(b.dynamoDb.send(new GetItemCommand(own)))).toEqual(denied);
+    expect(await outcome(a.dynamoDb.send(new ScanCommand({ TableName: 'gatehouse-keys' })))).toEqual(denied);
+    expect(await outcome(a.dynamoDb.send(new DescribeTableCommand({ TableName: 'gatehouse-keys' })))).toBe(
+      accepted,
+    );
+  });
+
+  it('the table keeps a host off another’s entries whatever its own policies allow', async () => {
+    const { identities } = target.sandbox;
+    identities.createRole('Overpowered', { tags: new Map([['gatehouse-name', 'web-x']]) });
+    const session = { role: 'Overpowered', sessionName: 'i-1', durationSeconds: 3600 };
+    const { dynamoDb } = clientsOf(identities.issueSession(session));
+    const operator = clientsOf(target.credentials).dynamoDb;
+    const Key = { agent: { S: 'web-a' }, item: { S: 'lease' } };
+
+    expect(await outcome(dynamoDb.send(new GetItemCommand({ TableName: 'gatehouse-keys', Key })))).toEqual(
+      denied,
+    );
+    expect(await outcome(dynamoDb.send(new ScanCommand({ TableName: 'gatehouse-keys' })))).toEqual(denied);
+    expect(await outcome(operator.send(new ScanCommand({ TableName: 'gatehouse-keys' })))).toBe(accepted);
+  });
+
+  it('a host outside of AWS has a profile instead, and its role trusts its own certificate only', async () => {
+    const arn = 'arn:aws:rolesanywhere:eu-west-1:123456789012:trust-anchor/x';
+    const parameters = { HostName: 'vm-1', GatewaySecretName: 's', KeyStackName: '', RegistryStackName: '' };
+    const exports = { 'gatehouse-trust-anchor-TrustAnchorArn': arn };
+
+    const resources = await resolved(
+      'host.yaml',
+      { ...parameters, TrustAnchorStackName: 'gatehouse-trust-anchor' },
+      exports,
+    );
+
+    expect(Object.keys(resources).toSorted((a, b) => (a < b ? -1 : 1))).toEqual([
+      'Profile',
+      'ReadSecrets',
+      'Role',
+      'WriteLogs',
+    ]);
+    expect(resources['Role']?.Properties['AssumeRolePolicyDocument']).toMatchObject({
+      Statement: [
+        {
+          Principal: { Service: 'rolesanywhere.amazonaws.com' },
+          Condition: {
+            StringEquals: { 'aws:PrincipalTag/x509Subject/CN': 'vm-1' },
+            ArnEquals: { 'aws:SourceArn': arn },
+          },
+        },
+      ],
+    });
+  });
+});
