@@ -2,7 +2,7 @@ import { batchOperations } from './dynamodb/batches.ts';
 import { itemOperations } from './dynamodb/items.ts';
 import { policyOperations } from './dynamodb/policies.ts';
 import { readOperations } from './dynamodb/reads.ts';
-import { type DynamoDbState, newDynamoDbState, passTime, tableArn } from './dynamodb/state.ts';
+import { type DynamoDbState, newDynamoDbState, passTime } from './dynamodb/state.ts';
 import { tableOperations } from './dynamodb/tables.ts';
 import { transactionOperations } from './dynamodb/transactions.ts';
 import type { JsonService, Operation } from './service.ts';
@@ -28,8 +28,6 @@ export const dynamoDb: JsonService<DynamoDbState> = {
   jsonVersion: '1.0',
   targetPrefix: 'DynamoDB_20120810',
   newState: newDynamoDbState,
-  resourceOf: ({ TableName: name, ResourceArn: arn = name }, _state, context) =>
-    typeof arn === 'string' ? tableArn(arn, context) : undefined,
   operations: Object.fromEntries(
     Object.entries(operations).map(([name, operation]): [string, Operation<DynamoDbState>] => [
       name,

@@ -1,7 +1,6 @@
 import { randomBytes, randomInt } from 'node:crypto';
 import { createOpenIdProviders, type OpenIdProvider, type OpenIdProviders } from './iam/open-id-providers.ts';
-import { statementsOf } from './iam/policy-document.ts';
-import { parsePolicy } from './policy.ts';
+import { parsePolicy } from './iam/policy-document.ts';
 import { AwsError, type Caller } from './service.ts';
 
 export interface User {
@@ -196,13 +195,14 @@ export function createIdentities(accountId: string, now: () => Date): Identities
 
     find: (accessKeyId) => keys.get(accessKeyId),
 
-    caller({ principalArn, principalId, accessKeyId, roleArn }) {
+    caller({ principalArn, principalId, accessKeyId, roleArn, sessionPolicy }) {
       const principal =
         roleArn === undefined
           ? users.values().find((user) => user.arn === principalArn)
           : roles.values().find((role) => role.arn === roleArn);
       const { policies, tags } = principal ?? {};
-      return { accountId, arn: principalArn, userId: principalId, accessKeyId, roleArn, policies, tags };
+      const arn = principalArn;
+      return { accountId, arn, userId: principalId, accessKeyId, roleArn, policies, sessionPolicy, tags };
     },
 
     isPrincipal(arn) {
@@ -266,8 +266,7 @@ function trustOfAccount(accountId: string, externalId: string | undefined): stri
 }
 
 function assertPolicies(policies: readonly string[] = []): void {
-  if (policies.every((policy) => statementsOf(policy) !== undefined)) return;
-  throw new AwsError('MalformedPolicyDocument', 'The policy is not a policy document.');
+  for (const policy of policies) parsePolicy(policy, 'identity');
 }
 
 const base32 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';

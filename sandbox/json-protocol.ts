@@ -1,7 +1,7 @@
 import { gunzipSync } from 'node:zlib';
 import { type Cloud, type Endpoint, header, type Visit } from './endpoint.ts';
+import { authorize } from './iam/authorize.ts';
 import { AwsError, type JsonObject, type JsonService, type RawRequest, type RawResponse } from './service.ts';
-import { assertSessionAllows } from './session-policy.ts';
 import { type RefusalReason, verifySignature } from './signature.ts';
 
 /** Source: https://smithy.io/2.0/aws/protocols/aws-json-1_1-protocol.html */
@@ -18,8 +18,6 @@ export const jsonRefusals: Readonly<Record<RefusalReason, string>> = {
   'expired-token': 'ExpiredTokenException',
   'signature-mismatch': 'InvalidSignatureException',
 };
-
-const sessionRefusal = { name: 'AccessDeniedException', status: 400 };
 
 /** A service behind `POST /` with `X-Amz-Target`, verified and with its errors shaped. */
 export function jsonEndpoint<State>(service: JsonService<State>, state: () => State, cloud: Cloud): Endpoint {
@@ -49,9 +47,11 @@ export function jsonEndpoint<State>(service: JsonService<State>, state: () => St
       const { isPrincipal } = cloud.identities;
       const context = { caller: cloud.identities.caller(key), region: cloud.region, isPrincipal, ...visit };
       const input = inputOf(request);
-      const action = `${service.signingName}:${operationOf(request)}`;
-      const resource = service.resourceOf?.(input, state(), context);
-      assertSessionAllows(cloud.identities, context.caller, { action, resource }, sessionRefusal);
+      if (service.resourceOf !== undefined) {
+        const name = operationOf(request);
+        const resource = service.resourceOf(name, input, state(), context) ?? '*';
+        authorize(context, { action: `${service.signingName}:${name}`, resource });
+      }
       const output = operation(input, state(), context);
       return {
         status: 200,

@@ -5,9 +5,9 @@ import { grantOperations } from './kms/grants.ts';
 import { importOperations } from './kms/imports.ts';
 import { keyOperations } from './kms/keys.ts';
 import { policyOperations } from './kms/policies.ts';
-import { type KmsState, keyOrAlias, newKmsState, passTime } from './kms/state.ts';
+import { type KmsState, newKmsState, passTime } from './kms/state.ts';
 import { tagOperations } from './kms/tags.ts';
-import type { CallContext, JsonObject, JsonService, Operation } from './service.ts';
+import type { JsonService, Operation } from './service.ts';
 
 export type { KmsState } from './kms/state.ts';
 
@@ -31,7 +31,6 @@ export const kms: JsonService<KmsState> = {
   signingName: 'kms',
   targetPrefix: 'TrentService',
   newState: newKmsState,
-  resourceOf,
   operations: Object.fromEntries(
     Object.entries(operations).map(([name, operation]): [string, Operation<KmsState>] => [
       name,
@@ -42,12 +41,3 @@ export const kms: JsonService<KmsState> = {
     ]),
   ),
 };
-
-function resourceOf({ KeyId: id }: JsonObject, state: KmsState, context: CallContext): string | undefined {
-  if (typeof id !== 'string') return undefined;
-  try {
-    return keyOrAlias(id, state, context).arn;
-  } catch {
-    return undefined;
-  }
-}

@@ -39,6 +39,7 @@ export const logs: JsonService<LogsState> = {
   signingName: 'logs',
   targetPrefix: 'Logs_20140328',
   newState: () => ({ groups: {} }),
+  resourceOf,
   operations: {
     CreateLogGroup: createLogGroup,
     DeleteLogGroup: deleteLogGroup,
@@ -57,6 +58,24 @@ export const logs: JsonService<LogsState> = {
     ListTagsForResource: listTagsForResource,
   },
 };
+
+const onStreams = new Set(['CreateLogStream', 'DeleteLogStream', 'PutLogEvents', 'GetLogEvents']);
+
+/** "Resource types defined by Amazon CloudWatch Logs". */
+function resourceOf(
+  operation: string,
+  input: JsonObject,
+  _state: LogsState,
+  { region, caller }: CallContext,
+): string | undefined {
+  const { logGroupName: name, logGroupIdentifier: identifier = name, logStreamName: stream = '' } = input;
+  const { resourceArn = identifier } = input;
+  if (typeof resourceArn !== 'string') return undefined;
+  const group = resourceArn.startsWith('arn:')
+    ? resourceArn.replace(/:\*$/u, '')
+    : `arn:aws:logs:${region}:${caller.accountId}:log-group:${resourceArn}`;
+  return onStreams.has(operation) && typeof stream === 'string' ? `${group}:log-stream:${stream}` : group;
+}
 
 function createLogGroup(input: JsonObject, state: LogsState, context: CallContext): undefined {
   const asked = readInput(

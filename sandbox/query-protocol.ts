@@ -1,6 +1,5 @@
 import type { Cloud, Endpoint, Visit } from './endpoint.ts';
 import { AwsError, type CallContext, type RawRequest, type RawResponse } from './service.ts';
-import { assertSessionAllows } from './session-policy.ts';
 import { type RefusalReason, splitTarget, verifySignature } from './signature.ts';
 
 /** One operation of a query service: parameters in, the members of its result out. */
@@ -35,8 +34,6 @@ export const queryRefusals: Readonly<Record<RefusalReason, readonly [name: strin
   'signature-mismatch': ['SignatureDoesNotMatch', 403],
 };
 
-const sessionRefusal = { name: 'AccessDenied', status: 403 };
-
 /** Source: https://smithy.io/2.0/aws/protocols/aws-query-protocol.html */
 export function queryEndpoint(service: QueryService, cloud: Cloud): Endpoint {
   const operationOf = (request: RawRequest): string => {
@@ -58,9 +55,6 @@ export function queryEndpoint(service: QueryService, cloud: Cloud): Endpoint {
       throw unknownAction(action, parameters);
     }
     const context = { caller: cloud.identities.caller(key), region: cloud.region, ...visit };
-    const resource = parameters.get('RoleArn') ?? undefined;
-    const asked = { action: `${service.signingName}:${action}`, resource };
-    assertSessionAllows(cloud.identities, context.caller, asked, sessionRefusal);
     return operation(parameters, context, cloud);
   };
 

@@ -40,6 +40,7 @@ export const secretsManager: JsonService<SecretsManagerState> = {
 
 /** A secret that is not there has an ARN as well: what may not be read may not be asked about either. */
 function resourceOf(
+  _operation: string,
   { SecretId: id, Name: name }: JsonObject,
   state: SecretsManagerState,
   context: CallContext,

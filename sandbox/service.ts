@@ -33,6 +33,8 @@ export interface Caller {
   readonly roleArn?: string | undefined;
   /** The policies attached to the user or role; absent for one who may do anything. */
   readonly policies?: readonly string[] | undefined;
+  /** What a session may do at most; absent where nothing narrows it. */
+  readonly sessionPolicy?: string | undefined;
   /** Tags of the user or role. */
   readonly tags?: ReadonlyMap<string, string> | undefined;
 }
@@ -79,7 +81,10 @@ export interface JsonService<State> {
   /** `TrentService`, `secretsmanager`, `Logs_20140328`. */
   readonly targetPrefix: string;
   readonly operations: Readonly<Record<string, Operation<State>>>;
-  /** ARN of what an operation is on, for session policies; undefined where it is on nothing, or cannot be told. */
-  resourceOf?(input: JsonObject, state: State, context: CallContext): string | undefined;
+  /**
+   * ARN of what an operation is on; undefined where it is on nothing, or cannot be told. By it, policies are asked before
+   * the operation. Absent from a service whose operations ask for themselves.
+   */
+  resourceOf?(operation: string, input: JsonObject, state: State, context: CallContext): string | undefined;
   newState(): State;
 }

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { flag, read, required, text, validationException } from '../constraints.ts';
 import { accessOf, askerOf } from '../iam/authorize.ts';
 import { verdictOf } from '../iam/evaluate.ts';
-import { statementsOf } from '../iam/policy-document.ts';
+import { resourceStatements } from '../iam/policy-document.ts';
 import { AwsError, type CallContext, type Operation } from '../service.ts';
 import { authorizeTable } from './access.ts';
 import { type DynamoDbState, notFound, type TableRecord, tableArn } from './state.ts';
@@ -67,11 +67,8 @@ function assertRevision({ policy }: TableRecord, expected: string | undefined): 
 }
 
 function assertPolicy(policy: string, { arn }: TableRecord, context: CallContext): void {
-  const statements = statementsOf(policy);
-  const isWhole = statements?.every(
-    ({ principals, resources }) => principals !== undefined && resources !== undefined,
-  );
-  if (statements === undefined || isWhole !== true) {
+  const statements = resourceStatements(policy);
+  if (statements === undefined) {
     throw validationException('Resource-based policy validation failed: the policy is not valid');
   }
   const change = accessOf(context, { action: 'dynamodb:PutResourcePolicy', resource: arn });

@@ -1,7 +1,7 @@
 import { AwsError, type CallContext } from '../service.ts';
 import type { ConditionKeys } from './condition.ts';
 import { type Access, type Asker, verdictOf } from './evaluate.ts';
-import { type Statement, statementsOf } from './policy-document.ts';
+import { parsePolicy, type Statement } from './policy-document.ts';
 
 /** What somebody who may do anything is allowed by. */
 export const administratorAccess = JSON.stringify({
@@ -16,20 +16,51 @@ export interface AccessRequest {
   readonly keys?: Readonly<Record<string, string | readonly string[] | undefined>>;
 }
 
+/** What a service calls a refusal. */
+export interface Refusal {
+  readonly name: string;
+  readonly status: number;
+}
+
+const accessDenied: Refusal = { name: 'AccessDeniedException', status: 400 };
+
 /**
- * Refuses what the caller's own policies and the resource's do not allow: either is enough within an account.
+ * Refuses what the caller's own policies and the resource's do not allow: either is enough within an account. What a
+ * session's policy does not allow is refused whatever the others say.
  * @throws AwsError AccessDeniedException
  */
 export function authorize(context: CallContext, request: AccessRequest, resourcePolicy?: string): void {
   const access = accessOf(context, request);
+  assertSessionAllows(context, request, access);
   const own = verdictOf(identityStatements(context), access);
   const resources =
-    resourcePolicy === undefined ? 'silent' : verdictOf(parsed(resourcePolicy), access, askerOf(context));
+    resourcePolicy === undefined
+      ? 'silent'
+      : verdictOf(parsePolicy(resourcePolicy, 'resource'), access, askerOf(context));
   if (own === 'denied') throw denied(context, request, 'with an explicit deny in an identity-based policy');
-  if (resources === 'denied')
+  if (resources === 'denied') {
     throw denied(context, request, 'with an explicit deny in a resource-based policy');
+  }
   if (own === 'allowed' || resources === 'allowed') return;
   throw denied(context, request, `because no identity-based policy allows the ${request.action} action`);
+}
+
+/** What a session policy leaves to its session. @throws AwsError the refusal */
+export function assertSessionAllows(
+  context: CallContext,
+  request: AccessRequest,
+  access: Access,
+  refusal = accessDenied,
+): void {
+  const { sessionPolicy } = context.caller;
+  if (sessionPolicy === undefined) return;
+  const verdict = verdictOf(parsePolicy(sessionPolicy, 'session'), access);
+  if (verdict === 'allowed') return;
+  const because =
+    verdict === 'denied'
+      ? 'with an explicit deny in a session policy'
+      : `because no session policy allows the ${request.action} action`;
+  throw denied(context, request, because, refusal);
 }
 
 /** The request with all that is known of the call. */
@@ -47,7 +78,7 @@ export function askerOf({ caller }: CallContext): Asker {
 }
 
 export function identityStatements({ caller }: CallContext): readonly Statement[] {
-  return (caller.policies ?? [administratorAccess]).flatMap(parsed);
+  return (caller.policies ?? [administratorAccess]).flatMap((policy) => parsePolicy(policy, 'identity'));
 }
 
 /** AWS's words for it. */
@@ -55,18 +86,11 @@ export function denied(
   { caller }: CallContext,
   { action, resource }: AccessRequest,
   because: string,
+  { name, status }: Refusal = accessDenied,
 ): AwsError {
-  const on = resource === '*' ? '' : ` on resource: ${resource}`;
-  return new AwsError(
-    'AccessDeniedException',
-    `User: ${caller.arn} is not authorized to perform: ${action}${on} ${because}`,
-  );
-}
-
-function parsed(policy: string): readonly Statement[] {
-  const statements = statementsOf(policy);
-  if (statements === undefined) throw new TypeError('a policy that is none was attached');
-  return statements;
+  const message = `User: ${caller.arn} is not authorized to perform: ${action} on resource: ${resource}`;
+  const said = because === '' ? message : `${message} ${because}`;
+  return new AwsError(name, said, status);
 }
 
 /** "AWS global condition context keys", those that a direct call of a user or a role session has. */

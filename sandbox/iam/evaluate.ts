@@ -1,4 +1,5 @@
-import { type ConditionKeys, conditionsHold, isArnLike, isLike, substituted } from './condition.ts';
+import { type ConditionKeys, conditionsHold, substituted } from './condition.ts';
+import { isArnLike, isLike } from './operators.ts';
 import type { Principal, Statement } from './policy-document.ts';
 
 /** Who asks, as policies name principals. */
@@ -6,13 +7,15 @@ export interface Asker {
   readonly accountId: string;
   /** The ARNs that mean this caller: the user's, or the session's and its role's. */
   readonly arns: readonly string[];
+  /** Who it is where it is nobody of AWS: `Federated` or `Service` → its names. */
+  readonly others?: Readonly<Record<string, readonly string[]>>;
 }
 
 /** One action on one resource. */
 export interface Access {
   /** `dynamodb:GetItem` */
   readonly action: string;
-  /** An ARN, or `*` for what has none. */
+  /** An ARN, or `*` where there is none, or where it cannot be told: allowed by `*` alone, denied by every denial. */
   readonly resource: string;
   readonly keys: ConditionKeys;
 }
@@ -36,21 +39,22 @@ export function verdictOf(statements: readonly Statement[], access: Access, aske
   return verdict;
 }
 
-function isAbout({ actions, resources, conditions }: Statement, { action, resource, keys }: Access): boolean {
-  const isAction = actions.of.some((one) => isLike(action.toLowerCase(), one.toLowerCase()));
-  if (isAction === actions.isExcluding) return false;
-  if (resources !== undefined && resource !== '*') {
-    const isResource = resources.of.some((one) => {
-      const pattern = substituted(one, keys, true);
-      return pattern !== undefined && (pattern === '*' || isArnLike(resource, pattern));
-    });
-    if (isResource === resources.isExcluding) return false;
-  }
-  // What has no resource of its own is allowed by `*` alone.
-  if (resources !== undefined && resource === '*' && !resources.isExcluding && !resources.of.includes('*')) {
-    return false;
-  }
-  return conditionsHold(conditions, keys);
+function isAbout(statement: Statement, access: Access): boolean {
+  const { actions, conditions } = statement;
+  const isAction = actions.of.some((one) => isLike(access.action.toLowerCase(), one.toLowerCase()));
+  return (
+    isAction !== actions.isExcluding && isOn(statement, access) && conditionsHold(conditions, access.keys)
+  );
+}
+
+function isOn({ effect, resources }: Statement, { resource, keys }: Access): boolean {
+  if (resources === undefined) return true;
+  if (resource === '*') return effect === 'Deny' || (!resources.isExcluding && resources.of.includes('*'));
+  const isNamed = resources.of.some((one) => {
+    const pattern = substituted(one, keys, true);
+    return pattern !== undefined && (pattern === '*' || isArnLike(resource, pattern));
+  });
+  return isNamed !== resources.isExcluding;
 }
 
 function reachOf({ principals }: Statement, asker: Asker): 'none' | 'direct' | 'account' {
@@ -61,8 +65,11 @@ function reachOf({ principals }: Statement, asker: Asker): 'none' | 'direct' | '
   return reaches.includes('account') ? 'account' : 'none';
 }
 
-function reachOfOne({ type, name }: Principal, { accountId, arns }: Asker): 'none' | 'direct' | 'account' {
-  if (type !== 'AWS') return 'none';
+function reachOfOne(
+  { type, name }: Principal,
+  { accountId, arns, others = {} }: Asker,
+): 'none' | 'direct' | 'account' {
+  if (type !== 'AWS') return others[type]?.includes(name) === true ? 'direct' : 'none';
   if (name === '*' || arns.includes(name)) return 'direct';
   return name === accountId || name === `arn:aws:iam::${accountId}:root` ? 'account' : 'none';
 }

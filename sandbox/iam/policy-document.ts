@@ -1,3 +1,6 @@
+import { AwsError } from '../service.ts';
+import { isOperator } from './operators.ts';
+
 /** A policy's JSON, read: what IAM, KMS and DynamoDB have in common of it. */
 export interface Statement {
   readonly effect: 'Allow' | 'Deny';
@@ -27,20 +30,70 @@ export interface Condition {
   readonly values: readonly string[];
 }
 
-/** The statements of a policy document; undefined where it is none. */
-export function statementsOf(policy: string): readonly Statement[] | undefined {
+/**
+ * What a document is for. Trust policies name principals and no resource, identity and session policies the other way
+ * round, a resource's policy both.
+ */
+export type PolicyKind = 'trust' | 'identity' | 'session' | 'resource';
+
+/**
+ * The statements of a policy. "Grammar of the IAM JSON policy language".
+ * @throws AwsError MalformedPolicyDocument
+ */
+export function parsePolicy(policy: string, kind: PolicyKind): readonly Statement[] {
+  let document: unknown;
   try {
-    const document: unknown = JSON.parse(policy);
-    if (!isRecord(document)) return undefined;
-    const { Version = '2008-10-17', Statement: given, ...others } = document;
-    const isKnown = Version === '2012-10-17' || Version === '2008-10-17';
-    if (!isKnown || given === undefined || Object.keys(others).some((name) => name !== 'Id'))
-      return undefined;
-    const statements = [given].flat().map(statementOf);
-    return statements.every((statement) => statement !== undefined) ? statements : undefined;
+    document = JSON.parse(policy);
   } catch {
-    return undefined;
+    throw malformed('This policy contains invalid Json');
   }
+  const statements = statementsIn(document);
+  if (statements === undefined) throw malformed('Syntax errors in policy.');
+  for (const statement of statements) {
+    const problem = problemOf(statement, kind);
+    if (problem !== undefined) throw malformed(problem);
+  }
+  return statements;
+}
+
+/** The statements of the policy of a key or a table, whose services have an error of their own for one that is none. */
+export function resourceStatements(policy: string): readonly Statement[] | undefined {
+  try {
+    return parsePolicy(policy, 'resource');
+  } catch (error) {
+    if (error instanceof AwsError) return undefined;
+    throw error;
+  }
+}
+
+function statementsIn(document: unknown): readonly Statement[] | undefined {
+  if (!isRecord(document)) return undefined;
+  const { Version = '2008-10-17', Statement: given, ...others } = document;
+  const isKnown = Version === '2012-10-17' || Version === '2008-10-17';
+  if (!isKnown || given === undefined || Object.keys(others).some((name) => name !== 'Id')) return undefined;
+  const statements = [given].flat().map(statementOf);
+  if (statements.length === 0) return undefined;
+  return statements.every((statement) => statement !== undefined) ? statements : undefined;
+}
+
+function problemOf(statement: Statement, kind: PolicyKind): string | undefined {
+  const { principals, resources, actions, conditions } = statement;
+  if (kind === 'identity' || kind === 'session') {
+    if (principals !== undefined) return 'Policy document should not specify a principal.';
+  } else if (principals === undefined) {
+    return 'Missing required field Principal';
+  }
+  if (kind === 'trust' && resources !== undefined) return 'Has prohibited field Resource';
+  if (kind !== 'trust' && resources === undefined) return 'Policy statement must contain resources.';
+  if (!actions.of.every((action) => /^(?:\*|[\w-]+:[\w*?]+)$/u.test(action))) {
+    return 'Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc.';
+  }
+  const unknown = conditions.find(({ operator }) => !isOperator(operator));
+  return unknown === undefined ? undefined : `Invalid Condition type : ${unknown.operator}.`;
+}
+
+function malformed(message: string): AwsError {
+  return new AwsError('MalformedPolicyDocument', message);
 }
 
 const members = new Set([

@@ -1,6 +1,6 @@
-import { accessOf, askerOf, denied, identityStatements } from '../iam/authorize.ts';
+import { accessOf, askerOf, assertSessionAllows, denied, identityStatements } from '../iam/authorize.ts';
 import { type Access, verdictOf } from '../iam/evaluate.ts';
-import { statementsOf } from '../iam/policy-document.ts';
+import { resourceStatements } from '../iam/policy-document.ts';
 import { AwsError, type CallContext } from '../service.ts';
 import type { EncryptionContext } from './ciphertext.ts';
 import type { GrantRecord, KeyRecord, KmsState } from './state.ts';
@@ -35,7 +35,8 @@ export function authorizeKey(
     keys: conditionKeys(key, state, context, use),
   };
   const access = accessOf(context, request);
-  const byKey = verdictOf(statementsOf(key.policy) ?? [], access, askerOf(context));
+  assertSessionAllows(context, request, access);
+  const byKey = verdictOf(resourceStatements(key.policy) ?? [], access, askerOf(context));
   const byCaller = verdictOf(identityStatements(context), access);
   if (byKey === 'denied') throw denied(context, request, 'with an explicit deny in a resource-based policy');
   if (byCaller === 'denied')
@@ -55,7 +56,7 @@ export function couldPutPolicy(
 ): boolean {
   const keys = conditionKeys(key, state, context, {});
   const access: Access = accessOf(context, { action: 'kms:PutKeyPolicy', resource: key.arn, keys });
-  const verdict = verdictOf(statementsOf(policy) ?? [], access, askerOf(context));
+  const verdict = verdictOf(resourceStatements(policy) ?? [], access, askerOf(context));
   return verdict === 'allowed' || verdict === 'delegated';
 }
 

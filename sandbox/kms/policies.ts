@@ -1,5 +1,5 @@
 import { flag, integer, read, required, text } from '../constraints.ts';
-import { statementsOf } from '../iam/policy-document.ts';
+import { resourceStatements } from '../iam/policy-document.ts';
 import { AwsError, type CallContext, type Operation } from '../service.ts';
 import { authorizeKey, couldPutPolicy } from './access.ts';
 import { invalidMarker, keyIdentifier, marker } from './members.ts';
@@ -77,14 +77,10 @@ export function assertPolicy(policy: string, { isPrincipal = () => true }: CallC
   if (Buffer.byteLength(policy) > policyBytesMax) {
     throw new AwsError('LimitExceededException', `The key policy is larger than ${policyBytesMax} bytes.`);
   }
-  const statements = /^[\t\n\r\u0020-\u00FF]+$/u.test(policy) ? statementsOf(policy) : undefined;
+  const statements = /^[\t\n\r\u0020-\u00FF]+$/u.test(policy) ? resourceStatements(policy) : undefined;
   if (statements === undefined) {
     throw malformed('The policy document is not syntactically or semantically correct.');
   }
-  const isWhole = statements.every(
-    ({ principals, resources }) => principals !== undefined && resources !== undefined,
-  );
-  if (!isWhole) throw malformed('Policy contains a statement with no principals or no resources.');
   const isPossible = statements
     .flatMap(({ principals }) => principals?.of ?? [])
     .every(({ type, name }) => type !== 'AWS' || isAccountOrAnybody(name) || isPrincipal(name));

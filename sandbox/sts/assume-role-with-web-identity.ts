@@ -1,5 +1,6 @@
+import { verdictOf } from '../iam/evaluate.ts';
+import { parsePolicy } from '../iam/policy-document.ts';
 import type { Role } from '../identities.ts';
-import { evaluate, parsePolicy } from '../policy.ts';
 import type { UnsignedOperation } from '../query-protocol.ts';
 import { AwsError } from '../service.ts';
 import {
@@ -61,13 +62,16 @@ export const assumeRoleWithWebIdentity: UnsignedOperation = (parameters, { now }
 /** Condition keys of a web identity begin with the provider's address: `example.com/id:sub`. */
 function isTrusted(role: Role, { provider, subject, audience }: WebIdentity): boolean {
   const prefix = provider.url.slice('https://'.length).toLowerCase();
-  const request = {
+  const access = {
     action: 'sts:AssumeRoleWithWebIdentity',
     resource: role.arn,
-    principals: { Federated: [provider.arn] },
-    context: { [`${prefix}:sub`]: subject, [`${prefix}:aud`]: audience },
+    keys: new Map([
+      [`${prefix}:sub`, [subject]],
+      [`${prefix}:aud`, [audience]],
+    ]),
   };
-  return evaluate(parsePolicy(role.trustPolicy, 'trust'), request) === 'allowed';
+  const asker = { accountId: '', arns: [], others: { Federated: [provider.arn] } };
+  return verdictOf(parsePolicy(role.trustPolicy, 'trust'), access, asker) === 'allowed';
 }
 
 function tokenOf(parameters: URLSearchParams): string {

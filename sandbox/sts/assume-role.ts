@@ -1,7 +1,9 @@
-import type { AccessKey, Role } from '../identities.ts';
-import { evaluate, parsePolicy } from '../policy.ts';
+import { accessOf, askerOf, assertSessionAllows, denied, identityStatements } from '../iam/authorize.ts';
+import { verdictOf } from '../iam/evaluate.ts';
+import { parsePolicy } from '../iam/policy-document.ts';
+import type { Role } from '../identities.ts';
 import type { QueryOperation } from '../query-protocol.ts';
-import { AwsError, type Caller } from '../service.ts';
+import { AwsError, type CallContext } from '../service.ts';
 import {
   durationOf,
   invalid,
@@ -18,7 +20,7 @@ const chainedSecondsMax = 3600;
 const externalIdPattern = /^[\w+=,.@:/-]{2,1224}$/u;
 
 /** Source: https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html */
-export const assumeRole: QueryOperation = (parameters, { caller }, { identities, accountId }) => {
+export const assumeRole: QueryOperation = (parameters, context, { identities }) => {
   refuseUnsupported(parameters, ['RoleArn', 'RoleSessionName', 'ExternalId', 'Policy', 'DurationSeconds']);
   const roleArn = required(parameters, 'RoleArn', 'roleArn');
   const sessionName = sessionNameOf(parameters);
@@ -26,12 +28,9 @@ export const assumeRole: QueryOperation = (parameters, { caller }, { identities,
   const sessionPolicy = sessionPolicyOf(parameters.get('Policy'));
   const durationSeconds = durationOf(parameters);
 
-  const key = identities.find(caller.accessKeyId);
   const role = roleOf(roleArn, identities);
-  if (role === undefined || !isTrusted(role, principalsOf(caller, key, accountId), externalId)) {
-    throw notAuthorized(caller, roleArn);
-  }
-  if (key?.roleArn !== undefined && durationSeconds > chainedSecondsMax) {
+  assertMayAssume(role, roleArn, externalId, context);
+  if (context.caller.roleArn !== undefined && durationSeconds > chainedSecondsMax) {
     throw new AwsError(
       'ValidationError',
       'The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining',
@@ -51,25 +50,28 @@ export const assumeRole: QueryOperation = (parameters, { caller }, { identities,
   };
 };
 
-function isTrusted(role: Role, principals: readonly string[], externalId: string | undefined): boolean {
-  const request = {
-    action: 'sts:AssumeRole',
-    resource: role.arn,
-    principals: { AWS: principals },
-    context: { 'sts:externalid': externalId },
-  };
-  return evaluate(parsePolicy(role.trustPolicy, 'trust'), request) === 'allowed';
-}
+const refusal = { name: 'AccessDenied', status: 403 };
 
-/** How a trust policy may name the caller: its account, itself, and of a session its role. */
-function principalsOf(caller: Caller, key: AccessKey | undefined, accountId: string): readonly string[] {
-  const role = key?.roleArn === undefined ? [] : [key.roleArn];
-  return [caller.arn, ...role, caller.accountId, `arn:aws:iam::${accountId}:root`];
-}
-
-function notAuthorized(caller: Caller, roleArn: string): AwsError {
-  const message = `User: ${caller.arn} is not authorized to perform: sts:AssumeRole on resource: ${roleArn}`;
-  return new AwsError('AccessDenied', message, 403);
+/**
+ * Whom the role's trust policy names may assume it; where that leaves it to the account, whom IAM allows. A role that
+ * is not there is refused in the same words.
+ */
+function assertMayAssume(
+  role: Role | undefined,
+  roleArn: string,
+  externalId: string | undefined,
+  context: CallContext,
+): asserts role is Role {
+  const request = { action: 'sts:AssumeRole', resource: roleArn, keys: { 'sts:ExternalId': externalId } };
+  const access = accessOf(context, request);
+  assertSessionAllows(context, request, access, refusal);
+  const trusted =
+    role === undefined
+      ? 'silent'
+      : verdictOf(parsePolicy(role.trustPolicy, 'trust'), access, askerOf(context));
+  const own = verdictOf(identityStatements(context), access);
+  if (own !== 'denied' && (trusted === 'allowed' || (trusted === 'delegated' && own === 'allowed'))) return;
+  throw denied(context, request, '', refusal);
 }
 
 function externalIdOf(externalId: string | null): string | undefined {

@@ -1,5 +1,5 @@
+import { parsePolicy } from '../iam/policy-document.ts';
 import type { Identities, Role, SessionCredentials } from '../identities.ts';
-import { parsePolicy } from '../policy.ts';
 import type { QueryResult } from '../query-protocol.ts';
 import { AwsError } from '../service.ts';
 

@@ -1,6 +1,14 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import {
+  CloudWatchLogsClient,
+  CreateLogGroupCommand,
+  CreateLogStreamCommand,
+  DescribeLogGroupsCommand,
+  PutLogEventsCommand,
+  PutRetentionPolicyCommand,
+} from '@aws-sdk/client-cloudwatch-logs';
+import {
   CreateTableCommand,
   DescribeTableCommand,
   DynamoDBClient,
@@ -19,6 +27,12 @@ import {
   KMSClient,
   PutKeyPolicyCommand,
 } from '@aws-sdk/client-kms';
+import {
+  CreateSecretCommand,
+  GetSecretValueCommand,
+  ListSecretsCommand,
+  SecretsManagerClient,
+} from '@aws-sdk/client-secrets-manager';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { accepted, outcome, refused } from '../contract/outcome.ts';
 import { type SandboxTarget, startSandbox } from '../contract/sandbox-target.ts';
@@ -221,6 +235,8 @@ describe.skipIf(arePeersMissing('python'))('the policies of the templates, in th
     const made = {
       kms: new KMSClient({ endpoint, region, credentials, maxAttempts: 1 }),
       dynamoDb: new DynamoDBClient({ endpoint, region, credentials, maxAttempts: 1 }),
+      secretsManager: new SecretsManagerClient({ endpoint, region, credentials, maxAttempts: 1 }),
+      logs: new CloudWatchLogsClient({ endpoint, region, credentials, maxAttempts: 1 }),
     };
     clients.push(...Object.values(made));
     return made;
@@ -281,6 +297,32 @@ describe.skipIf(arePeersMissing('python'))('the policies of the templates, in th
     expect(await encrypting(a, { ...sealed, 'gatehouse:agent': 'web-a' })).toBe(accepted);
     expect(await encrypting(b, { ...sealed, 'gatehouse:agent': 'web-a' })).toEqual(denied);
     expect(await encrypting(b, { 'gatehouse:purpose': 'master-key' })).toEqual(denied);
+  });
+
+  it('a host reads its gateway config and writes its own log group, and nothing beside', async () => {
+    const { secretsManager, logs } = clientsOf(target.credentials);
+    for (const Name of ['prod/web', 'prod/other']) {
+      await secretsManager.send(new CreateSecretCommand({ Name, SecretString: '{}' }));
+    }
+    await logs.send(new CreateLogGroupCommand({ logGroupName: '/other' }));
+    const a = await host('web-a');
+    const reading = (SecretId: string) =>
+      outcome(a.secretsManager.send(new GetSecretValueCommand({ SecretId })));
+    const logging = (logGroupName: string) =>
+      outcome(a.logs.send(new CreateLogStreamCommand({ logGroupName, logStreamName: 's' })));
+
+    expect([await reading('prod/web'), await reading('prod/other')]).toEqual([accepted, denied]);
+    expect(await outcome(a.secretsManager.send(new ListSecretsCommand({})))).toEqual(denied);
+    const group = { logGroupName: '/gatehouse/web-a' };
+    expect(await outcome(a.logs.send(new CreateLogGroupCommand(group)))).toBe(accepted);
+    expect(await outcome(a.logs.send(new PutRetentionPolicyCommand({ ...group, retentionInDays: 30 })))).toBe(
+      accepted,
+    );
+    expect([await logging('/gatehouse/web-a'), await logging('/other')]).toEqual([accepted, denied]);
+    const event = { timestamp: Date.now(), message: 'x' };
+    const put = { ...group, logStreamName: 's', logEvents: [event] };
+    expect(await outcome(a.logs.send(new PutLogEventsCommand(put)))).toBe(accepted);
+    expect(await outcome(a.logs.send(new DescribeLogGroupsCommand({})))).toEqual(denied);
   });
 
   it('who administers the key cannot use it', async () => {

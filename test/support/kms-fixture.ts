@@ -26,7 +26,7 @@ export function session(
     userId: 'AROA:i-1',
     accessKeyId: 'ASIA',
     roleArn: `arn:aws:iam::${account}:role/${role}`,
-    policies: [policyOf(...statements)],
+    policies: statements.length === 0 ? [] : [policyOf(...statements)],
     tags: new Map(Object.entries(tags)),
   };
 }

@@ -1,29 +1,23 @@
 import { assert, json, oneof, property, string } from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { evaluate, type PolicyRequest, parsePolicy } from './policy.ts';
-import { AwsError } from './service.ts';
+import { AwsError } from '../service.ts';
+import { type Access, type Asker, verdictOf } from './evaluate.ts';
+import { parsePolicy, resourceStatements } from './policy-document.ts';
 
 const secret = 'arn:aws:secretsmanager:eu-west-1:123456789012:secret:prod/database-AbCdEf';
 
-function decide(statements: object[], request: Partial<PolicyRequest> = {}) {
+function decide(statements: object[], request: Partial<Access> = {}) {
   const policy = parsePolicy(JSON.stringify({ Version: '2012-10-17', Statement: statements }), 'session');
-  return evaluate(policy, {
-    action: 'secretsmanager:GetSecretValue',
-    resource: secret,
-    context: {},
-    ...request,
-  });
+  const access = { action: 'secretsmanager:GetSecretValue', resource: secret, keys: new Map(), ...request };
+  return verdictOf(policy, access);
 }
 
-function trusts(statement: object, request: Partial<PolicyRequest> = {}) {
+const host: Asker = { accountId: '123456789012', arns: ['arn:aws:iam::123456789012:role/host'] };
+
+function trusts(statement: object, keys: Access['keys'] = new Map()) {
   const policy = parsePolicy(JSON.stringify({ Statement: statement }), 'trust');
-  return evaluate(policy, {
-    action: 'sts:AssumeRole',
-    resource: 'arn:aws:iam::123456789012:role/app',
-    principals: { AWS: ['arn:aws:iam::123456789012:role/host', '123456789012'] },
-    context: {},
-    ...request,
-  });
+  const access = { action: 'sts:AssumeRole', resource: 'arn:aws:iam::123456789012:role/app', keys };
+  return verdictOf(policy, access, host);
 }
 
 function outcomeOf(text: string): unknown {
@@ -44,11 +38,11 @@ describe('a session policy', () => {
     ['SecretsManager:getsecretvalue', secret, 'allowed'],
     ['secretsmanager:Get*', 'arn:aws:secretsmanager:*:*:secret:prod/*', 'allowed'],
     ['secretsmanager:GetSecretValue', `${secret.slice(0, -6)}??????`, 'allowed'],
-    ['secretsmanager:DescribeSecret', '*', 'unmentioned'],
-    ['secretsmanager:GetSecretValue', secret.toUpperCase(), 'unmentioned'],
-    ['secretsmanager:GetSecretValue', `${secret}x`, 'unmentioned'],
-    ['secretsmanager:GetSecretValue', '.*', 'unmentioned'],
-    ['kms:*', '*', 'unmentioned'],
+    ['secretsmanager:DescribeSecret', '*', 'silent'],
+    ['secretsmanager:GetSecretValue', secret.toUpperCase(), 'silent'],
+    ['secretsmanager:GetSecretValue', `${secret}x`, 'silent'],
+    ['secretsmanager:GetSecretValue', '.*', 'silent'],
+    ['kms:*', '*', 'silent'],
   ])('that allows %s on %s leaves reading a secret %s', (action, resource, decision) => {
     expect(decide([{ Effect: 'Allow', Action: action, Resource: resource }])).toBe(decision);
   });
@@ -62,17 +56,17 @@ describe('a session policy', () => {
 
   it('speaks of everything but what NotAction and NotResource name', () => {
     expect(decide([{ Effect: 'Allow', NotAction: 'kms:*', Resource: '*' }])).toBe('allowed');
-    expect(decide([{ Effect: 'Allow', NotAction: 'secretsmanager:*', Resource: '*' }])).toBe('unmentioned');
-    expect(decide([{ Effect: 'Allow', Action: '*', NotResource: secret }])).toBe('unmentioned');
+    expect(decide([{ Effect: 'Allow', NotAction: 'secretsmanager:*', Resource: '*' }])).toBe('silent');
+    expect(decide([{ Effect: 'Allow', Action: '*', NotResource: secret }])).toBe('silent');
     expect(decide([allowAll, { Effect: 'Deny', Action: '*', NotResource: 'arn:aws:kms:*' }])).toBe('denied');
   });
 
   it('of a resource that cannot be told allows only with *, and denies always', () => {
-    const unknown = { resource: undefined };
+    const unknown = { resource: '*' };
 
     expect(decide([allowAll], unknown)).toBe('allowed');
-    expect(decide([{ ...allowAll, Resource: 'arn:*' }], unknown)).toBe('unmentioned');
-    expect(decide([{ Effect: 'Allow', Action: '*', NotResource: secret }], unknown)).toBe('unmentioned');
+    expect(decide([{ ...allowAll, Resource: 'arn:*' }], unknown)).toBe('silent');
+    expect(decide([{ Effect: 'Allow', Action: '*', NotResource: secret }], unknown)).toBe('silent');
     expect(decide([allowAll, { Effect: 'Deny', Action: '*', Resource: secret }], unknown)).toBe('denied');
   });
 });
@@ -81,10 +75,11 @@ describe('a trust policy', () => {
   it.each([
     ['*', 'allowed'],
     [{ AWS: '*' }, 'allowed'],
-    [{ AWS: '123456789012' }, 'allowed'],
+    [{ AWS: '123456789012' }, 'delegated'],
+    [{ AWS: 'arn:aws:iam::123456789012:root' }, 'delegated'],
     [{ AWS: ['arn:aws:iam::123456789012:role/other', 'arn:aws:iam::123456789012:role/host'] }, 'allowed'],
-    [{ AWS: 'arn:aws:iam::123456789012:role/h*' }, 'unmentioned'],
-    [{ Service: 'ec2.amazonaws.com' }, 'unmentioned'],
+    [{ AWS: 'arn:aws:iam::123456789012:role/h*' }, 'silent'],
+    [{ Service: 'ec2.amazonaws.com' }, 'silent'],
   ])('of the principal %j leaves a role of the account %s', (principal, decision) => {
     expect(trusts({ ...mayAssume, Principal: principal })).toBe(decision);
   });
@@ -92,19 +87,20 @@ describe('a trust policy', () => {
   it.each([
     [{ StringEquals: { 'sts:ExternalId': 'right' } }, 'right', 'allowed'],
     [{ StringEquals: { 'sts:ExternalId': ['other', 'right'] } }, 'right', 'allowed'],
-    [{ StringEquals: { 'STS:externalid': 'right' } }, 'RIGHT', 'unmentioned'],
+    [{ StringEquals: { 'STS:externalid': 'right' } }, 'RIGHT', 'silent'],
     [{ StringEqualsIgnoreCase: { 'sts:ExternalId': 'right' } }, 'RIGHT', 'allowed'],
-    [{ StringEquals: { 'sts:ExternalId': 'right' } }, undefined, 'unmentioned'],
+    [{ StringEquals: { 'sts:ExternalId': 'right' } }, undefined, 'silent'],
     [{ StringEqualsIfExists: { 'sts:ExternalId': 'right' } }, undefined, 'allowed'],
-    [{ StringEqualsIfExists: { 'sts:ExternalId': 'right' } }, 'wrong', 'unmentioned'],
+    [{ StringEqualsIfExists: { 'sts:ExternalId': 'right' } }, 'wrong', 'silent'],
     [{ StringNotEquals: { 'sts:ExternalId': 'wrong' } }, undefined, 'allowed'],
-    [{ StringNotEquals: { 'sts:ExternalId': ['wrong', 'bad'] } }, 'bad', 'unmentioned'],
+    [{ StringNotEquals: { 'sts:ExternalId': ['wrong', 'bad'] } }, 'bad', 'silent'],
     [{ StringLike: { 'sts:ExternalId': 'r?g*' } }, 'right', 'allowed'],
-    [{ StringLike: { 'sts:ExternalId': 'right' }, StringEquals: { 'aws:x': 'y' } }, 'right', 'unmentioned'],
+    [{ StringLike: { 'sts:ExternalId': 'right' }, StringEquals: { 'aws:x': 'y' } }, 'right', 'silent'],
   ])('on condition %j with external id %s is %s', (condition, externalId, decision) => {
-    const statement = { ...mayAssume, Principal: { AWS: '123456789012' }, Condition: condition };
+    const statement = { ...mayAssume, Principal: { AWS: host.arns }, Condition: condition };
+    const keys = new Map(externalId === undefined ? [] : [['sts:externalid', [externalId]]]);
 
-    expect(trusts(statement, { context: { 'sts:externalid': externalId } })).toBe(decision);
+    expect(trusts(statement, keys)).toBe(decision);
   });
 });
 
@@ -115,6 +111,13 @@ describe('a document is refused', () => {
     ['with an unknown version', JSON.stringify({ Version: '2020-01-01', Statement: [allowAll] }), 'session'],
     ['with an unknown member', JSON.stringify({ Statement: { ...allowAll, Foo: '' } }), 'session'],
     ['with an unknown effect', JSON.stringify({ Statement: { ...allowAll, Effect: 'Maybe' } }), 'session'],
+    ['with an empty statement list', JSON.stringify({ Statement: [] }), 'session'],
+    ['with no action', JSON.stringify({ Statement: { Effect: 'Allow', Resource: '*' } }), 'session'],
+    [
+      'with an action and none',
+      JSON.stringify({ Statement: { ...allowAll, NotAction: 'iam:*' } }),
+      'session',
+    ],
     ['with an action of no vendor', JSON.stringify({ Statement: { ...allowAll, Action: 'Get' } }), 'session'],
     ['without a resource', JSON.stringify({ Statement: { Effect: 'Allow', Action: '*' } }), 'session'],
     [
@@ -142,4 +145,12 @@ describe('a document is refused', () => {
       }),
     );
   });
+});
+
+it('the policy of a resource names both, and one statement needs no list', () => {
+  const whole = { ...allowAll, Principal: '*' };
+
+  expect(resourceStatements(JSON.stringify({ Statement: whole }))).toHaveLength(1);
+  expect(resourceStatements(JSON.stringify({ Statement: allowAll }))).toBeUndefined();
+  expect(resourceStatements(JSON.stringify({ Statement: { ...mayAssume, Principal: '*' } }))).toBeUndefined();
 });
