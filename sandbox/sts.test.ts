@@ -135,6 +135,25 @@ describe('AssumeRole', () => {
     await expect(client(session).send(assume({ role: arn, seconds: 3600 }))).resolves.toBeDefined();
   });
 
+  it('is for whom the role names, and for whom IAM allows it where the role leaves that to the account', async () => {
+    const { client, sandbox, assume, host } = await setup();
+    const none = sandbox.identities.createUser('none', { policies: [] });
+    const statement = { Effect: 'Allow', Action: 'sts:AssumeRole', Resource: host.arn };
+    const policies = [JSON.stringify({ Version: '2012-10-17', Statement: statement })];
+    const allowed = sandbox.identities.createUser('allowed', { policies });
+    const trusted = { Effect: 'Allow', Action: 'sts:AssumeRole', Principal: { AWS: none.arn } };
+    const trustPolicy = JSON.stringify({ Version: '2012-10-17', Statement: trusted });
+    const named = sandbox.identities.createRole('Named', { trustPolicy });
+
+    await expect(client(none).send(assume())).rejects.toMatchObject({
+      name: 'AccessDenied',
+      message: `User: ${none.arn} is not authorized to perform: sts:AssumeRole on resource: ${host.arn}`,
+    });
+    expect(await client(allowed).send(assume())).toHaveProperty('Credentials');
+    expect(await client(none).send(assume({ role: named.arn }))).toHaveProperty('Credentials');
+    await expect(client(allowed).send(assume({ role: named.arn }))).rejects.toThrow(/not authorized/u);
+  });
+
   it('wants the external id of a role that has one', async () => {
     const { sandbox, client, assume } = await setup();
     const { arn } = sandbox.identities.createRole('Guarded', { externalId: 'right' });

@@ -10,7 +10,8 @@ function setup(spec: Record<string, string> = rsa) {
   return { ...fixture, ...fixture.newKey(spec) };
 }
 
-describe('RSA keys', () => {
+// Keys of 4096 bits take seconds on a busy machine.
+describe('RSA keys', { timeout: 60_000 }, () => {
   it('decrypt what anybody encrypted under their public key', () => {
     const { call, id, arn } = setup();
     const reply = call('GetPublicKey', { KeyId: id });

@@ -2,7 +2,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Bench, contract, createBench, titled } from './contract.ts';
 import { type SandboxTarget, startSandbox } from './sandbox-target.ts';
 
-describe('the contract, against the sandbox', () => {
+// Some cases make RSA keys, which takes seconds on a busy machine.
+describe('the contract, against the sandbox', { timeout: 60_000 }, () => {
   let target: SandboxTarget;
   let bench: Bench & { close(): void };
 
