@@ -9,7 +9,7 @@ import type { ConfiguredIdentity } from './credential-process.ts';
 import { demoCommand } from './demo.ts';
 import { helperCommands } from './helper-commands.ts';
 import { refuseForeignFlags } from './helper-options.ts';
-import { isHelperCommand } from './helper-words.ts';
+import { hasHelperFlags } from './helper-words.ts';
 import { logLevelCommand } from './log-level.ts';
 import { masterKeyCommand } from './master-key.ts';
 import { outcomeOf } from './outcome.ts';
@@ -62,7 +62,7 @@ async function runCommandLine(argv: readonly string[], invocation: Invocation): 
   const plain = plainArguments(argv, commands);
   if (plain !== undefined) return plain.command.run(plain.args, invocation);
   refuseTypographicDashes(argv);
-  if (isHelperCommand(argv)) refuseForeignFlags(argv);
+  if (hasHelperFlags(argv)) refuseForeignFlags(argv);
   const { default: yargs } = await import('yargs');
   let result: number | undefined;
   const parser = yargs([...argv])
