@@ -215,14 +215,14 @@ const sessionActions = ['sts:AssumeRole', 'sts:TagSession', 'sts:SetSourceIdenti
 
 function isTrusted(role: Role, { anchor, subject }: SessionGrounds): boolean {
   const statements = parsePolicy(role.trustPolicy, 'trust');
-  const service = { accountId: '', arns: [], others: { Service: ['rolesanywhere.amazonaws.com'] } };
+  const asker = { accountId: '', arns: [], others: { Service: ['rolesanywhere.amazonaws.com'] } };
   const attributes = ['CN', 'OU', 'O', 'C', 'ST', 'L'].flatMap((name): [string, readonly string[]][] => {
     const value = attributeOf(subject, name);
     return value === '' ? [] : [[`aws:principaltag/x509subject/${name.toLowerCase()}`, [value]]];
   });
   const keys = new Map([...attributes, ['aws:sourcearn', [anchor.arn]]]);
   return sessionActions.every(
-    (action) => verdictOf(statements, { action, resource: role.arn, keys }, service) === 'allowed',
+    (action) => verdictOf(statements, { action, resource: role.arn, keys }, asker) === 'allowed',
   );
 }
 

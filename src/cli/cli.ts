@@ -10,7 +10,7 @@ import { demoCommand } from './demo.ts';
 import { eventsCommand } from './events.ts';
 import { helperCommands } from './helper-commands.ts';
 import { refuseForeignFlags } from './helper-options.ts';
-import { isHelperCommand } from './helper-words.ts';
+import { hasHelperFlags } from './helper-words.ts';
 import { installProfileCommand } from './install-profile.ts';
 import { kmsCommand } from './kms.ts';
 import { logLevelCommand } from './log-level.ts';
@@ -68,7 +68,7 @@ async function runCommandLine(argv: readonly string[], invocation: Invocation): 
   const plain = plainArguments(argv, commands);
   if (plain !== undefined) return plain.command.run(plain.args, invocation);
   refuseTypographicDashes(argv);
-  if (isHelperCommand(argv) || argv[0] === 'install-profile') refuseForeignFlags(argv);
+  if (hasHelperFlags(argv) || argv[0] === 'install-profile') refuseForeignFlags(argv);
   const { default: yargs } = await import('yargs');
   let result: number | undefined;
   const parser = yargs([...argv])

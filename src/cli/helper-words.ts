@@ -8,6 +8,9 @@ const helperWords: ReadonlySet<string> = new Set([
   'sign-string',
 ]);
 
+/** Those of its commands that go on until they are stopped: nobody waits for their start. */
+const lastingWords: ReadonlySet<string> = new Set(['serve', 'update']);
+
 /** The command line as Gatehouse knows it, when `program` may be the helper's name. */
 export function argumentsAs(program: string, argv: readonly string[]): readonly string[] {
   const isHelper = program.slice(program.lastIndexOf('/') + 1) === helperName;
@@ -16,4 +19,9 @@ export function argumentsAs(program: string, argv: readonly string[]): readonly 
 
 export function isHelperCommand([word = '']: readonly string[]): boolean {
   return helperWords.has(word);
+}
+
+/** Whether its flags are those of AWS's helper. */
+export function hasHelperFlags([word = '']: readonly string[]): boolean {
+  return helperWords.has(word) || lastingWords.has(word);
 }

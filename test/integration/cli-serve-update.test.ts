@@ -78,6 +78,16 @@ describe('serve', () => {
   });
 });
 
+test.each([
+  ['serve', '--no-verify-ssl', 'AWS_CA_BUNDLE'],
+  ['update', '--cert-selector=x', '--certificate'],
+  ['serve', '—certificate', 'write --certificate'],
+])('%s that is given %s says what to use', async (command, flag, instead) => {
+  const { code, stderr } = await gatehouse([command, flag]);
+
+  expect({ code, stderr }).toEqual({ code: 64, stderr: expect.stringContaining(instead) });
+});
+
 describe('update', () => {
   test('writes one profile once, for the user alone, and leaves the others', async () => {
     const { flags, env, folder, listener } = await setup();

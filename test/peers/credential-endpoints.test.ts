@@ -2,6 +2,10 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { GetCallerIdentityCommand, STSClient } from '@aws-sdk/client-sts';
+import { fromHttp } from '@aws-sdk/credential-provider-http';
+import { fromIni } from '@aws-sdk/credential-provider-ini';
+import { fromInstanceMetadata } from '@smithy/credential-provider-imds';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { built } from '../support/agent.ts';
 import { setup } from '../support/host.ts';
@@ -71,36 +75,42 @@ const ways = ['container', 'metadata', 'socket'] as const;
 type Way = (typeof ways)[number];
 
 describe.skipIf(arePeersMissing('python', 'aws'))('a program that knows nothing of Gatehouse', () => {
-  it.each(ways)('is its consumer by way of %s: boto3, and the AWS CLI', async (way) => {
-    const { environmentOf } = await consumerHost();
-    const env = environmentOf('app', way);
+  it.each(ways)(
+    'is its consumer by way of %s: boto3, the AWS CLI, and the SDK for JavaScript',
+    async (way) => {
+      const { environmentOf } = await consumerHost();
+      const env = environmentOf('app', way);
 
-    const boto3 = startBoto3(env);
-    expect((await boto3.who()).arn).toBe('arn:aws:sts::123456789012:assumed-role/app/app@web-1');
-    const cli = await runPeerIn('aws', ['--output', 'json', 'sts', 'get-caller-identity'], env);
-    expect(cli).toMatchObject({ exitCode: 0, stderr: '' });
-    expect(JSON.parse(cli.stdout)).toMatchObject({ Arn: expect.stringContaining(':assumed-role/app/') });
-  });
+      expect(await javascriptClient(env).arn()).toContain(':assumed-role/app/');
+      const boto3 = startBoto3(env);
+      expect((await boto3.who()).arn).toBe('arn:aws:sts::123456789012:assumed-role/app/app@web-1');
+      const cli = await runPeerIn('aws', ['--output', 'json', 'sts', 'get-caller-identity'], env);
+      expect(cli).toMatchObject({ exitCode: 0, stderr: '' });
+      expect(JSON.parse(cli.stdout)).toMatchObject({ Arn: expect.stringContaining(':assumed-role/app/') });
+    },
+  );
 
   it('goes on working by each way while the credentials of its host are renewed', async () => {
     const { environmentOf } = await consumerHost();
     const until = performance.now() + patienceMs;
 
-    const keysOf = async (way: Way): Promise<number> => {
+    const isRenewed = async (way: Way): Promise<boolean> => {
       const env = environmentOf('whole', way);
       let boto3 = startBoto3(env);
-      const keys = new Set<string>();
-      while (keys.size < 2 && performance.now() < until) {
+      const javascript = javascriptClient(env);
+      const keys = { boto3: new Set<string>(), javascript: new Set<string>() };
+      while ((keys.boto3.size < 2 || keys.javascript.size < 2) && performance.now() < until) {
         // It puts off the end of credentials from instance metadata that live for less than 20 minutes, by as much.
         if (way === 'metadata') boto3 = startBoto3(env);
-        keys.add((await boto3.who()).key);
+        keys.boto3.add((await boto3.who()).key);
+        keys.javascript.add(await javascript.key());
         const cli = await runPeerIn('aws', ['sts', 'get-caller-identity'], env);
         expect(cli).toMatchObject({ exitCode: 0, stderr: '' });
       }
-      return keys.size;
+      return keys.boto3.size >= 2 && keys.javascript.size >= 2;
     };
 
-    expect(await Promise.all(ways.map(keysOf))).toEqual([2, 2, 2]);
+    expect(await Promise.all(ways.map(isRenewed))).toEqual([true, true, true]);
   });
 });
 
@@ -122,4 +132,38 @@ function startBoto3(env: Environment): { who(): Promise<{ arn: string; key: stri
       return JSON.parse(value) as { arn: string; key: string };
     },
   };
+}
+
+/** A client of the AWS SDK for JavaScript that lives on, with the provider that this environment asks for. */
+function javascriptClient(env: Environment) {
+  const client = new STSClient({
+    endpoint: env['AWS_ENDPOINT_URL'] ?? '',
+    region: 'eu-west-1',
+    credentials: providerFor(env),
+    maxAttempts: 1,
+  });
+  onTestFinished(() => client.destroy());
+  return {
+    arn: async () => (await client.send(new GetCallerIdentityCommand({}))).Arn,
+    async key(): Promise<string> {
+      await client.send(new GetCallerIdentityCommand({}));
+      return (await client.config.credentials()).accessKeyId;
+    },
+  };
+}
+
+function providerFor(env: Environment) {
+  const { AWS_CONTAINER_CREDENTIALS_FULL_URI: uri, AWS_EC2_METADATA_SERVICE_ENDPOINT: metadata } = env;
+  if (uri !== undefined) {
+    return fromHttp({
+      awsContainerCredentialsFullUri: uri,
+      awsContainerAuthorizationTokenFile: env['AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE'] ?? '',
+    });
+  }
+  // These two read the rest from the environment of their own process.
+  const changes =
+    metadata === undefined ? { GATEHOUSE_RUNTIME_DIRECTORY: '' } : { AWS_EC2_METADATA_SERVICE_ENDPOINT: '' };
+  for (const name of Object.keys(changes)) process.env[name] = env[name];
+  if (metadata !== undefined) return fromInstanceMetadata();
+  return fromIni({ configFilepath: env['AWS_CONFIG_FILE'] ?? '', ignoreCache: true });
 }
