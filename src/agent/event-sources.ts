@@ -11,8 +11,33 @@ export interface EventSourceDeps {
   readonly log: Log;
 }
 
-/** The source of other programs' lines that a config describes; undefined for our own audit. */
+/**
+ * The source of other programs' lines that a config describes; undefined for our own audit. `shipped` takes out of lines
+ * what must not leave this host: of lines as they were written, before anything is made of them.
+ */
 export function eventSource(
+  name: string,
+  config: SourceConfig,
+  shipped: (source: EventSource) => EventSource,
+  deps: EventSourceDeps,
+): EventSource | undefined {
+  const plain = plainSource(name, config, deps);
+  if (plain === undefined) return undefined;
+  const source = shipped(plain);
+  if (!isTransforming(config)) return source;
+  const { clock, log } = deps;
+  return loaded(async () => {
+    const { transforming } = await import('../events/transform/transform.ts');
+    return transforming({ name, source, config, clock, log });
+  });
+}
+
+/** Whether a config asks for anything that needs the lines one by one. */
+function isTransforming({ container, multiline, filter, timestamp, json }: SourceConfig): boolean {
+  return [container, multiline, filter, timestamp, json].some((each) => each !== undefined);
+}
+
+function plainSource(
   name: string,
   config: SourceConfig,
   { readFrom, clock, log }: EventSourceDeps,

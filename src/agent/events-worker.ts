@@ -327,9 +327,9 @@ function sourcesOf(
   const sources: PipelineSource[] = [];
   for (const [source, own] of Object.entries(config.sources)) {
     const streamOf = streamNames(source, config, values, log);
-    const lines = eventSource(source, own, { readFrom, clock, log });
+    const lines = eventSource(source, own, (plain) => shipped(source, plain), { readFrom, clock, log });
     if (lines !== undefined) {
-      sources.push({ name: source, source: shipped(source, lines), streamOf });
+      sources.push({ name: source, source: lines, streamOf });
       continue;
     }
     const audit = auditSource({ name: source, clock, log });

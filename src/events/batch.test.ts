@@ -30,6 +30,8 @@ function modelLines(bytes: Buffer): string[] {
   return lines.map((line) => line || ' ');
 }
 
+const byText = (one: string, other: string): number => (one < other ? -1 : Number(one > other));
+
 const nasty = fc.constantFrom(
   '\\n',
   '\\',
@@ -224,7 +226,8 @@ describe('a batch', () => {
 
         const sent = batches.filter(({ events }) => events > 0).map((open) => open.seal());
         const expected = steps.flatMap(({ lines }) => lines.map((each) => each || ' '));
-        expect(sent.flatMap((batch) => eventsOf(batch).map(({ message }) => message))).toEqual(expected);
+        const messages = sent.flatMap((batch) => eventsOf(batch).map(({ message }) => message));
+        expect(messages.toSorted(byText)).toEqual(expected.toSorted(byText));
         for (const batch of sent) {
           const events = eventsOf(batch);
           const times = events.map(({ timestamp }) => timestamp);
@@ -237,6 +240,30 @@ describe('a batch', () => {
         }
       }),
       { numRuns: 50 },
+    );
+  });
+
+  test('is in the order of its times, and what has one time in the order in which it came', () => {
+    const step = fc.record({
+      lines: fc.array(fc.string({ unit: fc.constantFrom('a', 'ü', '"') }), { minLength: 1 }),
+      ms: fc.nat(9),
+    });
+    fc.assert(
+      fc.property(fc.array(step, { minLength: 1, maxLength: 30 }), (steps) => {
+        const batch = openBatch(stream);
+        for (const { lines, ms } of steps) {
+          for (const piece of encodeChunk(Buffer.from(lines.map((line) => `${line}\n`).join('')), timeMs + ms)
+            .pieces)
+            batch.add(piece);
+        }
+
+        const expected = steps
+          .toSorted((one, other) => one.ms - other.ms)
+          .flatMap(({ lines, ms }) =>
+            lines.map((each) => ({ timestamp: timeMs + ms, message: each || ' ' })),
+          );
+        expect(eventsOf(batch.seal())).toEqual(expected);
+      }),
     );
   });
 

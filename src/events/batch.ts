@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import { bodyBytesUsual, borrowBody, returnBody } from './body-memory.ts';
 import { encodableBytesMax, encodeLines } from './encoding/line-encoder.ts';
-import { escapeForeign, isPlainText } from './foreign-bytes.ts';
+import { type EscapedText, escapeForeign, isPlainText } from './foreign-bytes.ts';
 import {
   batchBytesMax,
   batchEventsMax,
@@ -50,6 +50,8 @@ export interface ChunkShape {
   readonly part?: LinePart | undefined;
   /** They are one event, newlines included. */
   readonly isOneEvent?: boolean | undefined;
+  /** They are escaped already: text of which so many lines had bytes that are not UTF-8. */
+  readonly escapedLines?: number | undefined;
 }
 
 /**
@@ -58,7 +60,7 @@ export interface ChunkShape {
  */
 export function encodeChunk(bytes: Buffer, timeMs: number, shape: ChunkShape = {}): Encoding {
   if (bytes.length === 0) return { pieces: [], escapedLines: 0, splitEvents: 0 };
-  const { bytes: clean, lines } = isPlainText(bytes) ? { bytes, lines: 0 } : escapeForeign(bytes);
+  const { bytes: clean, lines } = textOf(bytes, shape);
   const pieces: EncodedLines[] = [];
   let splitEvents = 0;
   if (shape.part !== undefined) {
@@ -70,6 +72,11 @@ export function encodeChunk(bytes: Buffer, timeMs: number, shape: ChunkShape = {
     splitEvents = encodeText(clean, timeMs, pieces);
   }
   return { pieces, escapedLines: lines, splitEvents };
+}
+
+function textOf(bytes: Buffer, { escapedLines }: ChunkShape): EscapedText {
+  if (escapedLines !== undefined) return { bytes, lines: escapedLines };
+  return isPlainText(bytes) ? { bytes, lines: 0 } : escapeForeign(bytes);
 }
 
 /** One latin1 character a byte; line ends become single newlines, and the last one goes. */
@@ -151,18 +158,20 @@ export interface OpenBatch {
 export function openBatch(stream: StreamName): OpenBatch {
   const head = `{"logGroupName":${JSON.stringify(stream.logGroup)},"logStreamName":${JSON.stringify(stream.logStream)},"logEvents":[`;
   let draft = drafts.pop() ?? Buffer.allocUnsafeSlow(draftBytesMin);
-  let length = draft.write(head);
+  const headBytes = draft.write(head);
+  let length = headBytes;
   let events = 0;
   let bytes = 0;
   let firstMs = 0;
   let lastMs = 0;
+  const places: Place[] = [];
+  let isOrdered = true;
 
   const fits = (lines: EncodedLines): boolean =>
     events === 0 ||
     (events + lines.events <= batchEventsMax &&
       bytes + lines.bytes <= batchBytesMax &&
-      lines.timeMs >= lastMs &&
-      lines.timeMs - firstMs < batchSpanMsMax);
+      Math.max(lastMs, lines.timeMs) - Math.min(firstMs, lines.timeMs) < batchSpanMsMax);
 
   function makeRoom(wanted: number): void {
     if (length + wanted <= draft.length) return;
@@ -187,24 +196,47 @@ export function openBatch(stream: StreamName): OpenBatch {
     fits,
     add(lines) {
       if (!fits(lines)) throw new RangeError('the lines do not fit the batch');
-      if (events === 0) firstMs = lines.timeMs;
-      lastMs = lines.timeMs;
+      const { timeMs } = lines;
+      if (events > 0 && timeMs < lastMs) isOrdered = false;
+      firstMs = events === 0 ? timeMs : Math.min(firstMs, timeMs);
+      lastMs = events === 0 ? timeMs : Math.max(lastMs, timeMs);
       // Now, not when the batch is full: it is still in the processor's cache.
       makeRoom(lines.json.length + ','.length + tail.length);
       if (events > 0) length += draft.write(',', length, 'latin1');
+      const from = length;
       length += lines.json.copy(draft, length);
+      places.push({ timeMs, from, to: length });
       events += lines.events;
       bytes += lines.bytes;
     },
     seal() {
       length += draft.write(tail, length, 'latin1');
-      if (length > draftBytesMax) return { stream, body: draft.subarray(0, length), events, bytes };
+      if (isOrdered && length > draftBytesMax)
+        return { stream, body: draft.subarray(0, length), events, bytes };
       const body = Buffer.allocUnsafeSlow(length);
-      draft.copy(body, 0, 0, length);
+      if (isOrdered) draft.copy(body, 0, 0, length);
+      else copyInOrder(draft, body, headBytes, places);
       forgetDraft();
       return { stream, body, events, bytes };
     },
   };
+}
+
+/** A piece of a batch's JSON that has one time. */
+interface Place {
+  readonly timeMs: number;
+  readonly from: number;
+  readonly to: number;
+}
+
+/** PutLogEvents takes a batch only in the order of its times; what has one time stays in the order in which it came. */
+function copyInOrder(draft: Buffer, body: Buffer, headBytes: number, places: readonly Place[]): void {
+  let length = draft.copy(body, 0, 0, headBytes);
+  for (const { from, to } of places.toSorted((one, other) => one.timeMs - other.timeMs)) {
+    if (length > headBytes) length += body.write(',', length, 'latin1');
+    length += draft.copy(body, length, from, to);
+  }
+  body.write(tail, length, 'latin1');
 }
 
 const newline = 0x0a;

@@ -3,6 +3,7 @@ import { isLoopbackAddress } from '../base/local-address.ts';
 import { parseAddress } from './source/address.ts';
 import { encodings } from './source/encodings.ts';
 import { type NameKind, templateProblem } from './template.ts';
+import { transformKeys, transformNames } from './transform/config.ts';
 
 const mebibyte = 2 ** 20;
 
@@ -227,11 +228,21 @@ const sourceConfig = z
       .literal(true)
       .optional()
       .meta({ description: "Ship the agent's own audit records", applies: 'restart', examples: [true] }),
+    ...transformKeys,
     ...names,
   })
   .superRefine((source, context) => {
     if (kinds.filter((kind) => source[kind] !== undefined).length !== 1) {
       context.addIssue({ code: 'custom', message: `must have exactly one of ${kinds.join(', ')}` });
+    }
+    for (const key of transformNames) {
+      if (source.audit !== undefined && source[key] !== undefined) {
+        context.addIssue({
+          code: 'custom',
+          path: [key],
+          message: 'does not go with audit: its records stay as they are',
+        });
+      }
     }
     for (const key of ['exclude', 'encoding'] as const) {
       if (source.files === undefined && source[key] !== undefined) {

@@ -92,6 +92,13 @@ export const eventsErrors = {
     retry: false,
     exitCode: exitCode.configuration,
   },
+  EVENTS_PATTERN_INVALID: {
+    summary: 'a pattern of a source is not a regular expression as RE2 has them',
+    remedy:
+      'Correct the pattern in the gateway config; https://github.com/google/re2/wiki/Syntax has what there is.',
+    retry: false,
+    exitCode: exitCode.configuration,
+  },
   EVENTS_AUDIT_BLOCKED: {
     summary: 'audit records cannot be made durable, and audit.whenFull is deny',
     remedy:

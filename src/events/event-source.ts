@@ -35,6 +35,8 @@ export interface SourceCounts {
   readonly lagBytes: number;
   /** Items (files) being read. */
   readonly items: number;
+  /** Events that were left out because the config says so, since the start. */
+  readonly filtered?: number;
 }
 
 /** Where events come from. */

@@ -96,6 +96,12 @@ export const eventsLogEvents = {
     summary: 'lines that are not UTF-8 had their wrong bytes escaped, so that a reader can get them back',
     fields: { source: 'the source', lines: 'how many lines so far' },
   },
+  'events.time-unusable': {
+    level: 'warn',
+    summary:
+      'events have a time that CloudWatch Logs does not take, older than 14 days or ahead of now; they are shipped with the time they were read',
+    fields: { source: 'the source', events: 'how many since it was last said' },
+  },
   'events.line-split': {
     level: 'warn',
     summary:

@@ -346,9 +346,16 @@ export function pipeline(options: PipelineOptions): Pipeline {
   }
 
   function statusOf({ name, source, counts, filling }: Intake): SourceStatus {
-    const { lagBytes, items } = source.counts();
+    const { lagBytes, items, filtered } = source.counts();
     const waitingEvents = [...filling.values()].reduce((sum, { batch }) => sum + batch.events, 0);
-    return { name, ...counts, lagBytes, items, waitingEvents };
+    return {
+      name,
+      ...counts,
+      lagBytes,
+      items,
+      waitingEvents,
+      ...(filtered === undefined ? {} : { filteredEvents: filtered }),
+    };
   }
 
   function isIdle(): boolean {

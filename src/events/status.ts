@@ -16,6 +16,8 @@ export interface SourceStatus {
   readonly escapedLines: number;
   /** Events that are a part of a line too long for one. */
   readonly splitEvents: number;
+  /** Events left out by the source's filter; absent where it has none. */
+  readonly filteredEvents?: number;
 }
 
 /** Where the chain of an audit source stands in the spool. A new chain has no head before its first record is durable. */

@@ -106,3 +106,33 @@ it('syslog by TCP, UDP and a unix socket arrives as JSON', async () => {
     new Set(['by socket', 'by tcp', 'by udp']),
   );
 });
+
+it('lines are joined, filtered and timed as the config says', async () => {
+  const host = await setup({
+    gateway(document) {
+      const app = document.events?.sources['app'];
+      Object.assign(app ?? {}, {
+        multiline: { start: '^\\d{4}-' },
+        filter: { exclude: ['(?i)health'] },
+        timestamp: { format: '%Y-%m-%d %H:%M:%S', zone: 'Europe/Berlin' },
+      });
+    },
+  });
+  const agent = await host.started();
+  const day = new Date().toISOString().slice(0, 10);
+
+  host.log([
+    `${day} 00:00:02 later`,
+    '  with more',
+    `${day} 00:00:01 earlier`,
+    `${day} 00:00:03 Health`,
+    `${day} 00:00:04 last`,
+  ]);
+
+  expect(await host.arrived(3)).toEqual([
+    `${day} 00:00:01 earlier`,
+    `${day} 00:00:02 later\n  with more`,
+    `${day} 00:00:04 last`,
+  ]);
+  await agent.stop();
+});

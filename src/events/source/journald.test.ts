@@ -6,7 +6,8 @@ import { wake } from '../wake.ts';
 import { type JournaldSourceOptions, journaldSource } from './journald.ts';
 
 const pipeBytes = 64 * 1024;
-const writtenMs = 1_795_000_000_000;
+/** An hour before the clock of these tests starts. */
+const writtenMs = Date.UTC(2026, 10, 22, 11);
 
 /** A journal in memory, and a journalctl that follows it. */
 function journal() {

@@ -2,6 +2,7 @@ import type { Clock } from '../../base/clock.ts';
 import type { Log } from '../../base/log-events.ts';
 import { backoffMs } from '../../base/retry.ts';
 import type { EventSource, Positions } from '../event-source.ts';
+import { isShippable } from '../event-time.ts';
 import { eventsEvent } from '../log-events.ts';
 import { EntryTooLong, type JournalEntry, journalExport } from './journal-export.ts';
 
@@ -30,6 +31,8 @@ const cursorItem = 'cursor';
 const cursorForm = /^[a-z]=[0-9a-f]+(?:;[a-z]=[0-9a-f]+)*$/u;
 /** One entry, with the chosen fields. */
 const entryBytesMax = 8 * 2 ** 20;
+/** How often it is said that times cannot be used. */
+const sayEveryMs = 10 * 60 * 1000;
 const backoff = { baseMs: 500, capMs: 30_000 };
 
 /**
@@ -40,6 +43,8 @@ const backoff = { baseMs: 500, capMs: 30_000 };
 export function journaldSource(options: JournaldSourceOptions): EventSource {
   const { name, fields, follow, clock, log } = options;
   let isFailing = false;
+  let unusable = 0;
+  let sayAtMs = 0;
 
   return {
     async *chunks(from: Positions, signal) {
@@ -55,7 +60,7 @@ export function journaldSource(options: JournaldSourceOptions): EventSource {
               noteRecovery();
               yield {
                 bytes: textOf(entry, fields),
-                timeMs: stampOf(entry) ?? clock.now().getTime(),
+                timeMs: timeOf(entry),
                 positions: [{ item: cursorItem, value: cursor }],
                 file: undefined,
                 isOneEvent: true,
@@ -77,6 +82,20 @@ export function journaldSource(options: JournaldSourceOptions): EventSource {
     },
     counts: () => ({ lagBytes: 0, items: 1 }),
   };
+
+  /** When it was written, if CloudWatch Logs takes that, else now. */
+  function timeOf(entry: JournalEntry): number {
+    const nowMs = clock.now().getTime();
+    const writtenMs = stampOf(entry);
+    if (writtenMs === undefined) return nowMs;
+    if (isShippable(writtenMs, nowMs)) return writtenMs;
+    unusable += 1;
+    if (clock.monotonic() < sayAtMs) return nowMs;
+    sayAtMs = clock.monotonic() + sayEveryMs;
+    log(eventsEvent('events.time-unusable', { source: name, events: unusable }));
+    unusable = 0;
+    return nowMs;
+  }
 
   function fail(reason: string): void {
     if (!isFailing) log(eventsEvent('events.journal-failed', { source: name, reason }));

@@ -1,0 +1,33 @@
+/** What of a line of JSON is shipped, and where its time is. Lines that are no object are left as they are. */
+export interface JsonSelection {
+  /** Only these, in this order. */
+  readonly fields?: readonly string[] | undefined;
+  /** This one alone, as the text of the event. */
+  readonly message?: string | undefined;
+}
+
+export function parseObject(line: string): Readonly<Record<string, unknown>> | undefined {
+  if (!/^\s*\{/u.test(line)) return undefined;
+  try {
+    const value: unknown = JSON.parse(line);
+    return typeof value === 'object' && value !== null ? { ...value } : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+export function selected(
+  object: Readonly<Record<string, unknown>>,
+  { fields, message }: JsonSelection,
+): string | undefined {
+  if (message !== undefined) {
+    const value = object[message];
+    if (value === undefined) return undefined;
+    return typeof value === 'string' ? value : JSON.stringify(value);
+  }
+  if (fields === undefined) return undefined;
+  const members = fields
+    .filter((field) => Object.hasOwn(object, field))
+    .map((field) => [field, object[field]]);
+  return JSON.stringify(Object.fromEntries(members));
+}

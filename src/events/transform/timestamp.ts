@@ -1,0 +1,186 @@
+/** The time that a text has in it, in milliseconds since 1970; undefined when there is none. */
+export type ReadTime = (text: string, nowMs: number) => number | undefined;
+
+export interface TimestampFormat {
+  /** `iso`, `epoch-s`, `epoch-ms`, `epoch-us`, `epoch-ns`, or a pattern as strptime has them. */
+  readonly format: string;
+  /** Of times that do not say theirs: `UTC`, `+02:00`, `Europe/Berlin`. */
+  readonly zone: string;
+}
+
+/** A time is looked for in this much of a line. */
+const searchedMax = 1_024;
+
+const months = ['jan', 'feb', 'mar', 'apr', 'may', 'jun', 'jul', 'aug', 'sep', 'oct', 'nov', 'dec'] as const;
+const monthNames = '[A-Z][a-z]{2}';
+const zoneText = '(?:Z|UTC|GMT|[+-]\\d{2}:?\\d{2})';
+
+/** What each directive stands for, as a group of its own name. */
+const directives: Readonly<Record<string, string>> = {
+  Y: '(?<year>\\d{4})',
+  y: '(?<shortYear>\\d{2})',
+  m: '(?<month>\\d{1,2})',
+  b: `(?<monthName>${monthNames})`,
+  B: '(?<monthName>[A-Z][a-z]{2,8})',
+  d: '(?<day>\\d{1,2})',
+  e: ' ?(?<day>\\d{1,2})',
+  j: '(?<dayOfYear>\\d{1,3})',
+  H: '(?<hour>\\d{1,2})',
+  I: '(?<hour>\\d{1,2})',
+  M: '(?<minute>\\d{1,2})',
+  S: '(?<second>\\d{1,2})',
+  f: '(?<fraction>\\d{1,9})',
+  L: '(?<fraction>\\d{3})',
+  p: '(?<half>[AaPp][Mm])',
+  z: `(?<zone>${zoneText})`,
+  a: '[A-Z][a-z]{2}',
+  A: '[A-Z][a-z]{5,8}',
+  s: '(?<epoch>\\d{1,12})',
+  '%': '%',
+};
+const shorthands: Readonly<Record<string, string>> = {
+  T: '%H:%M:%S',
+  D: '%m/%d/%y',
+  F: '%Y-%m-%d',
+  R: '%H:%M',
+};
+
+const iso =
+  '(?<year>\\d{4})-(?<month>\\d{2})-(?<day>\\d{2})[T ](?<hour>\\d{2}):(?<minute>\\d{2})(?::(?<second>\\d{2})(?:[.,](?<fraction>\\d{1,9}))?)?' +
+  `(?: ?(?<zone>${zoneText}))?`;
+
+const epochs: Readonly<Record<string, number>> = {
+  'epoch-s': 1000,
+  'epoch-ms': 1,
+  'epoch-us': 1e-3,
+  'epoch-ns': 1e-6,
+};
+
+/** What is wrong with a format, or undefined. */
+export function formatProblem(format: string): string | undefined {
+  if (format === 'iso' || format in epochs) return undefined;
+  if (!format.includes('%'))
+    return `must be iso, ${Object.keys(epochs).join(', ')} or a pattern like %Y-%m-%d %H:%M:%S`;
+  const names = [...expanded(format).matchAll(/%(.?)/gsu)].map(([, name = '']) => name);
+  const unknown = names.find((name) => !(name in directives));
+  if (unknown !== undefined)
+    return `has %${unknown}, which is not known; there are %${Object.keys(directives).join(' %')}`;
+  const groups = names.flatMap((name) => /\?<(\w+)>/u.exec(directives[name] ?? '')?.[1] ?? []);
+  const twice = groups.find((name, index) => groups.indexOf(name) !== index);
+  return twice === undefined ? undefined : `says the ${twice} twice`;
+}
+
+/** What is wrong with a zone, or undefined. */
+export function zoneProblem(zone: string): string | undefined {
+  try {
+    Temporal.Instant.fromEpochMilliseconds(0).toZonedDateTimeISO(zone);
+    return undefined;
+  } catch {
+    return 'must be a time zone: UTC, an offset as +02:00, or a name as Europe/Berlin';
+  }
+}
+
+export function readTime({ format, zone }: TimestampFormat): ReadTime {
+  const scale = epochs[format];
+  if (scale !== undefined) return (text) => epochOf(text, scale);
+  const pattern = RegExp(format === 'iso' ? iso : patternOf(format), 'u');
+  const inZone = zoneReader(zone);
+  return (text, nowMs) => {
+    const { groups } = pattern.exec(text.slice(0, searchedMax)) ?? {};
+    return groups === undefined ? undefined : timeOf(groups, inZone, nowMs);
+  };
+}
+
+function epochOf(text: string, scale: number): number | undefined {
+  const [digits] = /\d{1,19}(?:\.\d{1,9})?/u.exec(text.slice(0, searchedMax)) ?? [];
+  return digits === undefined ? undefined : Math.floor(Number(digits) * scale);
+}
+
+function expanded(format: string): string {
+  return format.replaceAll(/%([TDFR])/gu, (_whole, name: string) => shorthands[name] ?? '');
+}
+
+function patternOf(format: string): string {
+  return expanded(format).replaceAll(
+    /%(.)|(\s+)|([^%\s]+)/gsu,
+    (_whole, name?: string, space?: string, text?: string) => {
+      if (name !== undefined) return directives[name] ?? '';
+      if (space !== undefined) return '\\s{1,8}';
+      return (text ?? '').replaceAll(/[\\^$.*+?()[\]{}|/]/gu, '\\$&');
+    },
+  );
+}
+
+type Parts = Readonly<Record<string, string | undefined>>;
+
+function timeOf(parts: Parts, inZone: (wallMs: number) => number, nowMs: number): number | undefined {
+  if (parts['epoch'] !== undefined) return Number(parts['epoch']) * 1000 + fractionMs(parts['fraction']);
+  const wallMs = wallTime(parts, nowMs);
+  if (wallMs === undefined) return undefined;
+  const offset = parts['zone'];
+  return offset === undefined ? inZone(wallMs) : wallMs - offsetMs(offset);
+}
+
+/** As if the zone were UTC. */
+function wallTime(parts: Parts, nowMs: number): number | undefined {
+  const name = (parts['monthName'] ?? '').slice(0, 3).toLowerCase();
+  const named = months.findIndex((month) => month === name);
+  const monthIndex = parts['monthName'] === undefined ? Number(parts['month'] ?? 1) - 1 : named;
+  const day = Number(parts['day'] ?? 1);
+  const hour = hourOf(Number(parts['hour'] ?? 0), parts['half']);
+  const minute = Number(parts['minute'] ?? 0);
+  const second = Number(parts['second'] ?? 0);
+  if (monthIndex < 0 || monthIndex > 11 || day < 1 || day > 31 || hour > 23 || minute > 59 || second > 60)
+    return undefined;
+  const at = (year: number): number =>
+    Date.UTC(year, monthIndex, day, hour, minute, second, fractionMs(parts['fraction']));
+  if (parts['dayOfYear'] !== undefined) {
+    return at(Number(parts['year'])) + (Number(parts['dayOfYear']) - 1) * 86_400_000;
+  }
+  const year = yearOf(parts);
+  if (year !== undefined) return at(year);
+  // Without a year, as syslog writes it: the one that makes it the latest that is not in the future.
+  const thisYear = new Date(nowMs).getUTCFullYear();
+  return at(thisYear) > nowMs + 86_400_000 ? at(thisYear - 1) : at(thisYear);
+}
+
+function yearOf(parts: Parts): number | undefined {
+  if (parts['year'] !== undefined) return Number(parts['year']);
+  if (parts['shortYear'] === undefined) return undefined;
+  // POSIX: 69 to 99 are of the last century.
+  const short = Number(parts['shortYear']);
+  return short >= 69 ? 1900 + short : 2000 + short;
+}
+
+function hourOf(hour: number, half: string | undefined): number {
+  if (half === undefined) return hour;
+  return (hour % 12) + (half.toLowerCase() === 'pm' ? 12 : 0);
+}
+
+function fractionMs(fraction = ''): number {
+  return Number(fraction.padEnd(3, '0').slice(0, 3));
+}
+
+function offsetMs(zone: string): number {
+  const [, sign, hours, minutes] = /^([+-])(\d{2}):?(\d{2})$/u.exec(zone) ?? [];
+  if (sign === undefined) return 0;
+  return (sign === '-' ? -1 : 1) * (Number(hours) * 60 + Number(minutes)) * 60_000;
+}
+
+const quarterMs = 15 * 60 * 1000;
+
+/** Wall time to time. An offset is asked for once in a quarter of an hour, in which no zone changes. */
+function zoneReader(zone: string): (wallMs: number) => number {
+  if (zone === 'UTC') return (wallMs) => wallMs;
+  let quarter = Number.NaN;
+  let offset = 0;
+  return (wallMs) => {
+    const current = Math.floor(wallMs / quarterMs);
+    if (current !== quarter) {
+      quarter = current;
+      const wall = new Date(wallMs).toISOString().slice(0, -1);
+      offset = wallMs - Temporal.PlainDateTime.from(wall).toZonedDateTime(zone).epochMilliseconds;
+    }
+    return wallMs - offset;
+  };
+}

@@ -1,0 +1,347 @@
+import * as fc from 'fast-check';
+import { describe, expect, test, vi } from 'vitest';
+import { type FakeClock, fakeClock } from '../../../test/support/fake-clock.ts';
+import type { LogEvent } from '../../base/log-events.ts';
+import { eventSourceContract, reading } from '../event-source.contract.ts';
+import type { Chunk, EventSource } from '../event-source.ts';
+import { wake } from '../wake.ts';
+import type { TransformConfig } from './config.ts';
+import { transforming } from './transform.ts';
+
+/** A source whose chunks the test gives; each moves its item to where its text ends. */
+function scripted(clock: FakeClock) {
+  const bell = wake();
+  const queue: Chunk[] = [];
+  const ends = new Map<string, number>();
+  const source: EventSource = {
+    async *chunks(_from, signal) {
+      for (;;) {
+        for (let next = queue.shift(); next !== undefined; next = queue.shift()) yield next;
+        if (signal.aborted) return;
+        await bell.rung(signal);
+      }
+    },
+    counts: () => ({ lagBytes: 0, items: queue.length }),
+  };
+  const give = (text: string, more: Partial<Chunk> & { readonly item?: string } = {}): void => {
+    const { item = 'item', ...rest } = more;
+    const bytes = Buffer.from(text);
+    const end = (ends.get(item) ?? 0) + bytes.length;
+    ends.set(item, end);
+    queue.push({
+      bytes,
+      timeMs: clock.now().getTime(),
+      positions: [{ item, value: String(end) }],
+      file: item,
+      ...rest,
+    });
+    bell.ring();
+  };
+  return { source, give };
+}
+
+const multiline = { flushAfterMs: 1_000, linesMax: 1_000, bytesMax: 262_144 };
+
+function setup(config: TransformConfig) {
+  const clock = fakeClock();
+  const events: LogEvent[] = [];
+  const { source: inner, give } = scripted(clock);
+  const source = transforming({
+    name: 'app',
+    source: inner,
+    config,
+    clock,
+    log: (event) => events.push(event),
+  });
+  return { clock, source, give, events };
+}
+
+async function messagesOf(config: TransformConfig, text: string): Promise<string[]> {
+  const { clock, source, give } = setup(config);
+  const read = reading(source);
+  give(text);
+  await clock.advance(2_000);
+  await vi.waitFor(() => expect(read.positions.size).toBe(1));
+  return read.messages;
+}
+
+eventSourceContract('transforming', () => {
+  const { clock, source, give } = setup({ json: { message: 'text' } });
+  return {
+    source,
+    clock,
+    async write(lines) {
+      give(lines.map((line) => `${line}\n`).join(''));
+    },
+  };
+});
+
+describe('joining', () => {
+  test('makes one event of several lines, across chunks, and waits for no more than it may', async () => {
+    const { clock, source, give } = setup({ multiline: { ...multiline, preset: 'java' } });
+    const read = reading(source);
+
+    give('Exception: one\n\tat a\n');
+    give('\tat b\nnext\n');
+    await clock.advance(999);
+    const early = [...read.messages];
+    await clock.advance(1);
+
+    expect(early).toEqual(['Exception: one\n\tat a\n\tat b']);
+    expect(read.messages).toEqual(['Exception: one\n\tat a\n\tat b', 'next']);
+  });
+
+  test('keeps the lines of two files apart', async () => {
+    const { clock, source, give } = setup({ multiline: { ...multiline, preset: 'java' } });
+    const read = reading(source);
+
+    give('one\n', { item: 'a' });
+    give('two\n', { item: 'b' });
+    give('\tat a\n', { item: 'a' });
+    await clock.advance(2_000);
+
+    expect(read.messages).toEqual(['two', 'one\n\tat a']);
+  });
+
+  test('ends an event that has as many lines or bytes as it may', async () => {
+    const config = { ...multiline, preset: 'java' as const };
+    expect(
+      await messagesOf({ multiline: { ...config, linesMax: 2 } }, 'a\n\tat 1\n\tat 2\n\tat 3\n'),
+    ).toEqual(['a\n\tat 1', '\tat 2\n\tat 3']);
+    expect(await messagesOf({ multiline: { ...config, bytesMax: 8 } }, 'a\n\tat 1\n\tat 2\n')).toEqual([
+      'a\n\tat 1',
+      '\tat 2',
+    ]);
+  });
+
+  test('moves a position no further than what was handed on', async () => {
+    const { clock, source, give } = setup({ multiline: { ...multiline, preset: 'java' } });
+    const read = reading(source);
+
+    give('one\n');
+    give('two\n');
+    await clock.advance(0);
+    const between = [read.messages.slice(), read.positions.get('item')];
+    await clock.advance(1_000);
+
+    expect(between).toEqual([['one'], '4']);
+    expect([read.messages, read.positions.get('item')]).toEqual([['one', 'two'], '8']);
+  });
+
+  test('tells who waits when the last of it is handed on', async () => {
+    const { clock, source, give } = setup({ multiline: { ...multiline, preset: 'java' } });
+    const told: string[] = [];
+    reading(source);
+
+    give('one\n', { onDurable: () => told.push('one') });
+    await clock.advance(999);
+    expect(told).toEqual([]);
+    await clock.advance(1);
+    expect(told).toEqual(['one']);
+  });
+
+  test('hands on what it holds when it is stopped', async () => {
+    const { clock, source, give } = setup({ multiline: { ...multiline, preset: 'java' } });
+    const read = reading(source);
+    give('one\n\tat a\n');
+    await clock.advance(0);
+
+    await read.stop();
+
+    expect([read.messages, read.positions.get('item')]).toEqual([['one\n\tat a'], '10']);
+  });
+
+  test('is done for patterns of an operator too', async () => {
+    const { clock, source, give } = setup({ multiline: { ...multiline, start: '^\\d' } });
+    const read = reading(source);
+    give('1 a\nb\n2 c\n');
+
+    await vi.waitFor(async () => {
+      await clock.advance(1_000);
+      expect(read.messages).toEqual(['1 a\nb', '2 c']);
+    });
+  });
+});
+
+describe('filtering', () => {
+  test('keeps what is included and not excluded, and counts the rest', async () => {
+    const { clock, source, give } = setup({ filter: { include: ['ERROR', 'WARN'], exclude: ['health'] } });
+    const read = reading(source);
+    give('ERROR a\nINFO b\nWARN c\nERROR health\n');
+
+    await vi.waitFor(async () => {
+      await clock.advance(1);
+      expect(read.messages).toEqual(['ERROR a', 'WARN c']);
+    });
+
+    expect(source.counts().filtered).toBe(2);
+  });
+
+  test('moves the position past what it leaves out', async () => {
+    const { clock, source, give } = setup({ filter: { include: ['x'] } });
+    const read = reading(source);
+    give('a\nb\n');
+
+    await vi.waitFor(async () => {
+      await clock.advance(1);
+      expect(read.positions.get('item')).toBe('4');
+    });
+    expect(read.messages).toEqual([]);
+  });
+
+  test('ships a share exactly', async () => {
+    const messages = await messagesOf(
+      { filter: { sample: 0.25 } },
+      Array.from({ length: 100 }, (_, each) => `${each}\n`).join(''),
+    );
+
+    expect(messages).toHaveLength(25);
+  });
+
+  test('looks at an event whole', async () => {
+    const config = { multiline: { ...multiline, preset: 'java' as const }, filter: { include: ['at com'] } };
+    const { clock, source, give } = setup(config);
+    const read = reading(source);
+    give('Error\n\tat com.x\nfine\n');
+
+    await vi.waitFor(async () => {
+      await clock.advance(1_000);
+      expect(read.messages).toEqual(['Error\n\tat com.x']);
+    });
+  });
+});
+
+async function timesOf(config: TransformConfig, text: string) {
+  const { clock, source, give, events } = setup(config);
+  const stopping = new AbortController();
+  const times: number[] = [];
+  give(text);
+  for await (const chunk of source.chunks(new Map(), stopping.signal)) {
+    times.push(chunk.timeMs);
+    if (chunk.positions.length > 0) stopping.abort();
+  }
+  return {
+    times,
+    nowMs: clock.now().getTime(),
+    names: events.map(({ name, fields }) => [name, fields['events']]),
+  };
+}
+
+describe('timing', () => {
+  const timestamp = { format: 'iso', zone: 'UTC' };
+
+  test('gives an event the time that it has in it, else that of reading', async () => {
+    const { times, nowMs } = await timesOf(
+      { timestamp },
+      '2026-11-22T11:00:00Z a\n2026-11-22T11:00:00Z b\nc\n',
+    );
+
+    expect(times).toEqual([Date.UTC(2026, 10, 22, 11), nowMs]);
+  });
+
+  test('finds it in a field of JSON', async () => {
+    const { times, nowMs } = await timesOf(
+      { timestamp: { format: 'epoch-ms', zone: 'UTC', field: 't' } },
+      `{"t":${Date.UTC(2026, 10, 22, 11)}}\n{"u":1}\nno JSON 1\n`,
+    );
+
+    expect(times).toEqual([Date.UTC(2026, 10, 22, 11), nowMs]);
+  });
+
+  test('uses no time that CloudWatch Logs would refuse, and says so', async () => {
+    const { times, nowMs, names } = await timesOf(
+      { timestamp },
+      '2026-11-01T00:00:00Z old\n2026-11-23T00:00:00Z new\n',
+    );
+
+    expect(times).toEqual([nowMs]);
+    expect(names).toEqual([['events.time-unusable', 1]]);
+  });
+});
+
+test('of JSON only the fields that are wanted are shipped, in their order; other lines as they are', async () => {
+  const text = '{"a":1,"b":"x","c":null}\nplain\n{"b":2}\n[1]\n';
+
+  expect(await messagesOf({ json: { fields: ['b', 'a'] } }, text)).toEqual([
+    '{"b":"x","a":1}',
+    'plain',
+    '{"b":2}',
+    '[1]',
+  ]);
+  expect(await messagesOf({ json: { message: 'b' } }, text)).toEqual(['x', 'plain', '2', '[1]']);
+});
+
+test('lines of a container runtime are joined and have its time', async () => {
+  const text =
+    '2026-11-22T11:00:00Z stdout P one\n2026-11-22T11:00:01Z stdout F  two\n2026-11-22T11:00:02Z stderr P wait';
+
+  expect(await messagesOf({ container: 'cri' }, text)).toEqual(['one two', 'wait']);
+});
+
+test('a part of a long line goes through as it is, after what came before it', async () => {
+  const { clock, source, give } = setup({
+    multiline: { ...multiline, preset: 'java' },
+    filter: { include: ['before'] },
+  });
+  const read = reading(source);
+  give('before\n');
+  give('xxx', { part: { line: 'abcdef01', number: 1, isLast: false } });
+
+  await vi.waitFor(async () => {
+    await clock.advance(1);
+    expect(read.messages).toHaveLength(2);
+  });
+
+  expect(read.messages).toEqual(['before', '[gatehouse part 1 of line abcdef01] xxx']);
+});
+
+test('bytes that are not UTF-8 are escaped once', async () => {
+  const { clock, source, give } = setup({ filter: { exclude: ['never'] } });
+  const read = reading(source);
+  give('', { bytes: Buffer.from('a\xff\n\xc3\xbc\n', 'latin1') });
+
+  await vi.waitFor(async () => {
+    await clock.advance(1);
+    expect(read.messages).toEqual(['a\uefff', 'ü']);
+  });
+});
+
+test('whatever the lines and chunks are, no line is lost or doubled, and positions come in order', async () => {
+  const line = fc.constantFrom('a', '\tat b', 'Caused by: c', '', '{"x":1}', '2026-11-22T11:00:00Z d');
+  const configs: readonly TransformConfig[] = [
+    { multiline: { ...multiline, preset: 'java' } },
+    { timestamp: { format: 'iso', zone: 'UTC' } },
+    { multiline: { ...multiline, preset: 'python', linesMax: 2 }, timestamp: { format: 'iso', zone: 'UTC' } },
+  ];
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.array(line, { minLength: 1, maxLength: 4 }), { minLength: 1, maxLength: 6 }),
+      fc.constantFrom(...configs),
+      async (chunks, config) => {
+        const { clock, source, give } = setup(config);
+        const read = reading(source);
+        for (const lines of chunks) give(lines.map((each) => `${each}\n`).join(''));
+        await clock.advance(2_000);
+        await read.stop();
+
+        const all = chunks.flat();
+        expect(read.messages.flatMap((each) => each.split('\n'))).toEqual(
+          all.map((each, index) => (each === '' && isAlone(read.messages, index) ? ' ' : each)),
+        );
+        expect(read.positions.get('item')).toBe(String(all.reduce((sum, each) => sum + each.length + 1, 0)));
+      },
+    ),
+    { numRuns: 100 },
+  );
+});
+
+/** Whether the line at this place is an event of its own: a blank one is shipped as a space. */
+function isAlone(messages: readonly string[], index: number): boolean {
+  let at = 0;
+  for (const message of messages) {
+    const lines = message.split('\n').length;
+    if (index < at + lines) return lines === 1;
+    at += lines;
+  }
+  return false;
+}

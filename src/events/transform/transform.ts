@@ -1,0 +1,333 @@
+import type { Clock } from '../../base/clock.ts';
+import type { Log } from '../../base/log-events.ts';
+import type { Chunk, EventSource, Position } from '../event-source.ts';
+import { isShippable } from '../event-time.ts';
+import { escapeForeign, isPlainText } from '../foreign-bytes.ts';
+import { eventsEvent } from '../log-events.ts';
+import type { TransformConfig } from './config.ts';
+import { containerLines } from './container.ts';
+import { parseObject, selected } from './json-fields.ts';
+import { type Joining, joiningOf } from './multiline.ts';
+import { compilePattern, compilePatterns, type Pattern } from './pattern.ts';
+import { type ReadTime, readTime } from './timestamp.ts';
+
+export interface TransformOptions {
+  readonly name: string;
+  readonly source: EventSource;
+  readonly config: TransformConfig;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** Items (files) whose unfinished events are held. The one that waited longest beyond that goes out as it is. */
+const itemsMax = 1_000;
+/** How long parts of a container's line wait for their rest, where nothing else says how long. */
+const partWaitMs = 1_000;
+/** How often it is said that times cannot be used. */
+const sayEveryMs = 10 * 60 * 1000;
+
+interface TimedText {
+  readonly text: string;
+  readonly timeMs: number;
+}
+
+/** What may be told once the events before it are handed on. */
+interface Held {
+  readonly positions: Map<string, Position>;
+  readonly tells: (() => void)[];
+}
+
+/** One file: the event whose next line may still come. */
+interface Item {
+  readonly file: string | undefined;
+  readonly joins: Joining | undefined;
+  readonly container: ReturnType<typeof containerLines> | undefined;
+  lines: string[];
+  length: number;
+  timeMs: number;
+  lastLineMs: number;
+  held: Held;
+}
+
+/** The compiled config. */
+interface Stage {
+  readonly newJoining: (() => Joining) | undefined;
+  readonly include: readonly Pattern[];
+  readonly exclude: readonly Pattern[];
+  readonly readTime: ReadTime | undefined;
+}
+
+async function stageOf({ multiline, filter, timestamp }: TransformConfig): Promise<Stage> {
+  return {
+    newJoining:
+      multiline === undefined
+        ? undefined
+        : joiningOf({
+            preset: multiline.preset,
+            start: await compilePattern(multiline.start),
+            continuation: await compilePattern(multiline.continuation),
+            end: await compilePattern(multiline.end),
+          }),
+    include: await compilePatterns(filter?.include ?? []),
+    exclude: await compilePatterns(filter?.exclude ?? []),
+    readTime: timestamp === undefined ? undefined : readTime(timestamp),
+  };
+}
+
+/**
+ * A source whose lines are joined, filtered, timed and cut down. Its guarantee on kill is that of `source`: a position
+ * is handed on with the last event that has bytes before it. Parts of a line too long for one event go through as they
+ * are.
+ */
+export function transforming({ name, source, config, clock, log }: TransformOptions): EventSource {
+  const { multiline, container, filter, timestamp, json } = config;
+  const items = new Map<string, Item>();
+  let filtered = 0;
+  let sampled = 0;
+  let unusable = 0;
+  let sayAtMs = 0;
+
+  async function* chunks(...[from, signal]: Parameters<EventSource['chunks']>): AsyncGenerator<Chunk> {
+    const stage = await stageOf(config);
+    const iterator = source.chunks(from, signal)[Symbol.asyncIterator]();
+    let next: Promise<IteratorResult<Chunk>> | undefined;
+    try {
+      for (;;) {
+        next ??= iterator.next();
+        const result = await inTime(next, signal);
+        if (result === undefined) {
+          for (const item of items.values()) if (dueInMs(item) <= 0) yield* finish(item, stage);
+          continue;
+        }
+        next = undefined;
+        if (result.done === true) break;
+        yield* take(result.value, stage);
+      }
+      for (const item of items.values()) yield* finish(item, stage);
+    } finally {
+      items.clear();
+      await iterator.return?.();
+    }
+  }
+
+  /** Undefined when an unfinished event has waited long enough first. */
+  async function inTime<T>(next: Promise<T>, signal: AbortSignal): Promise<T | undefined> {
+    const waitMs = Math.min(Infinity, ...[...items.values()].map(dueInMs));
+    if (waitMs === Infinity) return next;
+    const done = new AbortController();
+    const late = clock.sleep(Math.max(1, waitMs), AbortSignal.any([signal, done.signal])).then(
+      () => undefined,
+      () => next,
+    );
+    try {
+      return await Promise.race([next, late]);
+    } finally {
+      done.abort();
+    }
+  }
+
+  /** When an unfinished event has waited long enough. */
+  function dueInMs(item: Item): number {
+    if (!isOpen(item)) return Infinity;
+    return item.lastLineMs + (multiline?.flushAfterMs ?? partWaitMs) - clock.monotonic();
+  }
+
+  function* take(chunk: Chunk, stage: Stage): Generator<Chunk> {
+    const key = chunk.positions[0]?.item ?? chunk.file ?? '';
+    const item = items.get(key) ?? newItem(chunk, stage);
+    if (chunk.part !== undefined) {
+      yield* finish(item, stage);
+      yield chunk;
+      return;
+    }
+    const isPlain = isPlainText(chunk.bytes);
+    const { bytes, lines } = isPlain ? { bytes: chunk.bytes, lines: 0 } : escapeForeign(chunk.bytes);
+    const events: TimedText[] = [];
+    const released = newHeld();
+    for (const line of linesOf(bytes, chunk.isOneEvent === true)) {
+      for (const { text, timeMs } of contentOf(item, line, chunk.timeMs)) {
+        const before = addLine(item, text, timeMs);
+        // What was open has been handed on, unless a part of another line waits from before it.
+        if (before !== undefined && item.container?.isEmpty() !== false) release(item, released);
+        push(events, before, stage);
+      }
+    }
+    const target = isOpen(item) ? item.held : release(item, released);
+    for (const position of chunk.positions) target.positions.set(position.item, position);
+    if (chunk.onDurable !== undefined) target.tells.push(chunk.onDurable);
+    yield* chunksOf(events, item.file, lines, released);
+    if (isOpen(item)) yield* keep(key, item, stage);
+    else items.delete(key);
+  }
+
+  function* keep(key: string, item: Item, stage: Stage): Generator<Chunk> {
+    items.delete(key);
+    items.set(key, item);
+    const [oldest] = items;
+    if (items.size <= itemsMax || oldest === undefined) return;
+    items.delete(oldest[0]);
+    yield* finish(oldest[1], stage);
+  }
+
+  function newItem({ file, timeMs }: Chunk, stage: Stage): Item {
+    return {
+      file,
+      joins: stage.newJoining?.(),
+      container: container === undefined ? undefined : containerLines(container),
+      lines: [],
+      length: 0,
+      timeMs,
+      lastLineMs: 0,
+      held: newHeld(),
+    };
+  }
+
+  function contentOf(item: Item, line: string, readMs: number): readonly TimedText[] {
+    item.lastLineMs = clock.monotonic();
+    if (item.container === undefined) return [{ text: line, timeMs: readMs }];
+    return item.container.push(line).map(({ text, timeMs }) => ({ text, timeMs: usable(timeMs, readMs) }));
+  }
+
+  /** Returns the event that is whole now. */
+  function addLine(item: Item, line: string, timeMs: number): TimedText | undefined {
+    if (item.joins === undefined || multiline === undefined) return { text: line, timeMs };
+    const isJoined = item.joins(line);
+    const hasRoom = item.lines.length < multiline.linesMax && item.length + line.length <= multiline.bytesMax;
+    if (isJoined && hasRoom && item.lines.length > 0) {
+      item.lines.push(line);
+      item.length += line.length + 1;
+      return undefined;
+    }
+    const before = openEvent(item);
+    Object.assign(item, { lines: [line], length: line.length, timeMs });
+    return before;
+  }
+
+  /** Hands on what is unfinished, as it is. */
+  function* finish(item: Item, stage: Stage): Generator<Chunk> {
+    const events: TimedText[] = [];
+    for (const { text, timeMs } of item.container?.end() ?? []) {
+      push(events, addLine(item, text, usable(timeMs, item.timeMs)), stage);
+    }
+    push(events, openEvent(item), stage);
+    item.lines = [];
+    const released = newHeld();
+    release(item, released);
+    yield* chunksOf(events, item.file, 0, released);
+  }
+
+  function push(events: TimedText[], event: TimedText | undefined, stage: Stage): void {
+    if (event === undefined) return;
+    if (!isWanted(event.text, stage)) filtered += 1;
+    else events.push(timed(event, stage));
+  }
+
+  function isWanted(text: string, { include, exclude }: Stage): boolean {
+    if (include.length > 0 && !include.some((has) => has(text))) return false;
+    if (exclude.some((has) => has(text))) return false;
+    const share = filter?.sample ?? 1;
+    sampled += share;
+    // Just the share, without chance: of ten events with 0.1 every tenth.
+    if (share < 1 && sampled < 1) return false;
+    sampled -= 1;
+    return true;
+  }
+
+  function timed({ text, timeMs }: TimedText, stage: Stage): TimedText {
+    if (json === undefined && stage.readTime === undefined) return { text, timeMs };
+    const isObjectNeeded = json !== undefined || timestamp?.field !== undefined;
+    const object = isObjectNeeded ? parseObject(text) : undefined;
+    const place = timestamp?.field === undefined ? text : textIn(object?.[timestamp.field]);
+    const found =
+      stage.readTime === undefined || place === undefined
+        ? undefined
+        : stage.readTime(place, clock.now().getTime());
+    const kept = json === undefined || object === undefined ? undefined : selected(object, json);
+    return { text: kept ?? text, timeMs: usable(found, timeMs) };
+  }
+
+  /** The time if CloudWatch Logs takes it, else when the line was read. */
+  function usable(timeMs: number | undefined, readMs: number): number {
+    if (timeMs === undefined) return readMs;
+    if (isShippable(timeMs, clock.now().getTime())) return timeMs;
+    unusable += 1;
+    if (clock.monotonic() >= sayAtMs) {
+      sayAtMs = clock.monotonic() + sayEveryMs;
+      log(eventsEvent('events.time-unusable', { source: name, events: unusable }));
+      unusable = 0;
+    }
+    return readMs;
+  }
+
+  return { chunks, counts: () => ({ ...source.counts(), filtered }) };
+}
+
+function newHeld(): Held {
+  return { positions: new Map(), tells: [] };
+}
+
+/** Moves what an item holds to `to`, and returns that. */
+function release(item: Item, to: Held): Held {
+  for (const [key, position] of item.held.positions) to.positions.set(key, position);
+  to.tells.push(...item.held.tells);
+  item.held = newHeld();
+  return to;
+}
+
+function isOpen(item: Item): boolean {
+  return item.lines.length > 0 || item.container?.isEmpty() === false;
+}
+
+function openEvent({ lines, timeMs }: Item): TimedText | undefined {
+  return lines.length === 0 ? undefined : { text: lines.join('\n'), timeMs };
+}
+
+function linesOf(bytes: Buffer, isOneEvent: boolean): readonly string[] {
+  if (bytes.length === 0) return [];
+  const text = bytes.toString('utf8').replaceAll('\r\n', '\n');
+  const whole = text.endsWith('\n') ? text.slice(0, -1) : text;
+  return isOneEvent ? [whole] : whole.split('\n');
+}
+
+function textIn(value: unknown): string | undefined {
+  return typeof value === 'string' || typeof value === 'number' ? String(value) : undefined;
+}
+
+/** Events in a row of one time and one line each make one chunk. The last one tells what may be told. */
+function* chunksOf(
+  events: readonly TimedText[],
+  file: string | undefined,
+  escapedLines: number,
+  { positions, tells }: Held,
+): Generator<Chunk> {
+  const runs: TimedText[][] = [];
+  for (const event of events) {
+    const run = runs.at(-1);
+    const [first] = run ?? [];
+    const isAlone = isSeveral(event.text) || first === undefined || isSeveral(first.text);
+    if (run === undefined || isAlone || first.timeMs !== event.timeMs) runs.push([event]);
+    else run.push(event);
+  }
+  const last = {
+    positions: [...positions.values()],
+    ...(tells.length === 0 ? {} : { onDurable: () => tells.forEach((tell) => tell()) }),
+  };
+  const isTelling = positions.size > 0 || tells.length > 0;
+  if (runs.length === 0 && isTelling) yield { bytes: Buffer.alloc(0), timeMs: 0, file, ...last };
+  for (const [index, run] of runs.entries()) {
+    const [first] = run;
+    yield {
+      bytes: Buffer.from(run.map(({ text }) => `${text}\n`).join('')),
+      timeMs: first?.timeMs ?? 0,
+      file,
+      isOneEvent: first !== undefined && isSeveral(first.text),
+      escapedLines: index === 0 ? escapedLines : 0,
+      positions: [],
+      ...(index === runs.length - 1 ? last : {}),
+    };
+  }
+}
+
+function isSeveral(text: string): boolean {
+  return text.includes('\n');
+}
