@@ -28,7 +28,7 @@ import { redactingSource } from '../events/redaction/redacting-source.ts';
 import { type Redactor, redactor } from '../events/redaction/redactor.ts';
 import { cloudwatchLogsSink, type RetentionWishes } from '../events/sink/cloudwatch-logs.ts';
 import { type AuditSource, auditSource } from '../events/source/audit.ts';
-import { type AuditShareOptions, withAuditShare } from '../events/spool/audit-share.ts';
+import { type AuditShareOptions, auditShareBytes, withAuditShare } from '../events/spool/audit-share.ts';
 import { type DataKey, type KeyKeeper, keyRing } from '../events/spool/data-keys.ts';
 import { diskSpool, type SpoolFolders } from '../events/spool/disk.ts';
 import { folderStorage } from '../events/spool/folder-storage.ts';
@@ -129,12 +129,16 @@ async function work({ settings, isSealed, dataKey }: WorkerStart): Promise<void>
     const sink = cloudwatchLogsSink({
       client,
       createLogGroup: config.createLogGroup,
+      group: { class: config.logGroupClass, kmsKeyArn: config.logGroupKey, tags: config.logGroupTags },
+      embeddedMetrics: Object.values(config.sources).some((each) => each.embeddedMetrics === true),
       retentionDays: config.retentionDays,
       retentionWishes: retentionWishes(spool),
       clock,
       log,
     });
-    const line = pipeline({ sources, spool, sink, clock, log });
+    const { bytesMax, whenFull } = config.spool;
+    const fillBytesMax = chains.length === 0 ? bytesMax : bytesMax - auditShareBytes(bytesMax);
+    const line = pipeline({ sources, spool, sink, whenFull, fillBytesMax, clock, log });
 
     parentPort?.on('message', (message: ToWorker) => {
       switch (message.kind) {
@@ -341,8 +345,8 @@ function sourcesOf(
     const { logGroup, logStream } = streamOf(undefined);
     const headsTo = { logGroup, logStream: headsStream(logStream) };
     sources.push(
-      { name: source, source: chain, streamOf },
-      { name: headsOf(source), source: heads, streamOf: () => headsTo },
+      { name: source, source: chain, streamOf, isSpared: true },
+      { name: headsOf(source), source: heads, streamOf: () => headsTo, isSpared: true },
     );
   }
   return { sources, audits, chains };

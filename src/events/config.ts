@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { isLoopbackAddress } from '../base/local-address.ts';
+import { overflowPolicies } from './overflow.ts';
 import { parseAddress } from './source/address.ts';
 import { encodings } from './source/encodings.ts';
 import { type NameKind, templateProblem } from './template.ts';
@@ -27,6 +28,16 @@ const glob = z
   .min(1)
   .refine((path) => path.startsWith('/'), 'must be an absolute path')
   .refine((path) => !path.split('/').includes('..'), 'must not contain ..');
+
+const embeddedMetrics = z
+  .literal(true)
+  .optional()
+  .meta({
+    description:
+      'Events may have metrics in them, in the embedded metric format; they are sent with its header',
+    applies: 'restart',
+    examples: [true],
+  });
 
 const names = {
   logGroup: logGroup.optional().meta({
@@ -229,6 +240,7 @@ const sourceConfig = z
       .optional()
       .meta({ description: "Ship the agent's own audit records", applies: 'restart', examples: [true] }),
     ...transformKeys,
+    embeddedMetrics,
     ...names,
   })
   .superRefine((source, context) => {
@@ -277,6 +289,32 @@ export const eventsConfig = z.strictObject({
       unit: 'days',
       examples: [30],
     }),
+  logGroupClass: z
+    .enum(['STANDARD', 'INFREQUENT_ACCESS'])
+    .optional()
+    .meta({
+      description: 'Class of log groups that this agent creates; it cannot be changed afterwards',
+      applies: 'restart',
+      examples: ['INFREQUENT_ACCESS'],
+    }),
+  logGroupKey: z
+    .string()
+    .regex(/^arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key\/[A-Za-z0-9-]+$/u, 'must be the ARN of a KMS key')
+    .optional()
+    .meta({
+      description: 'KMS key of log groups that this agent creates',
+      applies: 'restart',
+      examples: ['arn:aws:kms:eu-west-1:123456789012:key/1b5f2a3c-0d4e-4f6a-8b7c-9d0e1f2a3b4c'],
+    }),
+  logGroupTags: z
+    .record(z.string().min(1).max(128), z.string().max(256))
+    .refine((tags) => Object.keys(tags).length <= 50, 'must have at most 50 tags')
+    .optional()
+    .meta({
+      description: 'Tags of log groups that this agent creates; needs logs:TagResource',
+      applies: 'restart',
+      examples: [{ team: 'web' }],
+    }),
   spool: z
     .strictObject({
       bytesMax: z
@@ -290,10 +328,11 @@ export const eventsConfig = z.strictObject({
           examples: [1073741824],
         }),
       whenFull: z
-        .literal('pause')
+        .enum(overflowPolicies)
         .default('pause')
         .meta({
-          description: 'What happens at bytesMax: sources pause, files wait on the disk where they are',
+          description:
+            'What happens at bytesMax: pause (sources wait, files on the disk where they are), drop-oldest or drop-newest (events are lost, counted and audited)',
           applies: 'restart',
           examples: ['pause'],
         }),

@@ -178,6 +178,16 @@ export const eventsLogEvents = {
     summary: 'audit records were lost because the queue before the spool was full',
     fields: { source: 'the source', records: 'how many since it was last said' },
   },
+  'events.dropped': {
+    level: 'error',
+    summary: 'the spool is full, and events were lost as events.spool.whenFull says',
+    fields: {
+      policy: 'drop-oldest or drop-newest',
+      events: 'how many since it was last said',
+      bytes: 'their bytes, as CloudWatch Logs counts them',
+    },
+    audit: 'failure',
+  },
   'events.spool-full': {
     level: 'warn',
     summary: 'the spool is full; sources pause',

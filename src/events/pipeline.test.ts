@@ -7,7 +7,7 @@ import type { LogEvent } from '../base/log-events.ts';
 import type { Batch } from './batch.ts';
 import { eventsError } from './errors.ts';
 import type { Chunk, EventSource } from './event-source.ts';
-import { type PipelineLimits, type PipelineSource, pipeline } from './pipeline.ts';
+import { type PipelineLimits, type PipelineOptions, type PipelineSource, pipeline } from './pipeline.ts';
 import { memorySink } from './sink/memory.ts';
 import { fileSource, fileSourceLimits } from './source/file.ts';
 import { memorySpool } from './spool/memory.ts';
@@ -60,7 +60,7 @@ function setup(options: { limits?: Partial<PipelineLimits>; bytesMax?: number; s
   const [first] = scripted;
   if (first === undefined) throw new Error('no source');
   const stop = new AbortController();
-  const start = (over: Partial<{ spool: Spool; sources: PipelineSource[] }> = {}) => {
+  const start = (over: Partial<PipelineOptions> = {}) => {
     const line = pipeline({ sources, spool, sink, clock, log, limits: options.limits ?? {}, ...over });
     const done = line.run(stop.signal);
     done.catch(() => undefined);
@@ -124,6 +124,24 @@ describe('a pipeline', () => {
 
     expect(before).toEqual([]);
     expect(told).toEqual(['one of 1']);
+  });
+
+  test('loses what finds no room where that is wanted, moves on past it, and spares who waits to be told', async () => {
+    const { clock, spool, sink, give, start } = setup({ bytesMax: 4_000 });
+    sink.onSend = () => Promise.reject(eventsError('EVENTS_UNREACHABLE', {}));
+    const { line } = start({ whenFull: 'drop-newest' });
+    const told: string[] = [];
+
+    for (const [index, letter] of ['a', 'b', 'c', 'd'].entries()) {
+      give(`${letter.repeat(1_500)}\n`, (index + 1) * 1_501);
+      await clock.advance(1_000);
+    }
+    give('waits\n', 9_000, undefined, () => told.push('told'));
+    await clock.advance(1_000);
+
+    expect(line.status()).toMatchObject({ spool: { batches: 2 }, dropped: { events: 3 } });
+    expect(spool.position('s0').get('item')).toBe('9000');
+    expect(told).toEqual(['told']);
   });
 
   test('does not wait when a batch is full', async () => {

@@ -7,6 +7,7 @@ import { runTasks } from '../base/task-group.ts';
 import { encodeChunk, type OpenBatch, openBatch, type StreamName } from './batch.ts';
 import type { Chunk, EventSource, Position } from './event-source.ts';
 import { eventsEvent } from './log-events.ts';
+import { type Overflow, type OverflowPolicy, overflow } from './overflow.ts';
 import type { Sink } from './sink.ts';
 import { type RefusedEvent, type Spool, type SpooledBatch, streamKey } from './spool.ts';
 import type { PipelineStatus, SourceStatus } from './status.ts';
@@ -15,6 +16,8 @@ import { wake } from './wake.ts';
 export interface PipelineSource {
   readonly name: string;
   readonly source: EventSource;
+  /** Nothing of it is dropped, whatever `whenFull` says: audit. */
+  readonly isSpared?: boolean;
   /** Where a chunk goes; `file` is the chunk's. The same file always goes to the same stream. */
   streamOf(file: string | undefined): StreamName;
 }
@@ -23,6 +26,10 @@ export interface PipelineOptions {
   readonly sources: readonly PipelineSource[];
   readonly spool: Spool;
   readonly sink: Sink;
+  /** What happens while the spool is full; the sources wait when absent. */
+  readonly whenFull?: OverflowPolicy;
+  /** Bytes of the spool that sources may fill which are not spared; all of it when absent. */
+  readonly fillBytesMax?: number;
   readonly limits?: Partial<PipelineLimits>;
   readonly clock: Clock;
   readonly log: Log;
@@ -110,6 +117,7 @@ export function pipeline(options: PipelineOptions): Pipeline {
   /** Streams whose last try failed, by key. */
   const failing = new Map<string, { readonly failures: number; readonly code: string }>();
   let lastError: PipelineStatus['lastError'];
+  const spill = overflowOf(options);
   let isSpoolFailing = false;
   let intakesDone = Promise.resolve();
   let senders = 0;
@@ -201,7 +209,15 @@ export function pipeline(options: PipelineOptions): Pipeline {
     const batch = filling.batch.seal();
     const source = intake.name;
     const positions = [...filling.positions.values()].map(({ item, value }) => ({ source, item, value }));
-    await inTurn(key, () => untilDone(() => spool.append(batch, positions, signal), signal));
+    // Somebody who is told when it is durable can wait, and nothing of it is dropped.
+    const isDroppable = spill !== undefined && intake.isSpared !== true && filling.waiting.length === 0;
+    await inTurn(key, async () => {
+      const isKept = !isDroppable || (await untilDone(() => spill.admit(batch, signal), signal));
+      await untilDone(
+        () => (isKept ? spool.append(batch, positions, signal) : spool.keep(positions)),
+        signal,
+      );
+    });
     for (const tell of filling.waiting) tell();
     appended.ring();
   }
@@ -413,9 +429,30 @@ export function pipeline(options: PipelineOptions): Pipeline {
         spool: { batches, bytes, bytesMax, isSealed, isFailing: isSpoolFailing },
         sent: { ...sent, ...(lastSentAtMs === undefined ? {} : { lastAtMs: lastSentAtMs }) },
         deadLetter: { events: deadLetters, bytes: deadLetterBytes },
+        ...(spill === undefined ? {} : { dropped: { ...spill.dropped } }),
         failingStreams: failing.size,
         ...(lastError === undefined ? {} : { lastError }),
       };
     },
   };
+}
+
+function overflowOf({
+  spool,
+  whenFull = 'pause',
+  fillBytesMax,
+  sources,
+  clock,
+  log,
+}: PipelineOptions): Overflow | undefined {
+  if (whenFull === 'pause') return undefined;
+  const spared = sources.filter(({ isSpared }) => isSpared === true);
+  return overflow({
+    spool,
+    policy: whenFull,
+    spared: new Set(spared.map((source) => streamKey(source.streamOf(undefined)))),
+    bytesMax: fillBytesMax ?? spool.counts().bytesMax,
+    clock,
+    log,
+  });
 }

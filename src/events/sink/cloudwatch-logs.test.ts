@@ -47,6 +47,7 @@ async function setup(options: Partial<CloudwatchLogsSinkOptions> = {}) {
   const group = () => sandbox.state.logs.groups[stream.logGroup];
   return {
     sandbox,
+    client,
     sink,
     clock,
     wishes,
@@ -363,4 +364,49 @@ describe('a sink to CloudWatch Logs', () => {
 
     expect(messages()).toEqual(['first', 'again', 'again']);
   });
+});
+
+test('a group is made with its class, key and tags', async () => {
+  const kmsKeyArn = 'arn:aws:kms:eu-west-1:123456789012:key/1b5f2a3c-0d4e-4f6a-8b7c-9d0e1f2a3b4c';
+  const { sink, group } = await setup({
+    group: { class: 'INFREQUENT_ACCESS', kmsKeyArn, tags: { team: 'web' } },
+  });
+
+  await sink.send(batchOf('one\n'), signal);
+
+  expect(group()).toMatchObject({
+    logGroupClass: 'INFREQUENT_ACCESS',
+    kmsKeyId: kmsKeyArn,
+    tags: { team: 'web' },
+  });
+});
+
+test.each([
+  [
+    'has metrics in it, where they are expected',
+    true,
+    '{"_aws":{"CloudWatchMetrics":[]},"latency":1}',
+    'json/emf',
+  ],
+  ['has none', true, '{"latency":1}', undefined],
+  ['has metrics that are not expected', false, '{"_aws":{"CloudWatchMetrics":[]},"latency":1}', undefined],
+])('a batch that %s', async (_what, embeddedMetrics, line, header) => {
+  const seen: unknown[] = [];
+  const { client, sink, messages } = await setup({ embeddedMetrics });
+  client.middlewareStack.add(
+    (next) => (args) => {
+      const { request } = args;
+      const isPut = JSON.stringify(request).includes('PutLogEvents');
+      if (isPut && typeof request === 'object' && request !== null && 'headers' in request) {
+        seen.push(Object.entries(request.headers ?? {}).find(([name]) => name === 'x-amzn-logs-format')?.[1]);
+      }
+      return next(args);
+    },
+    { step: 'finalizeRequest', name: 'seen' },
+  );
+
+  await sink.send(batchOf(`${line}\n`), signal);
+
+  expect(messages()).toEqual([line]);
+  expect(new Set(seen)).toEqual(new Set([header]));
 });

@@ -22,11 +22,21 @@ export interface CloudwatchLogsSinkOptions {
   /** Made with one attempt: trying again is the pipeline's. */
   readonly client: CloudWatchLogsClient;
   readonly createLogGroup: boolean;
+  /** Of the log groups that this sink creates. */
+  readonly group?: GroupOptions;
+  /** Whether batches may have events in the embedded metric format, which has a header of its own. */
+  readonly embeddedMetrics?: boolean;
   /** Retention in days of the log groups that this sink creates. */
   readonly retentionDays?: number | undefined;
   readonly retentionWishes: RetentionWishes;
   readonly clock: Pick<Clock, 'monotonic'>;
   readonly log: Log;
+}
+
+export interface GroupOptions {
+  readonly class?: 'STANDARD' | 'INFREQUENT_ACCESS' | undefined;
+  readonly kmsKeyArn?: string | undefined;
+  readonly tags?: Readonly<Record<string, string>> | undefined;
 }
 
 /**
@@ -57,7 +67,16 @@ interface Invalid {
  * second for the whole account.
  */
 export function cloudwatchLogsSink(options: CloudwatchLogsSinkOptions): Sink {
-  const { client, createLogGroup, retentionDays, retentionWishes, clock, log } = options;
+  const {
+    client,
+    createLogGroup,
+    group = {},
+    embeddedMetrics = false,
+    retentionDays,
+    retentionWishes,
+    clock,
+    log,
+  } = options;
   const partials = partialDeliveries();
   /** Until when nothing is sent, by stream. */
   const holds = new Map<string, number>();
@@ -120,11 +139,11 @@ export function cloudwatchLogsSink(options: CloudwatchLogsSinkOptions): Sink {
 
   async function put(batch: Batch, signal: AbortSignal): Promise<PutLogEventsCommandOutput> {
     try {
-      return await client.send(readyMade(batch), { abortSignal: signal });
+      return await client.send(readyMade(batch, embeddedMetrics), { abortSignal: signal });
     } catch (error) {
       if (!isNamed(error, 'ResourceNotFoundException')) throw error;
       await createStream(batch.stream, signal);
-      return client.send(readyMade(batch), { abortSignal: signal });
+      return client.send(readyMade(batch, embeddedMetrics), { abortSignal: signal });
     }
   }
 
@@ -147,7 +166,12 @@ export function cloudwatchLogsSink(options: CloudwatchLogsSinkOptions): Sink {
 
   async function createGroup(logGroup: string, signal: AbortSignal): Promise<void> {
     if (retentionDays !== undefined) await retentionWishes.add(logGroup);
-    const command = new CreateLogGroupCommand({ logGroupName: logGroup });
+    const command = new CreateLogGroupCommand({
+      logGroupName: logGroup,
+      logGroupClass: group.class,
+      kmsKeyId: group.kmsKeyArn,
+      tags: group.tags,
+    });
     const answer = await created(client.send(command, { abortSignal: signal }));
     if (answer !== undefined) {
       const { awsRequestId } = requestIdOf(answer);
@@ -221,7 +245,7 @@ async function created<Answer>(creation: Promise<Answer>): Promise<Answer | unde
  * The call with its body as it is in the batch. The SDK does endpoint, credentials and signature; its own serializer
  * would cost more than ten times all of that.
  */
-function readyMade(batch: Batch): PutLogEventsCommand {
+function readyMade(batch: Batch, embeddedMetrics: boolean): PutLogEventsCommand {
   const { logGroup, logStream } = batch.stream;
   const command = new PutLogEventsCommand({
     logGroupName: logGroup,
@@ -236,6 +260,8 @@ function readyMade(batch: Batch): PutLogEventsCommand {
     // Before the SDK counts the body's length, and long before it signs.
     { step: 'build', priority: 'high', name: 'readyMadeBody' },
   );
+  if (embeddedMetrics && batch.body.includes(metricsMember))
+    addHeader(command, 'x-amzn-logs-format', 'json/emf');
   return command;
 }
 
@@ -253,4 +279,20 @@ function refusedBy({ rejectedLogEventsInfo }: PutLogEventsCommandOutput, batch: 
     const reason = reasonAt(index);
     return reason === undefined ? [] : [{ ...event, reason }];
   });
+}
+
+/** The member by which an event in the embedded metric format is known, as it is in JSON in JSON. */
+const metricsMember = String.raw`\"CloudWatchMetrics\"`;
+
+function addHeader(command: PutLogEventsCommand, name: string, value: string): void {
+  command.middlewareStack.add(
+    (next) => (args) => {
+      const { request } = args;
+      if (typeof request === 'object' && request !== null && 'headers' in request) {
+        Object.assign(request.headers ?? {}, { [name]: value });
+      }
+      return next(args);
+    },
+    { step: 'build', priority: 'high', name: 'logsFormat' },
+  );
 }

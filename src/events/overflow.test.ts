@@ -1,0 +1,77 @@
+import { expect, test } from 'vitest';
+import { fakeClock } from '../../test/support/fake-clock.ts';
+import type { LogEvent } from '../base/log-events.ts';
+import { type Batch, encodeChunk, eventsOf, openBatch } from './batch.ts';
+import { type OverflowOptions, overflow } from './overflow.ts';
+import { memorySpool } from './spool/memory.ts';
+import { streamKey } from './spool.ts';
+
+const { signal } = new AbortController();
+
+function batchOf(text: string, logStream = 's'): Batch {
+  const open = openBatch({ logGroup: 'g', logStream });
+  for (const piece of encodeChunk(Buffer.from(text), 0).pieces) open.add(piece);
+  return open.seal();
+}
+
+function setup(policy: OverflowOptions['policy'], spared: readonly string[] = []) {
+  const clock = fakeClock();
+  const events: LogEvent[] = [];
+  const log = (event: LogEvent): void => void events.push(event);
+  const spool = memorySpool({ bytesMax: 1_000_000, clock, log });
+  const keys = new Set(spared.map((logStream) => streamKey({ logGroup: 'g', logStream })));
+  const over = overflow({ spool, policy, spared: keys, bytesMax: 6_000, clock, log });
+  return {
+    clock,
+    spool,
+    over,
+    said: () => events.filter(({ name }) => name === 'events.dropped').map(({ fields }) => fields),
+    append: async (batch: Batch): Promise<void> => {
+      if (await over.admit(batch, signal)) await spool.append(batch, [], signal);
+    },
+    kept: async (): Promise<string[]> => {
+      const batches = await Promise.all(
+        spool.streams().map((stream) => spool.read({ stream, batchesMax: 99 }, signal)),
+      );
+      return batches.flat().flatMap((batch) => eventsOf(batch).map(({ message }) => message.slice(0, 1)));
+    },
+  };
+}
+
+const large = (letter: string): string => letter.repeat(2_000);
+
+test('drop-newest leaves out what finds no room, counts it and says so once a minute', async () => {
+  const { append, kept, over, said, clock } = setup('drop-newest');
+
+  for (const letter of ['a', 'b', 'c', 'd']) await append(batchOf(large(letter)));
+  const first = said();
+  await clock.advance(60_000);
+  await append(batchOf(large('e')));
+
+  expect(await kept()).toEqual(['a', 'b']);
+  expect(over.dropped).toEqual({ events: 3, bytes: 3 * 2_026 });
+  expect(first).toEqual([{ policy: 'drop-newest', events: 1, bytes: 2_026 }]);
+  expect(said()[1]).toEqual({ policy: 'drop-newest', events: 2, bytes: 2 * 2_026 });
+});
+
+test('drop-oldest makes room with what came first, whichever stream it is of', async () => {
+  const { append, kept, over } = setup('drop-oldest');
+
+  await append(batchOf(large('a'), 'one'));
+  await append(batchOf(large('b'), 'two'));
+  for (const letter of ['c', 'd']) await append(batchOf(large(letter), 'one'));
+
+  expect(new Set(await kept())).toEqual(new Set(['c', 'd']));
+  expect(over.dropped.events).toBe(2);
+});
+
+test('nothing of audit is dropped to make room', async () => {
+  const { append, kept, over } = setup('drop-oldest', ['audit']);
+
+  await append(batchOf(large('a'), 'audit'));
+  await append(batchOf(large('b'), 'audit'));
+  await append(batchOf(large('c')));
+
+  expect(new Set(await kept())).toEqual(new Set(['a', 'b', 'c']));
+  expect(over.dropped.events).toBe(0);
+});

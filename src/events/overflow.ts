@@ -1,0 +1,87 @@
+import type { Clock } from '../base/clock.ts';
+import type { Log } from '../base/log-events.ts';
+import type { Batch } from './batch.ts';
+import { eventsEvent } from './log-events.ts';
+import { type Spool, type SpooledBatch, streamKey } from './spool.ts';
+
+export const overflowPolicies = ['pause', 'drop-oldest', 'drop-newest'] as const;
+
+/** What happens to a batch for which the spool has no room: it waits, or something is lost, which is said. */
+export type OverflowPolicy = (typeof overflowPolicies)[number];
+
+export interface OverflowOptions {
+  readonly spool: Spool;
+  readonly policy: Exclude<OverflowPolicy, 'pause'>;
+  /** Streams of which nothing is dropped, by key: audit. */
+  readonly spared: ReadonlySet<string>;
+  /** Bytes that others than audit may fill. */
+  readonly bytesMax: number;
+  readonly clock: Pick<Clock, 'monotonic'>;
+  readonly log: Log;
+}
+
+export interface Overflow {
+  /** Whether the batch is to be kept, once there is room for it; false when it is the one to be dropped. */
+  admit(batch: Batch, signal: AbortSignal): Promise<boolean>;
+  /** Since the start. */
+  readonly dropped: { readonly events: number; readonly bytes: number };
+}
+
+/** What a batch takes beside its body, at most. */
+const recordBytes = 1_024;
+/** Streams of which the oldest batch is looked for. */
+const streamsLookedAt = 64;
+const sayEveryMs = 60 * 1000;
+
+/** Loses events rather than hold sources back, for whoever asks for that. */
+export function overflow({ spool, policy, spared, bytesMax, clock, log }: OverflowOptions): Overflow {
+  const dropped = { events: 0, bytes: 0 };
+  let said = { events: 0, bytes: 0 };
+  let sayAtMs = 0;
+
+  const hasRoom = (wanted: number): boolean => {
+    const { bytes } = spool.counts();
+    return bytes === 0 || bytes + wanted <= bytesMax;
+  };
+
+  function note({ events, bytes }: Batch): void {
+    dropped.events += events;
+    dropped.bytes += bytes;
+    if (clock.monotonic() < sayAtMs) return;
+    sayAtMs = clock.monotonic() + sayEveryMs;
+    const since = { events: dropped.events - said.events, bytes: dropped.bytes - said.bytes };
+    said = { ...dropped };
+    log(eventsEvent('events.dropped', { policy, ...since }));
+  }
+
+  /** The batch that was appended first, of those that may go. */
+  async function oldest(signal: AbortSignal): Promise<SpooledBatch | undefined> {
+    const streams = spool.streams().filter((stream) => !spared.has(streamKey(stream)));
+    const heads = await Promise.all(
+      streams
+        .slice(0, streamsLookedAt)
+        .map(async (stream) => (await spool.read({ stream, batchesMax: 1 }, signal))[0]),
+    );
+    return heads.filter((head) => head !== undefined).toSorted((one, other) => one.id - other.id)[0];
+  }
+
+  return {
+    dropped,
+    async admit(batch, signal) {
+      const wanted = batch.body.length + recordBytes;
+      if (hasRoom(wanted)) return true;
+      if (policy === 'drop-newest') {
+        note(batch);
+        return false;
+      }
+      while (!hasRoom(wanted)) {
+        const victim = await oldest(signal);
+        // Only audit is left: its part is not ours to take, so the batch waits.
+        if (victim === undefined) return true;
+        await spool.settle(victim, []);
+        note(victim);
+      }
+      return true;
+    },
+  };
+}
