@@ -214,12 +214,8 @@ export function openBatch(stream: StreamName): OpenBatch {
       if (isOrdered && length > draftBytesMax)
         return { stream, body: draft.subarray(0, length), events, bytes };
       const body = Buffer.allocUnsafeSlow(length);
-      if (isOrdered) {
-        draft.copy(body, 0, 0, length);
-      } else {
-        copyInOrder(draft, body, headBytes, places);
-        body.write(tail, length - tail.length, 'latin1');
-      }
+      if (isOrdered) draft.copy(body, 0, 0, length);
+      else copyInOrder(draft, body, headBytes, places);
       forgetDraft();
       return { stream, body, events, bytes };
     },
@@ -240,6 +236,7 @@ function copyInOrder(draft: Buffer, body: Buffer, headBytes: number, places: rea
     if (length > headBytes) length += body.write(',', length, 'latin1');
     length += draft.copy(body, length, from, to);
   }
+  body.write(tail, length, 'latin1');
 }
 
 const newline = 0x0a;
@@ -270,7 +267,7 @@ export function eventsOf(batch: Batch): readonly SingleEvent[] {
 }
 
 /** A part of a batch as a batch of its own. */
-export function partOf(batch: Pick<Batch, 'stream'>, events: readonly SingleEvent[]): Batch {
+export function partOf(batch: Batch, events: readonly SingleEvent[]): Batch {
   const { logGroup, logStream } = batch.stream;
   const body = Buffer.from(
     JSON.stringify({ logGroupName: logGroup, logStreamName: logStream, logEvents: events }),

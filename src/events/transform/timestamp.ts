@@ -134,10 +134,10 @@ function wallTime(parts: Parts, nowMs: number): number | undefined {
     return undefined;
   const at = (year: number): number =>
     Date.UTC(year, monthIndex, day, hour, minute, second, fractionMs(parts['fraction']));
-  if (parts['dayOfYear'] !== undefined) {
-    return at(Number(parts['year'])) + (Number(parts['dayOfYear']) - 1) * 86_400_000;
-  }
   const year = yearOf(parts);
+  if (parts['dayOfYear'] !== undefined) {
+    return at(year ?? new Date(nowMs).getUTCFullYear()) + (Number(parts['dayOfYear']) - 1) * 86_400_000;
+  }
   if (year !== undefined) return at(year);
   // Without a year, as syslog writes it: the one that makes it the latest that is not in the future.
   const thisYear = new Date(nowMs).getUTCFullYear();
