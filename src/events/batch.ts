@@ -267,7 +267,7 @@ export function eventsOf(batch: Batch): readonly SingleEvent[] {
 }
 
 /** A part of a batch as a batch of its own. */
-export function partOf(batch: Batch, events: readonly SingleEvent[]): Batch {
+export function partOf(batch: Pick<Batch, 'stream'>, events: readonly SingleEvent[]): Batch {
   const { logGroup, logStream } = batch.stream;
   const body = Buffer.from(
     JSON.stringify({ logGroupName: logGroup, logStreamName: logStream, logEvents: events }),
