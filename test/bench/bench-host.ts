@@ -28,6 +28,7 @@ export interface BenchHost {
   readonly sandbox: Sandbox;
   readonly logFolder: string;
   readonly runtimeDirectory: string;
+  readonly stateDirectory: string;
   readonly controlSocket: string;
   /** Starts the agent; `nodeOptions` go before the program. */
   start(nodeOptions?: readonly string[]): Child;
@@ -137,6 +138,7 @@ export async function benchHost(
     sandbox,
     logFolder,
     runtimeDirectory,
+    stateDirectory,
     controlSocket: join(runtimeDirectory, 'control.sock'),
     start,
     async started() {

@@ -15,6 +15,8 @@ export type StorageCall =
 export interface MemoryStorage extends Storage {
   /** Called before each call; a throw is what the call throws. May be set at any time. */
   onCall: (call: StorageCall, name: string) => void | Promise<void>;
+  /** A write that makes its files longer than this in all is refused with ENOSPC. */
+  bytesMax: number;
   /** What is there, as another process would see it; a change of the bytes is a change of the file. */
   readonly files: ReadonlyMap<string, Buffer>;
   replaceFile(name: string, bytes: Buffer): void;
@@ -64,6 +66,12 @@ export function memoryStorage(
       },
       async write(bytes, at) {
         await called('write', name);
+        const others = [...files.values()].reduce(
+          (sum, each) => sum + (each === file ? 0 : each.bytes.length),
+          0,
+        );
+        const isLonger = at + bytes.length > file.bytes.length;
+        if (isLonger && others + at + bytes.length > storage.bytesMax) throw failure('ENOSPC');
         const longer = Buffer.alloc(Math.max(file.bytes.length, at + bytes.length));
         file.bytes.copy(longer);
         longer.set(bytes, at);
@@ -84,6 +92,7 @@ export function memoryStorage(
   const storage: MemoryStorage = {
     path: '/memory',
     onCall: () => undefined,
+    bytesMax: Infinity,
 
     get files() {
       return new Map([...files].map(([name, { bytes }]) => [name, bytes]));

@@ -81,6 +81,10 @@ async function refuse(spool: Spool, messages: readonly string[]): Promise<void> 
 
 const noKey = (): Promise<never> => Promise.reject(new Error('no other key'));
 
+function segmentsOf({ spool }: MemoryFolders): string[] {
+  return [...spool.files.keys()].filter((name) => name.endsWith('.segment')).toSorted();
+}
+
 describe('a spool that is opened again', () => {
   test('has what was appended, and its positions', async () => {
     const { open } = spoolFixture();
@@ -152,13 +156,13 @@ describe('segments', () => {
     const folders = memoryFolders();
     const spool = await open(folders);
     for (let number = 0; number < 40; number += 1) await append(spool, longLine(number), String(number));
-    const before = folders.spool.files.size;
+    const before = segmentsOf(folders).length;
 
     await settleOldest(spool, 40);
     await append(spool, 'last', 'last');
 
     expect(before).toBeGreaterThan(3);
-    expect(folders.spool.files.size).toBeLessThanOrEqual(2);
+    expect(segmentsOf(folders).length).toBeLessThanOrEqual(2);
     await spool.close();
     const again = await open(folders);
     expect(await texts(again)).toEqual(['last']);
@@ -176,7 +180,7 @@ describe('segments', () => {
     await settleOldest(again, 40);
     await again.close();
 
-    expect(folders.spool.files.size).toBeLessThanOrEqual(2);
+    expect(segmentsOf(folders).length).toBeLessThanOrEqual(2);
     expect((await open(folders)).position('s').get('i')).toBe('39');
   });
 
@@ -203,6 +207,24 @@ describe('segments', () => {
       [0, 8, 16, 24, 32, 40, 48, 56, 64, 72, 80, 88, 96, 100, 101].map(longLine),
     );
     expect(again.position('s').get('i')).toBe('101');
+    expect(events).toEqual([]);
+  });
+
+  test('that were moved are read where they are now', async () => {
+    const { open, events } = spoolFixture({ segmentBytes: 10_000 });
+    const folders = memoryFolders();
+    const first = await open(folders);
+    for (let number = 0; number < 100; number += 1) {
+      await append(first, longLine(number), String(number), number % 8 === 0 ? b : a);
+    }
+    await first.close();
+    // Nothing of them is in memory now.
+    const spool = await open(folders);
+
+    await settleOldest(spool, 100);
+    await expect.poll(() => segmentsOf(folders).length).toBeLessThan(6);
+
+    expect(await texts(spool, b)).toEqual([0, 8, 16, 24, 32, 40, 48, 56, 64, 72, 80, 88, 96].map(longLine));
     expect(events).toEqual([]);
   });
 });
@@ -431,7 +453,7 @@ describe('damage', () => {
 
   test('a segment that is gone is told with what it held, and the rest is shipped', async () => {
     const { open, folders, named } = await three(500);
-    const [first = ''] = folders.spool.files.keys();
+    const [first = ''] = segmentsOf(folders);
     folders.spool.removeFile(first);
 
     const spool = await open(folders);
@@ -444,7 +466,7 @@ describe('damage', () => {
   test('a segment that goes at run time is told, and the rest is shipped', async () => {
     const { open, folders, named } = await three(500);
     const spool = await open(folders);
-    const [, second = ''] = folders.spool.files.keys();
+    const [, second = ''] = segmentsOf(folders);
     folders.spool.onCall = (call, name) => {
       if (name === second && (call === 'read' || call === 'open')) throw failure('ENOENT');
     };
@@ -458,7 +480,7 @@ describe('damage', () => {
   test('a disk that does not read is asked again a few times before a batch is given up', async () => {
     const { open, folders, named } = await three(500);
     const spool = await open(folders);
-    const [, second = ''] = folders.spool.files.keys();
+    const [, second = ''] = segmentsOf(folders);
     folders.spool.onCall = (call, name) => {
       if (name === second && call === 'read') throw failure('EIO');
     };
@@ -540,6 +562,31 @@ describe('a disk that fails', () => {
       expect(named('events.spool-damaged')).toEqual([]);
     },
   );
+
+  test('that is full of settled batches alone has room again, and goes on', async () => {
+    const { open } = spoolFixture({ segmentBytes: 2 ** 24 });
+    const folders = memoryFolders();
+    const spool = await open(folders);
+    folders.spool.bytesMax = 2_000_000;
+    let appended = 0;
+    await expect(
+      (async () => {
+        for (;;) {
+          await append(spool, 'x'.repeat(100_000), String(appended + 1));
+          appended += 1;
+        }
+      })(),
+    ).rejects.toMatchObject({ code: 'EVENTS_SPOOL_UNWRITABLE' });
+
+    await settleOldest(spool, appended);
+    await expect.poll(() => segmentsOf(folders)).toEqual(['0000000002.segment']);
+    await append(spool, 'after');
+
+    expect(appended).toBeGreaterThan(10);
+    expect(await texts(spool)).toEqual(['after']);
+    expect(spool.position('s').get('i')).toBe(String(appended));
+    expect((await open(killed(folders))).position('s').get('i')).toBe(String(appended));
+  });
 
   test('a batch that cannot be marked as settled stays, and is settled when the disk is back', async () => {
     const { open } = spoolFixture();

@@ -1,4 +1,5 @@
 import { crc32 } from 'node:zlib';
+import { errnoOf } from '../../base/errno.ts';
 import { eventsError } from '../errors.ts';
 import { openFiles } from './open-files.ts';
 import {
@@ -19,7 +20,7 @@ import type { Storage, StorageFile } from './storage.ts';
 export interface HeldRecord {
   segment: number;
   at: number;
-  readonly length: number;
+  length: number;
   readonly keyId: string | undefined;
 }
 
@@ -138,6 +139,13 @@ interface Queued {
   readonly reject: (error: unknown) => void;
 }
 
+/**
+ * Room for a new segment where there is none on the disk. A full disk drains as segments go, but the newest one is the
+ * last: it may be all that fills the disk, with nothing needed in it but what a new one would begin with.
+ */
+const reserveName = 'reserve';
+export const reserveBytes = 256 * 1024;
+
 /** What one write and sync takes. */
 const groupBytesMax = 4 * 2 ** 20;
 /** The buffer that groups are written from is kept up to this length. */
@@ -165,11 +173,16 @@ export async function openRecordLog<State>(options: RecordLogOptions<State>): Pr
   let flushing: Promise<void> | undefined;
   let compacting: Promise<void> | undefined;
   let isClosed = false;
+  /** The last write found no room. */
+  let isFull = false;
+  let hasReserve = false;
 
   await recover();
 
   async function recover(): Promise<void> {
-    const found = await findLog(await storage.list(), files);
+    const names = await storage.list();
+    hasReserve = names.includes(reserveName);
+    const found = await findLog(names, files);
     base = found.base;
     const isState = base === 0;
     highest = found.highest;
@@ -252,7 +265,8 @@ export async function openRecordLog<State>(options: RecordLogOptions<State>): Pr
   async function flush(): Promise<void> {
     // Whoever appends in this turn of the loop goes with this group.
     await Promise.resolve();
-    while (queue.length > 0 || dropped.size > 0) {
+    while (queue.length > 0 || dropped.size > 0 || isStuck()) {
+      if (isStuck()) await startAnew();
       const group = nextGroup();
       const leaving = [...dropped];
       try {
@@ -270,6 +284,41 @@ export async function openRecordLog<State>(options: RecordLogOptions<State>): Pr
         if (group.length === 0) break;
       }
       noteEmpty();
+    }
+  }
+
+  /** Whether the newest segment is what fills the disk, though nobody needs a record of it. */
+  function isStuck(): boolean {
+    return (
+      isFull && hasReserve && active !== undefined && active.end > reserveBytes && active.held.size === 0
+    );
+  }
+
+  async function startAnew(): Promise<void> {
+    const before = active;
+    active = undefined;
+    hasReserve = false;
+    await storage.remove(reserveName).catch(() => undefined);
+    await written([], []).catch(() => {
+      active = before;
+    });
+    noteEmpty();
+  }
+
+  /** As soon as there is room for it: the space is needed when there is none. */
+  async function reserve(): Promise<void> {
+    hasReserve = true;
+    try {
+      const file = await storage.create(reserveName);
+      try {
+        await file.write(Buffer.alloc(reserveBytes), 0);
+        await file.sync();
+      } finally {
+        await file.close();
+      }
+    } catch {
+      hasReserve = false;
+      await storage.remove(reserveName).catch(() => undefined);
     }
   }
 
@@ -311,9 +360,11 @@ export async function openRecordLog<State>(options: RecordLogOptions<State>): Pr
       await put(segment, file, bytes);
       if (isNew) await storage.sync();
     } catch (error) {
+      isFull = errnoOf(error) === 'ENOSPC';
       if (isNew) await discard(segment);
       throw eventsError('EVENTS_SPOOL_UNWRITABLE', { path }, error);
     }
+    isFull = false;
     segment.end += bytes.length;
     if (isNew) {
       segments.set(segment.number, segment);
@@ -321,6 +372,7 @@ export async function openRecordLog<State>(options: RecordLogOptions<State>): Pr
       base = segment.number;
     }
     if (staging.length > stagingBytesKept) staging = Buffer.alloc(0);
+    if (!hasReserve) await reserve();
     return places.slice(first.length);
   }
 
@@ -408,7 +460,7 @@ export async function openRecordLog<State>(options: RecordLogOptions<State>): Pr
   /** After records were released. */
   function tidy(): void {
     noteEmpty();
-    if (dropped.size > 0 && !isClosed) startFlush();
+    if ((dropped.size > 0 || isStuck()) && !isClosed) startFlush();
     else startCompacting();
   }
 
@@ -465,6 +517,8 @@ export async function openRecordLog<State>(options: RecordLogOptions<State>): Pr
       release(record);
       record.segment = copy.segment;
       record.at = copy.at;
+      // A copy says that it is one: it is longer.
+      record.length = copy.length;
       hold(record);
     });
   }
