@@ -10,7 +10,7 @@ export interface LogLevelState {
 
 /**
  * What the control socket can ask of the agent. Never a secret, never a credential; events of the dead letter are log
- * lines, with the host's secrets taken out (docs/decisions/0007).
+ * lines, with the host's secrets taken out (docs/decisions/0009).
  */
 export interface Control extends Monitoring {
   /** The agent's state as JSON-able data. */
