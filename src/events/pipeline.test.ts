@@ -407,6 +407,36 @@ describe('a pipeline', () => {
     expect(sink.messages().map(([letter]) => letter)).toEqual(['a', 'b', 'c', 'd']);
   });
 
+  test('says once that the spool fails, though small batches of another stream fit', async () => {
+    const { clock, spool, scripted, start, said } = setup({ sources: 2 });
+    let isFull = true;
+    const nearlyFull: Spool = {
+      ...spool,
+      append: (batch, ...rest) =>
+        isFull && batch.bytes > 1000
+          ? Promise.reject(eventsError('EVENTS_SPOOL_UNWRITABLE'))
+          : spool.append(batch, ...rest),
+    };
+    const { line } = start({ spool: nearlyFull });
+    scripted[0]?.give(`${'x'.repeat(2000)}\n`, undefined, 'large');
+    for (let small = 0; small < 20; small += 1) {
+      scripted[1]?.give('small\n', undefined, 'small');
+      await clock.advance(1000);
+    }
+    const [failed, recovered, { isFailing }] = [
+      said('events.spool-failed').length,
+      said('events.spool-recovered').length,
+      line.status().spool,
+    ];
+
+    isFull = false;
+    await clock.advance(60_000);
+
+    expect([failed, recovered, isFailing]).toEqual([1, 0, true]);
+    expect(said('events.spool-recovered')).toHaveLength(1);
+    expect(line.status().spool.isFailing).toBe(false);
+  });
+
   test('waits where the spool cannot be read just now, and sends when it can', async () => {
     const { clock, spool, sink, give, start, said } = setup();
     let isAway = true;

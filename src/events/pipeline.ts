@@ -130,7 +130,8 @@ export function pipeline(options: PipelineOptions): Pipeline {
   const failing = new Map<string, { readonly failures: number; readonly code: string }>();
   let lastError: PipelineStatus['lastError'];
   const spill = overflowOf(options);
-  let isSpoolFailing = false;
+  /** What the spool does not do just now, for which stream: small batches may fit where a large one does not. */
+  const spoolFailing = new Set<string>();
   /** Batches whose end somebody waits for, by their body. */
   const awaited = new Map<Buffer, (refused: readonly RefusedEvent[]) => void>();
   const moving = movement({ wedgedAfterMs: limits.wedgedAfterMs, isWaiting, clock, log });
@@ -227,8 +228,10 @@ export function pipeline(options: PipelineOptions): Pipeline {
     // Somebody who is told when it is durable can wait, and nothing of it is dropped.
     const isDroppable = spill !== undefined && intake.isSpared !== true && filling.waiting.length === 0;
     await inTurn(key, async () => {
-      const isKept = !isDroppable || (await untilDone(() => spill.admit(batch, signal), signal));
+      const isKept =
+        !isDroppable || (await untilDone(`admit ${key}`, () => spill.admit(batch, signal), signal));
       await untilDone(
+        `append ${key}`,
         () => (isKept ? spool.append(batch, positions, signal) : spool.keep(positions)),
         signal,
       );
@@ -238,22 +241,21 @@ export function pipeline(options: PipelineOptions): Pipeline {
   }
 
   /** Tries again while the spool cannot do it: a full disk comes back, and so does a key. */
-  async function untilDone<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
+  async function untilDone<T>(what: string, work: () => Promise<T>, signal: AbortSignal): Promise<T> {
     const policy = {
       baseMs: limits.backoffBaseMs,
       capMs: limits.backoffCapMs,
       attemptsMax: Infinity,
       isRetryable: (error: unknown) => error instanceof GatehouseError && error.row.retry,
       onRetry(error: unknown) {
-        if (!isSpoolFailing) log(eventsEvent('events.spool-failed', { error: reportOf(error) }));
-        isSpoolFailing = true;
+        if (spoolFailing.size === 0) log(eventsEvent('events.spool-failed', { error: reportOf(error) }));
+        spoolFailing.add(what);
         moving.moved();
       },
     };
     const done = await retrying(work, policy, clock, signal);
     moving.moved();
-    if (isSpoolFailing) log(eventsEvent('events.spool-recovered', {}));
-    isSpoolFailing = false;
+    if (spoolFailing.delete(what) && spoolFailing.size === 0) log(eventsEvent('events.spool-recovered', {}));
     return done;
   }
 
@@ -321,12 +323,17 @@ export function pipeline(options: PipelineOptions): Pipeline {
 
   /** Sends a stream's batches, one after the other, until there are none or others want their turn. */
   async function sendSome(stream: StreamName, signal: AbortSignal): Promise<void> {
+    const key = streamKey(stream);
     for (let sends = 0; sends < sendsInTurnMax && !signal.aborted; sends += 1) {
-      const [batch] = await untilDone(() => spool.read({ stream, batchesMax: 1 }, signal), signal);
+      const [batch] = await untilDone(
+        `read ${key}`,
+        () => spool.read({ stream, batchesMax: 1 }, signal),
+        signal,
+      );
       if (batch === undefined) return;
       const refused = await sendUntilTaken(batch, signal);
       if (refused === undefined) return;
-      await untilDone(() => spool.settle(batch, refused), signal);
+      await untilDone(`settle ${key}`, () => spool.settle(batch, refused), signal);
       account(batch, refused);
     }
   }
@@ -369,7 +376,8 @@ export function pipeline(options: PipelineOptions): Pipeline {
   }
 
   async function put(batch: Batch, signal: AbortSignal): Promise<void> {
-    await inTurn(streamKey(batch.stream), () => untilDone(() => spool.append(batch, [], signal), signal));
+    const key = streamKey(batch.stream);
+    await inTurn(key, () => untilDone(`append ${key}`, () => spool.append(batch, [], signal), signal));
     appended.ring();
   }
 
@@ -490,7 +498,7 @@ export function pipeline(options: PipelineOptions): Pipeline {
       const { wedgedMs } = moving;
       return {
         sources: intakes.map(statusOf),
-        spool: { ...counts, isFailing: isSpoolFailing },
+        spool: { ...counts, isFailing: spoolFailing.size > 0 },
         ...(wedgedMs === undefined ? {} : { wedgedMs }),
         sent: { ...sent, ...(lastSentAtMs === undefined ? {} : { lastAtMs: lastSentAtMs }) },
         deadLetter: { events: deadLetters, bytes: deadLetterBytes },
