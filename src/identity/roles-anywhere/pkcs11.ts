@@ -1,6 +1,5 @@
 import { hash, verify, X509Certificate } from 'node:crypto';
 import { createRequire } from 'node:module';
-import type * as Pkcs11Js from 'pkcs11js';
 
 /**
  * Keys and certificates in a PKCS#11 token: a smart card, an HSM, SoftHSM. Loaded when a `pkcs11:` URI (RFC 7512) is
@@ -18,6 +17,49 @@ export class Pkcs11Error extends Error {
     this.name = 'Pkcs11Error';
     this.code = code;
   }
+}
+
+type Handle = Buffer;
+type Template = readonly { readonly type: number; readonly value?: number | string | boolean | Buffer }[];
+
+/** What is used of pkcs11js; its own types are not there where it could not be compiled. */
+interface Native {
+  load(path: string): void;
+  close(): void;
+  C_Initialize(): void;
+  C_Finalize(): void;
+  C_GetSlotList(isPresent: boolean): Handle[];
+  C_GetTokenInfo(slot: Handle): {
+    label: string;
+    serialNumber: string;
+    manufacturerID: string;
+    model: string;
+  };
+  C_OpenSession(slot: Handle, flags: number): Handle;
+  C_CloseSession(session: Handle): void;
+  C_Login(session: Handle, userType: number, pin: string): void;
+  C_FindObjectsInit(session: Handle, template: Template): void;
+  C_FindObjects(session: Handle, objectsMax: number): Handle[];
+  C_FindObjectsFinal(session: Handle): void;
+  C_GetAttributeValue(session: Handle, object: Handle, template: Template): { readonly value: Buffer }[];
+  C_SignInit(session: Handle, mechanism: { mechanism: number }, key: Handle): void;
+  C_Sign(session: Handle, bytes: Buffer, signature: Buffer): Buffer;
+}
+
+interface Binding {
+  readonly PKCS11: new () => Native;
+  readonly CKA_CLASS: number;
+  readonly CKA_ID: number;
+  readonly CKA_KEY_TYPE: number;
+  readonly CKA_LABEL: number;
+  readonly CKA_VALUE: number;
+  readonly CKF_SERIAL_SESSION: number;
+  readonly CKK_RSA: number;
+  readonly CKM_ECDSA: number;
+  readonly CKM_RSA_PKCS: number;
+  readonly CKO_CERTIFICATE: number;
+  readonly CKO_PRIVATE_KEY: number;
+  readonly CKU_USER: number;
 }
 
 export interface Token {
@@ -72,12 +114,12 @@ const digestPrefixes: Readonly<Record<Hash, Buffer>> = {
 };
 
 interface Session {
-  readonly pkcs11: typeof Pkcs11Js;
-  readonly native: Pkcs11Js.PKCS11;
-  readonly session: Pkcs11Js.Handle;
+  readonly pkcs11: Binding;
+  readonly native: Native;
+  readonly session: Handle;
   /** Objects of a class that the URI fits. */
-  readonly find: (objectClass: number) => readonly Pkcs11Js.Handle[];
-  readonly value: (object: Pkcs11Js.Handle, attribute: number) => Buffer;
+  readonly find: (objectClass: number) => readonly Handle[];
+  readonly value: (object: Handle, attribute: number) => Buffer;
 }
 
 /** Everything is opened and closed again: a token may be pulled, and a session that is kept is a login that is kept. */
@@ -115,7 +157,7 @@ function inSession<T>(token: Token, pin: string | undefined, work: (session: Ses
   }
 }
 
-function binding(): typeof Pkcs11Js {
+function binding(): Binding {
   try {
     const load = createRequire(import.meta.url);
     return load('pkcs11js');
@@ -124,12 +166,7 @@ function binding(): typeof Pkcs11Js {
   }
 }
 
-function logIn(
-  native: Pkcs11Js.PKCS11,
-  session: Pkcs11Js.Handle,
-  pin: string,
-  pkcs11: typeof Pkcs11Js,
-): void {
+function logIn(native: Native, session: Handle, pin: string, pkcs11: Binding): void {
   try {
     native.C_Login(session, pkcs11.CKU_USER, pin);
   } catch (error) {
@@ -138,8 +175,8 @@ function logIn(
   }
 }
 
-function slotOf(native: Pkcs11Js.PKCS11, wanted: ReadonlyMap<string, string>): Pkcs11Js.Handle {
-  const fits = (slot: Pkcs11Js.Handle): boolean => {
+function slotOf(native: Native, wanted: ReadonlyMap<string, string>): Handle {
+  const fits = (slot: Handle): boolean => {
     const info = native.C_GetTokenInfo(slot);
     const said: Readonly<Record<string, string>> = {
       token: info.label,
@@ -158,11 +195,7 @@ function slotOf(native: Pkcs11Js.PKCS11, wanted: ReadonlyMap<string, string>): P
   return slot;
 }
 
-function templateOf(
-  objectClass: number,
-  wanted: ReadonlyMap<string, string>,
-  pkcs11: typeof Pkcs11Js,
-): Pkcs11Js.Template {
+function templateOf(objectClass: number, wanted: ReadonlyMap<string, string>, pkcs11: Binding): Template {
   const [label, id] = [wanted.get('object'), wanted.get('id')];
   return [
     { type: pkcs11.CKA_CLASS, value: objectClass },
@@ -171,11 +204,7 @@ function templateOf(
   ];
 }
 
-function found(
-  native: Pkcs11Js.PKCS11,
-  session: Pkcs11Js.Handle,
-  template: Pkcs11Js.Template,
-): readonly Pkcs11Js.Handle[] {
+function found(native: Native, session: Handle, template: Template): readonly Handle[] {
   native.C_FindObjectsInit(session, template);
   try {
     return native.C_FindObjects(session, objectsMax);
@@ -184,7 +213,7 @@ function found(
   }
 }
 
-function valueOf([attribute]: Pkcs11Js.TemplateResult): Buffer {
+function valueOf([attribute]: readonly { readonly value: Buffer }[]): Buffer {
   if (attribute === undefined) throw new Pkcs11Error('FAILED');
   return attribute.value;
 }
