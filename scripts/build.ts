@@ -9,15 +9,17 @@ const outdir = join(root, 'dist');
 
 /** What is built: name in dist → source. Whatever else is needed becomes a chunk beside them. */
 export const entries: Readonly<Record<string, string>> = {
-  gatehouse: 'src/main.ts',
+  cli: 'src/cli/cli.ts',
+  'code-cache': 'src/system/code-cache.ts',
   'events-worker': 'src/agent/events-worker.ts',
 };
 
 /**
  * What is built into one file each, with nothing beside it: name in dist → source. Every chunk costs a cold start a
- * millisecond or two, and SDKs wait for these.
+ * millisecond or two, and SDKs wait for credential-process.
  */
 const alone: Readonly<Record<string, string>> = {
+  gatehouse: 'src/main.ts',
   'signing-helper': 'src/cli/signing-helper.ts',
   pkcs12: 'src/identity/roles-anywhere/pkcs12.ts',
   pkcs11: 'src/identity/roles-anywhere/pkcs11.ts',
@@ -41,14 +43,15 @@ const sandboxOutside: Plugin = {
   },
 };
 
-/** What is built alone is no part of what imports it, where it is needed: it lies beside it. */
+/** What is built alone is no part of what imports it, where it is needed, nor takes an entry in: they lie beside. */
 const aloneOutside: Plugin = {
   name: 'alone-outside',
   setup(bundler) {
     bundler.onResolve({ filter: /^\.\.?\// }, ({ path, kind, resolveDir }) => {
       if (kind !== 'dynamic-import') return undefined;
       const target = relative(root, resolve(resolveDir, path)).replaceAll(sep, '/');
-      const name = Object.keys(alone).find((key) => alone[key] === target);
+      const files = { ...entries, ...alone };
+      const name = Object.keys(files).find((key) => files[key] === target);
       return name === undefined ? undefined : { path: `./${name}.mjs`, external: true };
     });
   },

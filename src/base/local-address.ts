@@ -31,7 +31,8 @@ const metadata = addresses('fd00:ec2::23', 'fd00:ec2::254');
  * it may resolve to anything. `hostname` as `URL.hostname` has it, IPv6 in brackets.
  */
 export function isLocalAddress(hostname: string): boolean {
-  return hostname === 'localhost' || isIn(local, hostname);
+  // The two that there are nearly always, without a list.
+  return hostname === 'localhost' || hostname === '127.0.0.1' || isIn(local, hostname);
 }
 
 /** Whether this is an IP address, in brackets or not, that only this host itself reaches. */

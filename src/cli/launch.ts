@@ -10,7 +10,10 @@ export function launchOf(args: GlobalArguments, invocation: Invocation, flags: L
     env: invocation.env,
     clock: systemClock,
     version,
-    logsArePretty: invocation.stderr.isTTY && invocation.env.NO_COLOR === undefined,
+    // Asked for by whoever logs: a command that says nothing needs no stderr.
+    get logsArePretty() {
+      return invocation.stderr.isTTY && invocation.env.NO_COLOR === undefined;
+    },
     // Synchronous for files, terminals, pipes and sockets on Linux: an exit loses no line.
     writeLog: (line) => {
       invocation.stderr.write(line);

@@ -2,7 +2,7 @@ import { asGatehouseError } from '../base/errors.ts';
 import { StopRequested } from '../system/signals.ts';
 import type { Invocation } from './command.ts';
 import { failureText } from './failure.ts';
-import { watchOutput } from './output.ts';
+import { unminded, watchOutput } from './output.ts';
 
 /** Runs a command line. Resolves with the exit code; what failed has been said on stderr by then. */
 export async function outcomeOf(
@@ -10,12 +10,13 @@ export async function outcomeOf(
   env: Readonly<Record<string, string | undefined>>,
   run: (argv: readonly string[], invocation: Invocation) => Promise<number>,
 ): Promise<number> {
-  const { stdout, stderr } = process;
   const invocation: Invocation = {
     env,
-    stdout,
-    stderr,
-    // Read when it is asked for: it loads streams of files, and terminals, 4 ms for nothing.
+    stdout: process.stdout,
+    // Made when they are asked for: each costs a millisecond or more, and credential-process needs neither.
+    get stderr() {
+      return unminded(process.stderr);
+    },
     get stdin() {
       return process.stdin;
     },
@@ -24,7 +25,7 @@ export async function outcomeOf(
   const output = watchOutput(invocation);
   // Node would print the message, which may be one that repeats what it must not.
   process.on('uncaughtException', (error) => {
-    stderr.write(failureText(error, isJson));
+    invocation.stderr.write(failureText(error, isJson));
     process.exit(asGatehouseError(error).row.exitCode);
   });
 
@@ -35,7 +36,7 @@ export async function outcomeOf(
   } catch (error) {
     // Whoever interrupts a command knows that it did not end by itself.
     if (error instanceof StopRequested) return error.exitCode;
-    stderr.write(failureText(error, isJson));
+    invocation.stderr.write(failureText(error, isJson));
     return asGatehouseError(error).row.exitCode;
   }
 }

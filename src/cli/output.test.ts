@@ -1,6 +1,6 @@
 import { Writable } from 'node:stream';
 import { expect, test } from 'vitest';
-import { watchOutput } from './output.ts';
+import { unminded, watchOutput } from './output.ts';
 
 /** A process whose stdout fails with this errno, once it is written to. */
 function setup(errno?: string) {
@@ -12,8 +12,12 @@ function setup(errno?: string) {
     },
   });
   const stderr = new Writable({ write: (_chunk, _encoding, done) => done(new Error('nobody listens')) });
-  const streams = { stdout: stdout as NodeJS.WriteStream, stderr: stderr as NodeJS.WriteStream };
-  return { written, stdout, stderr, output: watchOutput(streams) };
+  return {
+    written,
+    stdout,
+    stderr: unminded(stderr as NodeJS.WriteStream),
+    output: watchOutput({ stdout: stdout as NodeJS.WriteStream }),
+  };
 }
 
 test('what was written is there once it is flushed', async () => {

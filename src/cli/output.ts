@@ -10,13 +10,12 @@ export interface WatchedOutput {
   flushed(): Promise<void>;
 }
 
-/** Begins to watch. Whoever reads stderr may go away too: then there is nobody left to tell. */
-export function watchOutput({ stdout, stderr }: Pick<Invocation, 'stdout' | 'stderr'>): WatchedOutput {
+/** Begins to watch. */
+export function watchOutput({ stdout }: Pick<Invocation, 'stdout'>): WatchedOutput {
   let failure: NodeJS.ErrnoException | undefined;
   stdout.on('error', (error: NodeJS.ErrnoException) => {
     failure ??= error;
   });
-  stderr.on('error', () => undefined);
 
   return {
     async flushed() {
@@ -28,4 +27,10 @@ export function watchOutput({ stdout, stderr }: Pick<Invocation, 'stdout' | 'std
       throw agentError('OUTPUT_UNWRITABLE', {}, failure);
     },
   };
+}
+
+/** Whoever reads stderr may go away too: then there is nobody left to tell. */
+export function unminded(stderr: NodeJS.WriteStream): NodeJS.WriteStream {
+  if (stderr.listenerCount('error') === 0) stderr.on('error', () => undefined);
+  return stderr;
 }
