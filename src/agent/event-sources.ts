@@ -49,9 +49,16 @@ function plainSource(
   }
   if (journald !== undefined) {
     return loaded(async () => {
-      const { journaldSource } = await import('../events/source/journald.ts');
+      const { journaldSource, ownMachineId } = await import('../events/source/journald.ts');
       const { followCommand } = await import('../system/command.ts');
-      return journaldSource({ name, ...journald, follow: followCommand, clock, log });
+      return journaldSource({
+        name,
+        ...journald,
+        machineId: ownMachineId(),
+        follow: followCommand,
+        clock,
+        log,
+      });
     });
   }
   if (syslog !== undefined) {

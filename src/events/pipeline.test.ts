@@ -144,6 +144,23 @@ describe('a pipeline', () => {
     expect(told).toEqual(['told']);
   });
 
+  test('keeps a position by itself when no line comes to go with it', async () => {
+    const { clock, spool, give, start } = setup({ limits: { keepAfterMs: 10_000 } });
+    start();
+
+    give('', 1);
+    await clock.advance(9_999);
+    give('', 2);
+    await clock.advance(0);
+    const early = spool.position('s0').get('item');
+    await clock.advance(1);
+    give('', 3);
+    await clock.advance(0);
+
+    expect(early).toBeUndefined();
+    expect(spool.position('s0').get('item')).toBe('3');
+  });
+
   test('does not wait when a batch is full', async () => {
     const { clock, sink, give, start } = setup();
     start();

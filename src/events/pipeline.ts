@@ -11,7 +11,7 @@ import { eventsEvent } from './log-events.ts';
 import { movement } from './movement.ts';
 import { type Overflow, type OverflowPolicy, overflow } from './overflow.ts';
 import type { Sink } from './sink.ts';
-import { type RefusedEvent, type Spool, type SpooledBatch, streamKey } from './spool.ts';
+import { type RefusedEvent, type SourcePosition, type Spool, type SpooledBatch, streamKey } from './spool.ts';
 import type { PipelineStatus, SourceStatus } from './status.ts';
 import { wake } from './wake.ts';
 
@@ -40,6 +40,8 @@ export interface PipelineOptions {
 export interface PipelineLimits {
   /** A batch goes to the spool this long after its first line came, full or not. */
   readonly flushAfterMs: number;
+  /** Positions that move without any line to go with go to the spool this long after the first did. */
+  readonly keepAfterMs: number;
   /** Streams that are sent to at the same time. Each has one batch under way, which keeps its order. */
   readonly sendsMax: number;
   /** One try to send, all calls of it together. */
@@ -52,6 +54,7 @@ export interface PipelineLimits {
 
 export const pipelineLimits: PipelineLimits = {
   flushAfterMs: 250,
+  keepAfterMs: 10_000,
   sendsMax: 8,
   sendTimeoutMs: 60_000,
   backoffBaseMs: 200,
@@ -89,12 +92,17 @@ interface Filling {
   readonly waiting: (() => void)[];
 }
 
+interface Moved {
+  readonly positions: Map<string, Position>;
+  readonly sinceMs: number;
+}
+
 interface Intake extends PipelineSource {
   readonly counts: { bytes: number; events: number; escapedLines: number; splitEvents: number };
   /** By stream. */
   readonly filling: Map<string, Filling>;
-  /** Positions that moved without bytes; they go with the next batch of their stream. */
-  readonly moved: Map<string, Map<string, Position>>;
+  /** Positions that moved without bytes; they go with the next batch of their stream, or after a while by themselves. */
+  readonly moved: Map<string, Moved>;
   /** The last full batch on its way to the disk: reading goes on meanwhile, up to the next that is full. */
   underWay: Promise<void>;
 }
@@ -166,11 +174,24 @@ export function pipeline(options: PipelineOptions): Pipeline {
     }
     intake.counts.bytes += chunk.bytes.length;
     // Only now: the batch that holds the chunk's last bytes may not be the one that holds its first.
-    const moved = intake.filling.get(key)?.positions ?? intake.moved.get(key) ?? new Map<string, Position>();
-    if (!intake.filling.has(key)) intake.moved.set(key, moved);
-    for (const position of chunk.positions) moved.set(position.item, position);
+    const moved = intake.filling.get(key) ?? intake.moved.get(key) ?? newMoved();
+    for (const position of chunk.positions) moved.positions.set(position.item, position);
+    if (!intake.filling.has(key)) await keepMoved(intake, key, moved, signal);
     say(intake, escapedLines, splitEvents);
     if (chunk.onDurable !== undefined) await tellWhenDurable(intake, key, chunk.onDurable, signal);
+  }
+
+  function newMoved(): Moved {
+    return { positions: new Map(), sinceMs: clock.monotonic() };
+  }
+
+  /** Of a source whose filter lets nothing pass, positions alone move: they must not wait for ever. */
+  async function keepMoved(intake: Intake, key: string, moved: Moved, signal: AbortSignal): Promise<void> {
+    intake.moved.set(key, moved);
+    if (clock.monotonic() - moved.sinceMs < limits.keepAfterMs) return;
+    intake.moved.delete(key);
+    const positions = positionsOf(intake, moved);
+    await inTurn(key, () => untilDone(() => spool.keep(positions), signal));
   }
 
   /** Begins to make a full batch durable; returns the one before it, which is to be waited for. */
@@ -196,7 +217,7 @@ export function pipeline(options: PipelineOptions): Pipeline {
   }
 
   function start(intake: Intake, key: string, stream: StreamName): Filling {
-    const positions = intake.moved.get(key) ?? new Map<string, Position>();
+    const { positions } = intake.moved.get(key) ?? newMoved();
     intake.moved.delete(key);
     const filling = { batch: openBatch(stream), positions, sinceMs: clock.monotonic(), waiting: [] };
     intake.filling.set(key, filling);
@@ -223,8 +244,7 @@ export function pipeline(options: PipelineOptions): Pipeline {
     if (filling === undefined) return;
     intake.filling.delete(key);
     const batch = filling.batch.seal();
-    const source = intake.name;
-    const positions = [...filling.positions.values()].map(({ item, value }) => ({ source, item, value }));
+    const positions = positionsOf(intake, filling);
     // Somebody who is told when it is durable can wait, and nothing of it is dropped.
     const isDroppable = spill !== undefined && intake.isSpared !== true && filling.waiting.length === 0;
     await inTurn(key, async () => {
@@ -508,6 +528,10 @@ export function pipeline(options: PipelineOptions): Pipeline {
       };
     },
   };
+}
+
+function positionsOf({ name: source }: Intake, { positions }: Pick<Moved, 'positions'>): SourcePosition[] {
+  return [...positions.values()].map(({ item, value }) => ({ source, item, value }));
 }
 
 function overflowOf({

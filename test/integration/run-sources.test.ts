@@ -136,3 +136,42 @@ it('lines are joined, filtered and timed as the config says', async () => {
   ]);
   await agent.stop();
 });
+
+it('lines that are being joined are there after a kill', async () => {
+  const host = await setup({
+    gateway(document) {
+      Object.assign(document.events?.sources['app'] ?? {}, { multiline: { preset: 'java' } });
+    },
+  });
+  let written = 0;
+  const write = (): void => {
+    const lines = Array.from({ length: 50 }, () => [
+      `event ${(written += 1)}`,
+      `\tat line of ${written}`,
+    ]).flat();
+    host.log(lines);
+  };
+  for (let kill = 0; kill < 4; kill += 1) {
+    const agent = await host.started();
+    for (let each = 0; each < 5; each += 1) {
+      write();
+      await eventually('a moment', () => true);
+    }
+    await eventually('some of it', () => host.messages().length > kill * 100 || undefined);
+    agent.kill('SIGKILL');
+    await agent.finished;
+    write();
+  }
+
+  const agent = await host.started();
+  const wanted = Array.from({ length: written }, (_, each) => `event ${each + 1}\n\tat line of ${each + 1}`);
+  await eventually('every event', () => {
+    const found = new Set(host.messages());
+    return wanted.every((each) => found.has(each)) || undefined;
+  });
+  await agent.stop();
+
+  expect(host.messages().filter((each) => each.startsWith('event')).length).toBeGreaterThanOrEqual(
+    wanted.length,
+  );
+});

@@ -94,8 +94,8 @@ describe('a journald source', () => {
     await clock.advance(0);
 
     expect(second.messages).toEqual(['two']);
-    expect(calls.map((argv) => argv.find((each) => /^--(?:boot|after)/u.test(each)))).toEqual([
-      '--boot',
+    expect(calls.map((argv) => argv.find((each) => /^--(?:since|after)/u.test(each)))).toEqual([
+      expect.stringMatching(/^--since=@\d+$/u),
       '--after-cursor=s=ab;i=1',
     ]);
   });
@@ -117,6 +117,8 @@ describe('a journald source', () => {
         'journalctl',
         '--follow',
         '--no-tail',
+        '--merge',
+        '--boot=all',
         '--all',
         '--quiet',
         '--output=export',
@@ -140,12 +142,21 @@ describe('a journald source', () => {
     ]);
   });
 
+  test('leaves out the entries of other machines', async () => {
+    const { newSource, clock, calls } = setup({ machineId: 'ab'.repeat(16) });
+    reading(newSource());
+    await clock.advance(0);
+
+    expect(calls[0]?.at(-1)).toBe(`_MACHINE_ID=${'ab'.repeat(16)}`);
+  });
+
   test('does not hand a cursor on to the command that is none', async () => {
     const { newSource, clock, calls } = setup();
     reading(newSource(), new Map([['cursor', '--root=/x']]));
     await clock.advance(0);
 
-    expect(calls[0]).toContain('--boot');
+    expect(calls[0]).toContainEqual(expect.stringMatching(/^--since=@\d+$/u));
+    expect(calls[0]?.join(' ')).not.toContain('root');
   });
 
   test('starts the command again when it ends, says so once, and that it is over', async () => {

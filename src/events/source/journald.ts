@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { uptime } from 'node:os';
 import type { Clock } from '../../base/clock.ts';
 import type { Log } from '../../base/log-events.ts';
 import { backoffMs } from '../../base/retry.ts';
@@ -17,6 +19,8 @@ export interface JournaldSourceOptions {
   readonly priority?: string | undefined;
   /** Where journal files are, instead of this host's own journal. */
   readonly directory?: string | undefined;
+  /** This host's, as journald has it: entries of others are left out, but for those of `directory`. */
+  readonly machineId?: string | undefined;
   /** Where reading starts the first time: at the end, with this boot, or at the oldest entry. */
   readonly since: 'now' | 'boot' | 'oldest';
   /** The fields that an event has, in this order. One alone is the event's text, several are JSON. */
@@ -24,6 +28,16 @@ export interface JournaldSourceOptions {
   readonly follow: FollowCommand;
   readonly clock: Clock;
   readonly log: Log;
+}
+
+/** Undefined where the host has none. */
+export function ownMachineId(): string | undefined {
+  try {
+    const id = readFileSync('/etc/machine-id', 'latin1').trim();
+    return /^[0-9a-f]{32}$/u.test(id) ? id : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 const cursorItem = 'cursor';
@@ -53,7 +67,7 @@ export function journaldSource(options: JournaldSourceOptions): EventSource {
       for (let failures = 0; !signal.aborted; failures += 1) {
         const entries = journalExport(entryBytesMax);
         try {
-          for await (const bytes of follow(argvOf(options, cursor), signal)) {
+          for await (const bytes of follow(argvOf(options, cursor, bootSeconds()), signal)) {
             for (const entry of entries.push(bytes)) {
               cursor = entry.get('__CURSOR')?.toString('latin1') ?? cursor;
               failures = 0;
@@ -97,6 +111,10 @@ export function journaldSource(options: JournaldSourceOptions): EventSource {
     return nowMs;
   }
 
+  function bootSeconds(): number {
+    return Math.floor(clock.now().getTime() / 1000 - uptime());
+  }
+
   function fail(reason: string): void {
     if (!isFailing) log(eventsEvent('events.journal-failed', { source: name, reason }));
     isFailing = true;
@@ -108,28 +126,42 @@ export function journaldSource(options: JournaldSourceOptions): EventSource {
   }
 }
 
-function argvOf(options: JournaldSourceOptions, cursor: string | undefined): readonly string[] {
-  const { units = [], identifiers = [], priority, directory, since, fields } = options;
+function argvOf(
+  options: JournaldSourceOptions,
+  cursor: string | undefined,
+  bootSeconds: number,
+): readonly string[] {
+  const { units = [], identifiers = [], priority, directory, machineId, since, fields } = options;
   return [
     'journalctl',
     '--follow',
     '--no-tail',
+    // To follow would else mean this boot alone: what the last one wrote at its end would be lost. And with this boot
+    // journalctl reads what a unit with ProcSubset=pid hides from it.
+    '--merge',
+    '--boot=all',
     '--all',
     '--quiet',
     '--output=export',
     `--output-fields=${fields.join(',')}`,
-    ...startOf(since, cursor),
+    ...startOf(since, cursor, bootSeconds),
     ...units.map((unit) => `--unit=${unit}`),
     ...identifiers.map((identifier) => `--identifier=${identifier}`),
     ...(priority === undefined ? [] : [`--priority=${priority}`]),
     ...(directory === undefined ? [] : [`--directory=${directory}`]),
+    // Journals of other machines may lie beside our own.
+    ...(directory !== undefined || machineId === undefined ? [] : [`_MACHINE_ID=${machineId}`]),
   ];
 }
 
-function startOf(since: JournaldSourceOptions['since'], cursor: string | undefined): readonly string[] {
+function startOf(
+  since: JournaldSourceOptions['since'],
+  cursor: string | undefined,
+  bootSeconds: number,
+): readonly string[] {
   if (cursor !== undefined) return [`--after-cursor=${cursor}`];
   if (since === 'now') return ['--since=now'];
-  return since === 'boot' ? ['--boot'] : [];
+  return since === 'boot' ? [`--since=@${bootSeconds}`] : [];
 }
 
 function textOf(entry: JournalEntry, fields: readonly string[]): Buffer {

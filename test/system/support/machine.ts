@@ -40,9 +40,12 @@ const bootMsMax = 60_000;
 const pollMs = 100;
 const inside = ['--mount', '--uts', '--ipc', '--net', '--pid', '--cgroup', '--root'] as const;
 
-/** Boots one. systemd-nspawn gives it a network with a loopback only, and its own /tmp and /run. */
-export async function bootMachine(): Promise<Machine> {
-  const tree = await debianTree(packages);
+/**
+ * Boots one, with these packages beside the usual. systemd-nspawn gives it a network with a loopback only, and its own
+ * /tmp and /run.
+ */
+export async function bootMachine(more: readonly string[] = []): Promise<Machine> {
+  const tree = await debianTree([...packages, ...more]);
   const folder = mkdtempSync(join(cacheFolder('machines'), 'machine-'));
   const root = join(folder, 'root');
   await mustRun(['cp', '-a', '--reflink=auto', tree, root]);
