@@ -191,7 +191,7 @@ export function pipeline(options: PipelineOptions): Pipeline {
     if (clock.monotonic() - moved.sinceMs < limits.keepAfterMs) return;
     intake.moved.delete(key);
     const positions = positionsOf(intake, moved);
-    await inTurn(key, () => untilDone(() => spool.keep(positions), signal));
+    await inTurn(key, () => untilDone(`keep ${key}`, () => spool.keep(positions), signal));
   }
 
   /** Begins to make a full batch durable; returns the one before it, which is to be waited for. */

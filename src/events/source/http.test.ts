@@ -3,7 +3,7 @@ import { request } from 'node:http';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import * as fc from 'fast-check';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { fakeClock } from '../../../test/support/fake-clock.ts';
 import { temporaryDirectory } from '../../../test/support/temporary-directory.ts';
 import type { LogEvent } from '../../base/log-events.ts';
@@ -189,6 +189,7 @@ describe('an http source', () => {
     const listen = join(temporaryDirectory(), 'not', 'there');
     reading(httpSource({ name: 'intake', listen, mode: '0600', clock, log: (event) => events.push(event) }));
 
+    await vi.waitFor(() => expect(events).toHaveLength(1), 4_000);
     for (let each = 0; each < 10; each += 1) await clock.advance(5_000);
 
     expect(events.map(({ name, fields }) => [name, fields['reason']])).toEqual([
