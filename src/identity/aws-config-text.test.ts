@@ -46,6 +46,10 @@ describe('the text of an AWS config', () => {
     expect(withSettings('', 'default', { region: 'y' })).toBe('[default]\nregion = y\n');
   });
 
+  test('keeps white space at the end of the last line', () => {
+    expect(withSettings('! \n\n', 'default', { a: 'b' })).toBe('! \n\n[default]\na = b\n');
+  });
+
   test('keeps the line ends of Windows', () => {
     const changed = withSettings('[default]\r\na = b\r\n', 'default', { c: 'd' });
 

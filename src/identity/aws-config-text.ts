@@ -28,7 +28,9 @@ export function withSettings(text: string, name: string, settings: Readonly<Reco
   const fresh = new Map(Object.entries(settings));
   const range = rangeOf(lines, name);
   if (range === undefined) {
-    const before = text === '' ? [] : text.trimEnd().split(/\r?\n/u).concat('');
+    // Blank lines at the end are not meant to stay; white space at the end of the last line with something in it is.
+    const said = lines.slice(0, lines.findLastIndex((line) => line.trim() !== '') + 1);
+    const before = said.length === 0 ? [] : [...said, ''];
     return [...before, `[${name}]`, ...written(fresh), ''].join(end);
   }
   const body = lines.slice(range.start + 1, range.end).map((line) => {

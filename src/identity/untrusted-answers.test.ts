@@ -48,7 +48,7 @@ const document = oneof(
     { requiredKeys: [] },
   ).map((fields) => JSON.stringify(fields)),
   json(),
-  string({ unit: 'binary' }).map((text) => text + canary),
+  string().map((text) => text + canary),
 );
 
 /** The credentials, or an error of ours that repeats nothing of what was answered. */
