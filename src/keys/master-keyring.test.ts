@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { createCipheriv, hkdfSync, randomBytes } from 'node:crypto';
 import { buffer } from 'node:stream/consumers';
 import {
   buildClient,
@@ -13,7 +13,7 @@ import { keysError } from './errors.ts';
 import { masterKeyNamespace, masterKeyring, masterKeyUnwrapper } from './master-keyring.ts';
 import { openMessage, sealMessage } from './message-cipher.ts';
 import { messageSealer, openBytes, openVerified } from './message-sealer.ts';
-import { parseSealedMessage, suiteId } from './sealed-message.ts';
+import { headerBytes, parseSealedMessage, suiteId, uint } from './sealed-message.ts';
 import { sealerContract } from './sealer.contract.ts';
 
 const never = new AbortController().signal;
@@ -156,6 +156,42 @@ describe('what the master key seals', () => {
 const frameBytes = 4 + 12 + 65_536 + 16;
 
 describe('a stream', () => {
+  it('is refused without the commitment to its key, however well all of it is authenticated', async () => {
+    const dataKey = randomBytes(32);
+    const forged = (commitment: (right: Buffer) => Buffer) => {
+      const messageId = randomBytes(32);
+      const derive = (info: string | Buffer) => Buffer.from(hkdfSync('sha512', dataKey, messageId, info, 32));
+      const key = derive(Buffer.concat([uint(2, suiteId), Buffer.from('DERIVEKEY')]));
+      const wrappedKeys = [{ provider: 'x', info: Buffer.from('x'), wrapped: Buffer.from('x') }];
+      const whole = { messageId, context, wrappedKeys, frameLength: 4096 };
+      const header = headerBytes({ ...whole, commitment: commitment(derive('COMMITKEY')) });
+      const cipher = createCipheriv('aes-256-gcm', key, Buffer.alloc(12)).setAAD(header);
+      cipher.final();
+      return Buffer.concat([header, cipher.getAuthTag()]);
+    };
+    const opened = (header: Buffer) =>
+      buffer(openMessage([header], async () => Secret.ofBytes(dataKey))).catch((error: unknown) => error);
+
+    // The right one is missed only for what comes after it.
+    expect(await opened(forged((right) => right))).toMatchObject({ details: { what: 'cut short' } });
+    expect(await opened(forged(() => randomBytes(32)))).toMatchObject({
+      details: { what: 'key commitment' },
+    });
+  });
+
+  it('to which something was appended is refused before its first byte', async () => {
+    const { keyOf, seal } = setup();
+    const sealed = Buffer.concat([await seal(Buffer.from('x')), Buffer.of(0)]);
+    const opening = openVerified(
+      () => [sealed],
+      () => undefined,
+      masterKeyUnwrapper(keyOf),
+      never,
+    );
+
+    await expect(opening).rejects.toMatchObject({ details: { what: 'bytes after the end' } });
+  });
+
   it('comes out as it went in, however both are cut into pieces', async () => {
     const { keyOf } = setup();
     const keyring = masterKeyring(1, keyOf);
