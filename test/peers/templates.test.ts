@@ -335,6 +335,15 @@ describe.skipIf(arePeersMissing('python'))('the policies of the templates, in th
         kms.send(new GenerateDataKeyCommand({ KeyId: keyArn, KeySpec: 'AES_256', EncryptionContext })),
       ),
     ).toEqual(denied);
+    const making = (purpose: string) => {
+      const context = { 'gatehouse:purpose': purpose };
+      return outcome(
+        kms.send(
+          new GenerateDataKeyCommand({ KeyId: keyArn, KeySpec: 'AES_256', EncryptionContext: context }),
+        ),
+      );
+    };
+    expect([await making('import-check'), await making('spool')]).toEqual([accepted, denied]);
   });
 
   it('a host reads and writes its own entries, and neither another’s nor the table', async () => {
