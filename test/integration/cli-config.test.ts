@@ -41,7 +41,7 @@ const bootstrap = {
 
 const gateway = {
   version: 1,
-  keys: { bindingKey: 'alias/gatehouse-binding' },
+  keys: { bindingKey: 'alias/gatehouse-binding', registryTable: 'gatehouse-keys' },
   secrets: {
     'database-password': { secretsManager: { secretId: 'prod/database', jsonField: 'password' } },
     'tls-key': { sealedFile: '/etc/gatehouse/sealed/tls-key.sealed' },
@@ -69,10 +69,6 @@ const gateway = {
 const laterInBootstrap = [
   ['allow.commands', { ...bootstrap, allow: { commands: { reload: ['systemctl', 'reload', 'nginx'] } } }],
 ] as const;
-const laterInGateway = [
-  ['keys.registryTable', { ...gateway, keys: { ...gateway.keys, registryTable: 'gatehouse-keys' } }],
-] as const;
-
 function setup() {
   const directory = temporaryDirectory();
   return {
@@ -144,15 +140,12 @@ describe('config validate', () => {
     expect(code).toBe(78);
   });
 
-  test.each([...laterInBootstrap, ...laterInGateway])(
-    'refuses %s, which is not built',
-    async (path, config) => {
-      const { code, stderr } = await gatehouse(['config', 'validate', setup().file(config)]);
+  test.each(laterInBootstrap)('refuses %s, which is not built', async (path, config) => {
+    const { code, stderr } = await gatehouse(['config', 'validate', setup().file(config)]);
 
-      expect(stderr).toContain(`  ${path}: unknown key`);
-      expect(code).toBe(78);
-    },
-  );
+    expect(stderr).toContain(`  ${path}: unknown key`);
+    expect(code).toBe(78);
+  });
 
   test('damaged JSON is located by line and column, and not quoted', async () => {
     const path = setup().file('{\n  "region": "eu-west-1",\n  "name": hunter2 }');
@@ -271,11 +264,11 @@ describe('config schema', () => {
     expect(schema.safeParse({ ...bootstrap, region: 5 }).success).toBe(false);
   });
 
-  test('the schema of the gateway config accepts the published example, and no key of later', async () => {
+  test('the schema of the gateway config accepts the published example, and no key that is not of it', async () => {
     const schema = await schemaOf('gateway');
 
     expect(schema.safeParse(gateway).error).toBeUndefined();
-    for (const [, config] of laterInGateway) expect(schema.safeParse(config).success).toBe(false);
+    expect(schema.safeParse({ ...gateway, later: {} }).success).toBe(false);
     expect(schema.safeParse({ ...gateway, version: 2 }).success).toBe(false);
     expect(schema.safeParse({ secrets: {} }).success).toBe(false);
   });
