@@ -120,7 +120,10 @@ END
   });
 
   it('takes what logger and openssl s_client send', async () => {
+    // Nobody waits for a listener of syslog. 6514 as /proc/net/tcp writes it.
     await machine.sh(`
+      systemctl reset-failed gatehouse; systemctl restart gatehouse
+      for each in $(seq 100); do grep -q ':1972 ' /proc/net/tcp && break; sleep 0.1; done
       logger --server 127.0.0.1 --port 1514 --udp --rfc3164 -t demo 'by udp, 3164'
       logger --server 127.0.0.1 --port 1514 --udp --rfc5424 -t demo 'by udp, 5424'
       logger --server 127.0.0.1 --port 1601 --tcp --rfc5424 -t demo 'by tcp'
