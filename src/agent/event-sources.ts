@@ -2,6 +2,7 @@ import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log-events.ts';
 import type { SourceConfig } from '../events/config.ts';
 import type { EventSource } from '../events/event-source.ts';
+import type { RedactionStage } from '../events/redaction/redactor.ts';
 import { fileSource } from '../events/source/file.ts';
 
 export interface EventSourceDeps {
@@ -13,22 +14,23 @@ export interface EventSourceDeps {
 
 /**
  * The source of other programs' lines that a config describes; undefined for our own audit. `shipped` takes out of lines
- * what must not leave this host: of lines as they were written, before anything is made of them.
+ * what must not leave this host: of lines as they were written, whose forms it knows, and of what was made of them, since
+ * decoding or joining lines may bring out what they hid.
  */
 export function eventSource(
   name: string,
   config: SourceConfig,
-  shipped: (source: EventSource) => EventSource,
+  shipped: (source: EventSource, stage: RedactionStage) => EventSource,
   deps: EventSourceDeps,
 ): EventSource | undefined {
   const plain = plainSource(name, config, deps);
   if (plain === undefined) return undefined;
-  const source = shipped(plain);
+  const source = shipped(plain, 'read');
   if (!isTransforming(config)) return source;
   const { clock, log } = deps;
   return loaded(async () => {
     const { transforming } = await import('../events/transform/transform.ts');
-    return transforming({ name, source, config, clock, log });
+    return shipped(transforming({ name, source, config, clock, log }), 'made');
   });
 }
 

@@ -27,7 +27,7 @@ import { eventsError } from '../events/errors.ts';
 import type { EventSource } from '../events/event-source.ts';
 import { type Pipeline, type PipelineSource, pipeline } from '../events/pipeline.ts';
 import { redactingSource } from '../events/redaction/redacting-source.ts';
-import { type Redactor, redactor } from '../events/redaction/redactor.ts';
+import { type RedactionStage, type Redactor, redactor } from '../events/redaction/redactor.ts';
 import { cloudwatchLogsSink, type RetentionWishes } from '../events/sink/cloudwatch-logs.ts';
 import { type AuditSource, auditSource } from '../events/source/audit.ts';
 import { type AuditShareOptions, auditShareBytes, withAuditShare } from '../events/spool/audit-share.ts';
@@ -113,8 +113,8 @@ async function work({ settings, isSealed, dataKey }: WorkerStart): Promise<void>
     });
     redaction = config.redaction.secrets ? redactor({ clock, log }) : undefined;
     const secretsKnown = Promise.withResolvers<void>();
-    const shipped = (name: string, source: EventSource): EventSource =>
-      redactingSource({ name, source, redactor: redaction, known: secretsKnown.promise });
+    const shipped = (name: string, source: EventSource, stage: RedactionStage): EventSource =>
+      redactingSource({ name, source, redactor: redaction, stage, known: secretsKnown.promise });
     const { sources, audits, chains } = sourcesOf(settings, kept, shipped);
     const spool = chains.length === 0 ? kept : withAuditShare(kept, auditShareOf(chains));
     const access: AwsClientOptions = {
@@ -330,7 +330,7 @@ function withAudit(status: PipelineStatus, chains: readonly ChainedSource[]): Ev
 function sourcesOf(
   settings: EventsSettings,
   spool: Spool,
-  shipped: (name: string, source: EventSource) => EventSource,
+  shipped: (name: string, source: EventSource, stage: RedactionStage) => EventSource,
 ) {
   const { config, readFrom, name, hostId, hostname, region, accountId, instanceId } = settings;
   const values = {
@@ -347,9 +347,14 @@ function sourcesOf(
   const sources: PipelineSource[] = [];
   for (const [source, own] of Object.entries(config.sources)) {
     const streamOf = streamNames(source, config, values, log);
-    const lines = eventSource(source, own, (plain) => shipped(source, plain), { readFrom, clock, log });
+    const lines = eventSource(source, own, (plain, stage) => shipped(source, plain, stage), {
+      readFrom,
+      clock,
+      log,
+    });
     if (lines !== undefined) {
-      sources.push({ name: source, source: lines, streamOf });
+      // What HTTP answered for is in the spool: nothing of it is dropped, its callers are told to wait.
+      sources.push({ name: source, source: lines, streamOf, isSpared: own.http !== undefined });
       continue;
     }
     const audit = auditSource({ name: source, clock, log });

@@ -454,6 +454,70 @@ describe('a pipeline', () => {
     expect(line.status().spool.isFailing).toBe(false);
   });
 
+  test('a batch goes to the disk with the positions of its chunk, however long the batch before it takes', async () => {
+    const { clock, spool, give, start } = setup();
+    const appended: number[] = [];
+    const slow: Spool = {
+      ...spool,
+      async append(batch, positions, signal) {
+        await clock.sleep(700, signal);
+        appended.push(positions.length);
+        await spool.append(batch, positions, signal);
+      },
+    };
+    const { line, done } = start({ spool: slow });
+
+    for (const [index, letter] of ['a', 'b', 'c'].entries()) give(`${letter.repeat(700_000)}\n`, index + 1);
+    await clock.advance(5_000);
+    const drained = line.drain(1_000);
+    await clock.advance(1_000);
+    await drained;
+    await done;
+
+    expect(appended).toEqual([1, 1, 1]);
+    expect(spool.position('s0').get('item')).toBe('3');
+  });
+
+  test('positions that moved without bytes are kept at the stop', async () => {
+    const { clock, spool, give, start } = setup();
+    const { line, done } = start();
+
+    give('', 7);
+    await clock.advance(10);
+    const drained = line.drain(1_000);
+    await clock.advance(1_000);
+    await drained;
+    await done;
+
+    expect(spool.position('s0').get('item')).toBe('7');
+  });
+
+  test('memory of a batch is used again only when it is sent no more, though others settled the batch', async () => {
+    const { clock, spool, sink, give, start } = setup();
+    let isAway = true;
+    sink.onSend = () => {
+      if (isAway) throw eventsError('EVENTS_UNREACHABLE');
+      return [];
+    };
+    start();
+
+    give(`${'a'.repeat(700_000)}\n`, 1);
+    give(`${'b'.repeat(700_000)}\n`, 2);
+    await clock.advance(100);
+    const [stream] = spool.streams();
+    if (stream === undefined) throw new Error('nothing is spooled');
+    const [victim] = await spool.read({ stream, batchesMax: 1 }, new AbortController().signal);
+    if (victim === undefined) throw new Error('nothing is spooled');
+    await spool.settle(victim, []);
+    give(`${'c'.repeat(700_000)}\n`, 3);
+    give(`${'d'.repeat(700_000)}\n`, 4);
+    await clock.advance(100);
+    isAway = false;
+    await clock.advance(120_000);
+
+    expect(sink.messages().map(([letter]) => letter)).toEqual(['a', 'b', 'c', 'd']);
+  });
+
   test('waits where the spool cannot be read just now, and sends when it can', async () => {
     const { clock, spool, sink, give, start, said } = setup();
     let isAway = true;

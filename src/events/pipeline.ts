@@ -5,6 +5,7 @@ import type { Log } from '../base/log-events.ts';
 import { backoffMs, retrying } from '../base/retry.ts';
 import { runTasks } from '../base/task-group.ts';
 import { type Batch, encodeChunk, type OpenBatch, openBatch, type StreamName } from './batch.ts';
+import { returnBody } from './body-memory.ts';
 import { eventsError } from './errors.ts';
 import type { Chunk, EventSource, Position } from './event-source.ts';
 import { eventsEvent } from './log-events.ts';
@@ -105,6 +106,8 @@ interface Intake extends PipelineSource {
   readonly moved: Map<string, Moved>;
   /** The last full batch on its way to the disk: reading goes on meanwhile, up to the next that is full. */
   underWay: Promise<void>;
+  /** The stream that a chunk is being put into. Its open batch waits for the chunk's positions, however long that takes. */
+  busy: string | undefined;
 }
 
 /**
@@ -124,6 +127,7 @@ export function pipeline(options: PipelineOptions): Pipeline {
     filling: new Map(),
     moved: new Map(),
     underWay: Promise.resolve(),
+    busy: undefined,
   }));
   const intakeStop = new AbortController();
   const ending = new AbortController();
@@ -154,6 +158,9 @@ export function pipeline(options: PipelineOptions): Pipeline {
       }
       for (const key of intake.filling.keys()) await flush(intake, key, signal);
       await intake.underWay;
+      for (const [key, moved] of intake.moved) {
+        await inTurn(key, () => spool.keep(positionsOf(intake, moved)));
+      }
     } catch (error) {
       if (!ending.signal.aborted) throw error;
     }
@@ -163,6 +170,7 @@ export function pipeline(options: PipelineOptions): Pipeline {
     const stream = intake.streamOf(chunk.file);
     const key = streamKey(stream);
     const { pieces, escapedLines, splitEvents } = encodeChunk(chunk.bytes, chunk.timeMs, chunk);
+    intake.busy = key;
     for (const piece of pieces) {
       const isFull = intake.filling.get(key)?.batch.fits(piece) === false;
       const before = isFull ? flushBeside(intake, key, signal) : undefined;
@@ -176,6 +184,8 @@ export function pipeline(options: PipelineOptions): Pipeline {
     // Only now: the batch that holds the chunk's last bytes may not be the one that holds its first.
     const moved = intake.filling.get(key) ?? intake.moved.get(key) ?? newMoved();
     for (const position of chunk.positions) moved.positions.set(position.item, position);
+    intake.busy = undefined;
+    opened.ring();
     if (!intake.filling.has(key)) await keepMoved(intake, key, moved, signal);
     say(intake, escapedLines, splitEvents);
     if (chunk.onDurable !== undefined) await tellWhenDurable(intake, key, chunk.onDurable, signal);
@@ -300,6 +310,7 @@ export function pipeline(options: PipelineOptions): Pipeline {
         await clock.sleep(waitMs, signal);
         for (const intake of intakes) {
           for (const [key, { sinceMs }] of intake.filling) {
+            if (key === intake.busy) continue;
             if (clock.monotonic() - sinceMs >= limits.flushAfterMs) await flush(intake, key, signal);
           }
         }
@@ -309,7 +320,9 @@ export function pipeline(options: PipelineOptions): Pipeline {
 
   /** Milliseconds until the oldest open batch is due; undefined when there is none. */
   function untilDue(): number | undefined {
-    const since = intakes.flatMap(({ filling }) => [...filling.values()].map(({ sinceMs }) => sinceMs));
+    const since = intakes.flatMap(({ filling, busy }) =>
+      [...filling].filter(([key]) => key !== busy).map(([, { sinceMs }]) => sinceMs),
+    );
     if (since.length === 0) return undefined;
     return Math.max(1, Math.min(...since) + limits.flushAfterMs - clock.monotonic());
   }
@@ -355,6 +368,8 @@ export function pipeline(options: PipelineOptions): Pipeline {
       if (refused === undefined) return;
       await untilDone(`settle ${key}`, () => spool.settle(batch, refused), signal);
       account(batch, refused);
+      // Here and nowhere else: only the sender knows that it sends it no more.
+      returnBody(batch.body);
     }
   }
 

@@ -99,7 +99,7 @@ describe('bindingKey', () => {
   it.each([
     ['Disabled', 'KEY_DISABLED'],
     ['PendingDeletion', 'KEY_PENDING_DELETION'],
-    ['Unavailable', 'KEY_UNUSABLE'],
+    ['Unavailable', 'KEY_STORE_UNAVAILABLE'],
   ])('refuses a key that is %s: %s', async (state, code) => {
     const { kms, keyArn, resolve } = setup();
     kms.setState(keyArn, state);

@@ -62,6 +62,32 @@ describe('redactor', () => {
     expect(texts.join('')).not.toContain(password.slice(0, 5));
   });
 
+  test('one event is whole: what it ends with is not taken for the beginning of a secret', () => {
+    const { redaction } = setup({
+      tls: '-----BEGIN X-----\nMIGHAgEAMBMGByqG\n',
+      db: 'postgres://app:hunter2@db',
+    });
+    const redact = (text: string): string => {
+      const chunk = { bytes: Buffer.from(text), positions: [], file: undefined, isOneEvent: true };
+      return redaction.redact('syslog', chunk).toString();
+    };
+
+    expect(redact('connected to postgres')).toBe('connected to postgres');
+    expect(redact('://app:hunter2@db')).toBe('://app:hunter2@db');
+    expect(redact('with postgres://app:hunter2@db')).toBe('with [secret db]');
+  });
+
+  test('lines as they were read and what was made of them are remembered apart', () => {
+    const { redaction } = setup();
+    const cut = { bytes: Buffer.from(password.slice(0, 8)), positions: [], file: '/log' };
+    const rest = { bytes: Buffer.from(`${password.slice(8)}\n`), positions: [], file: '/log' };
+
+    redaction.redact('app', cut, 'read');
+
+    expect(redaction.redact('app', rest, 'made').toString()).toBe(`${password.slice(8)}\n`);
+    expect(redaction.redact('app', rest, 'read').toString()).toBe('[secret database-password]\n');
+  });
+
   test('what ends in one file does not go on in another', () => {
     const { redact } = setup();
 

@@ -6,6 +6,11 @@ import { eventsEvent } from '../log-events.ts';
 import { type Match, type NeedleSearch, needleSearch } from './needle-search.ts';
 import { type LeftOut, needlesOf } from './needles.ts';
 
+/** Lines as they were read, or what a transform made of them. */
+export type RedactionStage = 'read' | 'made';
+
+type RedactedChunk = Pick<Chunk, 'bytes' | 'positions' | 'file' | 'isOneEvent'>;
+
 /** Takes the host's own secrets out of what is shipped. */
 export interface Redactor {
   /**
@@ -16,7 +21,7 @@ export interface Redactor {
   /** Says which secrets there are: the values of all others are from now on those of before. */
   keepOnly(names: ReadonlySet<string>): void;
   /** The chunk's bytes without the secrets in them: the same buffer where there are none. */
-  redact(source: string, chunk: Pick<Chunk, 'bytes' | 'positions' | 'file'>): Buffer;
+  redact(source: string, chunk: RedactedChunk, stage?: RedactionStage): Buffer;
   status(): RedactionStatus;
   /** Overwrites every value. */
   close(): void;
@@ -190,10 +195,12 @@ export function redactor({ clock, log }: RedactorOptions): Redactor {
       forgetFormer();
     },
 
-    redact(source, { bytes, positions, file }) {
+    redact(source, { bytes, positions, file, isOneEvent }, stage = 'read') {
       if (clock.monotonic() >= forgetAtMs) forgetFormer();
       if (needles.length === 0) return bytes;
-      const marks = marksIn(`${source}\0${positions[0]?.item ?? file ?? ''}`, bytes);
+      const item = `${source}\0${stage}\0${positions[0]?.item ?? file ?? ''}`;
+      // One event is whole, whether or not it ends with a newline.
+      const marks = isOneEvent === true ? matchesIn(bytes) : marksIn(item, bytes);
       if (marks.length === 0) return bytes;
       note(source, marks);
       return masked(bytes, marks, (needle) => names[needle] ?? '');

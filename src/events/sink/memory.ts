@@ -22,9 +22,11 @@ export function memorySink(): MemorySink {
         .flatMap((batch) => eventsOf(batch).map(({ message }) => message)),
     async send(batch, signal) {
       signal.throwIfAborted();
-      sink.batches.push(batch);
-      const refused = await sink.onSend(batch, signal);
-      taken.push(batch);
+      // Whoever sends may use the memory again.
+      const kept = { ...batch, body: Buffer.from(batch.body) };
+      sink.batches.push(kept);
+      const refused = await sink.onSend(kept, signal);
+      taken.push(kept);
       return refused;
     },
   };

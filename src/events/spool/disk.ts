@@ -3,7 +3,6 @@ import { errnoOf } from '../../base/errno.ts';
 import { asGatehouseError } from '../../base/errors.ts';
 import type { Log } from '../../base/log-events.ts';
 import type { StreamName } from '../batch.ts';
-import { returnBody } from '../body-memory.ts';
 import { eventsError } from '../errors.ts';
 import { eventsEvent } from '../log-events.ts';
 import {
@@ -369,12 +368,11 @@ export async function diskSpool(options: DiskSpoolOptions): Promise<Spool> {
       return found;
     },
 
-    async settle({ id, stream, body }, refused) {
+    async settle({ id, stream }, refused) {
       const entry = streams.get(streamKey(stream))?.entries.get(id);
       if (entry === undefined) return;
       if (refused.length > 0) await letters.add(id, stream, refused);
       await settleTaken(entry);
-      returnBody(body);
     },
 
     position: (source) => new Map(positions.get(source)),
