@@ -8,7 +8,7 @@ import {
   rolesAnywhereProblems,
 } from '../identity/roles-anywhere/roles-anywhere.ts';
 import { placeOf } from '../identity/roles-anywhere/session-request.ts';
-import { type FileContent, type OpenDirectory, openDirectory } from '../system/files.ts';
+import { contentIn, type OpenDirectory, openDirectory } from '../system/files.ts';
 import { agentError } from './errors.ts';
 import type { Launch } from './launch.ts';
 
@@ -73,10 +73,14 @@ export async function installProfile(
 
   await using opened = new AsyncDisposableStack();
   const directory = await openedIn(dirname(file), opened);
-  const before = await contentOf(directory, file);
+  const before = await contentIn(directory, basename(file), configBytesMax);
   const text = before?.bytes.toString('utf8') ?? '';
   const settings = sectionIn(text, section)?.settings ?? new Map<string, string>();
-  const beside = await contentOf(await openedIn(dirname(secretsFile), opened), secretsFile);
+  const beside = await contentIn(
+    await openedIn(dirname(secretsFile), opened),
+    basename(secretsFile),
+    configBytesMax,
+  );
   const keys = sectionIn(beside?.bytes.toString('utf8') ?? '', profile)?.settings;
   beside?.bytes.fill(0);
   if (keys?.has('aws_access_key_id'))
@@ -112,10 +116,6 @@ async function openedIn(path: string, opened: AsyncDisposableStack): Promise<Ope
   const directory = await openDirectory(path, { within: [path], mode: 0o700 });
   opened.defer(() => directory.close());
   return directory;
-}
-
-async function contentOf(directory: OpenDirectory, file: string): Promise<FileContent | undefined> {
-  return directory.read(basename(file), configBytesMax);
 }
 
 /** Where a file really is: a link to it is the user's own, and stays. */

@@ -1,4 +1,4 @@
-import { lstatSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, lstatSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { fakeClock } from '../../test/support/fake-clock.ts';
@@ -40,8 +40,8 @@ function setup(env: Record<string, string> = {}) {
     logsArePretty: false,
     writeLog: (line: string) => void logged.push(JSON.parse(line)),
   };
-  const run = (isOnce = false) =>
-    update(launch, source, { profile: 'default', isOnce, random: () => 0.5 }, stop.signal);
+  const run = (isOnce = false, profile = 'default') =>
+    update(launch, source, { profile, isOnce, random: () => 0.5 }, stop.signal);
   /** Runs until the test is over. */
   const running = () => {
     const ended = run();
@@ -65,6 +65,28 @@ test('one profile is written once, for its user alone, and nothing of it is said
   expect(statSync(join(file, '..')).mode & 0o777).toBe(0o700);
   expect(logged.map(({ event }) => event)).toEqual(['credentials-file.written']);
   expect(JSON.stringify(logged)).not.toContain('the secret of the fake');
+});
+
+test('several profiles written at the same time are all there', async () => {
+  const { file, run } = setup();
+  const profiles = ['a', 'b', 'c', 'd', 'e', 'f'];
+
+  await Promise.all(profiles.map((profile) => run(true, profile)));
+  await Promise.all(profiles.map((profile) => run(true, profile)));
+
+  const text = readFileSync(file, 'utf8');
+  expect(profiles.filter((profile) => !text.includes(`[${profile}]`))).toEqual([]);
+});
+
+test('the file keeps the mode that it had', async () => {
+  const { file, run } = setup();
+  mkdirSync(join(file, '..'));
+  writeFileSync(file, '');
+  chmodSync(file, 0o640);
+
+  await run(true);
+
+  expect(statSync(file).mode & 0o777).toBe(0o640);
 });
 
 test('with --once what fails is the error, and the file stays as it was', async () => {

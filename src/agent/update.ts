@@ -1,12 +1,13 @@
 import { mkdir, realpath } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { asGatehouseError, GatehouseError, reportOf } from '../base/errors.ts';
 import { createLogger } from '../base/logger.ts';
 import type { CredentialSource, Credentials } from '../identity/credential-source.ts';
 import { identityError } from '../identity/errors.ts';
 import { renewAfterMs, retryWaitMs } from '../identity/refreshing.ts';
 import { withProfile } from '../identity/shared-credentials.ts';
-import { readRegularFile, writeFileAtomically } from '../system/files.ts';
+import { systemError } from '../system/errors.ts';
+import { contentIn, type OpenDirectory, openDirectory } from '../system/files.ts';
 import { agentError } from './errors.ts';
 import type { Launch } from './launch.ts';
 import { agentEvent } from './log-events.ts';
@@ -25,6 +26,9 @@ const fileBytesMax = 1024 * 1024;
 /** For the user alone, as the AWS CLI makes it. */
 const fileMode = 0o600;
 const folderMode = 0o700;
+
+/** Each time at least one of those who write at the same time gets through. */
+const writeTriesMax = 100;
 
 /**
  * Keeps one profile of the user's shared credentials file supplied with credentials, ahead of their expiry, until
@@ -89,20 +93,41 @@ function sharedCredentialsFile(env: Launch['env']): string {
 async function write(file: string, profile: string, credentials: Credentials): Promise<void> {
   await mkdir(dirname(file), { recursive: true, mode: folderMode });
   // Where it is a link, what it leads to is replaced, and not the link.
-  const target = await realpath(file).catch(() => file);
-  const bytes = Buffer.from(withProfile(await present(target), profile, credentials));
-  try {
-    await writeFileAtomically(target, bytes, { mode: fileMode });
-  } finally {
-    bytes.fill(0);
+  const target = await realpath(file).catch(() => resolve(file));
+  await using opened = new AsyncDisposableStack();
+  const directory = await openDirectory(dirname(target));
+  opened.defer(() => directory.close());
+  for (let tries = 0; tries < writeTriesMax; tries += 1) {
+    if (await isReplaced(directory, basename(target), profile, credentials)) return;
   }
+  throw systemError('FILE_CHANGED', { path: target });
 }
 
-async function present(file: string): Promise<string> {
+/** False where somebody else wrote the file meanwhile: another `update`, with a profile of its own, or the AWS CLI. */
+async function isReplaced(
+  directory: OpenDirectory,
+  name: string,
+  profile: string,
+  credentials: Credentials,
+): Promise<boolean> {
+  const before = await contentIn(directory, name, fileBytesMax);
+  const bytes = Buffer.from(withProfile(before?.bytes.toString('utf8') ?? '', profile, credentials));
+  before?.bytes.fill(0);
+  const owner =
+    before === undefined ? { mode: fileMode } : { mode: before.mode, uid: before.uid, gid: before.gid };
   try {
-    return (await readRegularFile(file, { bytesMax: fileBytesMax })).toString('utf8');
+    const staged = await directory.stage(name, bytes, { ...owner, prefix: '.gatehouse-' });
+    try {
+      const isOurs = staged.commit(before === undefined ? 'nothing' : { of: before.identity });
+      if (isOurs) staged.sync();
+      return isOurs;
+    } finally {
+      staged.discard();
+    }
   } catch (error) {
-    if (error instanceof GatehouseError && error.code === 'FILE_NOT_FOUND') return '';
+    if (error instanceof GatehouseError && error.code === 'FILE_EXISTS') return false;
     throw error;
+  } finally {
+    bytes.fill(0);
   }
 }

@@ -100,6 +100,7 @@ describe('bindingKey', () => {
     ['Disabled', 'KEY_DISABLED'],
     ['PendingDeletion', 'KEY_PENDING_DELETION'],
     ['Unavailable', 'KEY_STORE_UNAVAILABLE'],
+    ['Creating', 'KEY_UNUSABLE'],
   ])('refuses a key that is %s: %s', async (state, code) => {
     const { kms, keyArn, resolve } = setup();
     kms.setState(keyArn, state);

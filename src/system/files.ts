@@ -13,6 +13,7 @@ import {
 } from 'node:fs/promises';
 import { basename, dirname, resolve } from 'node:path';
 import { errnoOf } from '../base/errno.ts';
+import { GatehouseError } from '../base/errors.ts';
 import { systemError } from './errors.ts';
 import {
   type FileBytes,
@@ -133,6 +134,39 @@ export async function readRegularFile(
   { bytesMax }: { readonly bytesMax: number },
 ): Promise<Buffer> {
   return whereItIs(path, (directory, name, target) => readOpened(at(directory, name), target, bytesMax));
+}
+
+/**
+ * The content of a regular file, for whoever replaces it: undefined only where there is none, for what is there and
+ * cannot be read must not be written over.
+ * @throws FILE_DENIED, FILE_LINK_UNTRUSTED, FILE_NOT_REGULAR, FILE_TOO_LARGE, FILE_CHANGED, FILE_FAILED
+ */
+export async function contentIn(
+  directory: OpenDirectory,
+  name: string,
+  bytesMax: number,
+): Promise<FileContent | undefined> {
+  const file = await directory.openFile(name).catch((error: unknown) => {
+    if (error instanceof GatehouseError && error.code === 'FILE_NOT_FOUND') return undefined;
+    throw error;
+  });
+  if (file === undefined) return undefined;
+  const path = `${directory.path}/${name}`;
+  const chunks: Buffer[] = [];
+  try {
+    const { uid, gid, mode, identity, bytes: size } = file;
+    if (size > bytesMax) throw systemError('FILE_TOO_LARGE', { path, bytes: size, bytesMax });
+    let filled = 0;
+    for await (const chunk of file.chunks()) {
+      filled += chunk.length;
+      chunks.push(chunk);
+      if (filled > size) throw systemError('FILE_CHANGED', { path });
+    }
+    return { bytes: Buffer.concat(chunks), uid, gid, mode, identity };
+  } finally {
+    for (const chunk of chunks) chunk.fill(0);
+    await file.close();
+  }
 }
 
 /**

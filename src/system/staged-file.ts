@@ -37,7 +37,11 @@ export interface StageOptions extends FileOwnership {
 }
 
 /** A regular file held open. */
-export interface OpenFile extends Required<FileOwnership> {
+export interface OpenFile {
+  readonly uid: number;
+  readonly gid: number;
+  /** Permission bits. */
+  readonly mode: number;
   readonly identity: FileIdentity;
   readonly bytes: number;
   /** Its bytes from the beginning; again at each call. Each piece is a buffer of its own. */

@@ -1,4 +1,12 @@
-import { mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  linkSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { createSandbox } from '../../sandbox/sandbox.ts';
@@ -101,6 +109,33 @@ test('install-profile refuses a profile with other credentials, and one that key
   expect(await codeOf('--force')).toBe('done');
   writeFileSync(join(home, '.aws', 'credentials'), '[web]\naws_access_key_id = AKIA\n');
   expect(await codeOf()).toBe('PROFILE_OVERSHADOWED');
+});
+
+test('install-profile reads a file of two names, and replaces none that it could not read', async () => {
+  const { install, config, folder, home } = await setup();
+  const codeOf = async () => {
+    const { code, stderr } = await install('--json');
+    return code === 0 ? 'done' : (JSON.parse(stderr) as { error: { code: string } }).error.code;
+  };
+  const before = '[default]\nregion = eu-west-1\n';
+  const long = `${before}${'#'.repeat(1024 * 1024)}\n`;
+
+  writeFileSync(config, long);
+  expect(await codeOf()).toBe('FILE_TOO_LARGE');
+  expect(readFileSync(config, 'utf8')).toBe(long);
+  writeFileSync(config, before);
+  linkSync(config, join(folder, 'another-name'));
+  writeFileSync(join(home, '.aws', 'credentials'), '[web]\naws_access_key_id = AKIA\n');
+  linkSync(join(home, '.aws', 'credentials'), join(folder, 'other-keys'));
+  expect(await codeOf()).toBe('PROFILE_OVERSHADOWED');
+  writeFileSync(join(home, '.aws', 'credentials'), long);
+  expect(await codeOf()).toBe('FILE_TOO_LARGE');
+  writeFileSync(join(home, '.aws', 'credentials'), '');
+
+  const { backup } = JSON.parse((await install('--json')).stdout) as { backup: string };
+
+  expect(readFileSync(config, 'utf8').startsWith(before)).toBe(true);
+  expect(readFileSync(backup, 'utf8')).toBe(before);
 });
 
 test('install-profile writes no profile that could not work', async () => {
