@@ -49,8 +49,8 @@ export interface WayContext {
   readonly redact: (name: string, value: Secret) => Promise<void>;
   /** A consumer that the gateway config names now. */
   readonly find: (name: string) => SocketConsumer | undefined;
-  /** Whether a token is the consumer's; undefined for one that has none. */
-  readonly accepts: (name: string) => ((shown: string) => boolean) | undefined;
+  /** The token of a consumer that has one now. */
+  readonly tokenOf: (name: string) => AccessToken | undefined;
   onRefused(way: WayName, consumer: string | undefined): OnRefused;
 }
 
@@ -59,8 +59,8 @@ export function containerWay(port: number, context: WayContext): Way {
   const onRefused = context.onRefused('container', undefined);
   const endpoint = containerEndpoint((name) => {
     const consumer = context.find(name);
-    const accepts = context.accepts(name);
-    return consumer && accepts && { ...consumer, accepts };
+    const token = context.tokenOf(name);
+    return consumer && token && { ...consumer, accepts: (shown) => token.accepts(shown) };
   }, onRefused);
   return { name: 'container', ...onPort(port, loopbackOnly(endpoint, onRefused)) };
 }

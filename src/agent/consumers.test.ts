@@ -19,7 +19,7 @@ const roleArn = 'arn:aws:iam::123456789012:role/app';
 const minuteMs = 60_000;
 
 /** Consumers on a clock that moves when told, in a cloud that lives by the same clock. */
-async function setup(options: { gate?: (sig: AbortSignal) => Promise<void> } = {}) {
+async function setup(options: { gate?: (sig: AbortSignal) => Promise<void>; hostSession?: object } = {}) {
   const runtimeDirectory = temporaryDirectory({ tmpfs: true });
   const clock = fakeClock(new Date());
   const sandbox = createSandbox({ now: () => clock.now() });
@@ -47,7 +47,7 @@ async function setup(options: { gate?: (sig: AbortSignal) => Promise<void> } = {
     launch: { clock },
     bootstrap: { config: { name: 'web-1', runtimeDirectory, credentials: {} } },
     recorder: { log: (event: LogEvent) => logged.push(event) },
-    credentials: { current: async () => longTerm, state: () => ({}) },
+    credentials: { current: async () => ({ ...longTerm, ...options.hostSession }), state: () => ({}) },
     chain: {},
     aws: {
       async sts() {
@@ -185,6 +185,18 @@ describe('a consumer', () => {
     await Promise.all([1, 2, 3].map(() => askSocket(addressOf(own, 'socket'))));
 
     expect(redacted.slice(1)).toEqual(['consumer app secret access key', 'consumer app session token']);
+  });
+
+  test('has also the credentials of the host redacted before it gets them', async () => {
+    const hostSession = {
+      sessionToken: Secret.ofText('a session'),
+      expiration: new Date(Date.now() + 3_600_000),
+    };
+    const { own, configure, redacted } = await setup({ hostSession });
+    await configure({ consumers: { app: { allowHostRole: true, socket: {} } } });
+
+    expect(await askSocket(addressOf(own, 'socket'))).toMatchObject({ SessionToken: 'a session' });
+    expect(redacted).toEqual(['consumer app secret access key', 'consumer app session token']);
   });
 
   test('is given no long-term keys, whatever the config says', async () => {

@@ -135,7 +135,7 @@ export function consumers(parts: ConsumersParts): Consumers {
       const entry = entries.get(name);
       return entry === undefined ? undefined : socketConsumer(entry);
     },
-    accepts: (name) => tokens.get(name)?.token.accepts,
+    tokenOf: (name) => tokens.get(name)?.token,
     onRefused:
       (way, consumer) =>
       ({ reason, consumer: named = consumer }) =>
@@ -149,7 +149,7 @@ export function consumers(parts: ConsumersParts): Consumers {
       async credentials(signal) {
         const held = await credentials.current(signal);
         const given = handed(held, credentials.state().lastRenewed ?? clock.now());
-        if (!role.allowHostRole) await redacted(entry, given);
+        await redacted(entry, given);
         reads.record({ consumer: name, what: 'credentials', version: given.accessKeyId });
         await gate?.(signal);
         entry.reads += 1;
@@ -159,7 +159,7 @@ export function consumers(parts: ConsumersParts): Consumers {
     };
   }
 
-  /** Before anybody has them. The host's own are known already. */
+  /** Before anybody has them: also the host's own, whose renewal may not have come to the redaction yet. */
   async function redacted(entry: Entry, given: HandedCredentials): Promise<void> {
     const { accessKeyId, secretAccessKey, sessionToken } = given;
     if (entry.redacted?.accessKeyId !== accessKeyId) {
