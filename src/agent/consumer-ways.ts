@@ -49,19 +49,17 @@ export interface WayContext {
   readonly redact: (name: string, value: Secret) => Promise<void>;
   /** A consumer that the gateway config names now. */
   readonly find: (name: string) => SocketConsumer | undefined;
+  /** The token of a consumer that has one now. */
+  readonly tokenOf: (name: string) => AccessToken | undefined;
   onRefused(way: WayName, consumer: string | undefined): OnRefused;
 }
 
-/** The container endpoint, with the tokens of those that have one. */
-export function containerWay(
-  port: number,
-  tokens: ReadonlyMap<string, AccessToken>,
-  context: WayContext,
-): Way {
+/** The container endpoint, for those that have a token. */
+export function containerWay(port: number, context: WayContext): Way {
   const onRefused = context.onRefused('container', undefined);
   const endpoint = containerEndpoint((name) => {
     const consumer = context.find(name);
-    const token = tokens.get(name);
+    const token = context.tokenOf(name);
     return consumer && token && { ...consumer, accepts: (shown) => token.accepts(shown) };
   }, onRefused);
   return { name: 'container', ...onPort(port, loopbackOnly(endpoint, onRefused)) };

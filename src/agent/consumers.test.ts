@@ -19,7 +19,7 @@ const roleArn = 'arn:aws:iam::123456789012:role/app';
 const minuteMs = 60_000;
 
 /** Consumers on a clock that moves when told, in a cloud that lives by the same clock. */
-async function setup(options: { gate?: (sig: AbortSignal) => Promise<void> } = {}) {
+async function setup(options: { gate?: (sig: AbortSignal) => Promise<void>; hostSession?: object } = {}) {
   const runtimeDirectory = temporaryDirectory({ tmpfs: true });
   const clock = fakeClock(new Date());
   const sandbox = createSandbox({ now: () => clock.now() });
@@ -47,7 +47,7 @@ async function setup(options: { gate?: (sig: AbortSignal) => Promise<void> } = {
     launch: { clock },
     bootstrap: { config: { name: 'web-1', runtimeDirectory, credentials: {} } },
     recorder: { log: (event: LogEvent) => logged.push(event) },
-    credentials: { current: async () => longTerm, state: () => ({}) },
+    credentials: { current: async () => ({ ...longTerm, ...options.hostSession }), state: () => ({}) },
     chain: {},
     aws: {
       async sts() {
@@ -82,7 +82,7 @@ async function setup(options: { gate?: (sig: AbortSignal) => Promise<void> } = {
       for (let turns = 0; turns < 10_000 && leftMs() <= 15 * minuteMs; turns += 1) await turn();
     }
   }
-  return { own, configure, clock, live, sandbox, runtimeDirectory, named, reads, redacted };
+  return { own, configure, clock, live, sandbox, runtimeDirectory, logged, named, reads, redacted };
 }
 
 function addressOf(own: Consumers, way: string): string {
@@ -187,6 +187,18 @@ describe('a consumer', () => {
     expect(redacted.slice(1)).toEqual(['consumer app secret access key', 'consumer app session token']);
   });
 
+  test('has also the credentials of the host redacted before it gets them', async () => {
+    const hostSession = {
+      sessionToken: Secret.ofText('a session'),
+      expiration: new Date(Date.now() + 3_600_000),
+    };
+    const { own, configure, redacted } = await setup({ hostSession });
+    await configure({ consumers: { app: { allowHostRole: true, socket: {} } } });
+
+    expect(await askSocket(addressOf(own, 'socket'))).toMatchObject({ SessionToken: 'a session' });
+    expect(redacted).toEqual(['consumer app secret access key', 'consumer app session token']);
+  });
+
   test('is given no long-term keys, whatever the config says', async () => {
     const { own, configure, named, reads } = await setup();
     await configure({ consumers: { app: { allowHostRole: true, socket: {} } } });
@@ -212,6 +224,69 @@ describe('a consumer', () => {
     expect(await askSocket(addressOf(own, 'socket'))).toMatchObject({ code: 'DEFECT' });
     expect(order).toEqual(['gate after 1 records']);
     expect(own.status().consumers[0]?.reads).toBe(0);
+  });
+
+  test.each(['role', 'mode of its file', 'path of its file'])(
+    'has another token with another %s, and the one before is refused at once, whether the new one arrives or not',
+    async (what) => {
+      const { own, configure, runtimeDirectory, sandbox } = await setup();
+      sandbox.identities.createRole('app2');
+      const path = join(runtimeDirectory, 'tokens', 'app');
+      const tokenFile = { path };
+      await configure({ containerPort: 0, consumers: { app: { roleArn, tokenFile } } });
+      const first = readFileSync(path, 'utf8');
+      expect(await askContainer(own, first)).toBe(200);
+
+      const other = join(runtimeDirectory, 'elsewhere', 'app');
+      const next = {
+        role: { roleArn: `${roleArn}2`, tokenFile },
+        'mode of its file': { roleArn, tokenFile: { path, mode: '0440' } },
+        'path of its file': { roleArn, tokenFile: { path: other } },
+      }[what];
+      await configure({ containerPort: 0, consumers: { app: next } });
+      const second = readFileSync(what === 'path of its file' ? other : path, 'utf8');
+      expect([await askContainer(own, first), await askContainer(own, second)]).toEqual([403, 200]);
+
+      const blocked = join(runtimeDirectory, 'blocked');
+      writeFileSync(blocked, 'in the way');
+      const undeliverable = { roleArn, sessionName: 'third', tokenFile: { path: join(blocked, 'app') } };
+      await configure({ containerPort: 0, consumers: { app: undeliverable } });
+      expect(addressOf(own, 'token')).toBe('closed');
+      expect([await askContainer(own, first), await askContainer(own, second)]).toEqual([403, 403]);
+    },
+  );
+
+  test('keeps its token while only others come and go, and so does the port', async () => {
+    const { own, configure, runtimeDirectory } = await setup();
+    const app = { roleArn, tokenFile: { path: join(runtimeDirectory, 'tokens', 'app') } };
+    const other = { roleArn, tokenFile: { path: join(runtimeDirectory, 'tokens', 'other') } };
+    await configure({ containerPort: 0, consumers: { app } });
+    const token = readFileSync(app.tokenFile.path, 'utf8');
+    const address = addressOf(own, 'container');
+
+    await configure({ containerPort: 0, consumers: { app, other } });
+    expect([addressOf(own, 'container'), await askContainer(own, token)]).toEqual([address, 200]);
+    const url = `http://${address}/credentials/other`;
+    const authorization = readFileSync(other.tokenFile.path, 'utf8');
+    expect((await fetch(url, { headers: { authorization } })).status).toBe(200);
+    await configure({ containerPort: 0, consumers: { app } });
+    expect((await fetch(url, { headers: { authorization } })).status).toBe(403);
+  });
+
+  test('that takes the place of another is not there before the way of that one is closed', async () => {
+    const { own, configure, sandbox, logged } = await setup();
+    sandbox.identities.createRole('app2');
+    await configure({ consumers: { app: { roleArn, metadataPort: 0 } } });
+
+    const seen: unknown[] = [];
+    logged.push = (event: LogEvent) => {
+      if (event.name === 'consumer.closed') seen.push(own.status().consumers.map(({ name }) => name));
+      return 0;
+    };
+    await configure({ consumers: { other: { roleArn: `${roleArn}2`, metadataPort: 0 } } });
+
+    expect(seen).toEqual([['app']]);
+    expect(own.status().consumers.map(({ name }) => name)).toEqual(['other']);
   });
 
   test('that changes hands from one port to the next leaves none open', async () => {

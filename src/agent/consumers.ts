@@ -79,13 +79,19 @@ interface Entry {
   readonly name: string;
   readonly role: ConsumerRole;
   readonly credentials: RefreshingCredentials;
-  readonly token: AccessToken;
   /** Ends its renewal. */
   readonly leaving: AbortController;
   readonly renewal: Promise<void>;
   reads: number;
   /** Whose values are no longer shipped, once that is done. */
   redacted?: { readonly accessKeyId: string; readonly done: Promise<unknown> };
+}
+
+/** A token, and what it was made for: whoever knows it gets nothing of what comes after that. */
+interface HeldToken {
+  readonly role: ConsumerRole;
+  readonly tokenFile: NonNullable<ConsumerConfig['tokenFile']>;
+  readonly token: AccessToken;
 }
 
 interface OpenWay {
@@ -112,7 +118,9 @@ export function consumers(parts: ConsumersParts): Consumers {
   const { log } = host.recorder;
   const { runtimeDirectory, name: hostName } = host.bootstrap.config;
   const refused = refusals({ clock, log });
-  let entries = new Map<string, Entry>();
+  let entries: ReadonlyMap<string, Entry> = new Map();
+  /** Of the consumers that have a token file. */
+  let tokens: ReadonlyMap<string, HeldToken> = new Map();
   let ways: OpenWay[] = [];
   const inTurn = turns();
 
@@ -127,6 +135,7 @@ export function consumers(parts: ConsumersParts): Consumers {
       const entry = entries.get(name);
       return entry === undefined ? undefined : socketConsumer(entry);
     },
+    tokenOf: (name) => tokens.get(name)?.token,
     onRefused:
       (way, consumer) =>
       ({ reason, consumer: named = consumer }) =>
@@ -140,7 +149,7 @@ export function consumers(parts: ConsumersParts): Consumers {
       async credentials(signal) {
         const held = await credentials.current(signal);
         const given = handed(held, credentials.state().lastRenewed ?? clock.now());
-        if (!role.allowHostRole) await redacted(entry, given);
+        await redacted(entry, given);
         reads.record({ consumer: name, what: 'credentials', version: given.accessKeyId });
         await gate?.(signal);
         entry.reads += 1;
@@ -150,7 +159,7 @@ export function consumers(parts: ConsumersParts): Consumers {
     };
   }
 
-  /** Before anybody has them. The host's own are known already. */
+  /** Before anybody has them: also the host's own, whose renewal may not have come to the redaction yet. */
   async function redacted(entry: Entry, given: HandedCredentials): Promise<void> {
     const { accessKeyId, secretAccessKey, sessionToken } = given;
     if (entry.redacted?.accessKeyId !== accessKeyId) {
@@ -167,7 +176,6 @@ export function consumers(parts: ConsumersParts): Consumers {
     const role = roleOf(config);
     const before = entries.get(name);
     if (before !== undefined && isDeepStrictEqual(before.role, role)) return before;
-    before?.leaving.abort();
     if (role.allowHostRole) log(agentEvent('consumer.host-role', { consumer: name }));
     const credentials = consumerCredentials(name, role, host);
     const leaving = new AbortController();
@@ -175,8 +183,17 @@ export function consumers(parts: ConsumersParts): Consumers {
     const renewal = role.allowHostRole
       ? Promise.resolve()
       : credentials.run(leaving.signal).catch(() => undefined);
-    const token = before?.token ?? accessToken();
-    return { name, role, credentials, token, leaving, renewal, reads: before?.reads ?? 0 };
+    return { name, role, credentials, leaving, renewal, reads: before?.reads ?? 0 };
+  }
+
+  /** Another role, or a file that others can read, is another token. */
+  function hold(name: string, config: ConsumerConfig): [string, HeldToken][] {
+    const { tokenFile } = config;
+    if (tokenFile === undefined) return [];
+    const role = roleOf(config);
+    const before = tokens.get(name);
+    const isSame = isDeepStrictEqual(before?.role, role) && isDeepStrictEqual(before?.tokenFile, tokenFile);
+    return [[name, before !== undefined && isSame ? before : { role, tokenFile, token: accessToken() }]];
   }
 
   async function open(one: OpenWay, signal: AbortSignal): Promise<void> {
@@ -216,19 +233,18 @@ export function consumers(parts: ConsumersParts): Consumers {
   }
 
   /** What the config wants, tokens first: who finds the port open finds its token in place. */
-  function wanted({ containerPort, consumers: named }: CredentialEndpointsConfig): OpenWay[] {
+  function wanted(
+    { containerPort, consumers: named }: CredentialEndpointsConfig,
+    held: ReadonlyMap<string, HeldToken>,
+  ): OpenWay[] {
     const all: OpenWay[] = [];
     const add = (key: unknown, way: Way): void => {
       all.push({ key: JSON.stringify(key), way, failures: 0, retryAt: 0 });
     };
-    const tokens = new Map<string, AccessToken>();
-    for (const [name, { tokenFile, socket, metadataPort, roleArn }] of Object.entries(named)) {
-      const entry = entries.get(name);
-      if (entry === undefined) continue;
-      if (tokenFile !== undefined) {
-        tokens.set(name, entry.token);
-        add(['token', name, tokenFile], tokenWay(name, tokenFile, entry.token, context));
-      }
+    for (const [name, { role, tokenFile, token }] of held) {
+      add(['token', name, role, tokenFile], tokenWay(name, tokenFile, token, context));
+    }
+    for (const [name, { socket, metadataPort, roleArn }] of Object.entries(named)) {
       if (socket !== undefined && !inherited.has(name)) {
         add(['socket', name, socket], socketWay(name, socket, context));
       }
@@ -239,8 +255,8 @@ export function consumers(parts: ConsumersParts): Consumers {
       }
     }
     for (const [name, fd] of inherited) add(['inherited', name], inheritedWay(name, fd, context));
-    if (containerPort !== undefined && tokens.size > 0) {
-      add(['container', containerPort, [...tokens.keys()]], containerWay(containerPort, tokens, context));
+    if (containerPort !== undefined && held.size > 0) {
+      add(['container', containerPort], containerWay(containerPort, context));
     }
     return all;
   }
@@ -252,23 +268,35 @@ export function consumers(parts: ConsumersParts): Consumers {
     log(agentEvent('consumer.closed', { consumer: way.consumer, way: way.name }));
   }
 
-  /** A port or a path goes from one way to the next: what leaves is closed before anything is opened. */
-  async function follow(next: readonly OpenWay[], signal: AbortSignal): Promise<void> {
+  /**
+   * A port or a path goes from one way to the next, and what is read there from one role to the next: what leaves is
+   * closed first, then everything changes at once, and only then is anything opened.
+   */
+  async function follow(next: readonly OpenWay[], change: () => void, signal: AbortSignal): Promise<void> {
     const present = new Map(ways.map((one) => [one.key, one]));
     const kept = next.map((one) => present.get(one.key) ?? one);
     const staying = new Set(kept);
     for (const one of ways.toReversed()) if (!staying.has(one)) await close(one);
     ways = kept;
+    change();
     for (const one of ways) if (one.address === undefined) await open(one, signal);
   }
 
   return {
     async configure(config, signal) {
-      const before = entries;
-      entries = new Map(Object.entries(config.consumers).map(([name, each]) => [name, enter(name, each)]));
-      for (const [name, entry] of before) if (entries.get(name) !== entry) entry.leaving.abort();
-      await inTurn(() => follow(wanted(config), signal));
-      const fresh = [...entries.values()].filter((entry) => before.get(entry.name) !== entry);
+      const fresh = await inTurn(async () => {
+        const before = entries;
+        const named = Object.entries(config.consumers);
+        const next = new Map(named.map(([name, each]) => [name, enter(name, each)]));
+        const held = new Map(named.flatMap(([name, each]) => hold(name, each)));
+        const change = (): void => {
+          entries = next;
+          tokens = held;
+          for (const [name, entry] of before) if (next.get(name) !== entry) entry.leaving.abort();
+        };
+        await follow(wanted(config, held), change, signal);
+        return [...next.values()].filter((entry) => before.get(entry.name) !== entry);
+      });
       const first = (within: AbortSignal) =>
         Promise.allSettled(fresh.map(({ credentials }) => credentials.current(within)));
       await clock
@@ -295,10 +323,16 @@ export function consumers(parts: ConsumersParts): Consumers {
     }),
 
     async close() {
-      await inTurn(() => follow([], new AbortController().signal));
-      for (const { leaving } of entries.values()) leaving.abort();
-      await Promise.all([...entries.values()].map(({ renewal }) => renewal));
-      entries = new Map();
+      await inTurn(async () => {
+        const before = entries;
+        const change = (): void => {
+          for (const { leaving } of before.values()) leaving.abort();
+        };
+        await follow([], change, new AbortController().signal);
+        await Promise.all([...before.values()].map(({ renewal }) => renewal));
+        entries = new Map();
+        tokens = new Map();
+      });
     },
   };
 }

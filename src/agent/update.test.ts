@@ -78,15 +78,19 @@ test('several profiles written at the same time are all there', async () => {
   expect(profiles.filter((profile) => !text.includes(`[${profile}]`))).toEqual([]);
 });
 
-test('the file keeps the mode that it had', async () => {
+test.each([
+  [0o640, 0o640],
+  [0o400, 0o400],
+  [0o644, 0o600],
+])('a file of mode %o has mode %o afterwards: nobody is let in by a umask', async (before, after) => {
   const { file, run } = setup();
   mkdirSync(join(file, '..'));
   writeFileSync(file, '');
-  chmodSync(file, 0o640);
+  chmodSync(file, before);
 
   await run(true);
 
-  expect(statSync(file).mode & 0o777).toBe(0o640);
+  expect(statSync(file).mode & 0o777).toBe(after);
 });
 
 test('with --once what fails is the error, and the file stays as it was', async () => {

@@ -113,10 +113,11 @@ async function isReplaced(
   const before = await contentIn(directory, name, fileBytesMax);
   const bytes = Buffer.from(withProfile(before?.bytes.toString('utf8') ?? '', profile, credentials));
   before?.bytes.fill(0);
-  const owner =
-    before === undefined ? { mode: fileMode } : { mode: before.mode, uid: before.uid, gid: before.gid };
+  const owner = before === undefined ? {} : { uid: before.uid, gid: before.gid };
+  // A group may have been let in on purpose; everybody is let in by a umask.
+  const mode = before === undefined || (before.mode & 0o007) !== 0 ? fileMode : before.mode;
   try {
-    const staged = await directory.stage(name, bytes, { ...owner, prefix: '.gatehouse-' });
+    const staged = await directory.stage(name, bytes, { ...owner, mode, prefix: '.gatehouse-' });
     try {
       const isOurs = staged.commit(before === undefined ? 'nothing' : { of: before.identity });
       if (isOurs) staged.sync();

@@ -138,6 +138,15 @@ export const eventsLogEvents = {
     summary: 'a peer of a source was sent away',
     fields: { source: 'the source', reason: 'frame-too-long, or what TLS says' },
   },
+  'events.messages-lost': {
+    level: 'error',
+    summary: 'a connection ended while messages that had come by it were held: they are lost',
+    fields: {
+      source: 'the source',
+      reason: 'idle, stopping, or errno of the connection',
+      messages: 'how many are known, an unfinished one among them; there may be more that had not been read',
+    },
+  },
   'events.datagrams-dropped': {
     level: 'error',
     summary: 'datagrams were lost: there was no room for them, here or in the kernel',

@@ -148,7 +148,7 @@ export const identityErrors = {
   CREDENTIALS_PROFILE_FILE_REFUSED: {
     summary: 'a file of AWS profiles may not be used',
     remedy:
-      'Make it a file of at most 1 MiB that you or root own, that the agent can read and that not everybody can write: it can name programs to run.',
+      'Make it a file of at most 1 MiB that you or root own, that the agent can read and that neither its group nor everybody can write (chmod go-w): it can name programs to run.',
     retry: false,
     exitCode: exitCode.configuration,
   },

@@ -60,6 +60,7 @@ async function isThere(file: string): Promise<boolean> {
   const owners = [0, process.getuid?.() ?? 0];
   if (!owners.includes(found.uid)) throw refused(file, 'belongs to another user');
   if ((found.mode & 0o002) !== 0) throw refused(file, 'can be written by everybody');
+  if ((found.mode & 0o020) !== 0) throw refused(file, 'can be written by its group');
   return true;
 }
 

@@ -124,14 +124,17 @@ describe('the profile', () => {
     expect(await source.load(signal)).toMatchObject({ accessKeyId: 'AKIAPROFILE' });
   });
 
-  test('is not read from a file that everybody can write', async () => {
+  test.each([
+    [0o602, 'can be written by everybody'],
+    [0o620, 'can be written by its group'],
+  ])('is not read from a file of mode %o, which %s', async (mode, problem) => {
     const { home, source } = setup({ config: `[default]\n${keys}` });
     const file = join(home, '.aws', 'config');
-    chmodSync(file, 0o602);
+    chmodSync(file, mode);
 
     await expect(source.load(signal)).rejects.toMatchObject({
       code: 'CREDENTIALS_PROFILE_FILE_REFUSED',
-      details: { file, problem: 'can be written by everybody' },
+      details: { file, problem },
     });
   });
 

@@ -17,8 +17,8 @@ export interface Pushed extends EventSource {
    * `onDurable` is called once it cannot be lost any more.
    */
   push(bytes: Buffer, isOneEvent: boolean, onDurable?: () => void): boolean;
-  /** Resolves when half of the queue is free. */
-  roomAgain(): Promise<void>;
+  /** Resolves when half of the queue is free: with false when nobody reads it any more. */
+  roomAgain(): Promise<boolean>;
 }
 
 interface Item {
@@ -43,6 +43,7 @@ export function pushed(options: PushedOptions): Pushed {
   let queue: Item[] = [];
   let queuedBytes = 0;
   let waiting: (() => void)[] = [];
+  let isOver = false;
 
   function take(): Chunk {
     const [first] = queue;
@@ -86,11 +87,12 @@ export function pushed(options: PushedOptions): Pushed {
     },
 
     async roomAgain() {
-      if (queuedBytes <= bytesMax / 2) return;
-      await new Promise<void>((resolve) => waiting.push(resolve));
+      if (!isOver && queuedBytes > bytesMax / 2) await new Promise<void>((resolve) => waiting.push(resolve));
+      return !isOver;
     },
 
     async *chunks(_from, signal) {
+      isOver = false;
       const listening = listen(signal);
       try {
         for (;;) {
@@ -100,6 +102,7 @@ export function pushed(options: PushedOptions): Pushed {
           await bell.rung(signal);
         }
       } finally {
+        isOver = true;
         for (const resume of waiting) resume();
         await listening;
       }

@@ -40,7 +40,7 @@ test('whatever comes, nothing is thrown but that it is too long, and no more is 
       const frames = syslogFrames(64);
       let thrown: unknown = new RangeError();
       try {
-        for (const piece of pieces) frames.push(Buffer.from(piece));
+        for (const piece of pieces) frames.push(Buffer.from(piece)).toArray();
       } catch (error) {
         thrown = error;
       }

@@ -1,7 +1,10 @@
 /** Cuts a TCP stream into syslog messages: RFC 6587, octet counting and non-transparent framing, told by each frame. */
 export interface SyslogFrames {
-  /** The messages that are whole now, without their framing. @throws RangeError when a frame is longer than allowed */
-  push(bytes: Buffer): Buffer[];
+  /**
+   * The messages that are whole now, without their framing.
+   * @throws RangeError when a frame is longer than allowed, after those before it
+   */
+  push(bytes: Buffer): Generator<Buffer, void, void>;
   /** What is left when the stream ends: a message that its sender did not end. */
   end(): Buffer[];
 }
@@ -35,15 +38,13 @@ export function syslogFrames(frameBytesMax: number): SyslogFrames {
   }
 
   return {
-    push(bytes) {
+    *push(bytes) {
       let rest = held.length === 0 ? bytes : Buffer.concat([held, bytes]);
-      const messages: Buffer[] = [];
       for (let frame = next(rest); frame !== undefined; frame = next(rest)) {
-        if (frame.message.length > 0) messages.push(Buffer.from(frame.message));
+        if (frame.message.length > 0) yield Buffer.from(frame.message);
         rest = rest.subarray(frame.length);
       }
       held = Buffer.from(rest);
-      return messages;
     },
 
     end() {

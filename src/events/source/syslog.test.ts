@@ -130,6 +130,87 @@ describe('a syslog source', () => {
     await iterator.return?.();
   });
 
+  const tenMinutesMs = 10 * 60 * 1000;
+
+  test('a peer that waits for room is not taken for a silent one, however long that is', async () => {
+    const { source, listening, clock, said } = setup({ tcp: '127.0.0.1:0', queueBytesMax: 10_000 });
+    const lines = Array.from({ length: 20_000 }, (_, each) => `message ${each}`);
+    const stopping = new AbortController();
+    const iterator = source.chunks(new Map(), stopping.signal)[Symbol.asyncIterator]();
+    const first = iterator.next();
+    await sendStream({ port: await listening, host: '127.0.0.1' }, lines.map((line) => `${line}\n`).join(''));
+    const messages: string[] = [(await first).value.bytes.toString()];
+    await vi.waitFor(() => expect(source.counts().lagBytes).toBeGreaterThan(9_000));
+
+    for (let times = 0; times < 6; times += 1) await clock.advance(tenMinutesMs);
+    while (messages.length < lines.length) {
+      messages.push((await iterator.next()).value.bytes.toString());
+    }
+
+    expect(messages).toEqual(lines);
+    expect(said('events.messages-lost')).toEqual([]);
+    stopping.abort();
+    await iterator.return?.();
+  });
+
+  test('lets a peer go that says nothing for ten minutes, and says what of a message is lost', async () => {
+    const { source, listening, clock, said } = setup({ tcp: '127.0.0.1:0' });
+    const read = reading(source);
+    const socket = await sendStream({ port: await listening, host: '127.0.0.1' }, 'whole\nnot who');
+    const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
+    await vi.waitFor(() => expect(read.messages).toEqual(['whole']));
+
+    await clock.advance(tenMinutesMs - 1);
+    expect(said('events.messages-lost')).toEqual([]);
+    await clock.advance(1);
+    await closed;
+
+    expect(said('events.messages-lost')).toEqual([{ source: 'syslog', reason: 'idle', messages: 1 }]);
+  });
+
+  test('a peer that speaks now and then stays', async () => {
+    const { source, listening, clock } = setup({ tcp: '127.0.0.1:0' });
+    const read = reading(source);
+    const socket = await sendStream({ port: await listening, host: '127.0.0.1' }, '0\n');
+
+    for (const each of [1, 2, 3]) {
+      await vi.waitFor(() => expect(read.messages).toHaveLength(each));
+      await clock.advance(tenMinutesMs - 1);
+      socket.write(`${each}\n`);
+    }
+
+    await vi.waitFor(() => expect(read.messages).toEqual(['0', '1', '2', '3']));
+  });
+
+  test('says how many messages are held when a stop lets a peer go', async () => {
+    const { source, listening, said } = setup({ tcp: '127.0.0.1:0', queueBytesMax: 600 });
+    const stopping = new AbortController();
+    const iterator = source.chunks(new Map(), stopping.signal)[Symbol.asyncIterator]();
+    const first = iterator.next();
+    const lines = Array.from({ length: 20 }, (_, each) => `message ${each}\n`);
+    await sendStream({ port: await listening, host: '127.0.0.1' }, `${lines.join('')}not who`);
+    await first;
+    await vi.waitFor(() => expect(source.counts().items).toBe(4));
+
+    stopping.abort();
+    await iterator.return?.();
+
+    const [lost] = said('events.messages-lost');
+    expect(lost).toMatchObject({ source: 'syslog', reason: 'stopping' });
+    // What was handed on, what the queue holds, and the unfinished one.
+    expect(lost?.['messages']).toBe(20 - 1 - 4 + 1);
+  });
+
+  test('what came before a message without end is taken', async () => {
+    const { source, listening, said } = setup({ tcp: '127.0.0.1:0' });
+    const read = reading(source);
+
+    await sendStream({ port: await listening, host: '127.0.0.1' }, 'one\ntwo\n99999999 ');
+
+    await vi.waitFor(() => expect(said('events.peer-refused')).toHaveLength(1));
+    await vi.waitFor(() => expect(read.messages).toEqual(['one', 'two']));
+  });
+
   test('sends a peer away whose message has no end, and says so', async () => {
     const { source, listening, said } = setup({ tcp: '127.0.0.1:0' });
     reading(source);

@@ -16,6 +16,16 @@ import { syslogFrames } from './syslog-frames.ts';
 import { parseSyslog } from './syslog-message.ts';
 import { dropsOf } from './udp-drops.ts';
 
+interface Peer {
+  readonly socket: Socket;
+  /** When it last said something, or was last let speak, on the monotonic clock. */
+  heardAtMs: number;
+  /** It is we who do not read: there is no room for what it said. */
+  isHeld: boolean;
+  /** Why we let it go. */
+  letGo?: 'idle' | 'stopping';
+}
+
 interface Listener {
   readonly transport: 'udp' | 'tcp' | 'tls' | 'socket';
   readonly name: string;
@@ -58,14 +68,15 @@ const dropsEveryMs = 10_000;
 
 /**
  * Syslog by UDP, TCP, TLS and unix stream socket, RFC 5424 and 3164, framed by RFC 6587. Guarantee on kill: none for
- * what is in flight, for nothing is acknowledged in syslog. While the spool is full TCP peers wait; datagrams are lost,
- * and counted: ours and those that the kernel had no room for.
+ * what is in flight, for nothing is acknowledged in syslog. While the spool is full TCP peers wait, however long; datagrams are
+ * lost, and counted: ours and those that the kernel had no room for. So is what is held of a peer that goes.
  */
 export function syslogSource(options: SyslogSourceOptions): EventSource {
   const { name, tls, format, mode, queueBytesMax, clock, log, onListening } = options;
   const listeners = listenersOf(options);
   const source = pushed({ ...(queueBytesMax === undefined ? {} : { queueBytesMax }), clock, listen });
-  const sockets = new Set<Socket>();
+  const peers = new Set<Peer>();
+  const receiving = new Set<Promise<void>>();
   let dropped = 0;
   let saidDropped = 0;
 
@@ -100,12 +111,13 @@ export function syslogSource(options: SyslogSourceOptions): EventSource {
       onListening?.(listener.transport, typeof bound === 'object' ? bound?.port : undefined);
     await aborted(signal);
     server?.close();
-    for (const socket of sockets) socket.destroy();
+    for (const peer of peers) letGo(peer, 'stopping');
+    await Promise.all(receiving);
     await removeSocket(listener.address);
   }
 
   function serverFor({ transport }: Listener): Server {
-    if (transport !== 'tls') return createServer((socket) => void receive(socket));
+    if (transport !== 'tls') return createServer(accept);
     if (tls === undefined) throw new TypeError('TLS needs a certificate');
     const server = createTlsServer(
       {
@@ -115,7 +127,7 @@ export function syslogSource(options: SyslogSourceOptions): EventSource {
           ? {}
           : { ca: readFileSync(tls.clientAuthorities), requestCert: true, rejectUnauthorized: true }),
       },
-      (socket) => void receive(socket),
+      accept,
     );
     server.on('tlsClientError', (error) => {
       log(eventsEvent('events.peer-refused', { source: name, reason: errnoOf(error) }));
@@ -123,28 +135,67 @@ export function syslogSource(options: SyslogSourceOptions): EventSource {
     return server;
   }
 
+  function accept(socket: Socket): void {
+    const work = receive(socket).finally(() => receiving.delete(work));
+    receiving.add(work);
+  }
+
   async function receive(socket: Socket): Promise<void> {
-    sockets.add(socket);
-    socket.setTimeout(idleMsMax, () => socket.destroy());
+    const peer: Peer = { socket, heardAtMs: clock.monotonic(), isHeld: false };
+    const over = new AbortController();
+    peers.add(peer);
+    // Heard by the loop below while that reads; a connection may break after its end too.
+    socket.on('error', () => undefined);
+    void letGoWhenSilent(peer, over.signal);
     const frames = syslogFrames(messageBytesMax);
+    let reason = 'stopping';
+    let lost = 0;
     try {
       for await (const piece of socket as AsyncIterable<Buffer>) {
-        for (const message of frames.push(piece)) await take(message);
+        for (const message of frames.push(piece)) if (!(await take(message, peer))) lost += 1;
+        peer.heardAtMs = clock.monotonic();
       }
-      for (const message of frames.end()) await take(message);
+      for (const message of frames.end()) if (!(await take(message, peer))) lost += 1;
     } catch (error) {
       if (error instanceof RangeError) {
         log(eventsEvent('events.peer-refused', { source: name, reason: 'frame-too-long' }));
+      } else {
+        reason = peer.letGo ?? errnoOf(error);
+        lost += frames.end().length;
       }
     } finally {
-      sockets.delete(socket);
+      over.abort();
+      peers.delete(peer);
       socket.destroy();
+    }
+    if (lost > 0) log(eventsEvent('events.messages-lost', { source: name, reason, messages: lost }));
+  }
+
+  function letGo(peer: Peer, why: 'idle' | 'stopping'): void {
+    peer.letGo = why;
+    peer.socket.destroy();
+  }
+
+  /** One that waits for room is not silent. */
+  async function letGoWhenSilent(peer: Peer, signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      const silentMs = peer.isHeld ? 0 : clock.monotonic() - peer.heardAtMs;
+      if (silentMs >= idleMsMax) return letGo(peer, 'idle');
+      await clock.sleep(idleMsMax - silentMs, signal).catch(() => undefined);
     }
   }
 
-  /** Waits for room: so do the peer's writes, once its socket is full. */
-  async function take(message: Buffer): Promise<void> {
-    while (!source.push(eventOf(message), true)) await source.roomAgain();
+  /** Waits for room: so do the peer's writes, once its socket is full. False when the source ends first. */
+  async function take(message: Buffer, peer: Peer): Promise<boolean> {
+    const event = eventOf(message);
+    while (!source.push(event, true)) {
+      peer.isHeld = true;
+      const isRoom = await source.roomAgain();
+      peer.isHeld = false;
+      peer.heardAtMs = clock.monotonic();
+      if (!isRoom) return false;
+    }
+    return true;
   }
 
   async function datagrams(listener: Listener, signal: AbortSignal): Promise<void> {
