@@ -10,6 +10,8 @@ export default defineConfig({
       {
         test: {
           name: 'unit',
+          // Some make keys or hash passwords, beside as many others as there are cores.
+          testTimeout: minuteMs / 2,
           include: [
             'src/**/*.test.ts',
             'sandbox/**/*.test.ts',
