@@ -1,5 +1,6 @@
 // Makes .peers/venv, the Python environment with the peers of test/peers/environment/requirements.txt, unless it is
 // there. Without Python or a package index the peers are left out with a sentence, which is an error under CI only.
+// Compiles pkcs11js too, through which SoftHSM is asked: npm runs no scripts of packages here (.npmrc) but for this one.
 // Like setup.mjs it has no dependencies and runs on old Nodes.
 import childProcess from 'node:child_process';
 import crypto from 'node:crypto';
@@ -16,6 +17,7 @@ const venv = path.join(root, '.peers', 'venv');
 const python = path.join(venv, 'bin', 'python');
 const stamp = path.join(venv, '.gatehouse-requirements');
 
+await compileBinding();
 await main();
 
 async function main() {
@@ -36,6 +38,16 @@ async function main() {
 
   fs.writeFileSync(stamp, wantedStamp());
   say('Installed the peers in ' + seconds(started) + '.');
+}
+
+/** What could not be compiled is told by the test that needs it, which is an error under CI. */
+async function compileBinding() {
+  const folder = path.join(root, 'node_modules', 'pkcs11js');
+  if (!fs.existsSync(folder) || fs.existsSync(path.join(folder, 'build', 'Release', 'pkcs11.node'))) return;
+  say('Compiling pkcs11js (once) …');
+  const npm = process.env.npm_execpath;
+  const rebuild = ['rebuild', 'pkcs11js', '--ignore-scripts=false'];
+  await (npm === undefined ? run('npm', rebuild) : run(process.execPath, [npm].concat(rebuild)));
 }
 
 function isInPlace() {
