@@ -37,6 +37,8 @@ export interface DeadLetters {
   forgetBatches(isThere: (batchId: number) => boolean): Promise<void>;
   readonly count: number;
   readonly bytes: number;
+  /** As of the record log. */
+  readonly unreadBytes: number;
   readonly keys: ReadonlyMap<string, number>;
   /** The highest id of a batch that a letter is of. */
   readonly batchIdMax: number;
@@ -98,6 +100,8 @@ export async function openDeadLetters(options: DeadLettersOptions): Promise<Dead
     onCut: () => undefined,
   });
   removed.clear();
+  // Ids of letters that did not read: none of them took less than a byte.
+  lastId += records.unreadBytes;
   bytes = [...letters.values()].reduce((sum, { record }) => sum + record.length, 0);
 
   /** Makes room, oldest first; returns how many went. */
@@ -189,6 +193,7 @@ export async function openDeadLetters(options: DeadLettersOptions): Promise<Dead
     get bytes() {
       return bytes;
     },
+    unreadBytes: records.unreadBytes,
     keys: records.keys,
     get batchIdMax() {
       return batchIdMax;

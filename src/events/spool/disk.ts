@@ -96,7 +96,7 @@ interface Waiting {
  * What does not read is told of, put into quarantine, and passed over. Where it was the positions, sources go on from an
  * older place, or from the start: duplicates rather than loss.
  *
- * @throws EVENTS_SPOOL_KEY_MISSING, EVENTS_SPOOL_UNWRITABLE
+ * @throws EVENTS_SPOOL_KEY_MISSING, EVENTS_SPOOL_UNWRITABLE, EVENTS_SPOOL_UNREADABLE: it may open later
  */
 export async function diskSpool(options: DiskSpoolOptions): Promise<Spool> {
   const { folders, bytesMax, keys, clock, log } = options;
@@ -136,7 +136,8 @@ export async function diskSpool(options: DiskSpoolOptions): Promise<Spool> {
     clock,
     log,
   });
-  lastId = Math.max(lastId, letters.batchIdMax);
+  // Ids of batches that did not read, and may be read at the next start: none of them took less than a byte.
+  lastId = Math.max(lastId, letters.batchIdMax) + records.unreadBytes;
   let spooledBytes = 0;
   // By id, not by place: a batch that was moved is as old as it was.
   for (const entry of [...replayed.values()].toSorted((a, b) => a.id - b.id)) {
@@ -144,7 +145,10 @@ export async function diskSpool(options: DiskSpoolOptions): Promise<Spool> {
     spooledBytes += entry.size;
   }
   await letters.forgetBatches((id) => replayed.has(id));
-  keys?.prune(() => [...records.keys.keys(), ...letters.keys.keys()]);
+  // What did not read may be sealed under any of them.
+  if (records.unreadBytes + letters.unreadBytes === 0) {
+    keys?.prune(() => [...records.keys.keys(), ...letters.keys.keys()]);
+  }
   replayed.clear();
   settledIds.clear();
   const space = room(bytesMax, spooledBytes, log);
