@@ -46,10 +46,11 @@ export interface Host {
 }
 
 /** Loads the bootstrap config as file, environment and flags of this launch give it. */
-export function bootstrapOf(launch: Launch): Bootstrap {
+export function bootstrapOf(launch: Launch, bytes?: Uint8Array): Bootstrap {
   const { flags, env } = launch;
   return loadBootstrap(bootstrapSchema, {
     file: flags.config,
+    bytes,
     flags: { 'secret-name': flags.secretName, 'log-level': flags.logLevel },
     env,
     uid: process.getuid?.() ?? 0,
