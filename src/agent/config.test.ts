@@ -77,6 +77,8 @@ function said(work: () => unknown): string {
   }
 }
 
+const source = (config: object) => ({ events: { ...whole.events, sources: { app: config } } });
+
 function problemsWith(sources: object): unknown {
   return problems({ ...whole, audit: {}, events: { ...whole.events, sources } });
 }
@@ -164,7 +166,6 @@ describe('the gateway config', () => {
       const consumers = (path: string) => ({
         credentialEndpoints: { containerPort: 1, consumers: { app: { ...app, tokenFile: { path } } } },
       });
-      const source = (config: object) => ({ events: { ...whole.events, sources: { app: config } } });
       const certificate = '/etc/gatehouse/c.pem';
       const tls = (pem: object) =>
         source({ syslog: { tls: { address: '127.0.0.1:1', certificate, privateKey: certificate, ...pem } } });
@@ -190,7 +191,7 @@ describe('the gateway config', () => {
         [source({ syslog: { socket: inside } }), 'events.sources.app.syslog.socket'],
         [tls({ clientAuthorities: inside }), 'events.sources.app.syslog.tls.clientAuthorities'],
       ] as const) {
-        expect(problems({ ...whole, audit: {}, ...changed }), path).toContainEqual({
+        expect(problems({ ...whole, audit: {}, ...changed })).toContainEqual({
           path,
           message: expect.stringContaining('absolute path'),
         });
