@@ -135,7 +135,7 @@ export const eventsLogEvents = {
   },
   'events.accept-failed': {
     level: 'error',
-    summary: 'a source listens, but the system has no room for a connection; it goes on listening',
+    summary: 'a source that listens met an error, such as no room for a connection; it goes on listening',
     fields: { source: 'the source', address: 'where', reason: 'errno' },
   },
   'events.accept-recovered': {

@@ -70,7 +70,7 @@ async function boundInPlace(
   }
 }
 
-/** Without a listener an error of the server, a want of buffers say, would end this thread and the agent with it. */
+/** Without a listener an error of the server, a failed accept say, would end this thread and the agent with it. */
 function outliveAcceptFailures(
   server: Server,
   { source, name, log }: Pick<Listening, 'source' | 'name' | 'log'>,
