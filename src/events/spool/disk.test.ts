@@ -721,6 +721,21 @@ describe('the dead letter', () => {
     expect(named('events.dead-letter-full')).toMatchObject([{ fields: { events: 1 }, audit: 'failure' }]);
   });
 
+  test('counts no bytes when it is empty, though letters were moved', async () => {
+    const { open } = spoolFixture({ deadLetterBytesMax: 2 ** 24 });
+    const folders = memoryFolders();
+    const spool = await open(folders);
+    const lines = Array.from({ length: 50 }, (_, number) => longLine(number).repeat(10));
+    for (let round = 0; round < 8; round += 1) await refuse(spool, lines);
+    const before = [...folders.deadLetter.files.keys()];
+    for (let id = 1; id <= 400; id += 1) if (id % 8 !== 0) await spool.dropDeadLetter(id);
+    await expect.poll(() => before.some((name) => !folders.deadLetter.files.has(name))).toBe(true);
+
+    for (let id = 8; id <= 400; id += 8) await spool.dropDeadLetter(id);
+
+    expect(spool.counts()).toMatchObject({ deadLetters: 0, deadLetterBytes: 0 });
+  });
+
   test('says once an hour how many were lost, and no more: it is audited, and audit may be what is refused', async () => {
     const { open, clock, named } = spoolFixture({ deadLetterBytesMax: 1500 });
     const spool = await open(memoryFolders());

@@ -2,7 +2,7 @@ import type { Clock } from '../../base/clock.ts';
 import { errnoOf } from '../../base/errno.ts';
 import { asGatehouseError } from '../../base/errors.ts';
 import type { Log } from '../../base/log-events.ts';
-import type { StreamName } from '../batch.ts';
+import type { Batch, StreamName } from '../batch.ts';
 import { eventsError } from '../errors.ts';
 import { eventsEvent } from '../log-events.ts';
 import {
@@ -324,16 +324,17 @@ export async function diskSpool(options: DiskSpoolOptions): Promise<Spool> {
     if (isState && folder === 'spool') log(eventsEvent('events.positions-lost', { segment }));
   }
 
-  async function settleTaken(entry: Entry): Promise<void> {
-    await records.settle(entry.record);
-    take(entry);
+  function sizeOf({ body }: Batch): number {
+    return Math.max(sizeMin, body.length + recordBytes);
   }
 
   return {
+    sizeOf,
+
     append(batch, moved, signal) {
       const { stream, body, events, bytes } = batch;
       const entries = entriesIn(moved);
-      const size = Math.max(sizeMin, body.length + recordBytes);
+      const size = sizeOf(batch);
       return space.within(size, signal, async () => {
         lastId += 1;
         const id = lastId;
@@ -374,9 +375,10 @@ export async function diskSpool(options: DiskSpoolOptions): Promise<Spool> {
 
     async settle({ id, stream }, refused) {
       const entry = streams.get(streamKey(stream))?.entries.get(id);
-      if (entry === undefined) return;
+      if (entry === undefined) return false;
       if (refused.length > 0) await letters.add(id, stream, refused);
-      await settleTaken(entry);
+      await records.settle(entry.record);
+      return take(entry);
     },
 
     position: (source) => new Map(positions.get(source)),
