@@ -67,6 +67,7 @@ function writeProgram(tree: string, node: string): void {
   }
   put(tree, '/usr/bin/gatehouse', join(own, 'gatehouse'));
   put(tree, '/usr/lib/systemd/system/gatehouse.service', join(root, 'systemd/gatehouse.service'));
+  put(tree, '/usr/lib/tmpfiles.d/gatehouse.conf', join(root, 'systemd/gatehouse.tmpfiles.conf'));
   put(tree, conffile, join(own, 'environment'));
 }
 

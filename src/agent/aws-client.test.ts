@@ -36,7 +36,7 @@ async function setup({ tls = false } = {}) {
     /** What the client was denied, and was denied again, and which services took its credentials. */
     denied: [] as Denial[],
     deniedAgain: [] as Denial[],
-    accepted: [] as string[],
+    accepted: [] as (readonly [service: string, accessKeyId: string | undefined])[],
     dates: [] as string[],
   };
   const options = {
@@ -49,7 +49,8 @@ async function setup({ tls = false } = {}) {
         return true;
       },
       again: (denial: Denial) => void held.deniedAgain.push(denial),
-      accepted: (service: string) => void held.accepted.push(service),
+      accepted: (service: string, accessKeyId: string | undefined) =>
+        void held.accepted.push([service, accessKeyId]),
     },
     serverTime: (date: string) => void held.dates.push(date),
   };
@@ -271,7 +272,7 @@ describe('credentials', () => {
     expect(held.denied).toMatchObject([{ service: 'STS', accessKeyId, mayBePermission }]);
     expect(held.denied[0]?.awsError).toContain(name);
     expect(held.deniedAgain).toEqual([]);
-    expect(held.accepted).toEqual(['STS']);
+    expect(held.accepted).toEqual([['STS', held.credentials.accessKeyId]]);
   });
 
   test('that are denied again right after are an error, not a loop', async () => {

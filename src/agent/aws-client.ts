@@ -19,7 +19,7 @@ export interface CallDenials {
   /** Answers whether the call is worth repeating, with newer credentials. */
   renew(denial: Denial): Promise<boolean>;
   again(denial: Denial): void;
-  accepted(service: string): void;
+  accepted(service: string, accessKeyId: string | undefined): void;
 }
 
 const connectionTimeoutMs = 5_000;
@@ -125,7 +125,7 @@ export function renewsExpired<Client extends Denied>(
     (next, context) => async (args) => {
       const call = async () => {
         const output = await next(args);
-        denials.accepted(service);
+        denials.accepted(service, signers.get(context));
         return output;
       };
       try {

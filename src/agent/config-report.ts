@@ -15,21 +15,21 @@ export interface ValidConfig {
 
 /**
  * Checks a config file, bootstrap or gateway as its keys say; without a file, the bootstrap config of this launch.
- * A gateway config is checked against the limits of this host's bootstrap config.
+ * `input` is what the file holds, where it is standard input. A gateway config is checked against the limits of this host's bootstrap config.
  * @throws CONFIG_…, GATEWAY_CONFIG_…, INPUT_MISSING
  */
-export function validateConfig(launch: Launch, file: string | undefined): ValidConfig {
+export function validateConfig(launch: Launch, file: string | undefined, input?: Buffer): ValidConfig {
   if (file === undefined) {
     const { file: found } = bootstrapOf(launch);
     return { kind: 'bootstrap', ...(found === undefined ? {} : { file: found }) };
   }
-  const bytes = bytesOf(file);
+  const bytes = input ?? bytesOf(file);
   if (isGateway(bytes)) {
     validateGateway(gatewaySchema, gatewayRules(bootstrapOf(launch).config), decodeGateway({ bytes }));
     return { kind: 'gateway', file };
   }
   // By itself: what the environment of this shell adds is not the file's merit.
-  bootstrapOf({ ...launch, flags: { config: file }, env: {} });
+  bootstrapOf({ ...launch, flags: { config: file }, env: {} }, input);
   return { kind: 'bootstrap', file };
 }
 

@@ -77,6 +77,8 @@ function said(work: () => unknown): string {
   }
 }
 
+const source = (config: object) => ({ events: { ...whole.events, sources: { app: config } } });
+
 function problemsWith(sources: object): unknown {
   return problems({ ...whole, audit: {}, events: { ...whole.events, sources } });
 }
@@ -155,6 +157,48 @@ describe('the gateway config', () => {
     expect(found).toEqual([expect.objectContaining({ path: 'deliveries[0].file' })]);
   });
 
+  it.each(['\n', '\r', '\t', '\0', '\u001b', '\u007f', '\u0085'])(
+    'has no path with a control character, which could hide what is behind it: %j',
+    (character) => {
+      const file = `/run/gatehouse/a${character}/../control.sock`;
+      const inside = `/run/gatehouse/a${character}b`;
+      const app = { roleArn: 'arn:aws:iam::123456789012:role/app' };
+      const consumers = (path: string) => ({
+        credentialEndpoints: { containerPort: 1, consumers: { app: { ...app, tokenFile: { path } } } },
+      });
+      const certificate = '/etc/gatehouse/c.pem';
+      const tls = (pem: object) =>
+        source({ syslog: { tls: { address: '127.0.0.1:1', certificate, privateKey: certificate, ...pem } } });
+      const log = file.replace('/run/gatehouse', '/var/log');
+
+      for (const [changed, path] of [
+        [{ deliveries: [{ ...delivery, file }] }, 'deliveries[0].file'],
+        [{ deliveries: [{ ...delivery, file: inside }] }, 'deliveries[0].file'],
+        [consumers(file), 'credentialEndpoints.consumers.app.tokenFile.path'],
+        [consumers(inside), 'credentialEndpoints.consumers.app.tokenFile.path'],
+        [{ secrets: { ...whole.secrets, 'tls-key': { sealedFile: file } } }, 'secrets.tls-key.sealedFile'],
+        [source({ files: [log] }), 'events.sources.app.files[0]'],
+        [
+          source({ files: ['/var/log/*'], exclude: [`/var/log/a${character}b`] }),
+          'events.sources.app.exclude[0]',
+        ],
+        [source({ files: [`/var/log/a${character}b`] }), 'events.sources.app.files[0]'],
+        [
+          source({ journald: { directory: `/var/log/a${character}b` } }),
+          'events.sources.app.journald.directory',
+        ],
+        [source({ http: { listen: inside } }), 'events.sources.app.http.listen'],
+        [source({ syslog: { socket: inside } }), 'events.sources.app.syslog.socket'],
+        [tls({ clientAuthorities: inside }), 'events.sources.app.syslog.tls.clientAuthorities'],
+      ] as const) {
+        expect(problems({ ...whole, audit: {}, ...changed })).toContainEqual({
+          path,
+          message: expect.stringContaining('absolute path'),
+        });
+      }
+    },
+  );
+
   it('delivers to any folder that the bootstrap config allows, and below', () => {
     const deliveries = [delivery, { ...delivery, file: '/srv/tmpfs/a/b/c' }];
 
@@ -232,6 +276,8 @@ describe('the gateway config', () => {
   it.each([
     ['/etc/cron.d/x', 'must be below one of allow.deliverTo'],
     ['/run/gatehouse/../x', 'must not contain ..'],
+    ['/run/gatehouse//control.sock', 'must be below one of allow.deliverTo'],
+    ['/run/gatehouse/./control.sock', 'must be below one of allow.deliverTo'],
     ['/run/gatehouse/control.sock', 'is a name that the agent keeps for itself'],
     ['/run/gatehouse/consumers/x', 'is a name that the agent keeps for itself'],
   ])('does not listen at %s', (path, message) => {

@@ -1,3 +1,4 @@
+import { posix } from 'node:path';
 import { z } from 'zod';
 import { credentialEndpointsConfig, monitoringConfig } from '../api/config.ts';
 import type { Problem } from '../base/errors.ts';
@@ -103,10 +104,14 @@ function writtenFiles({ deliveries, credentialEndpoints }: GatewayConfig): Writt
   return [...delivered, ...tokens];
 }
 
-/** That a file's path is absolute and has no `..` in it is checked where its form is. */
+/** Whether a path lies below one of the folders, and is not written so that it leads out of there again. */
+function isBelow(path: string, folders: readonly string[]): boolean {
+  return posix.normalize(path) === path && folders.some((folder) => path.startsWith(`${folder}/`));
+}
+
 function filesStayInside(gateway: GatewayConfig, deliverTo: readonly string[]): Problem[] {
   return writtenFiles(gateway).flatMap(({ file, at }) => {
-    if (deliverTo.some((folder) => file.startsWith(`${folder}/`))) return [];
+    if (isBelow(file, deliverTo)) return [];
     const message = `must be below one of allow.deliverTo of the bootstrap config: ${list(deliverTo)}`;
     return [{ path: pathText(at), message }];
   });
@@ -180,7 +185,7 @@ function socketsStayInside(
     if (socket.split('/').includes('..')) return [{ path, message: 'must not contain ..' }];
     if (isReserved(socket, bootstrap))
       return [{ path, message: 'is a name that the agent keeps for itself' }];
-    if (deliverTo.some((allowed) => socket.startsWith(`${allowed}/`))) return [];
+    if (isBelow(socket, deliverTo)) return [];
     const message = `must be below one of allow.deliverTo of the bootstrap config: ${list(deliverTo)}`;
     return [{ path, message }];
   });

@@ -36,7 +36,7 @@ export async function credentialProcess(
     import('./session-source.ts'),
     import('../identity/errors.ts'),
   ]);
-  const credentials = await sessionSource(launch, identity, way).load(signal);
+  const credentials = await sessionSource(launch, identity, way).source.load(signal);
   if (credentials === undefined) throw identityError('CREDENTIALS_NOT_FOUND');
   return credentialProcessDocument(credentials);
 }

@@ -223,17 +223,21 @@ async function credentialsLearned(clock: Clock, askFor: () => Promise<Credential
 
 /** The main thread holds the credentials; it hears of success only after a denial, for there are many successes. */
 function callDenials(renewals: Questions<boolean>, forget: () => void): AwsClientOptions['denials'] {
-  let wasDenied = false;
+  let denied: Parameters<AwsClientOptions['denials']['again']>[0] | undefined;
   return {
     renew(denial) {
-      wasDenied = true;
+      denied = denial;
       forget();
       return renewals.ask((id) => say({ kind: 'credentials-denied', id, denial }));
     },
-    again: (denial) => say({ kind: 'credentials-denied-again', denial }),
-    accepted(service) {
-      if (wasDenied) say({ kind: 'credentials-accepted', service });
-      wasDenied = false;
+    again(denial) {
+      denied = denial;
+      say({ kind: 'credentials-denied-again', denial });
+    },
+    accepted(service, accessKeyId) {
+      if (denied === undefined || (denied.service !== service && denied.accessKeyId === accessKeyId)) return;
+      denied = undefined;
+      say({ kind: 'credentials-accepted', service, accessKeyId });
     },
   };
 }

@@ -124,7 +124,7 @@ export async function startEvents(options: EventsOptions, signal: AbortSignal): 
         denials.again(message.denial);
         break;
       case 'credentials-accepted':
-        denials.accepted(message.service);
+        denials.accepted(message.service, message.accessKeyId);
         break;
       case 'answered':
         answers.answer(message.id, message.answer);

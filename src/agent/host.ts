@@ -46,10 +46,11 @@ export interface Host {
 }
 
 /** Loads the bootstrap config as file, environment and flags of this launch give it. */
-export function bootstrapOf(launch: Launch): Bootstrap {
+export function bootstrapOf(launch: Launch, bytes?: Uint8Array): Bootstrap {
   const { flags, env } = launch;
   return loadBootstrap(bootstrapSchema, {
     file: flags.config,
+    bytes,
     flags: { 'secret-name': flags.secretName, 'log-level': flags.logLevel },
     env,
     uid: process.getuid?.() ?? 0,
@@ -76,6 +77,7 @@ export function openHost(launch: Launch, bootstrap: Bootstrap): Host {
 
   const skew = clockSkew(clock, log);
   const awsClock = corrected(clock, skew);
+  const serverTime = (date: string): void => skew.observe(date);
   const sources = chain(
     credentialSources(config.credentials, {
       env,
@@ -87,7 +89,7 @@ export function openHost(launch: Launch, bootstrap: Bootstrap): Host {
       sessionName: sessionNameOf(config.name),
       rolesAnywhere() {
         const reach = awsReach('ROLESANYWHERE', env);
-        return { endpoint: reach, post: awsPost(reach) };
+        return { endpoint: reach, post: awsPost(reach), serverTime };
       },
     }),
   );
@@ -96,7 +98,6 @@ export function openHost(launch: Launch, bootstrap: Bootstrap): Host {
   const denied = denials(refreshed, { clock, log });
   // The SDK asks without a signal: what it waits for is bounded by the sources' own time limits.
   const unaborted = new AbortController().signal;
-  const serverTime = (date: string): void => skew.observe(date);
   const aws = awsClients({
     env,
     region,

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { isPlainAbsolutePath } from '../base/path-rules.ts';
 import {
   chainedSessionSeconds,
   externalIdPattern,
@@ -86,10 +87,8 @@ function modeOf(what: string, usable: number, modeDefault: string) {
 const tokenFileConfig = z.strictObject({
   path: z
     .string()
-    .regex(
-      /^\/(?!.*\/\.{0,2}(?:\/|$))(?!\.{0,2}(?:\/|$))[^\0]{1,4094}$/u,
-      'expected the absolute path of a file, without //, . or ..',
-    )
+    .max(4095)
+    .refine(isPlainAbsolutePath, 'expected the absolute path of a file, without //, . or ..')
     .meta({
       description:
         'The file that holds the token, on tmpfs, in a directory that allow.deliverTo of the bootstrap config permits. The consumer finds it through AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE.',

@@ -131,6 +131,8 @@ function register(
       inner.options({ ...declared.options });
       for (const [name, positional] of Object.entries(declared.positionals ?? {})) {
         inner.positional(name, positional);
+        // Else yargs makes of `-`, which stands for stdin, an empty string.
+        if ('type' in positional && positional.type === 'string') inner.nargs(name, 1);
       }
       for (const below of declared.subcommands ?? []) register(inner, below, invocation, exit);
       return declared.subcommands === undefined

@@ -1,15 +1,23 @@
 import { command } from './command.ts';
+import { inputBytes } from './input.ts';
 import { launchOf } from './launch.ts';
 import { tableText } from './rows.ts';
+
+/** Far above what a config has. */
+const inputBytesMax = 1024 * 1024;
 
 const validateCommand = command({
   usage: 'validate [file]',
   summary: 'Check a bootstrap or gateway config (told by its keys), or this host’s bootstrap config',
   options: {},
-  positionals: { file: { type: 'string', describe: 'Config file; without it what `run` would use' } },
+  positionals: {
+    file: { type: 'string', describe: 'Config file, or - for stdin; without it what `run` would use' },
+  },
   async run(args, invocation) {
     const { validateConfig } = await import('../agent/config-report.ts');
-    const valid = validateConfig(launchOf(args, invocation), args.file);
+    const { file } = args;
+    const input = file === '-' ? await inputBytes(file, inputBytesMax, invocation) : undefined;
+    const valid = validateConfig(launchOf(args, invocation), file, input);
     invocation.stdout.write(
       args.json
         ? `${JSON.stringify(valid)}\n`

@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import type { InferredOptionTypes, Options } from 'yargs';
 import { agentError } from '../agent/errors.ts';
 import type { RolesAnywhereIdentity } from '../identity/roles-anywhere/roles-anywhere.ts';
@@ -71,7 +72,7 @@ export function sessionIdentity(args: SessionArguments): {
   const identity = {
     certificate,
     privateKey,
-    privateKeyPassword: args['private-key-password-file'],
+    privateKeyPassword: passwordFile(args),
     intermediates: args.intermediates,
     trustAnchorArn,
     profileArn,
@@ -82,6 +83,14 @@ export function sessionIdentity(args: SessionArguments): {
     region: args.region,
   };
   return { identity, missing: [] };
+}
+
+/** Where the password is: a bare name would else be that of a systemd credential, as it is in the config. */
+export function passwordFile(args: {
+  readonly 'private-key-password-file'?: string | undefined;
+}): string | undefined {
+  const { 'private-key-password-file': file } = args;
+  return file === undefined ? undefined : resolve(file);
 }
 
 const needed = ['certificate', 'private-key', 'trust-anchor-arn', 'profile-arn', 'role-arn'] as const;

@@ -1,3 +1,4 @@
+import { agentError } from '../agent/errors.ts';
 import type { ChangedMasterKey, ChangeRequest } from '../agent/master-key/change.ts';
 import type { MasterKeyStatus } from '../agent/master-key/status.ts';
 import { stopSignal } from '../system/signals.ts';
@@ -32,10 +33,12 @@ const table = {
   requiresArg: true,
 } as const;
 
+const lanesMax = 64;
+
 const concurrency = {
   type: 'number',
   default: 4,
-  describe: 'Files under way at once, 1 to 64',
+  describe: `Files under way at once, 1 to ${lanesMax}`,
   requiresArg: true,
 } as const;
 
@@ -249,10 +252,10 @@ async function change(
   invocation: Invocation,
   request: Omit<ChangeRequest, 'progress' | 'concurrency'>,
 ): Promise<number> {
+  const lanes = lanesOf(args.concurrency);
   const { changeMasterKey } = await import('../agent/master-key/change.ts');
   const launch = operatorLaunchOf(args, invocation);
   const shown = progressOf(launch.clock, invocation.stderr, args.json);
-  const lanes = Math.min(64, Math.max(1, Math.trunc(args.concurrency)));
   const wanted: ChangeRequest = { ...request, concurrency: lanes, progress: shown.progress };
   let done: ChangedMasterKey;
   try {
@@ -263,6 +266,11 @@ async function change(
   if (args.json) invocation.stdout.write(`${JSON.stringify(done)}\n`);
   else invocation.stderr.write(changedText(done));
   return 0;
+}
+
+function lanesOf(count: number): number {
+  if (Number.isInteger(count) && count >= 1 && count <= lanesMax) return count;
+  throw agentError('USAGE', { problem: `--concurrency must be a whole number from 1 to ${lanesMax}` });
 }
 
 function changedText({ generation, fingerprint, isBack, files, gone }: ChangedMasterKey): string {

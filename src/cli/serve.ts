@@ -37,8 +37,9 @@ export function serveCommand(configured: ConfiguredIdentity): Command {
       const onListening = (url: string): void => {
         invocation.stdout.write(`export AWS_EC2_METADATA_SERVICE_ENDPOINT=${url}\n`);
       };
-      const source = sessionSource(launch, identity, wayOf(args));
-      await serve(launch, source, { port: portIn(args.port), roleArn, region, onListening }, stopSignal());
+      const { source, clock } = sessionSource(launch, identity, wayOf(args));
+      const options = { port: portIn(args.port), roleArn, region, onListening };
+      await serve({ ...launch, clock }, source, options, stopSignal());
       return 0;
     },
   });

@@ -1,5 +1,5 @@
 import { command } from './command.ts';
-import { privateKeyOptions } from './helper-options.ts';
+import { passwordFile, privateKeyOptions } from './helper-options.ts';
 import { inputBytes } from './input.ts';
 
 const stringBytesMax = 1024 * 1024;
@@ -28,7 +28,7 @@ export const signStringCommand = command({
     const { signed } = await import('../agent/signed.ts');
     const key = {
       privateKey: args['private-key'],
-      privateKeyPassword: args['private-key-password-file'],
+      privateKeyPassword: passwordFile(args),
       pkcs11Module: args['pkcs11-lib'],
     };
     const bytes = await inputBytes('-', stringBytesMax, invocation);

@@ -30,7 +30,8 @@ export function updateCommand(configured: ConfiguredIdentity): Command {
         import('../agent/update.ts'),
         import('../agent/session-source.ts'),
       ]);
-      await update(launch, sessionSource(launch, identity, wayOf(args)), { profile, isOnce }, stopSignal());
+      const { source, clock } = sessionSource(launch, identity, wayOf(args));
+      await update({ ...launch, clock }, source, { profile, isOnce }, stopSignal());
       return 0;
     },
   });

@@ -30,8 +30,11 @@ const writableByOthers = 0o022;
  */
 export function readBootstrapFile(file: string, uid: number): unknown {
   const bytes = readTrusted(file, uid);
-  if (bytes === undefined) return undefined;
+  return bytes === undefined ? undefined : parseBootstrap(bytes, file);
+}
 
+/** What a bootstrap config says. @throws CONFIG_NOT_JSON */
+export function parseBootstrap(bytes: Uint8Array, file: string): unknown {
   let text: string;
   try {
     text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);

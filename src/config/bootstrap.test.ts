@@ -261,6 +261,18 @@ describe('loading a bootstrap config', () => {
     );
   });
 
+  it.each(['/run/a\n/b', '/run/a\u001b', '/run/a\u0000'])(
+    'takes no path that hides what it is: %j',
+    (path) => {
+      const { load } = setup({ content: { runtimeDirectory: path, allow: { deliverTo: [path] } } });
+
+      expect(failure(load).details['problems']).toMatchObject([
+        { path: 'allow.deliverTo[0]' },
+        { path: 'runtimeDirectory' },
+      ]);
+    },
+  );
+
   it.each([{ file: '/nowhere/config.json' }, { env: { GATEHOUSE_CONFIG: '/nowhere/config.json' } }])(
     'a file that is named must exist: %j',
     (inputs) => {

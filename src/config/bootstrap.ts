@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import type { Problem } from '../base/errors.ts';
 import { runtimeDirectoryDefault } from '../base/runtime-directory.ts';
-import { readBootstrapFile } from './bootstrap-file.ts';
+import { parseBootstrap, readBootstrapFile } from './bootstrap-file.ts';
 import { fileVariable, isSet, readEnvironment } from './environment.ts';
 import { configError } from './errors.ts';
 import { isObject } from './object.ts';
@@ -26,6 +26,8 @@ export type BootstrapFlags = Readonly<
 export interface BootstrapInputs {
   /** The file that --config names. */
   readonly file?: string | undefined;
+  /** Its content, where it was read already. */
+  readonly bytes?: Uint8Array | undefined;
   readonly flags: BootstrapFlags;
   readonly env: Readonly<Record<string, string | undefined>>;
   /** The current user. */
@@ -110,11 +112,17 @@ interface Document {
   readonly problems: readonly Problem[];
 }
 
-function readDocument({ file, env, uid, defaultFile = bootstrapFileDefault }: BootstrapInputs): Document {
+function readDocument({
+  file,
+  bytes,
+  env,
+  uid,
+  defaultFile = bootstrapFileDefault,
+}: BootstrapInputs): Document {
   const fromEnvironment = isSet(env[fileVariable]) ? env[fileVariable] : undefined;
   const named = file ?? fromEnvironment;
   const path = named ?? defaultFile;
-  const content = readBootstrapFile(path, uid);
+  const content = bytes === undefined ? readBootstrapFile(path, uid) : parseBootstrap(bytes, path);
   if (content === undefined) {
     if (named === undefined) return { content: {}, problems: [] };
     const namedBy = file === undefined ? `environment ${fileVariable}` : 'flag --config';

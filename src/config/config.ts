@@ -1,6 +1,6 @@
-import { posix } from 'node:path';
 import { z } from 'zod';
 import { logLevels } from '../base/log-events.ts';
+import { isPlainAbsolutePath } from '../base/path-rules.ts';
 import { roleArnPattern } from '../base/role.ts';
 import { runtimeDirectoryDefault } from '../base/runtime-directory.ts';
 import { cronProblem } from './schedule.ts';
@@ -10,20 +10,6 @@ const cronExpression = z.string().superRefine((value, context) => {
   const message = cronProblem(value);
   if (message !== undefined) context.addIssue({ code: 'custom', message });
 });
-
-const pathCharactersMax = 4096;
-
-/** Whether a path is absolute, below `/`, and written the one shortest way: no `.`, `..`, `//` or trailing slash. */
-function isPlainAbsolutePath(path: string): boolean {
-  return (
-    path.length > 1 &&
-    path.length <= pathCharactersMax &&
-    !path.includes('\0') &&
-    posix.isAbsolute(path) &&
-    posix.normalize(path) === path &&
-    !path.endsWith('/')
-  );
-}
 
 const absolutePath = z
   .string()

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { isPlainAbsolutePath } from '../base/path-rules.ts';
 import { secretNamePattern } from '../base/secret-name.ts';
 
 const deliveriesMax = 1000;
@@ -17,10 +18,8 @@ const deliveryConfig = z
       }),
     file: z
       .string()
-      .regex(
-        /^\/(?!.*\/\.{0,2}(?:\/|$))(?!\.{0,2}(?:\/|$))[^\0]{1,4094}$/u,
-        'expected the absolute path of a file, without //, . or ..',
-      )
+      .max(4095)
+      .refine(isPlainAbsolutePath, 'expected the absolute path of a file, without //, . or ..')
       .meta({
         description:
           'The file to write, in a directory that allow.deliverTo of the bootstrap config permits.',

@@ -89,7 +89,11 @@ export type FromWorker =
   /** AWS denied the credentials of a call: are there newer ones? */
   | { readonly kind: 'credentials-denied'; readonly id: number; readonly denial: CredentialsDenial }
   | { readonly kind: 'credentials-denied-again'; readonly denial: CredentialsDenial }
-  | { readonly kind: 'credentials-accepted'; readonly service: string }
+  | {
+      readonly kind: 'credentials-accepted';
+      readonly service: string;
+      readonly accessKeyId: string | undefined;
+    }
   | { readonly kind: 'data-key-wanted'; readonly id: number; readonly wanted: WantedKey }
   | { readonly kind: 'data-keys-in-use'; readonly keyIds: readonly string[] }
   | { readonly kind: 'status'; readonly id: number; readonly status: EventsStatus }

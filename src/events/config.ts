@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { isLoopbackAddress } from '../base/local-address.ts';
+import { isAbsolutePath } from '../base/path-rules.ts';
 import { overflowPolicies } from './overflow.ts';
 import { parseAddress } from './source/address.ts';
 import { encodings } from './source/encodings.ts';
@@ -26,7 +27,7 @@ const retentionDays = [
 const glob = z
   .string()
   .min(1)
-  .refine((path) => path.startsWith('/'), 'must be an absolute path')
+  .refine(isAbsolutePath, 'must be an absolute path')
   .refine((path) => !path.split('/').includes('..'), 'must not contain ..');
 
 const embeddedMetrics = z
@@ -70,7 +71,7 @@ const mode = z
   .default('0600')
   .meta({ description: 'Mode of the unix socket', applies: 'restart', examples: ['0666'] });
 
-const pemFile = z.string().startsWith('/', 'must be an absolute path');
+const pemFile = z.string().refine(isAbsolutePath, 'must be an absolute path');
 
 const journald = z
   .strictObject({
@@ -90,7 +91,7 @@ const journald = z
       .meta({ description: 'The least severe that is shipped', applies: 'restart', examples: ['notice'] }),
     directory: z
       .string()
-      .startsWith('/', 'must be an absolute path')
+      .refine(isAbsolutePath, 'must be an absolute path')
       .optional()
       .meta({
         description: "A folder of journal files, under allow.readFrom, instead of this host's journal",
@@ -152,7 +153,7 @@ const syslog = z
       .meta({ description: 'Syslog by TLS', applies: 'restart' }),
     socket: z
       .string()
-      .startsWith('/', 'must be an absolute path')
+      .refine(isAbsolutePath, 'must be an absolute path')
       .optional()
       .meta({
         description: 'Path of a unix stream socket, below allow.deliverTo',

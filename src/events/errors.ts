@@ -69,7 +69,8 @@ export const eventsErrors = {
   },
   EVENTS_SPOOL_UNREADABLE: {
     summary: 'the disk does not give what is in the spool',
-    remedy: 'Look at the disk under the state directory; it is tried again a few times.',
+    remedy:
+      'Look at the disk under the state directory, and at the owner of its files and the limit of open files where an errno in the details says so. It is tried again; where the agent does not start it leaves all as it is: start it again.',
     retry: true,
     exitCode: exitCode.unavailable,
   },

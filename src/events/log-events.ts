@@ -133,6 +133,16 @@ export const eventsLogEvents = {
     summary: 'a source cannot listen at its address; it is tried again',
     fields: { source: 'the source', address: 'where', reason: 'errno' },
   },
+  'events.accept-failed': {
+    level: 'error',
+    summary: 'a source that listens met an error, such as no room for a connection; it goes on listening',
+    fields: { source: 'the source', address: 'where', reason: 'errno' },
+  },
+  'events.accept-recovered': {
+    level: 'info',
+    summary: 'connections to a source are accepted again',
+    fields: { source: 'the source', address: 'where' },
+  },
   'events.peer-refused': {
     level: 'warn',
     summary: 'a peer of a source was sent away',

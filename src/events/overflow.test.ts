@@ -4,7 +4,7 @@ import type { LogEvent } from '../base/log-events.ts';
 import { type Batch, encodeChunk, eventsOf, openBatch } from './batch.ts';
 import { type OverflowOptions, overflow } from './overflow.ts';
 import { memorySpool } from './spool/memory.ts';
-import { streamKey } from './spool.ts';
+import { type Spool, streamKey } from './spool.ts';
 
 const { signal } = new AbortController();
 
@@ -14,11 +14,15 @@ function batchOf(text: string, logStream = 's'): Batch {
   return open.seal();
 }
 
-function setup(policy: OverflowOptions['policy'], spared: readonly string[] = []) {
+function setup(
+  policy: OverflowOptions['policy'],
+  spared: readonly string[] = [],
+  changed: Partial<Spool> = {},
+) {
   const clock = fakeClock();
   const events: LogEvent[] = [];
   const log = (event: LogEvent): void => void events.push(event);
-  const spool = memorySpool({ bytesMax: 1_000_000, clock, log });
+  const spool = { ...memorySpool({ bytesMax: 1_000_000, clock, log }), ...changed };
   const keys = new Set(spared.map((logStream) => streamKey({ logGroup: 'g', logStream })));
   const over = overflow({ spool, policy, spared: keys, bytesMax: 6_000, clock, log });
   return {
@@ -74,4 +78,23 @@ test('nothing of audit is dropped to make room', async () => {
 
   expect(new Set(await kept())).toEqual(new Set(['a', 'b', 'c']));
   expect(over.dropped.events).toBe(0);
+});
+
+test('a batch has the size that the spool says it has', async () => {
+  const { append, kept } = setup('drop-newest', [], { sizeOf: () => 5_000 });
+
+  for (const letter of ['a', 'b']) await append(batchOf(large(letter)));
+
+  expect(await kept()).toEqual(['a']);
+});
+
+test('a batch that two make room with at the same time is counted once', async () => {
+  const { append, kept, over } = setup('drop-oldest');
+  for (const letter of ['a', 'b']) await append(batchOf(large(letter)));
+
+  await Promise.all(['c', 'd'].map((letter) => append(batchOf(large(letter)))));
+
+  const lost = 4 - (await kept()).length;
+  expect(lost).toBeGreaterThan(0);
+  expect(over.dropped).toEqual({ events: lost, bytes: lost * 2_026 });
 });

@@ -27,8 +27,6 @@ export interface Overflow {
   readonly dropped: { readonly events: number; readonly bytes: number };
 }
 
-/** What a batch takes beside its body, at most. */
-const recordBytes = 1_024;
 /** Streams of which the oldest batch is looked for. */
 const streamsLookedAt = 64;
 const sayEveryMs = 60 * 1000;
@@ -68,7 +66,7 @@ export function overflow({ spool, policy, spared, bytesMax, clock, log }: Overfl
   return {
     dropped,
     async admit(batch, signal) {
-      const wanted = batch.body.length + recordBytes;
+      const wanted = spool.sizeOf(batch);
       if (hasRoom(wanted)) return true;
       if (policy === 'drop-newest') {
         note(batch);
@@ -78,8 +76,8 @@ export function overflow({ spool, policy, spared, bytesMax, clock, log }: Overfl
         const victim = await oldest(signal);
         // Only audit is left: its part is not ours to take, so the batch waits.
         if (victim === undefined) return true;
-        await spool.settle(victim, []);
-        note(victim);
+        // Another source may have made room with it, or it was sent: then it is not ours to count.
+        if (await spool.settle(victim, [])) note(victim);
       }
       return true;
     },

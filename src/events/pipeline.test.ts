@@ -127,7 +127,7 @@ describe('a pipeline', () => {
   });
 
   test('loses what finds no room where that is wanted, moves on past it, and spares who waits to be told', async () => {
-    const { clock, spool, sink, give, start } = setup({ bytesMax: 4_000 });
+    const { clock, spool, sink, give, start } = setup({ bytesMax: 3_000 });
     sink.onSend = () => Promise.reject(eventsError('EVENTS_UNREACHABLE', {}));
     const { line } = start({ whenFull: 'drop-newest' });
     const told: string[] = [];

@@ -70,11 +70,22 @@ export function spoolContract(name: string, make: (making: SpoolMaking) => Promi
       if (first === undefined) throw new Error('nothing read');
 
       expect(await spool.read({ stream: a, batchesMax: 9 }, never)).toHaveLength(2);
-      await spool.settle(first, []);
-      await spool.settle(first, []);
+      const answers = await Promise.all([spool.settle(first, []), spool.settle(first, [])]);
+      answers.push(await spool.settle(first, []));
 
+      expect(answers.filter((isRemoved) => isRemoved)).toHaveLength(1);
       expect((await spool.read({ stream: a, batchesMax: 9 }, never)).map(textOf)).toEqual(['a2']);
       expect(spool.counts().batches).toBe(1);
+    });
+
+    test.each([2 ** 20, 2 ** 40])('says beforehand what a batch takes, of %i bytes', async (bytesMax) => {
+      const { spool } = await setup(bytesMax);
+
+      for (const text of ['a', 'b'.repeat(5000)]) {
+        const before = spool.counts().bytes;
+        await spool.append(batchOf(a, text), [], never);
+        expect(spool.counts().bytes - before).toBe(spool.sizeOf(batchOf(a, text)));
+      }
     });
 
     test('keeps positions with batches, by source and item, and forgets those without value', async () => {

@@ -65,6 +65,8 @@ export interface Spool {
    * Waits while the spool is full. @throws EVENTS_SPOOL_UNWRITABLE, and then neither is there.
    */
   append(batch: Batch, positions: readonly SourcePosition[], signal: AbortSignal): Promise<void>;
+  /** What the batch would take of `bytesMax`: whoever asks whether there is room must count as `append` does. */
+  sizeOf(batch: Batch): number;
   /** Makes positions durable by themselves: notes of what is under way, which belong to no batch. */
   keep(positions: readonly SourcePosition[]): Promise<void>;
   /**
@@ -73,8 +75,11 @@ export interface Spool {
    * @throws EVENTS_SPOOL_UNREADABLE, EVENTS_SPOOL_KEY_UNAVAILABLE: it may be read later
    */
   read(limits: ReadLimits, signal: AbortSignal): Promise<readonly SpooledBatch[]>;
-  /** Removes an acknowledged batch and keeps what of it was refused in the dead letter, in one step. */
-  settle(batch: SpooledBatch, refused: readonly RefusedEvent[]): Promise<void>;
+  /**
+   * Removes an acknowledged batch and keeps what of it was refused in the dead letter, in one step. False where it is
+   * gone already: one of those who settle it at the same time has removed it.
+   */
+  settle(batch: SpooledBatch, refused: readonly RefusedEvent[]): Promise<boolean>;
   /** A source's positions as they were last made durable. */
   position(source: string): Positions;
   /** The streams that have batches waiting. */

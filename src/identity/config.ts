@@ -7,13 +7,13 @@ const region = '[a-z]{2}[a-z0-9-]{3,30}';
 const path = z
   .string()
   .max(4096)
-  .regex(/^\/[^\0]+$/u, 'must be an absolute path');
+  .regex(/^\/\P{Cc}+$/u, 'must be an absolute path');
 
 /** A file, or a key or certificate in a PKCS#11 token. */
 const pathOrToken = z
   .string()
   .max(4096)
-  .regex(/^(?:\/[^\0]+|pkcs11:[\x21-\x7e]+)$/u, 'must be an absolute path or a pkcs11: URI');
+  .regex(/^(?:\/\P{Cc}+|pkcs11:[\x21-\x7e]+)$/u, 'must be an absolute path or a pkcs11: URI');
 
 function rolesAnywhereArn(kind: 'trust-anchor' | 'profile') {
   const shape = new RegExp(
@@ -57,7 +57,7 @@ const rolesAnywhereConfig = z
     privateKeyPassword: z
       .string()
       .max(4096)
-      .regex(/^(?:\/[^\0]+|[\w.-]+)$/u, 'must be an absolute path or the name of a systemd credential')
+      .regex(/^(?:\/\P{Cc}+|[\w.-]+)$/u, 'must be an absolute path or the name of a systemd credential')
       .optional()
       .meta({
         description:
@@ -94,7 +94,7 @@ const rolesAnywhereConfig = z
       .array(z.string().min(1).max(4096))
       .min(1)
       .max(64)
-      .refine(([program = '']) => /^(?:\/[^\0]+|[\w.-]+)$/u.test(program), {
+      .refine(([program = '']) => /^(?:\/\P{Cc}+|[\w.-]+)$/u.test(program), {
         message: 'must begin with an absolute path or a bare program name',
       })
       .optional()
@@ -116,7 +116,7 @@ const rolesAnywhereConfig = z
     helper: z
       .string()
       .max(4096)
-      .regex(/^(?:\/[^\0]+|[\w.-]+)$/u, 'must be an absolute path or a bare program name')
+      .regex(/^(?:\/\P{Cc}+|[\w.-]+)$/u, 'must be an absolute path or a bare program name')
       .optional()
       .meta({
         description:

@@ -72,16 +72,32 @@ describe('credentials that AWS denies', () => {
     denied.again(denialOf('ASIA2'));
     const during = denied.state();
     await clock.advance(3 * minuteMs);
-    denied.accepted('Secrets Manager');
+    denied.accepted('Secrets Manager', 'ASIA2');
     const stillDenied = denied.state();
-    denied.accepted('KMS');
-    denied.accepted('KMS');
+    denied.accepted('KMS', 'ASIA2');
+    denied.accepted('KMS', 'ASIA2');
 
     expect(during).toEqual({ service: 'KMS', awsError: 'ExpiredTokenException', since: expect.any(Date) });
     expect(stillDenied).toEqual(during);
     expect(denied.state()).toBeUndefined();
     expect(names()).toEqual(['credentials.renewed-early', 'credentials.denied', 'credentials.accepted']);
     expect(logged.at(-1)?.fields).toEqual({ service: 'KMS', deniedForMs: 3 * minuteMs });
+  });
+
+  test('are denied no longer once any service takes others, whoever denied them', async () => {
+    const { denied, renew, names } = setup();
+
+    await renew();
+    denied.again(denialOf('ASIA2'));
+    denied.again(denialOf('ASIA3'));
+    denied.accepted('STS', 'ASIA3');
+    denied.accepted('STS', undefined);
+    const during = denied.state();
+    denied.accepted('STS', 'ASIA4');
+
+    expect(during).toMatchObject({ service: 'KMS' });
+    expect(denied.state()).toBeUndefined();
+    expect(names()).toEqual(['credentials.renewed-early', 'credentials.denied', 'credentials.accepted']);
   });
 
   test('are not renewed at each call while they are denied, but a few times an hour', async () => {

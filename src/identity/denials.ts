@@ -39,8 +39,8 @@ export interface Denials {
   renew(denial: Denial, signal: AbortSignal): Promise<boolean>;
   /** The repeated call was denied as well. */
   again(denial: Denial): void;
-  /** A call of this service went through. */
-  accepted(service: string): void;
+  /** A call of this service went through, signed with this key. */
+  accepted(service: string, accessKeyId: string | undefined): void;
   /** The source may be asked again at the next denial: for when somebody says that it is mended. */
   retry(): void;
   state(): DeniedState | undefined;
@@ -66,7 +66,7 @@ export function denials(
   credentials: Pick<RefreshingCredentials, 'renew' | 'state'>,
   { clock, log, random = Math.random }: DenialsOptions,
 ): Denials {
-  let denied: (DeniedState & { readonly sinceMonotonic: number }) | undefined;
+  let denied: (DeniedState & { readonly sinceMonotonic: number; readonly accessKeyId: string }) | undefined;
   let renewals = 0;
   /** Monotonic, both: no early renewal before. */
   let notBefore = -Infinity;
@@ -114,9 +114,12 @@ export function denials(
     permissionNotBefore = -Infinity;
   }
 
-  function enter({ service, awsError }: Denial, error?: GatehouseError): void {
-    if (denied !== undefined) return;
-    denied = { service, awsError, since: clock.now(), sinceMonotonic: clock.monotonic() };
+  function enter({ service, awsError, accessKeyId }: Denial, error?: GatehouseError): void {
+    if (denied !== undefined) {
+      denied = { ...denied, accessKeyId };
+      return;
+    }
+    denied = { service, awsError, accessKeyId, since: clock.now(), sinceMonotonic: clock.monotonic() };
     log(identityEvent('credentials.denied', { service, awsError, error: error && reportOf(error) }));
   }
 
@@ -133,8 +136,11 @@ export function denials(
 
     again: noHelp,
 
-    accepted(service) {
-      if (denied?.service !== service) return;
+    accepted(service, accessKeyId) {
+      if (denied === undefined) return;
+      // The service that denied may not be called again; that newer credentials are good any other tells.
+      const isNewer = accessKeyId !== undefined && accessKeyId !== denied.accessKeyId;
+      if (denied.service !== service && !isNewer) return;
       const deniedForMs = Math.round(clock.monotonic() - denied.sinceMonotonic);
       denied = undefined;
       allow();

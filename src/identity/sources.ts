@@ -23,7 +23,7 @@ export interface SourceContext {
   /** Of sessions that nothing else names: what CloudTrail shows of this host. */
   readonly sessionName: string;
   /** How IAM Roles Anywhere is asked; called only where it is. */
-  rolesAnywhere(): Pick<RolesAnywhereContext, 'endpoint' | 'post'>;
+  rolesAnywhere(): Pick<RolesAnywhereContext, 'endpoint' | 'post' | 'serverTime'>;
 }
 
 /**

@@ -145,7 +145,7 @@ test.each([20_261_126])(
       if ((held.expiration ?? clock.now()) <= clock.now()) made.withExpired += 1;
       const { accessKeyId } = held;
       if (!world.revoked.has(accessKeyId)) {
-        denied.accepted('STS');
+        denied.accepted('STS', accessKeyId);
         return;
       }
       const denial = { service: 'STS', awsError: 'ExpiredToken', accessKeyId, mayBePermission: false };

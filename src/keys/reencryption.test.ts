@@ -24,7 +24,9 @@ async function setup(count: number) {
   const folder = temporaryDirectory();
   const paths = await makeSealedHost(folder, count);
   const progress: Progress[] = [];
-  const run = async (parts: { ledger?: Ledger; files?: SealedFiles; target?: number } = {}) => {
+  const run = async (
+    parts: { ledger?: Ledger; files?: SealedFiles; target?: number; concurrency?: number } = {},
+  ) => {
     const ledger = parts.ledger ?? ledgerIn(folder);
     const files = sealedFiles();
     try {
@@ -34,7 +36,7 @@ async function setup(count: number) {
           files: parts.files ?? files,
           keyOf: testKeyOf,
           target: parts.target ?? 2,
-          concurrency: 3,
+          concurrency: parts.concurrency ?? 3,
           progress: (now) => progress.push(now),
         },
         never,
@@ -64,6 +66,14 @@ describe('re-encryption', () => {
     const ledger = ledgerIn(folder);
     onTestFinished(() => ledger.close());
     expect(ledger.finish()).toBe(true);
+  });
+
+  it.each([0, Number.NaN])('ends at once where no file may be under way: %s', async (concurrency) => {
+    const { run, generations } = await setup(2);
+
+    await expect(run({ concurrency })).rejects.toThrow(TypeError);
+
+    expect(await generations()).toEqual([1, 1]);
   });
 
   it('goes back as it came', async () => {

@@ -291,6 +291,8 @@ async function inLanes(
   lanes: number,
   work: (path: string) => Promise<Outcome>,
 ): Promise<Outcome[]> {
+  // Without a lane nothing is done, and whoever waits for the files to be done waits for ever.
+  if (!(lanes >= 1)) throw new TypeError(`no work is done in ${lanes} lanes`);
   const outcomes: Outcome[] = [];
   const waiting = paths.entries();
   const lane = async (): Promise<void> => {

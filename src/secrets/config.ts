@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { isPlainAbsolutePath } from '../base/path-rules.ts';
 import { externalIdPattern, roleArnPattern, roleSessionNamePattern } from '../base/role.ts';
 import { secretNamePattern } from '../base/secret-name.ts';
 
@@ -73,11 +74,8 @@ const places = {
   secretsManager: secretsManagerConfig.optional(),
   sealedFile: z
     .string()
-    .regex(
-      /^\/(?!.*\/\.{1,2}(?:\/|$))[^\0]*[^/\0]$/u,
-      'expected the absolute path of a file, without . or ..',
-    )
     .max(4095)
+    .refine(isPlainAbsolutePath, 'expected the absolute path of a file, without //, . or ..')
     .optional()
     .meta({
       description: 'Opens this sealed file, made by gatehouse seal.',

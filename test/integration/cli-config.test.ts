@@ -93,6 +93,18 @@ function row(...cells: string[]): unknown {
 }
 
 describe('config validate', () => {
+  test.each([
+    ['bootstrap', bootstrap, 0, 'valid bootstrap config: -\n'],
+    ['gateway', gateway, 0, 'valid gateway config: -\n'],
+    ['bootstrap', { region: 5 }, 78, ''],
+    ['gateway', { ...gateway, version: 2 }, 78, ''],
+  ])('reads standard input for -: a %s config', async (_kind, content, code, stdout) => {
+    const { file } = setup();
+    const args = ['config', 'validate', '-', '--config', file({})];
+
+    expect(await gatehouse(args, { stdin: JSON.stringify(content) })).toMatchObject({ code, stdout });
+  });
+
   test('tells a bootstrap config by its keys', async () => {
     const path = setup().file(bootstrap);
 

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { createPublicKey, verify, X509Certificate } from 'node:crypto';
+import { createPublicKey, generateKeyPairSync, verify, X509Certificate } from 'node:crypto';
 import { chmodSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -176,6 +176,20 @@ describe('read-certificate-data', () => {
 });
 
 describe('sign-string', () => {
+  test.each(['pw', './pw'])('looks for the password %s in the working directory', async (name) => {
+    const { privateKey } = generateKeyPairSync('ec', {
+      namedCurve: 'P-256',
+      privateKeyEncoding: { type: 'pkcs8', format: 'pem', cipher: 'aes-256-cbc', passphrase: 'geheim' },
+      publicKeyEncoding: { type: 'spki', format: 'pem' },
+    });
+    const cwd = temporaryDirectory();
+    writeFileSync(join(cwd, 'key.pem'), privateKey, { mode: 0o600 });
+    writeFileSync(join(cwd, 'pw'), 'geheim', { mode: 0o600 });
+    const argv = ['sign-string', '--private-key', 'key.pem', '--private-key-password-file', name];
+
+    expect(await gatehouse(argv, { cwd, stdin: 'a' })).toMatchObject({ code: 0, stderr: '' });
+  });
+
   test.each(['SHA256', 'SHA384', 'SHA512'])('signs standard input over %s, in each form', async (digest) => {
     const { identity, leaf } = await setup({ certificate: { key: 'rsa-2048' } });
     const argv = ['sign-string', '--private-key', identity.privateKey, '--digest', digest];

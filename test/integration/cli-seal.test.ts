@@ -73,6 +73,18 @@ describe('seal', () => {
     expect(stdout.trim()).toBe('1000000');
   });
 
+  test('unseal - opens what comes through a pipe, and an empty name is no file', async () => {
+    const { env, seal, sealed } = await setup();
+    await seal('hunter2');
+
+    const { code, stdout } = await shell(`cat ${sealed} | gatehouse unseal -`, { env });
+    const empty = await shell(`cat ${sealed} | gatehouse unseal ''`, { env });
+
+    expect({ code, stdout }).toEqual({ code: 0, stdout: 'hunter2' });
+    expect(empty.code).not.toBe(0);
+    expect(empty.stdout).toBe('');
+  });
+
   test('reads a file, and with --json reports on stdout', async () => {
     const { disk, env, sealed } = await setup();
     const plain = join(disk, 'plain');

@@ -27,6 +27,11 @@ describe('a command line that is not one', () => {
     ['seal --name a --in b --out c --wrap', 'Not enough arguments following: wrap'],
     ['unseal', 'Not enough non-option arguments'],
     ['unseal a b', 'Unknown command: b'],
+    ['master-key reencrypt --concurrency abc', '--concurrency must be a whole number from 1 to 64'],
+    ['master-key reencrypt --concurrency 0', '--concurrency must be a whole number from 1 to 64'],
+    ['master-key reencrypt --concurrency=-3', '--concurrency must be a whole number from 1 to 64'],
+    ['master-key reencrypt --concurrency 2.5', '--concurrency must be a whole number from 1 to 64'],
+    ['master-key change-password --concurrency 1000', '--concurrency must be a whole number from 1 to 64'],
     ['sandbox --port ninety', '--port takes a number from 0 to 65535'],
     ['sandbox --port 65536', '--port takes a number from 0 to 65535'],
   ];

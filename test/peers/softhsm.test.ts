@@ -79,8 +79,48 @@ async function setup(key: KeyKind) {
     gatehouse(['credential-process', '--json', ...Object.entries({ ...flags, ...changes }).flat()], {
       env: { SOFTHSM2_CONF: conf },
     });
-  return { sandbox, credentials, file };
+  const logins = async (script: string) => {
+    const files = {
+      certificate: identity.certificate,
+      privateKey: flags['--private-key'],
+      privateKeyPassword: pinFile,
+      pkcs11Module: module,
+    };
+    const { stdout } = await run(
+      process.execPath,
+      ['--input-type=module', '-e', `${loginsScript}${script}`, JSON.stringify(files)],
+      { env, cwd: import.meta.dirname },
+    );
+    return JSON.parse(stdout) as unknown;
+  };
+  return { sandbox, credentials, file, logins };
 }
+
+/** Counts logins to the token; what follows it uses `files`, `keys`, `pinIs` and `codeOf`, and prints `said`. */
+const loginsScript = `
+  import { writeFileSync } from 'node:fs';
+  import { createRequire } from 'node:module';
+  const { PKCS11 } = createRequire(process.cwd() + '/')('pkcs11js');
+  const { certifiedKeys } = await import('../../src/identity/roles-anywhere/certified-keys.ts');
+  const { readPrivateKey } = await import('../../src/identity/roles-anywhere/certified-key.ts');
+  const files = JSON.parse(process.argv[1]);
+  const logIn = PKCS11.prototype.C_Login;
+  let logins = 0;
+  PKCS11.prototype.C_Login = function (...given) {
+    logins += 1;
+    return logIn.apply(this, given);
+  };
+  const keys = certifiedKeys(files, { env: {} });
+  const current = () => keys.current(new Date());
+  const pinIs = (pin) => writeFileSync(files.privateKeyPassword, pin);
+  const codeOf = (work) => work.then(() => 'done', ({ code }) => code);
+  const said = [];
+  const say = async (work) => {
+    logins = 0;
+    said.push([await codeOf(work()), logins]);
+  };
+  process.on('exit', () => process.stdout.write(JSON.stringify(said)));
+`;
 
 /** In a process of its own: SoftHSM reads its configuration once. */
 function putCertificate(der: Buffer, env: NodeJS.ProcessEnv): void {
@@ -119,6 +159,37 @@ describe.skipIf(isMissing())('a key in SoftHSM', () => {
     expect(inToken).toMatchObject({ code: 0, stderr: '' });
     const { AccessKeyId: id } = JSON.parse(stdout) as { AccessKeyId: string };
     expect(sandbox.identities.find(id)?.roleArn).toMatch(/GatehouseHost$/u);
+  });
+
+  it('is never asked twice with a PIN that it refused', async () => {
+    const { logins } = await setup('ec-p256');
+
+    const said = await logins(`
+      const { key } = await current();
+      const signed = () => key.sign(Buffer.from('a'));
+      pinIs('000000');
+      for (let tries = 0; tries < 3; tries += 1) await say(current);
+      await say(signed);
+      await say(() => readPrivateKey(files, {}));
+      pinIs('111111');
+      await say(signed);
+      await say(current);
+      pinIs('${pin}');
+      await say(current);
+      await say(signed);
+    `);
+
+    expect(said).toEqual([
+      ['PKCS11_PIN_REFUSED', 1],
+      ['PKCS11_PIN_REFUSED', 0],
+      ['PKCS11_PIN_REFUSED', 0],
+      ['PKCS11_PIN_REFUSED', 0],
+      ['PKCS11_PIN_REFUSED', 0],
+      ['PKCS11_PIN_REFUSED', 1],
+      ['PKCS11_PIN_REFUSED', 0],
+      ['done', 1],
+      ['done', 1],
+    ]);
   });
 
   it('that cannot be used says why', async () => {

@@ -12,6 +12,9 @@ describe('needlesOf', () => {
     ['as it is', value],
     ['in JSON', JSON.stringify({ password: value })],
     ['in JSON of ASCII', '"p4ss/w\\"\\u00f6rd+=&1\\u00e9\\\\x"'],
+    ['in JSON of Go', '"p4ss/w\\"örd+=\\u00261é\\\\x"'],
+    ['in JSON of PHP', '"p4ss\\/w\\"\\u00f6rd+=&1\\u00e9\\\\x"'],
+    ['in JSON of PHP beyond ASCII', '"p4ss\\/w\\"örd+=&1é\\\\x"'],
     ['in a URL', `https://db/?p=${encodeURIComponent(value)}`],
     ['in a form', new URLSearchParams({ p: value }).toString()],
     ['in lower-case escapes', encodeURIComponent(value).toLowerCase()],
@@ -24,6 +27,22 @@ describe('needlesOf', () => {
     ['in base64 for URLs behind a user', Buffer.from(`user:${value}`).toString('base64url')],
   ])('finds a value %s', (_form, text) => {
     expect(found(value, `12:00 request ${text} done`)).toBe(true);
+  });
+
+  const marked = 'a<b>c&d/e\u2028f\u2029';
+
+  test.each([
+    ['Go', 'a\\u003cb\\u003ec\\u0026d/e\\u2028f\\u2029'],
+    ['Go without HTML', 'a<b>c&d/e\\u2028f\\u2029'],
+    ['PHP', 'a<b>c&d\\/e\\u2028f\\u2029'],
+  ])('finds brackets and line separators as %s writes them', (_writer, text) => {
+    expect(found(marked, `{"password":"${text}"}`)).toBe(true);
+  });
+
+  test('a value that every writer of JSON leaves as it is has no more needles for that', () => {
+    const texts = needlesOf(Buffer.from('qW3-eR5-tY7-uI9')).needles.map(String);
+
+    expect(texts.filter((text) => text.includes('qW3-eR5'))).toEqual(['qW3-eR5-tY7-uI9']);
   });
 
   test('each line of a value with several lines stands for itself', () => {

@@ -1,3 +1,5 @@
+import { isAbsolutePath } from '../../base/path-rules.ts';
+
 /** Where a source listens: a path is a unix socket, anything else an address of this host and a port. */
 export type Address =
   | { readonly kind: 'unix'; readonly path: string }
@@ -7,7 +9,7 @@ const hostAndPort = /^(?:\[([0-9a-fA-F:.]+)\]|([0-9.]+)):(\d{1,5})$/u;
 
 /** `/path`, `127.0.0.1:514` or `[::1]:514`; undefined for anything else. Names are none: they may lead anywhere. */
 export function parseAddress(text: string): Address | undefined {
-  if (text.startsWith('/') && !text.includes('\0')) return { kind: 'unix', path: text };
+  if (isAbsolutePath(text)) return { kind: 'unix', path: text };
   const [, v6, v4, port] = hostAndPort.exec(text) ?? [];
   const host = v6 ?? v4;
   if (host === undefined || Number(port) > 65_535) return undefined;

@@ -62,11 +62,8 @@ export function httpSource(options: HttpSourceOptions): EventSource {
       },
     );
     server.maxConnections = connectionsMax;
-    await untilListening(
-      () => listenOn(server, address, Number.parseInt(mode, 8)),
-      { source: name, name: addressName, clock, log },
-      signal,
-    );
+    const where = { source: name, name: addressName, address, mode: Number.parseInt(mode, 8), clock, log };
+    await untilListening(() => listenOn(server, where), where, signal);
     if (server.listening) {
       const bound = server.address();
       onListening?.(typeof bound === 'object' ? bound?.port : undefined);

@@ -43,11 +43,18 @@ export async function untilListening(
  * Listens on an address. A unix socket is bound in a private folder and renamed into place, so that it has its mode
  * from the first instant that its name exists; one left by a killed agent is replaced.
  */
-export async function listenOn(server: Server, address: Address, mode: number): Promise<void> {
-  if (address.kind === 'port') {
-    await bound(server, { host: address.host, port: address.port });
-    return;
-  }
+export async function listenOn(server: Server, listening: Omit<Listening, 'clock'>): Promise<void> {
+  const { address, mode } = listening;
+  if (address.kind === 'port') await bound(server, { host: address.host, port: address.port });
+  else await boundInPlace(server, address, mode);
+  outliveAcceptFailures(server, listening);
+}
+
+async function boundInPlace(
+  server: Server,
+  address: Address & { kind: 'unix' },
+  mode: number,
+): Promise<void> {
   const folder = await mkdtemp(join(dirname(address.path), '.socket-'));
   const unnamed = join(folder, 's');
   try {
@@ -61,6 +68,23 @@ export async function listenOn(server: Server, address: Address, mode: number): 
     await rm(unnamed, { force: true });
     await rmdir(folder);
   }
+}
+
+/** Without a listener an error of the server, a failed accept say, would end this thread and the agent with it. */
+function outliveAcceptFailures(
+  server: Server,
+  { source, name, log }: Pick<Listening, 'source' | 'name' | 'log'>,
+): void {
+  let isFailing = false;
+  server.on('error', (error) => {
+    if (!isFailing)
+      log(eventsEvent('events.accept-failed', { source, address: name, reason: errnoOf(error) }));
+    isFailing = true;
+  });
+  server.on('connection', () => {
+    if (isFailing) log(eventsEvent('events.accept-recovered', { source, address: name }));
+    isFailing = false;
+  });
 }
 
 export async function removeSocket(address: Address): Promise<void> {

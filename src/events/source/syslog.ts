@@ -97,13 +97,15 @@ export function syslogSource(options: SyslogSourceOptions): EventSource {
 
   async function streams(listener: Listener, signal: AbortSignal): Promise<void> {
     let server: Server | undefined;
+    const { address, name: addressName } = listener;
+    const where = { source: name, name: addressName, address, mode: Number.parseInt(mode, 8), clock, log };
     await untilListening(
       async () => {
         server = serverFor(listener);
         server.maxConnections = connectionsMax;
-        await listenOn(server, listener.address, Number.parseInt(mode, 8));
+        await listenOn(server, where);
       },
-      { source: name, name: listener.name, clock, log },
+      where,
       signal,
     );
     const bound = server?.address();
@@ -113,7 +115,7 @@ export function syslogSource(options: SyslogSourceOptions): EventSource {
     server?.close();
     for (const peer of peers) letGo(peer, 'stopping');
     await Promise.all(receiving);
-    await removeSocket(listener.address);
+    await removeSocket(address);
   }
 
   function serverFor({ transport }: Listener): Server {

@@ -46,7 +46,7 @@ export function withAuditShare(spool: Spool, { isAudit, onDurable, log }: AuditS
 
   async function appendWithRoom(...[batch, positions, signal]: Parameters<Spool['append']>): Promise<void> {
     signal.throwIfAborted();
-    await room(batch.body.length, signal);
+    await room(spool.sizeOf(batch), signal);
     await spool.append(batch, positions, signal);
   }
 
@@ -71,9 +71,10 @@ export function withAuditShare(spool: Spool, { isAudit, onDurable, log }: AuditS
     },
 
     async settle(batch, refused) {
-      await spool.settle(batch, refused);
+      const isRemoved = await spool.settle(batch, refused);
       settled.ring();
       noteRelief();
+      return isRemoved;
     },
   };
 }

@@ -37,6 +37,8 @@ export interface DeadLetters {
   forgetBatches(isThere: (batchId: number) => boolean): Promise<void>;
   readonly count: number;
   readonly bytes: number;
+  /** As of the record log. */
+  readonly unreadBytes: number;
   readonly keys: ReadonlyMap<string, number>;
   /** The highest id of a batch that a letter is of. */
   readonly batchIdMax: number;
@@ -46,6 +48,7 @@ export interface DeadLetters {
 /** How often it is said that the oldest events were lost. */
 const sayLostEveryMs = 60 * 60 * 1000;
 
+/** Its `bytes` are those that were counted when it came: a record that is moved gets longer. */
 interface Letter extends DeadLetter {
   readonly batchId: number;
   /** Which of the batch's refused events it is. */
@@ -98,7 +101,9 @@ export async function openDeadLetters(options: DeadLettersOptions): Promise<Dead
     onCut: () => undefined,
   });
   removed.clear();
-  bytes = [...letters.values()].reduce((sum, { record }) => sum + record.length, 0);
+  // Ids of letters that did not read: none of them took less than a byte.
+  lastId += records.unreadBytes;
+  bytes = [...letters.values()].reduce((sum, letter) => sum + letter.bytes, 0);
 
   /** Makes room, oldest first; returns how many went. */
   async function trim(): Promise<number> {
@@ -114,7 +119,7 @@ export async function openDeadLetters(options: DeadLettersOptions): Promise<Dead
     const letter = letters.get(id);
     if (letter === undefined) return false;
     await records.settle(letter.record);
-    if (letters.delete(id)) bytes -= letter.record.length;
+    if (letters.delete(id)) bytes -= letter.bytes;
     return true;
   }
 
@@ -144,8 +149,9 @@ export async function openDeadLetters(options: DeadLettersOptions): Promise<Dead
           context: contextOf(meta.id, { logGroup, logStream }),
         };
         return records.append(draft, (record) => {
-          letters.set(meta.id, letterOf(meta, record));
-          bytes += record.length;
+          const letter = letterOf(meta, record);
+          letters.set(letter.id, letter);
+          bytes += letter.bytes;
         });
       });
       await allOf(added);
@@ -189,6 +195,7 @@ export async function openDeadLetters(options: DeadLettersOptions): Promise<Dead
     get bytes() {
       return bytes;
     },
+    unreadBytes: records.unreadBytes,
     keys: records.keys,
     get batchIdMax() {
       return batchIdMax;

@@ -79,6 +79,8 @@ async function refuse(spool: Spool, messages: readonly string[]): Promise<void> 
   );
 }
 
+const noRead = (): Promise<never> => Promise.reject(failure('EIO'));
+
 const noKey = (): Promise<never> => Promise.reject(new Error('no other key'));
 
 function segmentsOf({ spool }: MemoryFolders): string[] {
@@ -496,6 +498,87 @@ describe('damage', () => {
     expect(named('events.batches-lost')).toMatchObject([{ fields: { reason: 'unreadable' } }]);
   });
 
+  test.each(['EMFILE', 'EIO', 'ENOMEM', 'EACCES'])(
+    'a segment that does not open at the start, %s, refuses the start and costs nothing',
+    async (errno) => {
+      for (const place of [0, 1, 2]) {
+        const { open, folders, keeper, named } = await three(500);
+        const refused = segmentsOf(folders)[place];
+        const keysBefore = keeper.keys.size;
+        folders.spool.onCall = (call, name) => {
+          if (name === refused && call === 'open') throw failure(errno);
+        };
+
+        await expect(open(folders)).rejects.toMatchObject({
+          code: 'EVENTS_SPOOL_UNREADABLE',
+          details: { errno },
+          row: { retry: true },
+        });
+        folders.spool.onCall = () => undefined;
+
+        expect(numbers(await texts(await open(folders)))).toEqual(['1', '2', '3']);
+        expect(keeper.keys.size).toBe(keysBefore);
+        expect(named('events.spool-damaged')).toEqual([]);
+      }
+    },
+  );
+
+  test.each([0, 1, 2].flatMap((place) => [0, 1].map((settled) => [place, settled] as const)))(
+    'segment %i, which does not read at one start, is kept with its key and shipped when it does; %i new ones go',
+    async (place, settled) => {
+      const { open, named, clock } = spoolFixture({ segmentBytes: 500 });
+      const before = memoryFolders();
+      const first = await open(before);
+      for (const number of [1, 2, 3]) await append(first, longLine(number));
+      const folders = killed(before);
+      const unread = segmentsOf(folders)[place] ?? '';
+      let isBad = true;
+      const opened = folders.spool.open.bind(folders.spool);
+      folders.spool.open = async (name) => {
+        const file = await opened(name);
+        return isBad && name === unread ? { ...file, read: noRead } : file;
+      };
+      const spool = await open(folders);
+      const others = numbers(await texts(spool));
+      await settleOldest(spool, 3);
+      // Two changes of the key: the one before is kept for what is under way.
+      for (const number of [5, 6, 7, 8]) {
+        await clock.advance(25 * 60 * 60 * 1000);
+        await append(spool, longLine(number));
+        await clock.advance(1);
+        if (number === 5) await settleOldest(spool, settled);
+      }
+      await spool.close();
+      isBad = false;
+      const unreadNumber = String(place + 1);
+
+      expect(others).toEqual(['1', '2', '3'].filter((number) => number !== unreadNumber));
+      expect(named('events.spool-damaged').length).toBeGreaterThan(0);
+      const again = await open(folders);
+      expect(numbers(await texts(again))).toEqual([unreadNumber, '5', '6', '7', '8'].toSpliced(1, settled));
+      expect(named('events.batches-lost')).toEqual([]);
+      await settleOldest(again, 5);
+      await append(again, 'last');
+      await again.close();
+      expect(segmentsOf(folders)).not.toContain(unread);
+    },
+  );
+
+  test('a body that does not read at the start is no end of what was acknowledged', async () => {
+    const { open } = spoolFixture();
+    const folders = memoryFolders();
+    const first = await open(folders);
+    await append(first, longLine(1).repeat(200));
+    const after = killed(folders);
+    let reads = 0;
+    after.spool.onCall = (call) => {
+      if (call === 'read') reads += 1;
+      if (reads === 4) throw failure('EIO');
+    };
+
+    expect(numbers(await texts(await open(after)))).toEqual(['1']);
+  });
+
   test('a folder full of noise is told, and the spool works', async () => {
     const { open, named } = spoolFixture();
     const folders = memoryFolders();
@@ -636,6 +719,21 @@ describe('the dead letter', () => {
 
     expect(spool.deadLetters(10).map(({ id }) => id)).toEqual([2, 3]);
     expect(named('events.dead-letter-full')).toMatchObject([{ fields: { events: 1 }, audit: 'failure' }]);
+  });
+
+  test('counts no bytes when it is empty, though letters were moved', async () => {
+    const { open } = spoolFixture({ deadLetterBytesMax: 2 ** 24 });
+    const folders = memoryFolders();
+    const spool = await open(folders);
+    const lines = Array.from({ length: 50 }, (_, number) => longLine(number).repeat(10));
+    for (let round = 0; round < 8; round += 1) await refuse(spool, lines);
+    const before = [...folders.deadLetter.files.keys()];
+    for (let id = 1; id <= 400; id += 1) if (id % 8 !== 0) await spool.dropDeadLetter(id);
+    await expect.poll(() => before.some((name) => !folders.deadLetter.files.has(name))).toBe(true);
+
+    for (let id = 8; id <= 400; id += 8) await spool.dropDeadLetter(id);
+
+    expect(spool.counts()).toMatchObject({ deadLetters: 0, deadLetterBytes: 0 });
   });
 
   test('says once an hour how many were lost, and no more: it is audited, and audit may be what is refused', async () => {

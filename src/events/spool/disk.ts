@@ -2,7 +2,7 @@ import type { Clock } from '../../base/clock.ts';
 import { errnoOf } from '../../base/errno.ts';
 import { asGatehouseError } from '../../base/errors.ts';
 import type { Log } from '../../base/log-events.ts';
-import type { StreamName } from '../batch.ts';
+import type { Batch, StreamName } from '../batch.ts';
 import { eventsError } from '../errors.ts';
 import { eventsEvent } from '../log-events.ts';
 import {
@@ -96,7 +96,7 @@ interface Waiting {
  * What does not read is told of, put into quarantine, and passed over. Where it was the positions, sources go on from an
  * older place, or from the start: duplicates rather than loss.
  *
- * @throws EVENTS_SPOOL_KEY_MISSING, EVENTS_SPOOL_UNWRITABLE
+ * @throws EVENTS_SPOOL_KEY_MISSING, EVENTS_SPOOL_UNWRITABLE, EVENTS_SPOOL_UNREADABLE: it may open later
  */
 export async function diskSpool(options: DiskSpoolOptions): Promise<Spool> {
   const { folders, bytesMax, keys, clock, log } = options;
@@ -136,7 +136,8 @@ export async function diskSpool(options: DiskSpoolOptions): Promise<Spool> {
     clock,
     log,
   });
-  lastId = Math.max(lastId, letters.batchIdMax);
+  // Ids of batches that did not read, and may be read at the next start: none of them took less than a byte.
+  lastId = Math.max(lastId, letters.batchIdMax) + records.unreadBytes;
   let spooledBytes = 0;
   // By id, not by place: a batch that was moved is as old as it was.
   for (const entry of [...replayed.values()].toSorted((a, b) => a.id - b.id)) {
@@ -144,7 +145,10 @@ export async function diskSpool(options: DiskSpoolOptions): Promise<Spool> {
     spooledBytes += entry.size;
   }
   await letters.forgetBatches((id) => replayed.has(id));
-  keys?.prune(() => [...records.keys.keys(), ...letters.keys.keys()]);
+  // What did not read may be sealed under any of them.
+  if (records.unreadBytes + letters.unreadBytes === 0) {
+    keys?.prune(() => [...records.keys.keys(), ...letters.keys.keys()]);
+  }
   replayed.clear();
   settledIds.clear();
   const space = room(bytesMax, spooledBytes, log);
@@ -320,16 +324,17 @@ export async function diskSpool(options: DiskSpoolOptions): Promise<Spool> {
     if (isState && folder === 'spool') log(eventsEvent('events.positions-lost', { segment }));
   }
 
-  async function settleTaken(entry: Entry): Promise<void> {
-    await records.settle(entry.record);
-    take(entry);
+  function sizeOf({ body }: Batch): number {
+    return Math.max(sizeMin, body.length + recordBytes);
   }
 
   return {
+    sizeOf,
+
     append(batch, moved, signal) {
       const { stream, body, events, bytes } = batch;
       const entries = entriesIn(moved);
-      const size = Math.max(sizeMin, body.length + recordBytes);
+      const size = sizeOf(batch);
       return space.within(size, signal, async () => {
         lastId += 1;
         const id = lastId;
@@ -370,9 +375,10 @@ export async function diskSpool(options: DiskSpoolOptions): Promise<Spool> {
 
     async settle({ id, stream }, refused) {
       const entry = streams.get(streamKey(stream))?.entries.get(id);
-      if (entry === undefined) return;
+      if (entry === undefined) return false;
       if (refused.length > 0) await letters.add(id, stream, refused);
-      await settleTaken(entry);
+      await records.settle(entry.record);
+      return take(entry);
     },
 
     position: (source) => new Map(positions.get(source)),

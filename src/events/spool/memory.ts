@@ -1,6 +1,6 @@
 import type { Clock } from '../../base/clock.ts';
 import type { Log } from '../../base/log-events.ts';
-import type { SingleEvent, StreamName } from '../batch.ts';
+import type { Batch, SingleEvent, StreamName } from '../batch.ts';
 import { type DeadLetter, type SourcePosition, type Spool, type SpooledBatch, streamKey } from '../spool.ts';
 import { room } from './room.ts';
 
@@ -9,6 +9,8 @@ export interface MemorySpoolOptions {
   readonly clock: Pick<Clock, 'now'>;
   readonly log: Log;
 }
+
+const sizeOf = ({ body }: Batch): number => body.length;
 
 /** A spool that lasts as long as the process: for tests of what stands on the port. */
 export function memorySpool({ bytesMax, clock, log }: MemorySpoolOptions): Spool {
@@ -29,8 +31,10 @@ export function memorySpool({ bytesMax, clock, log }: MemorySpoolOptions): Spool
   }
 
   return {
+    sizeOf,
+
     append: (batch, moved, signal) =>
-      space.within(batch.body.length, signal, () => {
+      space.within(sizeOf(batch), signal, () => {
         lastId += 1;
         batches.set(lastId, { ...batch, id: lastId });
         move(moved);
@@ -46,7 +50,7 @@ export function memorySpool({ bytesMax, clock, log }: MemorySpoolOptions): Spool
     },
 
     async settle(batch, refused) {
-      if (!batches.delete(batch.id)) return;
+      if (!batches.delete(batch.id)) return false;
       for (const event of refused) {
         lastLetterId += 1;
         deadLetters.set(lastLetterId, {
@@ -57,7 +61,8 @@ export function memorySpool({ bytesMax, clock, log }: MemorySpoolOptions): Spool
           bytes: event.message.length,
         });
       }
-      space.give(batch.body.length);
+      space.give(sizeOf(batch));
+      return true;
     },
 
     position: (source) => new Map(positions.get(source)),

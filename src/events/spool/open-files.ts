@@ -2,6 +2,8 @@ import type { Storage, StorageFile } from './storage.ts';
 
 /** Files of a storage, opened when they are needed and closed when others are needed more. */
 export interface OpenFiles {
+  /** Of the storage. */
+  readonly path: string;
   of(name: string): Promise<StorageFile>;
   /** Hands over one that is open already. */
   add(name: string, file: StorageFile): StorageFile;
@@ -32,6 +34,8 @@ export function openFiles(storage: Storage): OpenFiles {
   }
 
   return {
+    path: storage.path,
+
     async of(name) {
       const known = files.get(name);
       if (known !== undefined) return keep(name, known);

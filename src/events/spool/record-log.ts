@@ -112,6 +112,11 @@ export interface RecordLog {
   forget(record: HeldRecord): void;
   /** Bytes of all segments. */
   readonly fileBytes: number;
+  /**
+   * Bytes that the disk did not give at the opening, and may give at the next: records may be in them that are known of
+   * neither here nor in `keys`.
+   */
+  readonly unreadBytes: number;
   /** How many held records each key seals. */
   readonly keys: ReadonlyMap<string, number>;
   close(): Promise<void>;
@@ -130,6 +135,11 @@ interface Segment {
   end: number;
   readonly held: Set<HeldRecord>;
   heldBytes: number;
+  /**
+   * Bytes that the disk did not give when it was read. While there are any it is kept, whatever is held in it: nobody
+   * knows what waits in it, and the next opening looks again. A sector that never reads costs the file, and no event.
+   */
+  readonly unreadBytes: number;
 }
 
 interface Queued {
@@ -153,7 +163,7 @@ const stagingBytesKept = 8 * 2 ** 20;
 /** Bytes that nobody needs are borne up to one segment, or this part of those that are needed. */
 export const garbageShare = 0.25;
 
-/** @throws EVENTS_SPOOL_UNWRITABLE */
+/** @throws EVENTS_SPOOL_UNWRITABLE, EVENTS_SPOOL_UNREADABLE: it may open later */
 export async function openRecordLog<State>(options: RecordLogOptions<State>): Promise<RecordLog> {
   const { storage, segmentBytes, onDamage } = options;
   const { path } = storage;
@@ -177,7 +187,12 @@ export async function openRecordLog<State>(options: RecordLogOptions<State>): Pr
   let isFull = false;
   let hasReserve = false;
 
-  await recover();
+  try {
+    await recover();
+  } catch (error) {
+    await files.closeAll();
+    throw error;
+  }
 
   async function recover(): Promise<void> {
     const names = await storage.list();
@@ -205,7 +220,8 @@ export async function openRecordLog<State>(options: RecordLogOptions<State>): Pr
 
   async function replay(segment: FoundSegment, isState: boolean): Promise<void> {
     const { number, name, file, end, records, gaps, cutBytes } = segment;
-    segments.set(number, { number, name, end, held: new Set(), heldBytes: 0 });
+    const unreadBytes = gaps.reduce((sum, { from, to, isUnread }) => sum + (isUnread ? to - from : 0), 0);
+    segments.set(number, { number, name, end, held: new Set(), heldBytes: 0, unreadBytes });
     if (file === undefined) await onDamage({ kind: 'unreadable', segment: number, isState, bytes: nothing });
     for (const { from, to } of gaps) {
       const bytes = async (lengthMax: number) =>
@@ -378,7 +394,7 @@ export async function openRecordLog<State>(options: RecordLogOptions<State>): Pr
 
   function newSegment(): Segment {
     highest += 1;
-    return { number: highest, name: nameOf(highest), end: 0, held: new Set(), heldBytes: 0 };
+    return { number: highest, name: nameOf(highest), end: 0, held: new Set(), heldBytes: 0, unreadBytes: 0 };
   }
 
   async function put(segment: Segment, file: StorageFile, bytes: Uint8Array): Promise<void> {
@@ -443,8 +459,8 @@ export async function openRecordLog<State>(options: RecordLogOptions<State>): Pr
 
   /** Notes segments that nobody needs. Never the base: what all records add up to begins there. */
   function noteEmpty(): void {
-    for (const { number, held } of segments.values()) {
-      if (held.size === 0 && number < base) dropped.add(number);
+    for (const { number, held, unreadBytes } of segments.values()) {
+      if (held.size === 0 && unreadBytes === 0 && number < base) dropped.add(number);
     }
   }
 
@@ -467,7 +483,9 @@ export async function openRecordLog<State>(options: RecordLogOptions<State>): Pr
   /** Moves what is needed out of the segment that has the least of it, when too much that is not is borne. */
   function startCompacting(): void {
     if (compacting !== undefined || isClosed) return;
-    const older = [...segments.values()].filter(({ number }) => number < base);
+    const older = [...segments.values()].filter(
+      ({ number, unreadBytes }) => number < base && unreadBytes === 0,
+    );
     const needed = older.reduce((sum, { heldBytes }) => sum + heldBytes, 0);
     const garbage = older.reduce((sum, { end }) => sum + end, 0) - needed;
     if (garbage <= Math.max(segmentBytes, needed * garbageShare)) return;
@@ -579,6 +597,10 @@ export async function openRecordLog<State>(options: RecordLogOptions<State>): Pr
 
     get fileBytes() {
       return [...segments.values()].reduce((sum, { end }) => sum + end, 0);
+    },
+
+    get unreadBytes() {
+      return [...segments.values()].reduce((sum, { unreadBytes }) => sum + unreadBytes, 0);
     },
 
     keys,

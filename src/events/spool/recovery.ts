@@ -1,3 +1,5 @@
+import { errnoOf } from '../../base/errno.ts';
+import { eventsError } from '../errors.ts';
 import type { OpenFiles } from './open-files.ts';
 import { headAt, recordKind } from './record.ts';
 import { type FoundRecord, type Gap, scanSegment, tailOf } from './segment-scan.ts';
@@ -15,7 +17,7 @@ export interface Checkpoint<State> {
 export interface FoundSegment {
   readonly number: number;
   readonly name: string;
-  /** Undefined where the disk does not give it. */
+  /** Undefined where it is gone. */
   readonly file: StorageFile | undefined;
   readonly end: number;
   readonly records: readonly FoundRecord[];
@@ -60,7 +62,10 @@ export function checkpointIn<State>(meta: Buffer): Checkpoint<State> {
   return checkpoint;
 }
 
-/** Reads what tells the segments apart: the newest checkpoint, and what was written since. */
+/**
+ * Reads what tells the segments apart: the newest checkpoint, and what was written since.
+ * @throws EVENTS_SPOOL_UNREADABLE
+ */
 export async function findLog(names: readonly string[], files: OpenFiles): Promise<FoundLog> {
   const numbers = segmentNumbers(names);
   const { base, checkpoint } = await newestCheckpoint(numbers, files);
@@ -97,8 +102,9 @@ async function newestCheckpoint(numbers: readonly number[], files: OpenFiles) {
 
 /** The meta of the checkpoint that a segment begins with. */
 async function firstMeta(number: number, files: OpenFiles): Promise<Buffer | undefined> {
+  const file = await opened(number, files);
+  if (file === undefined) return undefined;
   try {
-    const file = await files.of(nameOf(number));
     let found = headAt(await file.read(0, firstLookBytes), 0);
     if (typeof found === 'number') found = headAt(await file.read(0, found), 0);
     if (typeof found !== 'object' || found.segment !== number) return undefined;
@@ -115,28 +121,45 @@ function droppedIn({ head }: FoundRecord): number[] {
 /** One that may have been appended to when the process ended. */
 async function newestSegment(number: number, files: OpenFiles): Promise<FoundSegment> {
   const name = nameOf(number);
-  try {
-    const file = await files.of(name);
-    const size = await file.size();
-    const tail = await tailOf(file, await scanSegment(file, number, size), size);
-    return { number, name, file, ...tail, cutBytes: size - tail.end };
-  } catch {
-    return unreadable(number);
-  }
+  const file = await opened(number, files);
+  if (file === undefined) return gone(number);
+  const size = await file.size().catch((error: unknown) => {
+    throw notGiven(number, files, error);
+  });
+  const { records, gaps, end } = await tailOf(file, await scanSegment(file, number, size), size);
+  // What a record that does not read would have told to be durable may lie behind: it is looked at the next time.
+  if (gaps.some(({ isUnread }) => isUnread))
+    return { number, name, file, end: size, records, gaps, cutBytes: 0 };
+  return { number, name, file, end, records, gaps, cutBytes: size - end };
 }
 
 /** One that was complete before a later one was begun: up to `end` all was on the disk. */
 async function olderSegment(number: number, end: number, files: OpenFiles): Promise<FoundSegment> {
-  const name = nameOf(number);
+  const file = await opened(number, files);
+  if (file === undefined) return gone(number);
+  const { records, gaps } = await scanSegment(file, number, end);
+  return { number, name: nameOf(number), file, end, records, gaps, cutBytes: 0 };
+}
+
+/**
+ * Undefined where it is gone. One that is there and does not open refuses the whole opening: passed over it would count
+ * as empty and be removed, with all that waits in it and the key of that. To go on without it is no way either: of the
+ * newest one not even the end is known, nor which ids it used. No bad sector does this, a shortage does (descriptors,
+ * memory) or a wrong owner: whoever starts the agent again starts it when that may be over, and is told what it is.
+ */
+async function opened(number: number, files: OpenFiles): Promise<StorageFile | undefined> {
   try {
-    const file = await files.of(name);
-    const { records, gaps } = await scanSegment(file, number, end);
-    return { number, name, file, end, records, gaps, cutBytes: 0 };
-  } catch {
-    return unreadable(number);
+    return await files.of(nameOf(number));
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return undefined;
+    throw notGiven(number, files, error);
   }
 }
 
-function unreadable(number: number): FoundSegment {
+function notGiven(segment: number, { path }: OpenFiles, error: unknown): Error {
+  return eventsError('EVENTS_SPOOL_UNREADABLE', { path, segment, errno: errnoOf(error) }, error);
+}
+
+function gone(number: number): FoundSegment {
   return { number, name: nameOf(number), file: undefined, end: 0, records: [], gaps: [], cutBytes: 0 };
 }

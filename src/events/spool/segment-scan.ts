@@ -11,6 +11,8 @@ export interface FoundRecord {
 export interface Gap {
   readonly from: number;
   readonly to: number;
+  /** The disk did not give all of it: there may be records in it, which it may give another time. */
+  readonly isUnread: boolean;
 }
 
 export interface SegmentScan {
@@ -34,10 +36,19 @@ export async function scanSegment(file: StorageFile, segment: number, end: numbe
   let windowAt = 0;
   let sequence = 0;
   let gapFrom: number | undefined;
+  let isUnread = false;
+  /** The disk gave less of the window than it was asked for. */
+  let isRefused = false;
 
   const look = async (at: number, length: number): Promise<void> => {
     windowAt = at;
-    window = await readable(file, at, Math.min(length, end - at));
+    ({ bytes: window, isRefused } = await readable(file, at, Math.min(length, end - at)));
+  };
+
+  const endGap = (to: number): void => {
+    if (gapFrom !== undefined) gaps.push({ from: gapFrom, to, isUnread });
+    gapFrom = undefined;
+    isUnread = false;
   };
 
   for (let at = 0; at < end; ) {
@@ -48,20 +59,21 @@ export async function scanSegment(file: StorageFile, segment: number, end: numbe
       found = headAt(window, 0);
     }
     if (typeof found === 'object' && isNext(found, at)) {
-      if (gapFrom !== undefined) gaps.push({ from: gapFrom, to: at });
-      gapFrom = undefined;
+      endGap(at);
       records.push({ at, head: found });
       sequence = found.sequence;
       at += found.length;
       continue;
     }
     gapFrom ??= at;
+    // Nothing was read here, or not all of a head.
+    if (isRefused && (window.length === 0 || typeof found === 'number')) isUnread = true;
     const next = nextMagic(window, at - windowAt + 1);
     // Without one: on at the end of the window, less what of a magic may stand there.
     at = next >= 0 ? windowAt + next : Math.max(at + 1, windowAt + window.length - 3);
     if (window.length === 0) at = Math.min(end, (Math.floor((at - 1) / pageBytes) + 1) * pageBytes);
   }
-  if (gapFrom !== undefined) gaps.push({ from: gapFrom, to: end });
+  endGap(end);
   return { records, gaps };
 
   function isNext(head: FoundHead, at: number): boolean {
@@ -70,21 +82,20 @@ export async function scanSegment(file: StorageFile, segment: number, end: numbe
 }
 
 /** Empty where the disk gives nothing. */
-async function readable(file: StorageFile, at: number, length: number): Promise<Buffer> {
-  for (const bytes of [length, Math.min(length, pageBytes)]) {
-    try {
-      return await file.read(at, bytes);
-    } catch {
-      // A bad sector in a large window: the next try is for a page of it.
-    }
+async function readable(file: StorageFile, at: number, length: number) {
+  try {
+    return { bytes: await file.read(at, length), isRefused: false };
+  } catch {
+    // A bad sector in a large window: the next try is for a page of it.
+    const page = file.read(at, Math.min(length, pageBytes));
+    return { bytes: await page.catch(() => Buffer.alloc(0)), isRefused: true };
   }
-  return Buffer.alloc(0);
 }
 
 /** What of the newest segment counts after a crash. */
 export interface Tail {
   readonly records: readonly FoundRecord[];
-  /** Gaps in what had been on the disk: damage. */
+  /** Gaps in what had been on the disk, and those that the disk did not give: damage. */
   readonly gaps: readonly Gap[];
   /** Where what counts ends; behind it lies what a crash interrupted, which nobody was told of. */
   readonly end: number;
@@ -106,8 +117,8 @@ export async function tailOf(file: StorageFile, scan: SegmentScan, size: number)
   return {
     records: scan.records.filter(({ at }) => at < end),
     gaps: scan.gaps
-      .filter(({ from }) => from < Math.min(durable, end))
-      .map(({ from, to }) => ({ from, to: Math.min(to, durable) })),
+      .filter(({ from, isUnread }) => isUnread || from < Math.min(durable, end))
+      .map(({ from, to, isUnread }) => ({ from, to: isUnread ? to : Math.min(to, durable), isUnread })),
     end,
   };
 }
@@ -117,6 +128,7 @@ async function isWhole(file: StorageFile, { at, head }: FoundRecord): Promise<bo
     const body = await file.read(at + head.length - head.bodyBytes, head.bodyBytes);
     return body.length === head.bodyBytes && crc32(body) === head.bodyCrc;
   } catch {
-    return false;
+    // Nobody knows. It is read again when it is sent, and told of if it cannot be.
+    return true;
   }
 }

@@ -137,3 +137,28 @@ test('a file that is no database is put into quarantine, and the positions are t
   expect(named('events.positions-lost')).toHaveLength(1);
   expect(folders.quarantine.files.size).toBe(1);
 });
+
+test.each(['EEXIST', 'ENOSPC', 'EIO'])(
+  'remains that cannot be put into quarantine, %s, keep no migration from its end',
+  async (errno) => {
+    const { path, folders, migrate, open, named } = setup();
+    writeFileSync(path, 'no database at all, but long enough to look at '.repeat(10));
+    // As a crash between the quarantine and the end leaves it.
+    if (errno === 'EEXIST') folders.quarantine.replaceFile('spool.db-0', Buffer.from('no data'));
+    else {
+      folders.quarantine.onCall = (call) => {
+        if (call === 'write') throw failure(errno);
+      };
+    }
+
+    await migrate();
+
+    const isKept = errno === 'EEXIST';
+    expect(existsSync(path)).toBe(false);
+    expect(named('events.spool-damaged')).toMatchObject([
+      { fields: { quarantined: isKept ? ['spool.db-0'] : [] } },
+    ]);
+    folders.quarantine.onCall = () => undefined;
+    expect((await open(folders)).counts().quarantineBytes).toBe(isKept ? 470 : 0);
+  },
+);

@@ -105,18 +105,33 @@ export async function migrateVersion1({ database: path, folders, log }: Version1
 
   async function tell(): Promise<void> {
     const bytes = await readFile(path).catch(() => Buffer.alloc(0));
-    const { length } = bytes;
-    const name = 'spool.db';
     const tables = [...new Set(damaged)];
-    for (let from = 0; from < length; from += quarantinedAtOnceMax) {
-      const file = await folders.quarantine.create(`${name}-${from}`);
-      await file.write(bytes.subarray(from, from + quarantinedAtOnceMax), 0);
+    const quarantined: string[] = [];
+    for (let from = 0; from < bytes.length; from += quarantinedAtOnceMax) {
+      const name = `spool.db-${from}`;
+      if (await isKept(folders.quarantine, name, bytes.subarray(from, from + quarantinedAtOnceMax)))
+        quarantined.push(name);
+    }
+    log(eventsEvent('events.spool-damaged', { folder: 'spool', kind: tables.join(', '), quarantined }));
+    if (tables.includes('position')) log(eventsEvent('events.positions-lost', {}));
+  }
+}
+
+/** False where it cannot be: that is no reason to give up what was taken over, at this start and at each after it. */
+async function isKept(quarantine: Storage, name: string, bytes: Buffer): Promise<boolean> {
+  try {
+    // A migration that was interrupted has left it, or a part of it.
+    await quarantine.remove(name).catch(unlessAbsent);
+    const file = await quarantine.create(name);
+    try {
+      await file.write(bytes, 0);
+    } finally {
       await file.close();
     }
-    log(
-      eventsEvent('events.spool-damaged', { folder: 'spool', kind: tables.join(', '), quarantined: [name] }),
-    );
-    if (tables.includes('position')) log(eventsEvent('events.positions-lost', {}));
+    return true;
+  } catch {
+    await quarantine.remove(name).catch(() => undefined);
+    return false;
   }
 }
 

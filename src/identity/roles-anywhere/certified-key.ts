@@ -1,4 +1,4 @@
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { GatehouseError } from '../../base/errors.ts';
 import { Secret } from '../../base/secret.ts';
 import { identityError } from '../errors.ts';
@@ -6,6 +6,7 @@ import { type Certificate, certificateOf, certificatesIn, chainFrom, issuerOf } 
 import { type IdentityFile, problemOf, readIdentityFile } from './identity-file.ts';
 import type { Pkcs12, Pkcs12Problem } from './pkcs12.ts';
 import { privateKeyIn, type SigningKey, signingKey } from './private-key.ts';
+import { unlessRefused } from './refused-pins.ts';
 
 /** A certificate with what proves it and what leads to its authority. */
 export interface CertifiedKey {
@@ -182,7 +183,9 @@ async function tokenKey(file: PrivateKeyFile, pin: Secret | undefined, env: Env)
   const { isSignatureOf, tokenSignature } = await import('./pkcs11.ts');
   const uri = file.privateKey;
   const signed = (bytes: Buffer, hash: 'sha256' | 'sha384' | 'sha512', by: Secret | undefined): Buffer =>
-    inToken(uri, () => tokenSignature({ uri, module: file.pkcs11Module }, by?.revealText(), bytes, hash));
+    unlessRefused(uri, by, () =>
+      inToken(uri, () => tokenSignature({ uri, module: file.pkcs11Module }, by?.revealText(), bytes, hash)),
+    );
   const proof = signed(probe, 'sha256', pin);
   return {
     isKeyOf: ({ x509 }) => isSignatureOf(x509.raw, probe, 'sha256', proof),
@@ -257,8 +260,8 @@ function readPassword(
   env: Env,
 ): { secret: Secret | undefined; problems: readonly GatehouseError[] } {
   if (place === undefined) return { secret: undefined, problems: [] };
-  const path = place.startsWith('/')
-    ? place
+  const path = place.includes('/')
+    ? resolve(place)
     : join(env['CREDENTIALS_DIRECTORY'] ?? '/run/credentials', place);
   const { bytes, mode } = read('PRIVATE_KEY_PASSWORD_UNREADABLE', path);
   const end = bytes.findIndex((byte) => byte === 0x0a || byte === 0x0d);

@@ -39,7 +39,9 @@ export function certifiedKeys(
       const { certified, problems } = await readCertifiedKey(files, env, now);
       const problem = blocking(problems);
       if (problem !== undefined) {
-        if (held === undefined || held.certificate.x509.validToDate < now) throw problem;
+        // A login that is repeated brings a token closer to locking itself.
+        const isFinal = problem.code === 'PKCS11_PIN_REFUSED';
+        if (isFinal || held === undefined || held.certificate.x509.validToDate < now) throw problem;
         if (saidOf !== problem.code) {
           log?.(identityEvent('certificate.files-unusable', { error: reportOf(problem) }));
         }

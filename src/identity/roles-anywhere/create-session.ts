@@ -30,6 +30,14 @@ export interface SessionContext {
   readonly region: string;
   readonly post: Post;
   readonly clock: Clock;
+  /** Told the `Date` of every answer. It may set the clock right. */
+  readonly serverTime?: ((date: string) => void) | undefined;
+}
+
+export interface CreatedSession {
+  readonly credentials: Credentials;
+  /** What is to be added to the clock so that it shows AWS's time, as far as the clock mattered. */
+  readonly skewMs: number;
 }
 
 /** As the SDKs do it. */
@@ -53,9 +61,10 @@ export async function createSession(
   certified: CertifiedKey,
   context: SessionContext,
   signal: AbortSignal,
-): Promise<Credentials> {
-  const { clock, endpoint, region, post } = context;
+): Promise<CreatedSession> {
+  const { clock, endpoint, region, post, serverTime } = context;
   let skewMs = 0;
+  let isCorrected = false;
 
   const ask = async (until: AbortSignal): Promise<PostReply> => {
     const date = new Date(clock.now().getTime() + skewMs);
@@ -69,17 +78,25 @@ export async function createSession(
       throw identityError('ROLES_ANYWHERE_UNREACHABLE', { endpoint: endpoint.origin }, error);
     }
   };
-  const attempt = async (until: AbortSignal): Promise<Credentials> => {
+  const tell = (reply: PostReply): void => {
+    const date = reply.header('date');
+    if (date !== undefined) serverTime?.(date);
+  };
+  const attempt = async (until: AbortSignal): Promise<CreatedSession> => {
     let reply = await ask(until);
     const aheadMs = clockAheadMs(reply, clock.now());
-    if (reply.status === 403 && Math.abs(aheadMs) >= skewMsMin && skewMs === 0) {
-      skewMs = -aheadMs;
+    tell(reply);
+    if (reply.status === 403 && Math.abs(aheadMs) >= skewMsMin && !isCorrected) {
+      isCorrected = true;
+      // Read again: the clock may be right now that it was told the time.
+      skewMs = -clockAheadMs(reply, clock.now());
       reply = await ask(until);
+      tell(reply);
     }
     if (reply.status !== 200 && reply.status !== 201) {
       throw refusal(reply, { endpoint: endpoint.origin, aheadMs });
     }
-    return sessionIn(reply, request, endpoint.origin);
+    return { credentials: sessionIn(reply, request, endpoint.origin), skewMs };
   };
   return retrying(attempt, { ...backoff, attemptsMax, isRetryable }, clock, signal);
 }

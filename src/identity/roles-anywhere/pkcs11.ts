@@ -170,9 +170,15 @@ function logIn(native: Native, session: Handle, pin: string, pkcs11: Binding): v
   try {
     native.C_Login(session, pkcs11.CKU_USER, pin);
   } catch (error) {
-    // A wrong one counts: after a few the token locks itself. So it is never tried twice for one request.
-    throw new Pkcs11Error('PIN_REFUSED', error);
+    // A wrong one counts: after a few the token locks itself. What is not about the PIN may be tried again.
+    throw new Pkcs11Error(isAboutPin(error) ? 'PIN_REFUSED' : 'FAILED', error);
   }
+}
+
+/** CKR_PIN_INCORRECT to CKR_PIN_LOCKED; what has no number is taken for a refusal. */
+function isAboutPin(error: unknown): boolean {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  return typeof code !== 'number' || (code >= 0xa0 && code <= 0xa4);
 }
 
 function slotOf(native: Native, wanted: ReadonlyMap<string, string>): Handle {

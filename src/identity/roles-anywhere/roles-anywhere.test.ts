@@ -19,6 +19,7 @@ import {
 } from '../../../test/support/roles-anywhere.ts';
 import { temporaryDirectory } from '../../../test/support/temporary-directory.ts';
 import { awsPost } from '../../agent/aws-post.ts';
+import { clockSkew, corrected } from '../../agent/clock-skew.ts';
 import { systemClock } from '../../base/clock.ts';
 import type { LogEvent } from '../../base/log-events.ts';
 import { credentialSourceContract } from '../credential-source.contract.ts';
@@ -33,6 +34,7 @@ interface Wanted extends Omit<RolesAnywhereOptions, 'role'> {
   readonly identity?: Partial<RolesAnywhereIdentity>;
   readonly clock?: typeof systemClock;
   readonly endpoint?: string;
+  readonly serverTime?: (date: string) => void;
 }
 
 /** A host with a certificate, and the sandbox that trusts its authority. */
@@ -50,6 +52,7 @@ async function setup(wanted: Wanted = {}) {
     clock,
     endpoint: { endpoint: wanted.endpoint ?? listener.url, useFips: false, useDualstack: false },
     post,
+    serverTime: wanted.serverTime,
   };
   const problems = () => rolesAnywhereProblems(identity, context);
   const codes = async () => (await problems()).map(({ code }) => code);
@@ -214,6 +217,34 @@ describe('our own signer', () => {
     await source.load(signal);
 
     expect(sandbox.calls.list().map(({ status }) => status)).toEqual([403, 201]);
+  });
+});
+
+describe('a clock that is ahead by more than a session lasts', () => {
+  const hourMs = 3_600_000;
+
+  test('does not have a session thrown away that AWS has just given', async () => {
+    const { source, sandbox } = await setup({ clock: fakeClock(new Date(Date.now() + 2 * hourMs)) });
+
+    const credentials = await source.load(signal);
+
+    expect(sandbox.identities.find(credentials?.accessKeyId ?? '')?.roleArn).toMatch(/role\/Host$/u);
+    expect(sandbox.calls.list().map(({ status }) => status)).toEqual([403, 201]);
+  });
+
+  test('is told the time, so that what is renewed by it is renewed in time', async () => {
+    const clock = fakeClock(new Date(Date.now() + 2 * hourMs));
+    const skew = clockSkew(clock, () => undefined);
+    const { source, sandbox } = await setup({
+      clock: corrected(clock, skew),
+      serverTime: (date) => skew.observe(date),
+    });
+
+    await source.load(signal);
+    await source.load(signal);
+
+    expect(skew.seconds()).toBeCloseTo(-7200, -1);
+    expect(sandbox.calls.list().map(({ status }) => status)).toEqual([403, 201, 201]);
   });
 });
 

@@ -17,6 +17,8 @@ export interface RolesAnywhereContext extends CertifiedKeysOptions {
   readonly clock: Clock;
   readonly endpoint: EndpointChoice;
   readonly post: Post;
+  /** Told the `Date` of every answer: `clock` may go by it. */
+  readonly serverTime?: ((date: string) => void) | undefined;
 }
 
 /** Credentials for an X.509 certificate from IAM Roles Anywhere, signed here. */
@@ -24,7 +26,7 @@ export function rolesAnywhere(
   identity: RolesAnywhereIdentity,
   context: RolesAnywhereContext,
 ): CredentialSource {
-  const { clock, post } = context;
+  const { clock, post, serverTime } = context;
   const keys = certifiedKeys(identity, context);
   return {
     name: 'roles-anywhere',
@@ -38,8 +40,9 @@ export function rolesAnywhere(
       const place = placeOf(identity.trustAnchorArn, 'trust-anchor');
       const region = identity.region ?? place?.region ?? '';
       const endpoint = rolesAnywhereEndpoint({ region, partition: place?.partition ?? '' }, context.endpoint);
-      const session = { endpoint, region, post, clock };
-      return unexpired(await createSession(identity, certified, session, signal), clock.now());
+      const session = { endpoint, region, post, clock, serverTime };
+      const { credentials, skewMs } = await createSession(identity, certified, session, signal);
+      return unexpired(credentials, new Date(clock.now().getTime() + skewMs));
     },
   };
 }
