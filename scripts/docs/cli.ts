@@ -56,7 +56,7 @@ function commandParts(command: DocumentedCommand, above: string): string[] {
     [sentence(command.summary), ...(command.aliases ?? []).map((alias) => `Also ${code(alias)}.`)].join(' '),
     ...(positionals.length === 0 ? [] : [positionals.join('\n')]),
     ...options,
-    ...(command.subcommands ?? []).flatMap((below) => commandParts(below, `${command.usage} `)),
+    ...(command.subcommands ?? []).flatMap((below) => commandParts(below, `${usage} `)),
   ];
 }
 

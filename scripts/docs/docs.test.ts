@@ -161,8 +161,13 @@ describe('the page of the command line', () => {
   });
 
   test('says it of commands below a command too', () => {
-    const text = cliPage([{ usage: 'config', summary: 'Config', options: {}, subcommands: [unseal] }], {});
+    const list = { usage: 'list', summary: 'List', options: {}, subcommands: [unseal] };
+    const text = cliPage(
+      [{ usage: 'config', summary: 'Config', options: {}, subcommands: [list, unseal] }],
+      {},
+    );
 
     expect(text).toContain('### gatehouse config unseal \\<file>');
+    expect(text).toContain('### gatehouse config list unseal \\<file>');
   });
 });

@@ -49,7 +49,7 @@ function commandLines(command: DocumentedCommand, above: string): string[] {
     `.B gatehouse ${text(usage)}`,
     text(`${command.summary}.`),
     ...(Object.keys(command.options).length === 0 ? [] : ['.RS', ...optionLines(command.options), '.RE']),
-    ...(command.subcommands ?? []).flatMap((below) => commandLines(below, `${command.usage} `)),
+    ...(command.subcommands ?? []).flatMap((below) => commandLines(below, `${usage} `)),
   ];
 }
 
