@@ -12,7 +12,7 @@ import { headerBytesMax, parseHeader } from '../keys/sealed-message.ts';
 import type { SealContext } from '../keys/sealer.ts';
 import { secretsError } from '../secrets/errors.ts';
 import { newContext, sealedFileKeys } from '../secrets/sealed-file.ts';
-import { type OpenDirectory, openDirectory } from '../system/files.ts';
+import { type OpenDirectory, openOutputDirectory } from '../system/files.ts';
 import type { StagedFile } from '../system/staged-file.ts';
 import { agentError } from './errors.ts';
 import { bootstrapOf, openHost } from './host.ts';
@@ -168,7 +168,7 @@ function inFolder(boundTo: string | undefined, sealInto: SealInto): Sealing {
     async seal({ name, plaintext, file }, signal) {
       if (!secretNamePattern.test(name)) throw secretsError('SECRET_NAME_INVALID', { name });
       const absolute = resolve(file);
-      const folder = await openDirectory(dirname(absolute));
+      const folder = await openOutputDirectory(dirname(absolute));
       try {
         const base = basename(absolute);
         const path = `${folder.path}/${base}`;

@@ -123,7 +123,8 @@ const importCommand = command({
     },
     download: {
       type: 'string',
-      describe: 'Step 1: write WrappingPublicKey.bin and ImportToken.bin into this folder',
+      describe:
+        'Step 1: write WrappingPublicKey.bin and ImportToken.bin into this folder, which is made if need be',
       requiresArg: true,
     },
     'wrap-only': {

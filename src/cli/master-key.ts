@@ -69,6 +69,11 @@ const createCommand = command({
     const made = await createMasterKey(operatorLaunchOf(args, invocation), request, stopSignal());
     if (args.json) invocation.stdout.write(`${JSON.stringify(made)}\n`);
     else {
+      if (made.absentConfig !== undefined) {
+        invocation.stderr.write(
+          `there is no secret ${made.absentConfig} yet, so no registry has a copy: gatehouse master-key bind makes one\n`,
+        );
+      }
       invocation.stderr.write(
         `master key ${made.generation} (${made.fingerprint}) is wrapped by ${made.bindingKeyArn} in ${made.file}\n` +
           (made.table === undefined
@@ -204,7 +209,11 @@ const changePasswordCommand = command({
   },
   async run(args, invocation) {
     const current = { file: args['password-file'], credential: args['password-credential'] };
-    const next = { file: args['new-password-file'], credential: args['new-password-credential'] };
+    const next = {
+      file: args['new-password-file'],
+      credential: args['new-password-credential'],
+      absent: 'NEW_PASSWORD_MISSING',
+    } as const;
     const passwords = passwordsOf({ current, next }, invocation);
     return change(args, invocation, { how: 'new-password', passwords, also: [], forget: [] });
   },

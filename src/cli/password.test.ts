@@ -75,4 +75,18 @@ describe('a password', () => {
       await expect(setup().passwords(place).current()).rejects.toMatchObject({ code: 'PASSWORD_MISSING' });
     },
   );
+
+  it.each([{}, { credential: 'x' }])(
+    'that is new is missing under the flag that gives it: %o',
+    async (place) => {
+      const flag = '--new-password-file';
+      const next = setup()
+        .passwords({}, { ...place, absent: 'NEW_PASSWORD_MISSING' })
+        .next();
+
+      await expect(next).rejects.toMatchObject({
+        row: { remedy: expect.stringContaining(flag), exitCode: 64 },
+      });
+    },
+  );
 });

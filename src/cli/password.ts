@@ -10,7 +10,11 @@ export interface PasswordPlace {
   readonly file?: string | undefined;
   /** Name of a systemd credential of this process. */
   readonly credential?: string | undefined;
+  /** The error where there is none: its remedy names the flag. PASSWORD_MISSING where not given. */
+  readonly absent?: AbsentPassword;
 }
+
+type AbsentPassword = 'PASSWORD_MISSING' | 'NEW_PASSWORD_MISSING';
 
 const bytesMax = 4096;
 
@@ -25,21 +29,20 @@ export function passwordsOf(
   };
 }
 
-/** One password: the line in a file, or typed once for each prompt. @throws PASSWORD_MISSING, PASSWORDS_DIFFER, FILE_… */
+/** One password: the line in a file, or typed once for each prompt. @throws PASSWORD_MISSING or what `absent` says, PASSWORDS_DIFFER, FILE_… */
 async function passwordFrom(
-  { file, credential }: PasswordPlace,
+  { file, credential, absent = 'PASSWORD_MISSING' }: PasswordPlace,
   invocation: Invocation,
   prompts: readonly string[],
 ): Promise<Secret> {
   if (file !== undefined) return lineOf(file);
   if (credential !== undefined) {
     const folder = invocation.env.CREDENTIALS_DIRECTORY;
-    if (folder === undefined || /[/\0]/u.test(credential))
-      throw keysError('PASSWORD_MISSING', { credential });
+    if (folder === undefined || /[/\0]/u.test(credential)) throw keysError(absent, { credential });
     return lineOf(join(folder, credential));
   }
   const typed: Secret[] = [];
-  for (const prompt of prompts) typed.push(await typedPassword(prompt, invocation));
+  for (const prompt of prompts) typed.push(await typedPassword(prompt, invocation, absent));
   const [first, ...again] = typed;
   if (first === undefined) throw new TypeError('a password without a prompt');
   const isSame = again.every((each) => each.equals(first));
@@ -68,8 +71,12 @@ const key = {
 };
 
 /** Reads one line of the terminal without showing it. The prompt goes to stderr: stdout is for data. */
-async function typedPassword(prompt: string, { stdin, stderr }: Invocation): Promise<Secret> {
-  if (!stdin.isTTY) throw keysError('PASSWORD_MISSING');
+async function typedPassword(
+  prompt: string,
+  { stdin, stderr }: Invocation,
+  absent: AbsentPassword,
+): Promise<Secret> {
+  if (!stdin.isTTY) throw keysError(absent);
   stderr.write(prompt);
   stdin.setRawMode(true);
   stdin.resume();
@@ -89,7 +96,7 @@ async function typedPassword(prompt: string, { stdin, stderr }: Invocation): Pro
             stdin.off('data', take);
             // In raw mode the terminal sends no signal itself.
             process.kill(process.pid, 'SIGINT');
-            reject(keysError('PASSWORD_MISSING'));
+            reject(keysError(absent));
             return;
           }
           if (byte === key.clearLine) length = 0;
@@ -99,7 +106,7 @@ async function typedPassword(prompt: string, { stdin, stderr }: Invocation): Pro
         piece.fill(0);
       };
       stdin.on('data', take);
-      stdin.once('end', () => reject(keysError('PASSWORD_MISSING')));
+      stdin.once('end', () => reject(keysError(absent)));
     });
     return Secret.ofBytes(line.subarray(0, length));
   } finally {

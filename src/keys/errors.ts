@@ -252,6 +252,12 @@ export const keysErrors = {
     retry: false,
     exitCode: exitCode.usage,
   },
+  NEW_PASSWORD_MISSING: {
+    summary: 'a new password is needed, and there is no terminal to ask for it',
+    remedy: 'Run it on a terminal, or name a file with --new-password-file.',
+    retry: false,
+    exitCode: exitCode.usage,
+  },
   PASSWORD_NOT_SET: {
     summary: 'the master key has no password that could be changed',
     remedy: 'Use gatehouse master-key reencrypt, with --new-password-file to set one.',

@@ -76,7 +76,7 @@ export const systemErrors = {
   },
   FILE_EXISTS: {
     summary: 'the file exists and is not replaced',
-    remedy: 'Choose another name, or ask for it to be replaced with --force.',
+    remedy: 'Choose another name, or move the file away; where the command has --force, that replaces it.',
     retry: false,
     exitCode: exitCode.cannotCreate,
   },
@@ -90,6 +90,12 @@ export const systemErrors = {
     summary: 'a file operation failed',
     remedy: 'Look up the errno in the details; the system log may say more.',
     retry: true,
+    exitCode: exitCode.cannotCreate,
+  },
+  FILE_DIRECTORY_MISSING: {
+    summary: 'the directory that a file is to be written into is not there',
+    remedy: 'Create it, or name one that exists.',
+    retry: false,
     exitCode: exitCode.cannotCreate,
   },
   FILE_DIRECTORY_UNSAFE: {

@@ -117,7 +117,14 @@ describe('writeFileAtomically', () => {
 
     await expect(
       writeFileAtomically(path, Buffer.from('two'), { mode: 0o600, overwrite: false }),
-    ).rejects.toMatchObject({ code: 'FILE_EXISTS' });
+    ).rejects.toMatchObject({
+      code: 'FILE_EXISTS',
+      // Not every command that writes a file replaces one.
+      row: {
+        remedy:
+          'Choose another name, or move the file away; where the command has --force, that replaces it.',
+      },
+    });
     expect(readFileSync(path, 'utf8')).toBe('one');
     expect(readdirSync(directory)).toEqual(['file']);
   });
@@ -142,7 +149,8 @@ describe('writeFileAtomically', () => {
     const path = join(temporaryDirectory(), 'absent', 'file');
 
     await expect(writeFileAtomically(path, Buffer.of(), { mode: 0o600 })).rejects.toMatchObject({
-      code: 'FILE_NOT_FOUND',
+      code: 'FILE_DIRECTORY_MISSING',
+      row: { exitCode: 73 },
     });
   });
 });

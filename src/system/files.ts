@@ -108,8 +108,22 @@ export async function openDirectory(
 }
 
 /**
+ * The same for a directory that something is to be written into: that it is not there is no missing input.
+ * @throws FILE_DIRECTORY_MISSING, and as `openDirectory` for the rest
+ */
+export async function openOutputDirectory(
+  path: string,
+  options: OpenDirectoryOptions = {},
+): Promise<OpenDirectory> {
+  return openDirectory(path, options).catch((error: unknown) => {
+    if (!(error instanceof GatehouseError) || error.code !== 'FILE_NOT_FOUND') throw error;
+    throw systemError('FILE_DIRECTORY_MISSING', error.details, error.cause);
+  });
+}
+
+/**
  * Writes a file whole or not at all, into a directory that exists.
- * @throws FILE_EXISTS, and as `openDirectory`
+ * @throws FILE_EXISTS, and as `openOutputDirectory`
  */
 export async function writeFileAtomically(
   path: string,
@@ -117,7 +131,7 @@ export async function writeFileAtomically(
   options: WriteOptions,
 ): Promise<void> {
   const absolute = resolve(path);
-  const directory = await openDirectory(dirname(absolute));
+  const directory = await openOutputDirectory(dirname(absolute));
   try {
     await directory.replace(basename(absolute), bytes, options);
   } finally {

@@ -147,6 +147,7 @@ describe('seal', () => {
       bindingKey,
     ];
     const endless = absent.with(4, '/dev/zero');
+    const nowhere = absent.with(4, '-').with(6, join(disk, 'nope/dir/q.sealed'));
     const before = readdirSync(disk);
 
     const refusals = [
@@ -155,6 +156,7 @@ describe('seal', () => {
       { code: 64, said: 'SECRET_NAME_INVALID', run: seal('x', ['--key-id', bindingKey, '--name', 'a b']) },
       { code: 78, said: 'SECRET_HOST_UNNAMED', run: seal('x', ['--key-id', bindingKey, '--bind-to-host']) },
       { code: 66, said: 'INPUT_MISSING', run: gatehouse(absent, { env }) },
+      { code: 73, said: 'FILE_DIRECTORY_MISSING', run: gatehouse(nowhere, { env, stdin: 'x' }) },
       { code: 66, said: 'INPUT_MISSING', run: gatehouse(endless, { env }) },
     ];
 

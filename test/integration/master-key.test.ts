@@ -77,6 +77,26 @@ describe('the master key', () => {
     });
   });
 
+  it('is made before there is a gateway config, where its key is named, and says so', async () => {
+    const host = await setup({ bootstrap: { gatewayConfig: { secretName: 'prod/not-yet' } } });
+
+    const unnamed = await host.run(['master-key', 'create']);
+    const made = await host.run(['master-key', 'create', '--key-id', bindingKey]);
+
+    expect(unnamed).toMatchObject({ code: 78, stderr: expect.stringContaining('(SECRET_NOT_FOUND)') });
+    expect(made).toMatchObject({ code: 0, stderr: expect.stringContaining('master key 1 (') });
+    expect(made.stderr).toContain('there is no secret prod/not-yet yet, so no registry has a copy');
+    expect(await status(host)).toMatchObject({ code: 0, generation: 1 });
+  });
+
+  it('that a gateway config of its own refuses is not made without it', async () => {
+    const host = await setup({ gateway: (document) => Object.assign(document, { version: 2 }) });
+
+    const done = await host.run(['master-key', 'create', '--key-id', bindingKey]);
+
+    expect(done).toMatchObject({ code: 78, stderr: expect.stringContaining('(GATEWAY_CONFIG_') });
+  });
+
   it('seals without KMS per file, and the agent opens them all with one call', async () => {
     const host = await hostWithMasterKey();
     const values = Object.fromEntries(
@@ -229,6 +249,17 @@ describe('a change of the master key', () => {
 });
 
 describe('a password of the master key', () => {
+  it('that is missing is asked for by the flag of the command', async () => {
+    const host = await hostWithMasterKey();
+    const other = await setup();
+
+    const changed = await host.run(['master-key', 'change-password']);
+    const made = await other.run(['master-key', 'create', '--password']);
+
+    expect(changed).toMatchObject({ code: 64, stderr: expect.stringContaining(' --new-password-file') });
+    expect(made).toMatchObject({ code: 64, stderr: expect.stringContaining(' --password-file') });
+  });
+
   it('is needed for changes, and for nothing else', async () => {
     const host = await setup();
     const right = writtenFile(host, 'right', 'correct horse battery');

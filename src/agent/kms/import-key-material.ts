@@ -1,13 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import { readdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { Secret } from '../../base/secret.ts';
 import { keysError } from '../../keys/errors.ts';
 import { regionOfKeyId } from '../../keys/key-arn.ts';
 import { materialLength, wrapMaterial } from '../../keys/key-material.ts';
 import type { WrappedMaterial, WrappingAlgorithm } from '../../keys/kms-admin.ts';
 import { keysEvent } from '../../keys/log-events.ts';
-import { readRegularFile, writeFileAtomically } from '../../system/files.ts';
+import { openOutputDirectory, readRegularFile, writeFileAtomically } from '../../system/files.ts';
 import type { Host } from '../host.ts';
 import { kmsOf } from '../kms-of.ts';
 import type { Launch } from '../launch.ts';
@@ -91,7 +91,10 @@ async function wrappedOf(
   }
 }
 
-/** The first of three steps of a key ceremony: what the machine without AWS needs, into a folder that exists. */
+/**
+ * The first of three steps of a key ceremony: what the machine without AWS needs, into a folder, which is made where
+ * there is none.
+ */
 export function downloadImportParameters(
   launch: Launch,
   request: {
@@ -106,6 +109,8 @@ export function downloadImportParameters(
     const admin = adminOf(host, wanted);
     const { arn: keyArn } = await admin.describe(wanted, signal);
     const { wrappingKey, token, validUntil } = await admin.importParameters(keyArn, request.wrapping, signal);
+    const folder = resolve(request.folder);
+    await (await openOutputDirectory(folder, { within: [folder], mode: 0o700 })).close();
     const files = [
       { path: join(request.folder, 'WrappingPublicKey.bin'), bytes: wrappingKey },
       { path: join(request.folder, 'ImportToken.bin'), bytes: token },
@@ -122,7 +127,9 @@ export async function wrapOffline(request: {
   readonly wrapping: WrappingAlgorithm;
   readonly out: string;
 }): Promise<void> {
-  const names = await readdir(request.folder);
+  const names = await readdir(request.folder).catch((error: unknown) => {
+    throw keysError('KEY_IMPORT_PARAMETERS_MISSING', { folder: request.folder }, error);
+  });
   const name = names.find((each) => wrappingKeyName.test(each));
   if (name === undefined || !names.some((each) => tokenName.test(each))) {
     throw keysError('KEY_IMPORT_PARAMETERS_MISSING', { folder: request.folder });

@@ -1,6 +1,14 @@
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { DeleteImportedKeyMaterialCommand, DisableKeyCommand, KMSClient } from '@aws-sdk/client-kms';
 import { describe, expect, it, onTestFinished } from 'vitest';
@@ -186,6 +194,27 @@ describe('kms import-key-material', { timeout: 60_000 }, () => {
     }
   });
 
+  it('makes the folder of a download, for nobody else, and leaves one that is there as it is', async () => {
+    const { launch, folder, external } = await setup();
+    const request = { keyId: await external(), wrapping: 'RSAES_OAEP_SHA_256' } as const;
+    const [fresh, old, below] = [join(folder, 'new'), join(folder, 'old'), join(folder, 'absent/new')];
+    mkdirSync(old);
+    chmodSync(old, 0o755);
+
+    for (const each of [fresh, old])
+      await downloadImportParameters(launch, { ...request, folder: each }, never);
+
+    expect((statSync(fresh).mode & 0o777).toString(8)).toBe('700');
+    expect((statSync(old).mode & 0o777).toString(8)).toBe('755');
+    expect(readdirSync(fresh).toSorted()).toEqual(['ImportToken.bin', 'WrappingPublicKey.bin']);
+    await expect(
+      downloadImportParameters(launch, { ...request, folder: below }, never),
+    ).rejects.toMatchObject({
+      code: 'FILE_DIRECTORY_MISSING',
+      row: { exitCode: 73 },
+    });
+  });
+
   it('refuses what cannot be', async () => {
     const { launch, folder, create, external, importing } = await setup();
     const own = (await create()).keyArn ?? '';
@@ -199,6 +228,11 @@ describe('kms import-key-material', { timeout: 60_000 }, () => {
     await expect(
       wrapOffline({ folder, material: 'made here', wrapping: 'RSAES_OAEP_SHA_256', out: join(folder, 'x') }),
     ).rejects.toMatchObject({ code: 'KEY_IMPORT_PARAMETERS_MISSING' });
+    for (const noFolder of [join(folder, 'absent'), short]) {
+      await expect(
+        wrapOffline({ folder: noFolder, material: 'made here', wrapping: 'RSAES_OAEP_SHA_256', out: 'x' }),
+      ).rejects.toMatchObject({ code: 'KEY_IMPORT_PARAMETERS_MISSING', row: { exitCode: 66 } });
+    }
     // A token and a wrapping key of two downloads.
     const wrapping = 'RSAES_OAEP_SHA_256';
     const { files } = await downloadImportParameters(launch, { keyId: keyArn, wrapping, folder }, never);

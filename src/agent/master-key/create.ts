@@ -1,7 +1,9 @@
+import { GatehouseError } from '../../base/errors.ts';
 import { keysError } from '../../keys/errors.ts';
 import { keysEvent } from '../../keys/log-events.ts';
 import { fingerprintOf, newMasterKey, openMasterKey, proofOf, wrapMasterKey } from '../../keys/master-key.ts';
 import { newVerifier, type PasswordVerifier, requireStrong } from '../../keys/password.ts';
+import type { Host } from '../host.ts';
 import type { Launch } from '../launch.ts';
 import { asOperator, bindingKeyring, configuredKeys, type Operator, type Passwords } from './operator.ts';
 import { publishing, registryAt } from './published.ts';
@@ -24,6 +26,8 @@ export interface CreatedMasterKey {
   readonly hasPassword: boolean;
   /** The registry that has a copy. */
   readonly table?: string;
+  /** The secret of the gateway config, where there is none yet that could name a registry. */
+  readonly absentConfig?: string;
 }
 
 /**
@@ -43,7 +47,7 @@ export function createMasterKey(
         throw keysError('MASTER_KEY_EXISTS', { folder: state.folder });
       }
       const binding = await bindingKeyring(operator, request.keyId, signal);
-      const table = request.table ?? (await configuredKeys(host, signal))?.registryTable;
+      const { table, absentConfig } = await wantedTable(host, request, signal);
       const verifier = await newPassword(operator, request.passwords);
       const masterKey = newMasterKey(1, verifier);
       try {
@@ -78,6 +82,7 @@ export function createMasterKey(
           file,
           hasPassword,
           ...(table === undefined ? {} : { table }),
+          ...(absentConfig === undefined ? {} : { absentConfig }),
         };
       } finally {
         masterKey.key.dispose();
@@ -86,6 +91,22 @@ export function createMasterKey(
       lock.release();
     }
   });
+}
+
+/** The registry that is named, or that the gateway config names; a key that is named may be there before that config. */
+async function wantedTable(
+  host: Host,
+  { keyId, table }: CreateRequest,
+  signal: AbortSignal,
+): Promise<{ readonly table?: string | undefined; readonly absentConfig?: string | undefined }> {
+  if (table !== undefined) return { table };
+  try {
+    return { table: (await configuredKeys(host, signal))?.registryTable };
+  } catch (error) {
+    const isAbsent = error instanceof GatehouseError && error.code === 'SECRET_NOT_FOUND';
+    if (keyId === undefined || !isAbsent) throw error;
+    return { absentConfig: host.bootstrap.config.gatewayConfig.secretName };
+  }
 }
 
 /** Asks for a new password, where one is wanted, and makes what verifies it. @throws PASSWORD_WEAK, PASSWORD_MISSING */
