@@ -3,8 +3,11 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { throwawayTls } from '../../sandbox/tls.ts';
+import { pkcs12Password, pkcs12Vectors } from '../../test/support/pkcs12-vectors.ts';
 import { temporaryDirectory } from '../../test/support/temporary-directory.ts';
 import { certificateSerial } from './certificate-serial.ts';
+
+const filesOf = (certificate: string) => ({ certificate, privateKey: '/nonexistent' });
 
 async function setup() {
   const { caPem } = await throwawayTls();
@@ -17,16 +20,31 @@ test('a session is named after a certificate whatever the case and leading zeros
   const { file, serialNumber } = await setup();
   const asked = [serialNumber, `00${serialNumber.toUpperCase()}`, 'web-1', `${serialNumber}0`, undefined];
 
-  const found = await Promise.all(asked.map((sessionName) => certificateSerial(file, sessionName)));
+  const found = await Promise.all(
+    asked.map((sessionName) => certificateSerial(filesOf(file), {}, sessionName)),
+  );
 
   expect(found).toEqual(
     [true, true, false, false, false].map((isSessionName) => ({ serialNumber, isSessionName })),
   );
 });
 
+test('a certificate in PKCS#12 tells its number, with the password', async () => {
+  const folder = temporaryDirectory();
+  const [certificate, privateKeyPassword] = [join(folder, 'identity.p12'), join(folder, 'password')];
+  writeFileSync(certificate, Buffer.from(pkcs12Vectors.aes256, 'base64'));
+  writeFileSync(privateKeyPassword, pkcs12Password, { mode: 0o600 });
+  const files = { certificate, privateKey: certificate };
+
+  expect(await certificateSerial({ ...files, privateKeyPassword }, {}, undefined)).toMatchObject({
+    serialNumber: expect.stringMatching(/^[0-9a-f]+$/u),
+  });
+  expect(await certificateSerial(files, {}, undefined)).toBeUndefined();
+});
+
 test('a file that is no certificate tells nothing', async () => {
   const file = join(temporaryDirectory(), 'certificate.pem');
   writeFileSync(file, 'no certificate');
 
-  expect(await certificateSerial(file, 'c3a5')).toBeUndefined();
+  expect(await certificateSerial(filesOf(file), {}, 'c3a5')).toBeUndefined();
 });

@@ -1,5 +1,4 @@
-import { X509Certificate } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
+import type { CertificateFiles } from '../identity/roles-anywhere/certified-key.ts';
 
 /** A certificate's serial number beside the name of a session. */
 export interface CertificateSerial {
@@ -9,13 +8,15 @@ export interface CertificateSerial {
   readonly isSessionName: boolean;
 }
 
-/** Undefined where the file cannot be read as a certificate now: whoever uses it says what is wrong with it. */
+/** Of the certificate that is signed with. Undefined where its file cannot be read as a certificate now: whoever uses it says what is wrong with it. */
 export async function certificateSerial(
-  file: string,
+  files: CertificateFiles,
+  env: Readonly<Record<string, string | undefined>>,
   sessionName: string | undefined,
 ): Promise<CertificateSerial | undefined> {
   try {
-    const serialNumber = bare(new X509Certificate(await readFile(file)).serialNumber);
+    const { certificateInUse } = await import('../identity/roles-anywhere/certified-key.ts');
+    const serialNumber = bare((await certificateInUse(files, env)).x509.serialNumber);
     return { serialNumber, isSessionName: sessionName !== undefined && bare(sessionName) === serialNumber };
   } catch {
     return undefined;

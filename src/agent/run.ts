@@ -226,7 +226,8 @@ async function certificateOf({
   const { rolesAnywhere } = bootstrap.config.credentials;
   if (rolesAnywhere === undefined || chain.answered !== 'roles-anywhere') return undefined;
   const { certificateWatch } = await import('../identity/certificate-watch.ts');
-  return certificateWatch(rolesAnywhere, { clock: launch.clock, log: recorder.log, run: runCommand });
+  const { env, clock } = launch;
+  return certificateWatch(rolesAnywhere, { env, clock, log: recorder.log, run: runCommand });
 }
 
 /** Undefined where the bootstrap config does not ask for it. */

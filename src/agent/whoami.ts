@@ -88,7 +88,7 @@ async function identify(host: Host, signal: AbortSignal): Promise<{ who: Whoami;
   const { rolesAnywhere } = host.bootstrap.config.credentials;
   const certificate =
     credentials.source === 'roles-anywhere' && rolesAnywhere !== undefined
-      ? await certificateSerial(rolesAnywhere.certificate, caller.sessionName)
+      ? await certificateSerial(rolesAnywhere, host.launch.env, caller.sessionName)
       : undefined;
   const who = {
     source: credentials.source,

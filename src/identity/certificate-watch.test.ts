@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
@@ -34,8 +35,13 @@ async function setup({ days, renewal }: Life) {
   const ran: string[][] = [];
   const renewals: (Promise<number> | undefined)[] = [];
   const watch = certificateWatch(
-    { certificate: path, ...(renewal === undefined ? {} : { renewCommand: ['/usr/bin/renew', '--now'] }) },
     {
+      certificate: path,
+      privateKey: join(path, '..', 'private-key.pem'),
+      ...(renewal === undefined ? {} : { renewCommand: ['/usr/bin/renew', '--now'] }),
+    },
+    {
+      env: {},
       clock,
       log: (event) => void events.push(event),
       random: () => 0,
@@ -50,6 +56,8 @@ async function setup({ days, renewal }: Life) {
   );
   const stop = new AbortController();
   const running = watch.run(stop.signal).catch((error: unknown) => error);
+  // The first look.
+  await clock.advance(0);
   onTestFinished(async () => {
     stop.abort(new Error('the test is over'));
     expect(await running).toBe(stop.signal.reason);
@@ -70,6 +78,20 @@ async function setup({ days, renewal }: Life) {
 }
 
 describe('a certificate', () => {
+  test('is the one that the key is of, wherever it stands in its file', async () => {
+    const { clock, path, watch } = await setup({ days: 90 });
+    const root = await authority();
+    const leaf = await root.issue();
+    writeFileSync(join(path, '..', 'private-key.pem'), leaf.keyPem, { mode: 0o600 });
+    writeFileSync(path, `${root.pem}${leaf.pem}`);
+
+    await clock.advance(minuteMs);
+
+    expect(watch.state()?.serialNumber).toBe(
+      BigInt(`0x${new X509Certificate(leaf.der).serialNumber}`).toString(),
+    );
+  });
+
   test('is warned of 30, 7 and 1 days ahead, once each, and when it has expired', async () => {
     const { said, pass, watch } = await setup({ days: 90 });
 

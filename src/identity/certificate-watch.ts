@@ -4,7 +4,8 @@ import { asGatehouseError, type GatehouseError, reportOf } from '../base/errors.
 import type { Log } from '../base/log-events.ts';
 import { identityError } from './errors.ts';
 import { identityEvent } from './log-events.ts';
-import { readCertificate } from './roles-anywhere/certified-key.ts';
+import type { Certificate } from './roles-anywhere/certificate.ts';
+import { type CertificateFiles, certificateInUse } from './roles-anywhere/certified-key.ts';
 import type { RunHelper } from './roles-anywhere-helper.ts';
 
 /** The certificate in its file, as it was when it was last looked at. */
@@ -25,13 +26,13 @@ export interface CertificateWatch {
   state(): CertificateState | undefined;
 }
 
-export interface WatchedCertificate {
-  readonly certificate: string;
+export interface WatchedCertificate extends CertificateFiles {
   /** A program and its arguments that put a new certificate into the file. */
   readonly renewCommand?: readonly string[] | undefined;
 }
 
 export interface CertificateWatchOptions {
+  readonly env: Readonly<Record<string, string | undefined>>;
   readonly clock: Clock;
   readonly log: Log;
   readonly run: RunHelper;
@@ -58,17 +59,18 @@ const renewalTimeoutMs = 5 * minuteMs;
 const outputBytesMax = 64 * 1024;
 
 export function certificateWatch(
-  { certificate: path, renewCommand }: WatchedCertificate,
-  { clock, log, run, random = Math.random }: CertificateWatchOptions,
+  files: WatchedCertificate,
+  { env, clock, log, run, random = Math.random }: CertificateWatchOptions,
 ): CertificateWatch {
+  const { certificate: path, renewCommand } = files;
   let seen: { x509: X509Certificate; serialNumber: string; renewAt: number } | undefined;
   /** The thresholds passed so far, 0 being expiry itself: what was said is not said again. */
   let said = Infinity;
   let failing: CertificateState['renewalFailing'];
   let retryAt = 0;
 
-  function look(): void {
-    const found = read(path);
+  async function look(): Promise<void> {
+    const found = await read(files, env);
     if (found === undefined) return;
     const { x509, serialNumber } = found;
     if (seen?.x509.fingerprint256 === x509.fingerprint256) return;
@@ -113,7 +115,7 @@ export function certificateWatch(
     const before = seen.x509.fingerprint256;
     try {
       await runRenewal(renewCommand, signal);
-      look();
+      await look();
       if (seen.x509.fingerprint256 === before) {
         throw identityError('CERTIFICATE_NOT_RENEWED', { path, command: renewCommand[0] });
       }
@@ -155,7 +157,7 @@ export function certificateWatch(
     async run(signal) {
       for (;;) {
         signal.throwIfAborted();
-        look();
+        await look();
         warn();
         await renew(signal);
         await clock.sleep(lookEveryMs, signal);
@@ -172,9 +174,12 @@ export function certificateWatch(
 }
 
 /** A certificate that cannot be read just now is looked at again; what is wrong is said where it is used. */
-function read(path: string): ReturnType<typeof readCertificate> | undefined {
+async function read(
+  files: CertificateFiles,
+  env: CertificateWatchOptions['env'],
+): Promise<Certificate | undefined> {
   try {
-    return readCertificate(path);
+    return await certificateInUse(files, env);
   } catch {
     return undefined;
   }

@@ -116,6 +116,35 @@ export function readCertificate(path: string): Certificate {
   return first;
 }
 
+/**
+ * The certificate that is signed with: of several the one that the key is of. For a key that cannot be read without
+ * asking a token, the first that is no authority's.
+ * @throws CERTIFICATE_…, PRIVATE_KEY_PASSWORD_…, PKCS11_…
+ */
+export async function certificateInUse(files: CertificateFiles, env: Env): Promise<Certificate> {
+  const { secret } = readPassword(files.privateKeyPassword, env);
+  try {
+    const found = await certificatesAt(files.certificate, files, secret);
+    if (found.length === 1) return found[0];
+    const key = isToken(files.privateKey) ? undefined : await fileKey(files, secret, env);
+    if (key === undefined) return found.find((each) => !each.isAuthority) ?? found[0];
+    const own = found.find((each) => key.isKeyOf(each));
+    if (own !== undefined) return own;
+    const { certificate, privateKey } = files;
+    throw identityError('CERTIFICATE_KEY_MISMATCH', { certificate, privateKey });
+  } finally {
+    secret?.dispose();
+  }
+}
+
+/** Undefined for one that a helper may be able to read. */
+async function fileKey(files: PrivateKeyFile, password: Secret | undefined, env: Env) {
+  return keyAt(files, password, env).then(
+    ({ key }) => key,
+    () => undefined,
+  );
+}
+
 /** A private key, and what is wrong with how it is kept. @throws PRIVATE_KEY_… */
 export async function readPrivateKey(file: PrivateKeyFile, env: Env): Promise<OpenedKey> {
   const { secret, problems } = readPassword(file.privateKeyPassword, env);
