@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { referencesOf } from './layers/reference.ts';
-import { rooms, type Violation, violationsOf } from './layers/rules.ts';
+import { rooms, unusedPermissions, type Violation, violationsOf } from './layers/rules.ts';
 
 const root = dirname(import.meta.dirname);
 const checked = ['src', 'sandbox', 'test', 'scripts'];
@@ -36,6 +36,7 @@ const complaints = [
     .map((folder) => `${folder}/ holds no source: nothing was checked there`),
   ...strangeFolders(files).map((folder) => `src/${folder}/ is no room that scripts/layers/rules.ts knows`),
   ...violationsOf(references).map(lineOf),
+  ...unusedPermissions(files, references),
 ];
 
 process.stdout.write(

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { ReferenceKind } from './reference.ts';
-import { violationsOf } from './rules.ts';
+import { unusedPermissions, violationsOf } from './rules.ts';
 
 describe('what is refused', () => {
   test.each<[string, string, string, ReferenceKind?]>([
@@ -29,7 +29,9 @@ describe('what is refused', () => {
     ['yargs is for', 'src/agent/run.ts', 'yargs/helpers', 'dynamic'],
     ['node:child_process is for', 'src/identity/helper.ts', 'node:child_process'],
     ['node:child_process is for', 'src/identity/helper.ts', 'child_process', 'dynamic'],
+    ['node:child_process is for', 'src/cli/demo.ts', 'node:child_process'],
     ['process.env is read', 'src/agent/host.ts', 'process.env', 'env'],
+    ['process.env is read', 'src/cli/launch.ts', 'process.env', 'env'],
     ['cannot be checked', 'src/agent/host.ts', 'name', 'computed'],
   ])('%s: %s → %s', (rule, file, target, kind = 'static') => {
     const violations = violationsOf([{ file, line: 1, kind, target }]);
@@ -52,7 +54,6 @@ describe('what is allowed', () => {
     ['src/secrets/cached.ts', 'src/base/clock.ts'],
     ['src/cli/sandbox.ts', 'sandbox/serve.ts', 'dynamic'],
     ['src/cli/demo.ts', 'sandbox/serve.ts', 'type'],
-    ['src/cli/demo.ts', 'node:child_process'],
     ['src/main.ts', 'process.env', 'env'],
     ['src/system/command.ts', 'node:child_process'],
     ['sandbox/kms.ts', 'node:crypto'],
@@ -62,5 +63,32 @@ describe('what is allowed', () => {
     ['test/integration/run.test.ts', 'sandbox/serve.ts'],
   ])('%s → %s', (file, target, kind = 'static') => {
     expect(violationsOf([{ file, line: 1, kind, target }])).toEqual([]);
+  });
+});
+
+describe('what is permitted to nobody', () => {
+  const adapter = 'src/keys/aws-kms.ts';
+
+  test.each<[string, string, string, ReferenceKind?]>([
+    [adapter, 'an adapter that imports the AWS SDK', '@aws-sdk/client-kms'],
+    [adapter, 'an adapter that imports its types', '@aws-sdk/client-kms', 'type'],
+    ['src/system/command.ts', 'who starts processes', 'node:child_process'],
+    ['src/cli/demo.ts', 'who reaches the sandbox', 'sandbox/serve.ts', 'dynamic'],
+    ['src/main.ts', 'who reads the environment', 'process.env', 'env'],
+  ])('%s: %s makes use of it', (file, _who, target, kind = 'static') => {
+    const about = (text: string): boolean => text.startsWith(`${file} may`);
+
+    expect(unusedPermissions([], []).filter(about)).toHaveLength(1);
+    expect(
+      unusedPermissions([], [{ file, line: 1, kind: 'static', target: 'node:fs' }]).filter(about),
+    ).toHaveLength(1);
+    expect(unusedPermissions([], [{ file, line: 1, kind, target }]).filter(about)).toEqual([]);
+  });
+
+  test('a room in which nothing lives', () => {
+    const about = (text: string): boolean => text.startsWith('keys is a room');
+
+    expect(unusedPermissions(['src/secrets/cached.ts'], []).filter(about)).toHaveLength(1);
+    expect(unusedPermissions(['src/keys/sealer.ts'], []).filter(about)).toEqual([]);
   });
 });

@@ -13,7 +13,6 @@ export const rooms = [
   'secrets',
   'delivery',
   'events',
-  'access',
   'api',
   'system',
 ] as const;
@@ -30,11 +29,9 @@ export const adapters: readonly string[] = [
   'src/identity/assumed-role.ts',
   'src/identity/caller.ts',
   'src/identity/container.ts',
-  'src/identity/instance-role.ts',
   'src/identity/profile-files.ts',
   'src/identity/single-sign-on.ts',
   'src/identity/sts-access.ts',
-  'src/identity/sts-session.ts',
   'src/identity/web-identity.ts',
   'src/keys/aws-kms-admin.ts',
   'src/keys/aws-kms.ts',
@@ -44,9 +41,9 @@ export const adapters: readonly string[] = [
   'src/events/sink/cloudwatch-logs.ts',
 ];
 
-const environmentReaders = ['src/main.ts', 'src/cli/'];
-const processStarters = ['src/system/command.ts', 'src/cli/demo'];
-const sandboxStarters = ['src/cli/sandbox.ts', 'src/cli/demo'];
+const environmentReaders = ['src/main.ts'];
+const processStarters = ['src/system/command.ts'];
+const sandboxStarters = ['src/cli/sandbox.ts', 'src/cli/demo.ts'];
 
 type Rule = (reference: Reference) => string | undefined;
 
@@ -72,6 +69,28 @@ export function violationsOf(references: readonly Reference[]): Violation[] {
       return broken === undefined ? [] : [{ reference, rule: broken }];
     });
   });
+}
+
+/**
+ * What rules.ts permits and none of `files` makes use of, in words. A permission that outlives its reason is a hole that
+ * nobody sees.
+ */
+export function unusedPermissions(files: readonly string[], references: readonly Reference[]): string[] {
+  const unused = (places: readonly string[], does: string, isUse: (reference: Reference) => boolean) =>
+    places
+      .filter(
+        (place) => !references.some((reference) => isUnder(reference.file, [place]) && isUse(reference)),
+      )
+      .map((place) => `${place} may ${does}, and does not: take it off the list in scripts/layers/rules.ts`);
+  return [
+    ...rooms
+      .filter((room) => !files.some((file) => roomOf(file) === room))
+      .map((room) => `${room} is a room of scripts/layers/rules.ts, and nothing lives in src/${room}/`),
+    ...unused(adapters, 'import the AWS SDK', ({ target }) => isAwsSdk(target)),
+    ...unused(processStarters, 'start processes', ({ target }) => target === 'node:child_process'),
+    ...unused(sandboxStarters, 'reach sandbox/', ({ target }) => target.startsWith('sandbox/')),
+    ...unused(environmentReaders, 'read process.env', ({ kind }) => kind === 'env'),
+  ];
 }
 
 /** Contract suites are imported by tests only, so they are tests. */
@@ -113,9 +132,13 @@ function sandboxReached({ file, kind, target }: Reference): string | undefined {
 }
 
 function awsInAdapters({ file, target }: Reference): string | undefined {
-  if (!file.startsWith('src/') || !/^@(aws-sdk|smithy|aws-crypto)\//u.test(target)) return undefined;
+  if (!file.startsWith('src/') || !isAwsSdk(target)) return undefined;
   if (isUnder(file, adapters) || file.startsWith('src/agent/')) return undefined;
   return 'the AWS SDK is for the adapters listed in scripts/layers/rules.ts and for agent/';
+}
+
+function isAwsSdk(target: string): boolean {
+  return /^@(aws-sdk|smithy|aws-crypto)\//u.test(target);
 }
 
 function oneHome(target: string, home: readonly string[]): Rule {
@@ -130,7 +153,7 @@ function oneHome(target: string, home: readonly string[]): Rule {
 
 function environmentAtTheDoor({ file, kind }: Reference): string | undefined {
   if (kind !== 'env' || !file.startsWith('src/') || isUnder(file, environmentReaders)) return undefined;
-  return 'process.env is read where configuration is loaded (main.ts, cli/); take an env record';
+  return 'process.env is read in main.ts, which hands it on; take an env record';
 }
 
 function nothingComputed({ file, kind }: Reference): string | undefined {
