@@ -19,13 +19,13 @@ const section = 'credentialEndpoints';
 /** What a gateway config may hand to consumers, and where it may have us listen. */
 export function consumerRules(limits: ConsumerLimits): readonly ((gateway: Section) => Problem[])[] {
   return [
-    (gateway) => rolesArePermitted(gateway, limits),
+    (gateway) => consumerRolesArePermitted(gateway, limits),
     (gateway) => portsArePermitted(gateway, limits),
     portsAreNamedOnce,
   ];
 }
 
-function rolesArePermitted({ credentialEndpoints }: Section, limits: ConsumerLimits): Problem[] {
+function consumerRolesArePermitted({ credentialEndpoints }: Section, limits: ConsumerLimits): Problem[] {
   return Object.entries(credentialEndpoints.consumers).flatMap(([name, { roleArn, sessionPolicy }]) => {
     const at = [section, 'consumers', name];
     if (roleArn !== undefined) {
