@@ -49,7 +49,7 @@ export function rolesAnywhere(
 
 /**
  * Everything that is wrong with the identity of this host, as far as that can be told without asking AWS: request,
- * files, key, certificate, chain. Nothing is thrown. For `whoami --check` and `doctor`.
+ * files, key, certificate, chain. Nothing is thrown. For `whoami --check`.
  */
 export async function rolesAnywhereProblems(
   identity: RolesAnywhereIdentity,
