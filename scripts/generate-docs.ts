@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import { bootstrapSchema, exampleBootstrap, gatewaySchema } from '../src/agent/config.ts';
 import { errorTable } from '../src/agent/errors.ts';
 import { logEventTable } from '../src/agent/log-events.ts';
-import { metricRows } from '../src/agent/metric-rows.ts';
+import { metricRows } from '../src/agent/monitoring/metric-rows.ts';
 import { commands } from '../src/cli/cli.ts';
 import { globalOptions } from '../src/cli/command.ts';
 import { variablesOf } from '../src/config/environment.ts';

@@ -13,8 +13,8 @@ import { auditConfig, eventsConfig } from '../events/config.ts';
 import { credentialsConfig } from '../identity/config.ts';
 import { keysConfig } from '../keys/config.ts';
 import { secretsConfig } from '../secrets/config.ts';
-import { consumerRules } from './consumer-rules.ts';
-import { rolesArePermitted } from './role-rules.ts';
+import { consumerRules } from './consumers/consumer-rules.ts';
+import { rolesArePermitted } from './gateway-config/role-rules.ts';
 
 /** The bootstrap config: local, without secrets, the limits of the gateway config. Loaded by `loadBootstrap`. */
 export const bootstrapSchema = z.strictObject({

@@ -10,9 +10,8 @@ import { backoffMs } from '../base/retry.ts';
 import type { Secret } from '../base/secret.ts';
 import type { FileDeliveryParts } from '../delivery/file.ts';
 import type { RefreshingCredentials } from '../identity/refreshing.ts';
-import type { AuditGate } from './audit-gate.ts';
-import { type ConsumerRole, consumerCredentials, handed } from './consumer-credentials.ts';
-import type { ConsumerReads } from './consumer-reads.ts';
+import { type ConsumerRole, consumerCredentials, handed } from './consumers/consumer-credentials.ts';
+import type { ConsumerReads } from './consumers/consumer-reads.ts';
 import {
   containerWay,
   inheritedWay,
@@ -22,12 +21,13 @@ import {
   type Way,
   type WayContext,
   type WayName,
-} from './consumer-ways.ts';
+} from './consumers/consumer-ways.ts';
+import { refusals } from './consumers/refusals.ts';
+import type { AuditGate } from './events/audit-gate.ts';
 import type { Host } from './host.ts';
 import { agentEvent } from './log-events.ts';
-import { refusals } from './refusals.ts';
-import type { CredentialsStatus } from './status.ts';
-import { heldStatus } from './status-report.ts';
+import type { CredentialsStatus } from './monitoring/status.ts';
+import { heldStatus } from './monitoring/status-report.ts';
 import { turns } from './turns.ts';
 
 /** What `status` says of one consumer. */

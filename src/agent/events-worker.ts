@@ -38,9 +38,9 @@ import type { Spool } from '../events/spool.ts';
 import type { EventsStatus, PipelineStatus } from '../events/status.ts';
 import { streamNames } from '../events/stream-names.ts';
 import type { Credentials } from '../identity/credential-source.ts';
-import { type AwsClientOptions, awsClientConfig, renewsExpired } from './aws-client.ts';
-import { briefly } from './briefly.ts';
-import { eventSource } from './event-sources.ts';
+import { type AwsClientOptions, awsClientConfig, renewsExpired } from './aws/aws-client.ts';
+import { briefly } from './events/briefly.ts';
+import { eventSource } from './events/event-sources.ts';
 
 /** What a redacted line calls the credentials of the host. No name of a secret has a space. */
 const credentialNames = { key: 'AWS secret access key', token: 'AWS session token' } as const;

@@ -4,13 +4,13 @@ import type { CertificateWatch } from '../identity/certificate-watch.ts';
 import type { RefreshingCredentials } from '../identity/refreshing.ts';
 import type { MaterialExpiry } from '../keys/material-expiry.ts';
 import type { HangUps } from '../system/signals.ts';
-import type { ConsumerReads } from './consumer-reads.ts';
+import type { ConsumerReads } from './consumers/consumer-reads.ts';
 import type { Consumers } from './consumers.ts';
 import type { Events } from './events.ts';
-import type { FollowedConfig, Refreshed } from './followed-config.ts';
-import type { MonitoringListener } from './monitoring.ts';
+import type { FollowedConfig, Refreshed } from './gateway-config/followed-config.ts';
+import type { MonitoringListener } from './monitoring/monitoring-listener.ts';
+import type { Supervision } from './monitoring/supervision.ts';
 import { runOnSchedule } from './schedule.ts';
-import type { Supervision } from './supervision.ts';
 import type { InTurn } from './turns.ts';
 import type { WorkloadSecrets } from './workload-secrets.ts';
 

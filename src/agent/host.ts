@@ -9,12 +9,12 @@ import { type RefreshingCredentials, refreshing } from '../identity/refreshing.t
 import { sessionNameOf } from '../identity/session-name.ts';
 import { credentialSources } from '../identity/sources.ts';
 import { runCommand } from '../system/command.ts';
-import { type AssumedRoles, assumedRoles } from './assumed-roles.ts';
-import { ssoClientConfig } from './aws-client.ts';
-import { type AwsClients, awsClients, stsFor } from './aws-clients.ts';
-import { awsPost } from './aws-post.ts';
-import { awsReach } from './aws-reach.ts';
-import { type ClockSkew, clockSkew, corrected } from './clock-skew.ts';
+import { type AssumedRoles, assumedRoles } from './aws/assumed-roles.ts';
+import { ssoClientConfig } from './aws/aws-client.ts';
+import { type AwsClients, awsClients, stsFor } from './aws/aws-clients.ts';
+import { awsPost } from './aws/aws-post.ts';
+import { awsReach } from './aws/aws-reach.ts';
+import { type ClockSkew, clockSkew, corrected } from './aws/clock-skew.ts';
 import { type BootstrapConfig, bootstrapSchema } from './config.ts';
 import type { Launch } from './launch.ts';
 import { createRecorder, type Recorder } from './recorder.ts';

@@ -9,10 +9,10 @@ import { masterKeys } from '../keys/master-keys.ts';
 import { type MaterialExpiry, materialExpiry } from '../keys/material-expiry.ts';
 import { messageOpener } from '../keys/message-sealer.ts';
 import type { Opener } from '../keys/sealer.ts';
+import { kmsOf } from './aws/kms-of.ts';
 import type { GatewayConfig } from './config.ts';
 import type { Host } from './host.ts';
-import { type KeptRecords, keptRecords } from './kept-records.ts';
-import { kmsOf } from './kms-of.ts';
+import { type KeptRecords, keptRecords } from './master-key/kept-records.ts';
 import { readWrappedKey } from './master-key/state.ts';
 
 /** What opens on this host: whatever was sealed under its master key, the binding key or a retired one. */

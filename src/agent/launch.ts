@@ -1,6 +1,6 @@
 import type { Clock } from '../base/clock.ts';
 import type { LogLevel } from '../base/log-events.ts';
-import type { Environment } from './aws-reach.ts';
+import type { Environment } from './aws/aws-reach.ts';
 
 /** What the command line says of the bootstrap config; each wins over environment and file. */
 export interface LaunchFlags {

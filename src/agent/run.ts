@@ -10,26 +10,26 @@ import { notifySystemd } from '../system/notify.ts';
 import { ensureRuntimeDirectory } from '../system/runtime-directory.ts';
 import { hangUps, onDebugSignal } from '../system/signals.ts';
 import { lockStateDirectory } from '../system/state-directory.ts';
-import { auditGate } from './audit-gate.ts';
-import { consumerReads } from './consumer-reads.ts';
-import { consumersOf } from './consumers-start.ts';
+import { consumerReads } from './consumers/consumer-reads.ts';
+import { consumersOf } from './consumers/consumers-start.ts';
 import { agentError } from './errors.ts';
-import { eventsDesk } from './events-desk.ts';
-import { openEvents, threadAhead } from './events-start.ts';
+import { auditGate } from './events/audit-gate.ts';
+import { eventsDesk } from './events/events-desk.ts';
+import { openEvents, threadAhead } from './events/events-start.ts';
 import { requireExpectedCaller } from './expected-caller.ts';
 import { type Agent, follow, type Reloaded } from './follow.ts';
-import { type FollowedConfig, followedConfig } from './followed-config.ts';
-import { readGateway } from './gateway.ts';
-import { healthOf, type Vitals } from './health.ts';
+import { type FollowedConfig, followedConfig } from './gateway-config/followed-config.ts';
+import { readGateway } from './gateway-config/gateway.ts';
 import { bootstrapOf, type Host, openHost } from './host.ts';
 import { openKeys } from './key-access.ts';
 import type { Launch } from './launch.ts';
 import { agentEvent } from './log-events.ts';
-import { logLevelSwitch } from './log-level.ts';
-import { type MonitoringListener, monitoringListener } from './monitoring.ts';
-import { controlSocketPath } from './status.ts';
-import { type AgentParts, statusOf } from './status-report.ts';
-import { type Supervision, supervision } from './supervision.ts';
+import { healthOf, type Vitals } from './monitoring/health.ts';
+import { logLevelSwitch } from './monitoring/log-level.ts';
+import { type MonitoringListener, monitoringListener } from './monitoring/monitoring-listener.ts';
+import { controlSocketPath } from './monitoring/status.ts';
+import { type AgentParts, statusOf } from './monitoring/status-report.ts';
+import { type Supervision, supervision } from './monitoring/supervision.ts';
 import { turns } from './turns.ts';
 import { type WorkloadSecrets, workloadSecrets } from './workload-secrets.ts';
 
@@ -129,7 +129,7 @@ async function start(
   const monitoring: Monitoring = {
     health: healthOf(vitals, clock),
     metrics: async () => {
-      const { metricsPage } = await import('./metrics.ts');
+      const { metricsPage } = await import('./monitoring/metrics.ts');
       return metricsPage(await statusOf(parts));
     },
   };

@@ -1,4 +1,4 @@
-import type { StreamVerdict } from '../agent/audit-verify.ts';
+import type { StreamVerdict } from '../agent/events/audit-verify.ts';
 import { exitCode } from '../base/exit-code.ts';
 import { type Finding, findingKinds } from '../events/audit/findings.ts';
 import type { ChainReport } from '../events/audit/verify.ts';
@@ -31,7 +31,7 @@ const verifyCommand = command({
     },
   },
   async run(args, invocation) {
-    const { auditVerify } = await import('../agent/audit-verify.ts');
+    const { auditVerify } = await import('../agent/events/audit-verify.ts');
     const request = {
       logGroup: args['log-group'],
       logStream: args['log-stream'],

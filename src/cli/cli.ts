@@ -30,7 +30,7 @@ import { version } from './version.ts';
 import { whoamiCommand } from './whoami.ts';
 
 const configured: ConfiguredIdentity = async (launch) => {
-  const { configuredIdentity } = await import('../agent/configured-identity.ts');
+  const { configuredIdentity } = await import('../agent/signing-helper/configured-identity.ts');
   return configuredIdentity(launch);
 };
 

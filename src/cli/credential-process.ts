@@ -1,6 +1,6 @@
 import { agentError } from '../agent/errors.ts';
 import type { Launch } from '../agent/launch.ts';
-import type { Way } from '../agent/session-source.ts';
+import type { Way } from '../agent/signing-helper/session-source.ts';
 import type { RolesAnywhereIdentity } from '../identity/roles-anywhere/roles-anywhere.ts';
 import { stopSignal } from '../system/signals.ts';
 import { type Command, command } from './command.ts';
@@ -40,7 +40,9 @@ async function documentOf(
   launch: Launch,
   configured: ConfiguredIdentity | undefined,
 ): Promise<string> {
-  const { credentialProcess, consumerProcess } = await import('../agent/credential-process.ts');
+  const { credentialProcess, consumerProcess } = await import(
+    '../agent/signing-helper/credential-process.ts'
+  );
   const stop = stopSignal();
   if (args.consumer !== undefined) return consumerProcess(launch, args.consumer, stop);
   const identity = await identityOf(args, launch, configured);

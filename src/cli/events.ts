@@ -1,4 +1,4 @@
-import type { Letters } from '../agent/dead-letters.ts';
+import type { Letters } from '../agent/events/dead-letters.ts';
 import { eventsError } from '../events/errors.ts';
 import { stopSignal } from '../system/signals.ts';
 import { command } from './command.ts';
@@ -18,7 +18,7 @@ const listCommand = command({
   summary: 'List the events that CloudWatch Logs refused, oldest first',
   options: {},
   async run(args, invocation) {
-    const { listLetters } = await import('../agent/dead-letters.ts');
+    const { listLetters } = await import('../agent/events/dead-letters.ts');
     const page = await listLetters(launchOf(args, invocation), stopSignal());
     if (args.json) {
       invocation.stdout.write(`${JSON.stringify(page)}\n`);
@@ -44,7 +44,7 @@ const showCommand = command({
     id: { type: 'number', describe: 'Number of the event, as list shows it', demandOption: true },
   },
   async run(args, invocation) {
-    const { showLetter } = await import('../agent/dead-letters.ts');
+    const { showLetter } = await import('../agent/events/dead-letters.ts');
     const letter = await showLetter(launchOf(args, invocation), args.id, stopSignal());
     const { stream, reason, refusedMs, timestamp, message } = letter;
     const text = rowsText([
@@ -69,7 +69,7 @@ const retryCommand = command({
   },
   positionals: ids,
   async run(args, invocation) {
-    const { retryLetters } = await import('../agent/dead-letters.ts');
+    const { retryLetters } = await import('../agent/events/dead-letters.ts');
     const launch = launchOf(args, invocation);
     const done = await retryLetters(launch, lettersOf(args.ids, args.all), args.now, stopSignal());
     const text = `${done.ids.length} events are sent again\n`;
@@ -84,7 +84,7 @@ const dropCommand = command({
   options: all,
   positionals: ids,
   async run(args, invocation) {
-    const { dropLetters } = await import('../agent/dead-letters.ts');
+    const { dropLetters } = await import('../agent/events/dead-letters.ts');
     const done = await dropLetters(launchOf(args, invocation), lettersOf(args.ids, args.all), stopSignal());
     const text = `${done.ids.length} events were dropped\n`;
     invocation.stdout.write(args.json ? `${JSON.stringify(done)}\n` : text);
@@ -111,7 +111,7 @@ const testCommand = command({
     },
   },
   async run(args, invocation) {
-    const { testEvents } = await import('../agent/dead-letters.ts');
+    const { testEvents } = await import('../agent/events/dead-letters.ts');
     const sent = await testEvents(launchOf(args, invocation), args.source, stopSignal());
     const text = rowsText([
       ['taken after', `${sent.tookMs} ms`],

@@ -30,7 +30,7 @@ export const installProfileCommand = command({
       ...(endpoint === undefined ? [] : ['--endpoint', endpoint]),
       ...(args['with-proxy'] ? ['--with-proxy'] : []),
     ];
-    const { installProfile } = await import('../agent/install-profile.ts');
+    const { installProfile } = await import('../agent/signing-helper/install-profile.ts');
     const request = { profile, identity, program: programWords(), flags, isForced };
     const { warnings, ...installed } = await installProfile(launchOf(args, invocation), request);
     for (const warning of warnings) {

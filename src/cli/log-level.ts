@@ -12,7 +12,7 @@ export const logLevelCommand = command({
     level: { choices: logLevels, describe: 'Least severe log events that are written from now on' },
   },
   async run(args, invocation) {
-    const { logLevel } = await import('../agent/status.ts');
+    const { logLevel } = await import('../agent/monitoring/status.ts');
     const state = await logLevel(launchOf(args, invocation), args.level, stopSignal());
     const { level, configured } = state;
     const text = level === configured ? level : `${level} (configured: ${configured})`;

@@ -7,7 +7,7 @@ export const readCertificateDataCommand = command({
   summary: 'Write a certificate, its serial number and what its key can sign, as JSON',
   options: { certificate: { ...certificateOption.certificate, demandOption: true } },
   async run(args, invocation) {
-    const { certificateData } = await import('../agent/certificate-data.ts');
+    const { certificateData } = await import('../agent/signing-helper/certificate-data.ts');
     invocation.stdout.write(`${JSON.stringify(certificateData(args.certificate))}\n`);
     return 0;
   },

@@ -1,6 +1,6 @@
 import { agentError } from '../agent/errors.ts';
-import type { NewSealedFile, Sealing } from '../agent/seal.ts';
-import type { ManifestEntry } from '../agent/seal-manifest.ts';
+import type { NewSealedFile, Sealing } from '../agent/sealing/seal.ts';
+import type { ManifestEntry } from '../agent/sealing/seal-manifest.ts';
 import { type Problem, reportOf } from '../base/errors.ts';
 import { stopSignal } from '../system/signals.ts';
 import { command, type Invocation } from './command.ts';
@@ -32,7 +32,7 @@ export const sealCommand = command({
     force: { type: 'boolean', default: false, describe: 'Replace a file that exists' },
   },
   async run(args, invocation) {
-    const { withSealing } = await import('../agent/seal.ts');
+    const { withSealing } = await import('../agent/sealing/seal.ts');
     const { wrap, force, json } = args;
     const options = { wrap, keyId: args['key-id'], bindToHost: args['bind-to-host'], force };
     const wanted = await wantedOf(args, invocation);
@@ -67,7 +67,7 @@ async function wantedOf(
   if (name !== undefined || from !== undefined || out !== undefined) {
     throw agentError('USAGE', { problem: '--manifest takes the place of --name, --in and --out.' });
   }
-  const { manifestOf } = await import('../agent/seal-manifest.ts');
+  const { manifestOf } = await import('../agent/sealing/seal-manifest.ts');
   return {
     isManifest: true,
     entries: manifestOf(await inputBytes(manifest, manifestBytesMax, invocation), manifest),

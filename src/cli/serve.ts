@@ -30,8 +30,8 @@ export function serveCommand(configured: ConfiguredIdentity): Command {
       const launch = launchOf(args, invocation);
       const identity = await identityOf(args, launch, configured);
       const [{ serve }, { sessionSource }] = await Promise.all([
-        import('../agent/serve.ts'),
-        import('../agent/session-source.ts'),
+        import('../agent/signing-helper/serve.ts'),
+        import('../agent/signing-helper/session-source.ts'),
       ]);
       const { roleArn, region = identity.trustAnchorArn.split(':')[3] ?? '' } = identity;
       const onListening = (url: string): void => {

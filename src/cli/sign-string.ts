@@ -25,7 +25,7 @@ export const signStringCommand = command({
     },
   },
   async run(args, invocation) {
-    const { signed } = await import('../agent/signed.ts');
+    const { signed } = await import('../agent/signing-helper/signed.ts');
     const key = {
       privateKey: args['private-key'],
       privateKeyPassword: passwordFile(args),

@@ -1,4 +1,4 @@
-import type { AgentStatus } from '../agent/status.ts';
+import type { AgentStatus } from '../agent/monitoring/status.ts';
 import { type Health, type Probe, probes } from '../api/monitoring.ts';
 import { exitCode } from '../base/exit-code.ts';
 import type { RedactionStatus } from '../events/redaction/redactor.ts';
@@ -21,7 +21,7 @@ export const statusCommand = command({
     },
   },
   async run(args, invocation) {
-    const { exitCodeOf, health, status } = await import('../agent/status.ts');
+    const { exitCodeOf, health, status } = await import('../agent/monitoring/status.ts');
     const launch = launchOf(args, invocation);
     if (args.check !== undefined) {
       const answer = await health(launch, args.check, stopSignal());

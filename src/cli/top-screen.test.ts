@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { AgentStatus } from '../agent/status.ts';
+import type { AgentStatus } from '../agent/monitoring/status.ts';
 import { fitted, type Line, plainText, topLines } from './top-screen.ts';
 
 const healthy: AgentStatus = {

@@ -1,5 +1,5 @@
-import type { AgentStatus } from '../agent/status.ts';
-import type { Look, Rate, Rates } from '../agent/top.ts';
+import type { AgentStatus } from '../agent/monitoring/status.ts';
+import type { Look, Rate, Rates } from '../agent/monitoring/top.ts';
 import { bytesText, countText, durationText } from './quantity.ts';
 import { tableText } from './rows.ts';
 

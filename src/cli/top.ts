@@ -1,5 +1,5 @@
 import { agentError } from '../agent/errors.ts';
-import type { Look } from '../agent/top.ts';
+import type { Look } from '../agent/monitoring/top.ts';
 import { reportOf } from '../base/errors.ts';
 import { StopRequested, stopSignal } from '../system/signals.ts';
 import { command, type Invocation } from './command.ts';
@@ -23,7 +23,7 @@ export const topCommand = command({
     },
   },
   async run(args, invocation) {
-    const { look, ratesBetween } = await import('../agent/top.ts');
+    const { look, ratesBetween } = await import('../agent/monitoring/top.ts');
     const { plainText, topLines } = await import('./top-screen.ts');
     const launch = launchOf(args, invocation);
     const { clock } = launch;

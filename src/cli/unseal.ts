@@ -25,7 +25,7 @@ export const unsealCommand = command({
     },
   },
   async run(args, invocation) {
-    const { unseal } = await import('../agent/unseal.ts');
+    const { unseal } = await import('../agent/sealing/unseal.ts');
     const { file, json } = args;
     const { stdout, stderr } = invocation;
     const from = file === '-' ? { bytes: await inputBytes(file, sealedBytesMax, invocation) } : { file };

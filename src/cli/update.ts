@@ -27,8 +27,8 @@ export function updateCommand(configured: ConfiguredIdentity): Command {
       const launch = launchOf(args, invocation);
       const identity = await identityOf(args, launch, configured);
       const [{ update }, { sessionSource }] = await Promise.all([
-        import('../agent/update.ts'),
-        import('../agent/session-source.ts'),
+        import('../agent/signing-helper/update.ts'),
+        import('../agent/signing-helper/session-source.ts'),
       ]);
       const { source, clock } = sessionSource(launch, identity, wayOf(args));
       await update({ ...launch, clock }, source, { profile, isOnce }, stopSignal());

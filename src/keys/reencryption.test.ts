@@ -11,7 +11,7 @@ import {
 } from '../../test/support/sealed-host.ts';
 import { stepping } from '../../test/support/stepping.ts';
 import { temporaryDirectory } from '../../test/support/temporary-directory.ts';
-import { sealedFiles } from '../agent/sealed-files.ts';
+import { sealedFiles } from '../agent/master-key/sealed-files.ts';
 import { systemError } from '../system/errors.ts';
 import type { Ledger } from './ledger.ts';
 import { masterKeyring } from './master-keyring.ts';

@@ -9,7 +9,7 @@ import {
   RawAesKeyringNode,
   RawAesWrappingSuiteIdentifier,
 } from '@aws-crypto/client-node';
-import { sealedFiles } from '../../src/agent/sealed-files.ts';
+import { sealedFiles } from '../../src/agent/master-key/sealed-files.ts';
 import { masterKeyNamespace, masterKeyring, masterKeyUnwrapper } from '../../src/keys/master-keyring.ts';
 import { sealMessage } from '../../src/keys/message-cipher.ts';
 import { messageSealer, openBytes, openVerified } from '../../src/keys/message-sealer.ts';

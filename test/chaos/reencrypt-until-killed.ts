@@ -1,4 +1,4 @@
-import { sealedFiles } from '../../src/agent/sealed-files.ts';
+import { sealedFiles } from '../../src/agent/master-key/sealed-files.ts';
 import { targetOf } from '../../src/keys/ledger.ts';
 import { reencrypt } from '../../src/keys/reencryption.ts';
 import { ledgerIn, testKeyOf } from '../support/sealed-host.ts';

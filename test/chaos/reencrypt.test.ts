@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
-import { sealedFiles } from '../../src/agent/sealed-files.ts';
+import { sealedFiles } from '../../src/agent/master-key/sealed-files.ts';
 import { reencrypt } from '../../src/keys/reencryption.ts';
 import { dice, tell } from '../support/dice.ts';
 import { generationAt, ledgerIn, leftovers, makeSealedHost, testKeyOf } from '../support/sealed-host.ts';

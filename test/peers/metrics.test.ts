@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { metricRows } from '../../src/agent/metric-rows.ts';
+import { metricRows } from '../../src/agent/monitoring/metric-rows.ts';
 import { eventually, numbered, setup } from '../support/host.ts';
 import { arePeersMissing } from './support/peer.ts';
 import { runPeer } from './support/run-peer.ts';

@@ -8,8 +8,8 @@ import { materialLength, wrapMaterial } from '../../keys/key-material.ts';
 import type { WrappedMaterial, WrappingAlgorithm } from '../../keys/kms-admin.ts';
 import { keysEvent } from '../../keys/log-events.ts';
 import { openOutputDirectory, readRegularFile, writeFileAtomically } from '../../system/files.ts';
+import { kmsOf } from '../aws/kms-of.ts';
 import type { Host } from '../host.ts';
-import { kmsOf } from '../kms-of.ts';
 import type { Launch } from '../launch.ts';
 import { adminOf, asKeyAdmin, wantedKey } from './admin.ts';
 

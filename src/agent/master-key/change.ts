@@ -6,7 +6,6 @@ import { keysEvent } from '../../keys/log-events.ts';
 import { fingerprintOf, newMasterKey, openMasterKey, proofOf, wrapMasterKey } from '../../keys/master-key.ts';
 import { type Progress, type Reencrypted, reencrypt } from '../../keys/reencryption.ts';
 import type { Launch } from '../launch.ts';
-import { sealedFiles } from '../sealed-files.ts';
 import { bindingKeyArnOf } from './binding.ts';
 import { newPassword } from './create.ts';
 import { findSealedFiles } from './find-sealed-files.ts';
@@ -20,6 +19,7 @@ import {
   sealingGeneration,
 } from './operator.ts';
 import { type Publication, publishing } from './published.ts';
+import { sealedFiles } from './sealed-files.ts';
 
 export interface ChangeRequest {
   /** Keep: the new key has the password of the old one. New: another one. Back: gives the change up that is under way. */

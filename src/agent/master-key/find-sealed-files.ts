@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { isUnderMasterKey } from '../../keys/master-keyring.ts';
 import { headerBytesMax, parseHeader } from '../../keys/sealed-message.ts';
 import { failed } from '../../system/walk.ts';
-import { sealedFiles } from '../sealed-files.ts';
+import { sealedFiles } from './sealed-files.ts';
 
 /**
  * The files among these, and directly in these folders, that are sealed under a master key. A file that is named must be

@@ -8,10 +8,10 @@ import { kmsKeyring, kmsUnwrapper } from '../../keys/kms-keyring.ts';
 import { type MasterKey, proofOf } from '../../keys/master-key.ts';
 import { type MasterKeys, masterKeys } from '../../keys/master-keys.ts';
 import { isPassword } from '../../keys/password.ts';
+import { kmsOf } from '../aws/kms-of.ts';
 import type { GatewayConfig } from '../config.ts';
-import { readGateway } from '../gateway.ts';
+import { readGateway } from '../gateway-config/gateway.ts';
 import { bootstrapOf, type Host, openHost } from '../host.ts';
-import { kmsOf } from '../kms-of.ts';
 import type { Launch } from '../launch.ts';
 import { type MasterKeyState, openMasterKeyState } from './state.ts';
 

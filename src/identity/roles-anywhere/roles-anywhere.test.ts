@@ -18,8 +18,8 @@ import {
   rolesAnywhereTrust,
 } from '../../../test/support/roles-anywhere.ts';
 import { temporaryDirectory } from '../../../test/support/temporary-directory.ts';
-import { awsPost } from '../../agent/aws-post.ts';
-import { clockSkew, corrected } from '../../agent/clock-skew.ts';
+import { awsPost } from '../../agent/aws/aws-post.ts';
+import { clockSkew, corrected } from '../../agent/aws/clock-skew.ts';
 import { systemClock } from '../../base/clock.ts';
 import type { LogEvent } from '../../base/log-events.ts';
 import { credentialSourceContract } from '../credential-source.contract.ts';

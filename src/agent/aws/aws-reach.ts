@@ -1,0 +1,59 @@
+import { readFileSync } from 'node:fs';
+import { isLocalAddress } from '../../base/local-address.ts';
+import { agentError } from '../errors.ts';
+
+/** Environment variables as a record: the parts that AWS's own programs read. */
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** A service by the name that AWS_ENDPOINT_URL_… has for it: `SECRETS_MANAGER`. */
+export type AwsServiceName = Uppercase<string>;
+
+/** How AWS is reached from this host, for the SDK's clients and for our own requests alike. */
+export interface AwsReach {
+  /** Instead of AWS's own address. */
+  readonly endpoint: string | undefined;
+  readonly useFips: boolean;
+  readonly useDualstack: boolean;
+  /** For `https.Agent`: it does the CONNECT, with the credentials in the proxy's URL. */
+  readonly proxyEnv: { readonly HTTPS_PROXY: string | undefined; readonly NO_PROXY: string | undefined };
+  /** Authorities to trust instead of Node's own, PEM. */
+  readonly ca: string | undefined;
+}
+
+/** @throws AWS_ENDPOINT_INVALID, AWS_ENDPOINT_INSECURE, AWS_CA_BUNDLE_UNREADABLE */
+export function awsReach(service: AwsServiceName, env: Environment): AwsReach {
+  return {
+    endpoint: endpointOf(service, env),
+    useFips: env.AWS_USE_FIPS_ENDPOINT === 'true',
+    useDualstack: env.AWS_USE_DUALSTACK_ENDPOINT === 'true',
+    proxyEnv: {
+      HTTPS_PROXY: env.HTTPS_PROXY ?? env.https_proxy,
+      NO_PROXY: env.NO_PROXY ?? env.no_proxy,
+    },
+    ca: caBundle(env),
+  };
+}
+
+function endpointOf(service: AwsServiceName, env: Environment): string | undefined {
+  if (env.AWS_IGNORE_CONFIGURED_ENDPOINT_URLS === 'true') return undefined;
+  const variable =
+    env[`AWS_ENDPOINT_URL_${service}`] === undefined ? 'AWS_ENDPOINT_URL' : `AWS_ENDPOINT_URL_${service}`;
+  const endpoint = env[variable];
+  if (endpoint === undefined || endpoint === '') return undefined;
+  if (!URL.canParse(endpoint)) throw agentError('AWS_ENDPOINT_INVALID', { variable });
+  const url = new URL(endpoint);
+  if (url.protocol !== 'https:' && !(url.protocol === 'http:' && isLocalAddress(url.hostname))) {
+    throw agentError('AWS_ENDPOINT_INSECURE', { variable, host: url.host });
+  }
+  return endpoint;
+}
+
+function caBundle(env: Environment): string | undefined {
+  const path = env.AWS_CA_BUNDLE;
+  if (path === undefined || path === '') return undefined;
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    throw agentError('AWS_CA_BUNDLE_UNREADABLE', { path }, error);
+  }
+}

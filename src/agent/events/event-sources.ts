@@ -1,0 +1,97 @@
+import type { Clock } from '../../base/clock.ts';
+import type { Log } from '../../base/log-events.ts';
+import type { SourceConfig } from '../../events/config.ts';
+import type { EventSource } from '../../events/event-source.ts';
+import type { RedactionStage } from '../../events/redaction/redactor.ts';
+import { fileSource } from '../../events/source/file.ts';
+
+export interface EventSourceDeps {
+  /** `allow.readFrom`. */
+  readonly readFrom: readonly string[];
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/**
+ * The source of other programs' lines that a config describes; undefined for our own audit. `shipped` takes out of lines
+ * what must not leave this host: of lines as they were written, whose forms it knows, and of what was made of them, since
+ * decoding or joining lines may bring out what they hid.
+ */
+export function eventSource(
+  name: string,
+  config: SourceConfig,
+  shipped: (source: EventSource, stage: RedactionStage) => EventSource,
+  deps: EventSourceDeps,
+): EventSource | undefined {
+  const plain = plainSource(name, config, deps);
+  if (plain === undefined) return undefined;
+  const source = shipped(plain, 'read');
+  if (!isTransforming(config)) return source;
+  const { clock, log } = deps;
+  return loaded(async () => {
+    const { transforming } = await import('../../events/transform/transform.ts');
+    return shipped(transforming({ name, source, config, clock, log }), 'made');
+  });
+}
+
+/** Whether a config asks for anything that needs the lines one by one. */
+function isTransforming({ container, multiline, filter, timestamp, json }: SourceConfig): boolean {
+  return [container, multiline, filter, timestamp, json].some((each) => each !== undefined);
+}
+
+function plainSource(
+  name: string,
+  config: SourceConfig,
+  { readFrom, clock, log }: EventSourceDeps,
+): EventSource | undefined {
+  const { files, journald, syslog, stdin, http } = config;
+  if (files !== undefined) {
+    const { exclude = [], encoding = 'auto' } = config;
+    return fileSource({ name, files, exclude, encoding, readFrom, clock, log });
+  }
+  if (journald !== undefined) {
+    return loaded(async () => {
+      const { journaldSource, ownMachineId } = await import('../../events/source/journald.ts');
+      const { followCommand } = await import('../../system/command.ts');
+      return journaldSource({
+        name,
+        ...journald,
+        machineId: ownMachineId(),
+        follow: followCommand,
+        clock,
+        log,
+      });
+    });
+  }
+  if (syslog !== undefined) {
+    return loaded(async () => {
+      const { syslogSource } = await import('../../events/source/syslog.ts');
+      return syslogSource({ name, ...syslog, clock, log });
+    });
+  }
+  if (http !== undefined) {
+    return loaded(async () => {
+      const { httpSource } = await import('../../events/source/http.ts');
+      return httpSource({ name, ...http, clock, log });
+    });
+  }
+  if (stdin !== undefined) {
+    return loaded(async () => {
+      const { stdinSource } = await import('../../events/source/stdin.ts');
+      return stdinSource({ name, clock, log });
+    });
+  }
+  return undefined;
+}
+
+/** A source whose modules are loaded when it is read: most hosts have files alone. */
+function loaded(load: () => Promise<EventSource>): EventSource {
+  let source: EventSource | undefined;
+  return {
+    async *chunks(from, signal) {
+      source = await load();
+      yield* source.chunks(from, signal);
+    },
+    counts: () => source?.counts() ?? { lagBytes: 0, items: 0 },
+  };
+}

@@ -1,0 +1,32 @@
+import { decodeGateway, validateGateway } from '../../config/gateway.ts';
+import { getSecretValue } from '../../secrets/secrets-manager.ts';
+import { gatewayRules, gatewaySchema } from '../config.ts';
+import type { Host } from '../host.ts';
+import type { GatewayVersion } from './followed-config.ts';
+
+/**
+ * Fetches the gateway config and validates it within the limits that the bootstrap config sets. Its plaintext is in
+ * memory only, and no longer than it takes to read it.
+ * @throws SECRET_…, GATEWAY_CONFIG_…, CREDENTIALS_…
+ */
+export async function readGateway(
+  host: Host,
+  secretName: string,
+  signal: AbortSignal,
+): Promise<GatewayVersion> {
+  const { config: bootstrap } = host.bootstrap;
+  const { versionStage } = bootstrap.gatewayConfig;
+  const client = await host.aws.secretsManager();
+  const { text, bytes, versionId, awsRequestId } = await getSecretValue(
+    client,
+    { secretId: secretName, versionStage },
+    signal,
+  );
+  try {
+    const document = decodeGateway({ text, bytes });
+    const config = validateGateway(gatewaySchema, gatewayRules(bootstrap), document);
+    return { config, versionId, ...(awsRequestId === undefined ? {} : { awsRequestId }) };
+  } finally {
+    bytes?.fill(0);
+  }
+}

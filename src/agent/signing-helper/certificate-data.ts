@@ -1,0 +1,24 @@
+import { readCertificate } from '../../identity/roles-anywhere/certified-key.ts';
+
+/** What AWS's helper says of a certificate. */
+export interface CertificateData {
+  readonly keyType: 'RSA' | 'EC' | 'ML-DSA';
+  /** DER, base64. */
+  readonly certificateData: string;
+  /** In decimal. */
+  readonly serialNumber: string;
+  readonly supportedAlgorithms: readonly string[];
+}
+
+/** @throws CERTIFICATE_UNREADABLE, CERTIFICATE_INVALID */
+export function certificateData(path: string): CertificateData {
+  const { x509, serialNumber } = readCertificate(path);
+  const type = x509.publicKey.asymmetricKeyType;
+  const certificate = { certificateData: x509.raw.toString('base64'), serialNumber };
+  if (type === 'rsa' || type === 'ec') {
+    const keyType = type === 'rsa' ? 'RSA' : 'EC';
+    const supportedAlgorithms = ['SHA256', 'SHA384', 'SHA512'].map((hash) => `${keyType}${hash}`);
+    return { keyType, ...certificate, supportedAlgorithms };
+  }
+  return { keyType: 'ML-DSA', ...certificate, supportedAlgorithms: ['MLDSA'] };
+}
