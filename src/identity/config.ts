@@ -4,16 +4,17 @@ import { roleArnPattern } from '../base/role.ts';
 const partition = 'aws[a-z-]{0,20}';
 const region = '[a-z]{2}[a-z0-9-]{3,30}';
 
+/** Without control characters; without the flag u, for these patterns are published in the JSON Schema, whose readers set none. */
 const path = z
   .string()
   .max(4096)
-  .regex(/^\/\P{Cc}+$/u, 'must be an absolute path');
+  .regex(/^\/[ -~\u00a0-\uffff]+$/, 'must be an absolute path');
 
 /** A file, or a key or certificate in a PKCS#11 token. */
 const pathOrToken = z
   .string()
   .max(4096)
-  .regex(/^(?:\/\P{Cc}+|pkcs11:[\x21-\x7e]+)$/u, 'must be an absolute path or a pkcs11: URI');
+  .regex(/^(?:\/[ -~\u00a0-\uffff]+|pkcs11:[!-~]+)$/, 'must be an absolute path or a pkcs11: URI');
 
 function rolesAnywhereArn(kind: 'trust-anchor' | 'profile') {
   const shape = new RegExp(
@@ -57,7 +58,10 @@ const rolesAnywhereConfig = z
     privateKeyPassword: z
       .string()
       .max(4096)
-      .regex(/^(?:\/\P{Cc}+|[\w.-]+)$/u, 'must be an absolute path or the name of a systemd credential')
+      .regex(
+        /^(?:\/[ -~\u00a0-\uffff]+|[\w.-]+)$/,
+        'must be an absolute path or the name of a systemd credential',
+      )
       .optional()
       .meta({
         description:
@@ -94,7 +98,7 @@ const rolesAnywhereConfig = z
       .array(z.string().min(1).max(4096))
       .min(1)
       .max(64)
-      .refine(([program = '']) => /^(?:\/\P{Cc}+|[\w.-]+)$/u.test(program), {
+      .refine(([program = '']) => /^(?:\/[ -~\u00a0-\uffff]+|[\w.-]+)$/.test(program), {
         message: 'must begin with an absolute path or a bare program name',
       })
       .optional()
@@ -116,7 +120,7 @@ const rolesAnywhereConfig = z
     helper: z
       .string()
       .max(4096)
-      .regex(/^(?:\/\P{Cc}+|[\w.-]+)$/u, 'must be an absolute path or a bare program name')
+      .regex(/^(?:\/[ -~\u00a0-\uffff]+|[\w.-]+)$/, 'must be an absolute path or a bare program name')
       .optional()
       .meta({
         description:
