@@ -113,7 +113,14 @@ END
     expect(await show('StatusText')).toBe('ready');
     expect(await machine.sh(`stat -c %U /proc/${await mainPid()}`)).toBe('gatehouse');
     expect(await status()).toMatchObject({ state: 'ready', failing: [] });
-    expect(await machine.sh('journalctl -u gatehouse -p warning -o cat')).toBe('');
+    // What systemd has against the unit. Of the cgroups of the container it may complain at any start, ours or not.
+    const warnings = await machine.sh('journalctl -u gatehouse -p warning -o cat');
+    expect(
+      warnings
+        .split('\n')
+        .filter((line) => !/ to compat systemd cgroup /u.test(line))
+        .join('\n'),
+    ).toBe('');
   });
 
   it('has no more exposure with the drop-in than its capabilities cost', async () => {
