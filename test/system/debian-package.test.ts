@@ -284,7 +284,7 @@ END
 
     expect(findings).toEqual([]);
     expect(cores).toBe('');
-    expect(searched.places).toEqual(expect.arrayContaining([expect.stringContaining('.segment')]));
+    expect(searched.places).toEqual(expect.arrayContaining([expect.stringContaining('/var/lib/gatehouse/')]));
   });
 
   it('ships what was written before it was told to stop, and keeps what it delivered', async () => {
