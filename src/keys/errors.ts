@@ -258,12 +258,6 @@ export const keysErrors = {
     retry: false,
     exitCode: exitCode.usage,
   },
-  PASSWORD_NOT_SET: {
-    summary: 'the master key has no password that could be changed',
-    remedy: 'Use gatehouse master-key reencrypt, with --new-password-file to set one.',
-    retry: false,
-    exitCode: exitCode.usage,
-  },
   PASSWORD_WEAK: {
     summary: 'the password would soon be guessed',
     remedy: 'Use a longer one, of several words that do not belong together.',
