@@ -108,6 +108,7 @@ async function work({ settings, isSealed, dataKey }: WorkerStart): Promise<void>
       bytesMax: config.spool.bytesMax,
       keys,
       allowClearSpool: config.spool.allowClearSpool,
+      deadLetterBytesMax: config.deadLetter.bytesMax,
       clock,
       log,
     });
@@ -138,9 +139,9 @@ async function work({ settings, isSealed, dataKey }: WorkerStart): Promise<void>
       clock,
       log,
     });
-    const { bytesMax, whenFull } = config.spool;
+    const { bytesMax, whenFull, ageMaxDays } = config.spool;
     const fillBytesMax = chains.length === 0 ? bytesMax : bytesMax - auditShareBytes(bytesMax);
-    const line = pipeline({ sources, spool, sink, whenFull, fillBytesMax, clock, log });
+    const line = pipeline({ sources, spool, sink, whenFull, fillBytesMax, ageMaxDays, clock, log });
     const atDesk = desk({ spool, pipeline: line, streams: streamsOf(sources), clock, log });
 
     parentPort?.on('message', (message: ToWorker) => {

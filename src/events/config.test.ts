@@ -12,7 +12,8 @@ describe('the events config', () => {
       logGroup: '/gatehouse/{name}',
       logStream: '{source}',
       createLogGroup: true,
-      spool: { bytesMax: 2 ** 30, whenFull: 'pause', allowClearSpool: false },
+      spool: { bytesMax: 2 ** 30, whenFull: 'pause', ageMaxDays: 14, allowClearSpool: false },
+      deadLetter: { bytesMax: 2 ** 24 },
       redaction: { secrets: true },
       sources: {},
     });

@@ -337,6 +337,18 @@ export const eventsConfig = z.strictObject({
           applies: 'restart',
           examples: ['pause'],
         }),
+      ageMaxDays: z
+        .int()
+        .min(1)
+        .max(14)
+        .default(14)
+        .meta({
+          description:
+            'What has waited for longer goes to the dead letter: at 14 days CloudWatch Logs takes nothing of it any more',
+          applies: 'restart',
+          unit: 'days',
+          examples: [14],
+        }),
       allowClearSpool: z
         .boolean()
         .default(false)
@@ -348,6 +360,21 @@ export const eventsConfig = z.strictObject({
     })
     .prefault({})
     .meta({ description: 'The durable buffer between sources and CloudWatch Logs', applies: 'restart' }),
+  deadLetter: z
+    .strictObject({
+      bytesMax: z
+        .int()
+        .min(4 * mebibyte)
+        .default(16 * mebibyte)
+        .meta({
+          description: 'Most bytes of refused events that are kept; beyond that the oldest are lost, audited',
+          applies: 'restart',
+          unit: 'bytes',
+          examples: [16777216],
+        }),
+    })
+    .prefault({})
+    .meta({ description: 'Events that CloudWatch Logs refused, with the reason', applies: 'restart' }),
   redaction: z
     .strictObject({
       secrets: z

@@ -207,6 +207,16 @@ export const eventsLogEvents = {
     },
     audit: 'failure',
   },
+  'events.outdated': {
+    level: 'error',
+    summary: 'events waited for longer than events.spool.ageMaxDays; they are in the dead letter, not sent',
+    fields: {
+      events: 'how many',
+      bytes: 'their bytes, as CloudWatch Logs counts them',
+      ageMaxDays: 'the bound',
+    },
+    audit: 'failure',
+  },
   'events.spool-full': {
     level: 'warn',
     summary: 'the spool is full; sources pause',

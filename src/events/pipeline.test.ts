@@ -144,6 +144,24 @@ describe('a pipeline', () => {
     expect(told).toEqual(['told']);
   });
 
+  test('what an outage made too old lies in the dead letter, though its sender holds it', async () => {
+    const { clock, spool, sink, give, start } = setup();
+    sink.onSend = () => Promise.reject(eventsError('EVENTS_UNREACHABLE', {}));
+    const { line } = start({ ageMaxDays: 1 });
+    give('old\n');
+    await clock.advance(12 * 60 * 60 * 1000);
+    give('young\n');
+
+    await clock.advance(12.5 * 60 * 60 * 1000);
+
+    expect(line.status()).toMatchObject({
+      spool: { batches: 1 },
+      deadLetter: { events: 1 },
+      outdated: { events: 1, bytes: 29 },
+    });
+    expect(await spool.deadLetter(1)).toMatchObject({ message: 'old' });
+  });
+
   test('keeps a position by itself when no line comes to go with it', async () => {
     const { clock, spool, give, start } = setup({ limits: { keepAfterMs: 10_000 } });
     start();

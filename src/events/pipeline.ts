@@ -10,6 +10,7 @@ import { eventsError } from './errors.ts';
 import type { Chunk, EventSource, Position } from './event-source.ts';
 import { eventsEvent } from './log-events.ts';
 import { movement } from './movement.ts';
+import { type Outdated, outdated } from './outdated.ts';
 import { type Overflow, type OverflowPolicy, overflow } from './overflow.ts';
 import type { Sink } from './sink.ts';
 import { type RefusedEvent, type SourcePosition, type Spool, type SpooledBatch, streamKey } from './spool.ts';
@@ -33,6 +34,8 @@ export interface PipelineOptions {
   readonly whenFull?: OverflowPolicy;
   /** Bytes of the spool that sources may fill which are not spared; all of it when absent. */
   readonly fillBytesMax?: number;
+  /** What has waited for longer goes to the dead letter; nothing does when absent. */
+  readonly ageMaxDays?: number;
   readonly limits?: Partial<PipelineLimits>;
   readonly clock: Clock;
   readonly log: Log;
@@ -142,6 +145,10 @@ export function pipeline(options: PipelineOptions): Pipeline {
   const failing = new Map<string, { readonly failures: number; readonly code: string }>();
   let lastError: PipelineStatus['lastError'];
   const spill = overflowOf(options);
+  const aging: Outdated | undefined =
+    options.ageMaxDays === undefined
+      ? undefined
+      : outdated({ spool, ageMaxDays: options.ageMaxDays, clock, log });
   /** What the spool does not do just now, for which stream: small batches may fit where a large one does not. */
   const spoolFailing = new Set<string>();
   /** Batches whose end somebody waits for, by their body. */
@@ -503,6 +510,7 @@ export function pipeline(options: PipelineOptions): Pipeline {
           flushInTime,
           ship,
           watchMovement,
+          ...(aging === undefined ? [] : [aging.watch]),
           (group) => Promise.race([broken.promise, aborted(group)]),
         ],
         AbortSignal.any([signal, ending.signal]),
@@ -538,6 +546,7 @@ export function pipeline(options: PipelineOptions): Pipeline {
         sent: { ...sent, ...(lastSentAtMs === undefined ? {} : { lastAtMs: lastSentAtMs }) },
         deadLetter: { events: deadLetters, bytes: deadLetterBytes },
         ...(spill === undefined ? {} : { dropped: { ...spill.dropped } }),
+        ...(aging === undefined ? {} : { outdated: { ...aging.moved } }),
         failingStreams: failing.size,
         ...(lastError === undefined ? {} : { lastError }),
       };

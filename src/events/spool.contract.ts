@@ -175,6 +175,17 @@ export function spoolContract(name: string, make: (making: SpoolMaking) => Promi
       expect(spool.counts().batches).toBe(1);
     });
 
+    test('knows when a batch was appended', async () => {
+      const { spool, clock } = await setup();
+      const addedMs = clock.now().getTime();
+      await spool.append(batchOf(a, 'one'), [], never);
+
+      await clock.advance(5_000);
+
+      const [batch] = await spool.read({ stream: a, batchesMax: 1 }, never);
+      expect(batch?.addedMs).toBe(addedMs);
+    });
+
     test('keeps refused events in the dead letter with their reason', async () => {
       const { spool, clock } = await setup();
       await spool.append(batchOf(a, 'bad\ngood'), [], never);

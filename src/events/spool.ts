@@ -5,14 +5,19 @@ import type { Position, Positions } from './event-source.ts';
 export interface SpooledBatch extends Batch {
   /** Grows with each append and is never used again. */
   readonly id: number;
+  /** When it was appended, in milliseconds since 1970. */
+  readonly addedMs: number;
 }
 
-export const refusalReasons = ['too-old', 'too-new', 'expired', 'invalid'] as const;
+export const refusalReasons = ['too-old', 'too-new', 'expired', 'invalid', 'outdated'] as const;
 
-/** Why an event was refused: the three of `rejectedLogEventsInfo`, or `invalid` when it alone fails the call. */
+/**
+ * Why an event was refused: the three of `rejectedLogEventsInfo`, `invalid` when it alone fails the call, or, by this
+ * agent, `outdated` when it waited too long.
+ */
 export type RefusalReason = (typeof refusalReasons)[number];
 
-/** An event that CloudWatch Logs will never take. */
+/** An event that CloudWatch Logs will never take, or that is no longer offered to it. */
 export interface RefusedEvent extends SingleEvent {
   readonly reason: RefusalReason;
 }
@@ -94,9 +99,6 @@ export interface Spool {
   /** Lets what is under way end. */
   close(): Promise<void>;
 }
-
-/** Refused events beyond this are lost, oldest first, and that is said. */
-export const deadLetterBytesMax = 16 * 2 ** 20;
 
 /** Key of a stream in maps. No log group has a colon in its name. */
 export function streamKey({ logGroup, logStream }: StreamName): string {

@@ -65,6 +65,8 @@ export interface PipelineStatus {
   readonly deadLetter: { readonly events: number; readonly bytes: number };
   /** Lost since the start because the spool was full; absent where sources wait instead. */
   readonly dropped?: { readonly events: number; readonly bytes: number };
+  /** Moved to the dead letter since the start because they had waited too long. */
+  readonly outdated?: { readonly events: number; readonly bytes: number };
   /** Streams whose next batch was not taken at the last try. */
   readonly failingStreams: number;
   /** The last error of sending, whether or not it is over. */

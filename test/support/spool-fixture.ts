@@ -77,6 +77,7 @@ export function spoolFixture(options: Partial<DiskSpoolOptions> = {}) {
       segmentBytes: 2 ** 20,
       keys: keyRing(keeper, { clock, log }),
       allowClearSpool: false,
+      deadLetterBytesMax: 2 ** 24,
       clock,
       log,
       ...options,

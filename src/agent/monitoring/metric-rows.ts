@@ -280,6 +280,11 @@ export const metricRows: Readonly<Record<string, MetricRow>> = {
     help: 'Bytes in the dead letter',
     samples: ({ status: { events } }) => (events ? one(events.deadLetter.bytes) : []),
   },
+  gatehouse_outdated_events_total: {
+    type: 'counter',
+    help: 'Events that waited too long and were moved to the dead letter',
+    samples: ({ status: { events } }) => (events?.outdated ? one(events.outdated.events) : []),
+  },
   gatehouse_redacted_places_total: {
     type: 'counter',
     help: 'Places where a secret of this host was taken out of what is shipped',

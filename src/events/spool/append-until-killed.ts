@@ -21,6 +21,7 @@ const spool = await diskSpool({
   segmentBytes: 64 * 1024,
   keys: keyRing(keeper, { first, clock, log }),
   allowClearSpool: false,
+  deadLetterBytesMax: 2 ** 24,
   clock,
   log,
 });

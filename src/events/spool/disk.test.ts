@@ -89,17 +89,23 @@ function segmentsOf({ spool }: MemoryFolders): string[] {
 
 describe('a spool that is opened again', () => {
   test('has what was appended, and its positions', async () => {
-    const { open } = spoolFixture();
+    const { open, clock } = spoolFixture();
     const folders = memoryFolders();
     const first = await open(folders);
     await append(first, 'one', '1');
     await append(first, 'two');
     await first.keep([{ source: '.notes', item: 'n', value: 'v' }]);
     await first.close();
+    const addedMs = clock.now().getTime();
+    await clock.advance(60_000);
 
     const again = await open(folders);
 
     expect(await texts(again)).toEqual(['one', 'two']);
+    expect((await again.read({ stream: a, batchesMax: 9 }, never)).map((batch) => batch.addedMs)).toEqual([
+      addedMs,
+      addedMs,
+    ]);
     expect(again.position('s').get('i')).toBe('1');
     expect(again.position('.notes').get('n')).toBe('v');
     expect(again.streams()).toEqual([a]);
@@ -815,6 +821,7 @@ test('positions and batches agree after a process was killed between or inside a
     bytesMax: 2 ** 30,
     keys: keyRing(keeper, { first, clock, log }),
     allowClearSpool: false,
+    deadLetterBytesMax: 2 ** 24,
     clock,
     log,
   });

@@ -5,13 +5,7 @@ import type { Log } from '../../base/log-events.ts';
 import type { Batch, StreamName } from '../batch.ts';
 import { eventsError } from '../errors.ts';
 import { eventsEvent } from '../log-events.ts';
-import {
-  deadLetterBytesMax,
-  type SourcePosition,
-  type Spool,
-  type SpooledBatch,
-  streamKey,
-} from '../spool.ts';
+import { type SourcePosition, type Spool, type SpooledBatch, streamKey } from '../spool.ts';
 import type { KeyRing } from './data-keys.ts';
 import { openDeadLetters } from './dead-letters.ts';
 import { openQuarantine, quarantinedAtOnceMax } from './quarantine.ts';
@@ -40,7 +34,8 @@ export interface DiskSpoolOptions {
   readonly keys: KeyRing | undefined;
   /** Whether it may. */
   readonly allowClearSpool: boolean;
-  readonly deadLetterBytesMax?: number;
+  /** Refused events beyond this are lost, oldest first, and that is said. */
+  readonly deadLetterBytesMax: number;
   readonly segmentBytes?: number;
   readonly clock: Pick<Clock, 'now'>;
   readonly log: Log;
@@ -62,6 +57,8 @@ interface BatchMeta {
   readonly events: number;
   readonly bytes: number;
   readonly positions: readonly PositionEntry[];
+  /** Absent from what an older version kept: then its age is not known, and begins with this start. */
+  readonly addedMs?: number;
 }
 
 /** Source, item, value; null: forgotten. */
@@ -77,6 +74,7 @@ interface Entry {
   readonly stream: StreamName;
   readonly events: number;
   readonly bytes: number;
+  readonly addedMs: number;
   readonly record: HeldRecord;
   /** What it holds of the room. */
   readonly size: number;
@@ -107,6 +105,7 @@ export async function diskSpool(options: DiskSpoolOptions): Promise<Spool> {
   const streams = new Map<string, Waiting>();
   const positions = new Map<string, Map<string, string>>();
   const cache = new Map<number, Buffer>();
+  const openedMs = clock.now().getTime();
   let cacheBytes = 0;
   let batches = 0;
   let lastId = 0;
@@ -129,7 +128,7 @@ export async function diskSpool(options: DiskSpoolOptions): Promise<Spool> {
   });
   const letters = await openDeadLetters({
     storage: folders.deadLetter,
-    bytesMax: options.deadLetterBytesMax ?? deadLetterBytesMax,
+    bytesMax: options.deadLetterBytesMax,
     sealer,
     opened,
     onDamage: (damage) => tellDamage('dead-letter', damage),
@@ -177,13 +176,14 @@ export async function diskSpool(options: DiskSpoolOptions): Promise<Spool> {
     }
   }
 
-  function entryOf({ id, group, stream, events, bytes }: BatchMeta, record: HeldRecord): Entry {
+  function entryOf({ id, group, stream, events, bytes, addedMs }: BatchMeta, record: HeldRecord): Entry {
     const size = Math.max(record.length, sizeMin);
     return {
       id,
       stream: { logGroup: group, logStream: stream },
       events,
       bytes,
+      addedMs: addedMs ?? openedMs,
       record,
       size,
       failedReads: 0,
@@ -338,6 +338,7 @@ export async function diskSpool(options: DiskSpoolOptions): Promise<Spool> {
       return space.within(size, signal, async () => {
         lastId += 1;
         const id = lastId;
+        const addedMs = clock.now().getTime();
         const meta = {
           id,
           group: stream.logGroup,
@@ -345,12 +346,13 @@ export async function diskSpool(options: DiskSpoolOptions): Promise<Spool> {
           events,
           bytes,
           positions: entries,
+          addedMs,
         } satisfies BatchMeta;
         await records.append(
           { kind: recordKind.batch, meta, body, context: contextOf(id, stream) },
           (record) => {
             move(entries);
-            add({ id, stream, events, bytes, record, size, failedReads: 0 });
+            add({ id, stream, events, bytes, addedMs, record, size, failedReads: 0 });
             remember(id, body);
           },
         );
@@ -367,8 +369,8 @@ export async function diskSpool(options: DiskSpoolOptions): Promise<Spool> {
       for (const entry of streams.get(streamKey(stream))?.entries.values() ?? []) {
         if (found.length >= limit) break;
         const body = await bodyOf(entry);
-        const { id, events, bytes } = entry;
-        if (body !== undefined) found.push({ id, stream, events, bytes, body });
+        const { id, events, bytes, addedMs } = entry;
+        if (body !== undefined) found.push({ id, stream, events, bytes, body, addedMs });
       }
       return found;
     },

@@ -36,7 +36,7 @@ export function memorySpool({ bytesMax, clock, log }: MemorySpoolOptions): Spool
     append: (batch, moved, signal) =>
       space.within(sizeOf(batch), signal, () => {
         lastId += 1;
-        batches.set(lastId, { ...batch, id: lastId });
+        batches.set(lastId, { ...batch, id: lastId, addedMs: clock.now().getTime() });
         move(moved);
       }),
 

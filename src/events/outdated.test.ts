@@ -1,0 +1,117 @@
+import { expect, onTestFinished, test } from 'vitest';
+import { fakeClock } from '../../test/support/fake-clock.ts';
+import type { LogEvent } from '../base/log-events.ts';
+import { eventsOf, partOf } from './batch.ts';
+import { eventsError } from './errors.ts';
+import { outdated } from './outdated.ts';
+import { memorySpool } from './spool/memory.ts';
+import type { Spool } from './spool.ts';
+
+const dayMs = 24 * 60 * 60 * 1000;
+
+function setup(changed: Partial<Spool> = {}) {
+  const clock = fakeClock();
+  const events: LogEvent[] = [];
+  const log = (event: LogEvent): void => void events.push(event);
+  const spool = { ...memorySpool({ bytesMax: 2 ** 20, clock, log }), ...changed };
+  const stop = new AbortController();
+  const aging = outdated({ spool, ageMaxDays: 3, clock, log });
+  const watching = aging.watch(stop.signal);
+  watching.catch(() => undefined);
+  onTestFinished(() => stop.abort());
+  return {
+    clock,
+    aging,
+    spool,
+    watching,
+    stop,
+    append: (logStream: string, ...messages: string[]): Promise<void> => {
+      const lines = messages.map((message) => ({ timestamp: clock.now().getTime(), message }));
+      return spool.append(partOf({ stream: { logGroup: 'g', logStream } }, lines), [], stop.signal);
+    },
+    waiting: async (): Promise<string[]> => {
+      const batches = await Promise.all(
+        spool.streams().map((stream) => spool.read({ stream, batchesMax: 99 }, stop.signal)),
+      );
+      return batches.flat().flatMap((batch) => eventsOf(batch).map(({ message }) => message));
+    },
+    said: () => events.filter(({ name }) => name === 'events.outdated').map(({ fields }) => fields),
+  };
+}
+
+test('what has waited too long lies in the dead letter, of every stream, and the rest goes on waiting', async () => {
+  const { clock, spool, append, waiting, said, aging } = setup();
+  await append('one', 'old 1', 'old 2');
+  await append('two', 'old 3');
+  await clock.advance(2 * dayMs);
+  await append('one', 'young');
+
+  await clock.advance(dayMs);
+  const atTheBound = await waiting();
+  await clock.advance(10 * 60 * 1000);
+
+  expect(atTheBound).toHaveLength(4);
+  expect(await waiting()).toEqual(['young']);
+  expect(spool.deadLetters(9).map(({ reason, stream }) => [reason, stream.logStream])).toEqual([
+    ['outdated', 'one'],
+    ['outdated', 'one'],
+    ['outdated', 'two'],
+  ]);
+  expect(await spool.deadLetter(1)).toMatchObject({ message: 'old 1' });
+  const gone = { events: 3, bytes: 3 * (5 + 26) };
+  expect(aging.moved).toEqual(gone);
+  expect(said()).toEqual([{ ...gone, ageMaxDays: 3 }]);
+});
+
+test('a clock that jumps ahead, or back, makes nothing old', async () => {
+  const { clock, append, waiting, said } = setup();
+  await append('one', 'a line');
+
+  clock.jump(30 * dayMs);
+  await clock.advance(60 * 60 * 1000);
+  clock.jump(-60 * dayMs);
+  await append('one', 'another');
+  await clock.advance(60 * 60 * 1000);
+
+  expect(await waiting()).toEqual(['a line', 'another']);
+  expect(said()).toEqual([]);
+});
+
+test('a spool that cannot be read just now is looked at again', async () => {
+  let failure: Error | undefined = eventsError('EVENTS_SPOOL_UNREADABLE');
+  const inner = setup().spool;
+  const { clock, append, waiting, spool } = setup({
+    ...inner,
+    async read(limits, signal) {
+      if (failure !== undefined) throw failure;
+      return inner.read(limits, signal);
+    },
+  });
+  await append('one', 'old');
+  await clock.advance(3 * dayMs);
+
+  await clock.advance(60 * 60 * 1000);
+  expect(spool.counts().batches).toBe(1);
+  failure = undefined;
+  await clock.advance(60 * 60 * 1000);
+
+  expect(await waiting()).toEqual([]);
+});
+
+test('a batch that is sent while it is moved out is not counted', async () => {
+  const inner = setup().spool;
+  const { clock, append, aging, said, spool } = setup({
+    ...inner,
+    async settle(batch, refused) {
+      await inner.settle(batch, []);
+      return inner.settle(batch, refused);
+    },
+  });
+  await append('one', 'old');
+
+  await clock.advance(4 * dayMs);
+
+  expect(spool.counts()).toMatchObject({ batches: 0, deadLetters: 0 });
+  expect(aging.moved.events).toBe(0);
+  expect(said()).toEqual([]);
+});
