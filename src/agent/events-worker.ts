@@ -16,7 +16,6 @@ import {
   type FromWorker,
   type PlainCredentials,
   type PlainDataKey,
-  type Questions,
   questions,
   type ToWorker,
   type WantedKey,
@@ -28,6 +27,7 @@ import type { EventSource } from '../events/event-source.ts';
 import { type Pipeline, type PipelineSource, pipeline } from '../events/pipeline.ts';
 import { redactingSource } from '../events/redaction/redacting-source.ts';
 import { type RedactionStage, type Redactor, redactor } from '../events/redaction/redactor.ts';
+import { sinkByRole } from '../events/sink/by-role.ts';
 import { cloudwatchLogsSink, type RetentionWishes } from '../events/sink/cloudwatch-logs.ts';
 import { type AuditSource, auditSource } from '../events/source/audit.ts';
 import { type AuditShareOptions, auditShareBytes, withAuditShare } from '../events/spool/audit-share.ts';
@@ -37,16 +37,9 @@ import { folderStorage } from '../events/spool/folder-storage.ts';
 import type { Spool } from '../events/spool.ts';
 import type { EventsStatus, PipelineStatus } from '../events/status.ts';
 import { streamNames } from '../events/stream-names.ts';
-import type { Credentials } from '../identity/credential-source.ts';
 import { type AwsClientOptions, awsClientConfig, renewsExpired } from './aws/aws-client.ts';
-import { briefly } from './events/briefly.ts';
 import { eventSource } from './events/event-sources.ts';
-
-/** What a redacted line calls the credentials of the host. No name of a secret has a space. */
-const credentialNames = { key: 'AWS secret access key', token: 'AWS session token' } as const;
-
-/** How long credentials are used without asking for them again. The main thread renews them long before they expire. */
-const credentialsKeptMs = 10_000;
+import { credentialNames, type WorkerAccess, workerAccess } from './events/worker-access.ts';
 
 /** How long sources wait for the credentials that are not to be shipped, at the start. */
 const credentialsMsMax = 5_000;
@@ -73,20 +66,14 @@ async function work({ settings, isSealed, dataKey }: WorkerStart): Promise<void>
   const clock = systemClock;
   const asked = questions<PlainCredentials>();
   let redaction: Redactor | undefined;
-  let knownKey: string | undefined;
   const renewals = questions<boolean>();
-  const askFor = async (): Promise<Credentials> => {
-    const credentials = wrapped(await asked.ask((id) => say({ kind: 'credentials-wanted', id })));
-    const { accessKeyId, secretAccessKey, sessionToken } = credentials;
-    if (accessKeyId !== knownKey) {
-      redaction?.learn(credentialNames.key, secretAccessKey);
-      if (sessionToken !== undefined) redaction?.learn(credentialNames.token, sessionToken);
-    }
-    knownKey = accessKeyId;
-    return credentials;
-  };
-
-  const credentials = briefly(askFor, credentialsKeptMs, clock);
+  const accessUnder = workerAccess({
+    asked,
+    renewals,
+    say,
+    learn: (name, value) => redaction?.learn(name, value),
+    clock,
+  });
 
   const keysAsked = questions<PlainDataKey>();
   const first = dataKey === undefined ? {} : { first: wrappedKey(dataKey) };
@@ -118,26 +105,26 @@ async function work({ settings, isSealed, dataKey }: WorkerStart): Promise<void>
       redactingSource({ name, source, redactor: redaction, stage, known: secretsKnown.promise });
     const { sources, audits, chains } = sourcesOf(settings, kept, shipped);
     const spool = chains.length === 0 ? kept : withAuditShare(kept, auditShareOf(chains));
-    const access: AwsClientOptions = {
-      env,
-      region,
-      credentials: () => credentials.get(),
-      denials: callDenials(renewals, () => credentials.forget()),
-    };
-    const client = renewsExpired(
-      // One attempt: the pipeline tries again, on its own clock, until the batch is taken.
-      new CloudWatchLogsClient({ ...awsClientConfig('CLOUDWATCH_LOGS', access), maxAttempts: 1 }),
-      access,
-    );
-    const sink = cloudwatchLogsSink({
-      client,
-      createLogGroup: config.createLogGroup,
-      group: { class: config.logGroupClass, kmsKeyArn: config.logGroupKey, tags: config.logGroupTags },
-      embeddedMetrics: Object.values(config.sources).some((each) => each.embeddedMetrics === true),
-      retentionDays: config.retentionDays,
-      retentionWishes: retentionWishes(spool),
-      clock,
-      log,
+    const clients: CloudWatchLogsClient[] = [];
+    const sink = sinkByRole((roleOf) => {
+      const { credentials, denials } = accessUnder(roleOf);
+      const access: AwsClientOptions = { env, region, credentials, denials };
+      const client = renewsExpired(
+        // One attempt: the pipeline tries again, on its own clock, until the batch is taken.
+        new CloudWatchLogsClient({ ...awsClientConfig('CLOUDWATCH_LOGS', access), maxAttempts: 1 }),
+        access,
+      );
+      clients.push(client);
+      return cloudwatchLogsSink({
+        client,
+        createLogGroup: config.createLogGroup,
+        group: { class: config.logGroupClass, kmsKeyArn: config.logGroupKey, tags: config.logGroupTags },
+        embeddedMetrics: Object.values(config.sources).some((each) => each.embeddedMetrics === true),
+        retentionDays: config.retentionDays,
+        retentionWishes: retentionWishes(spool, roleOf),
+        clock,
+        log,
+      });
     });
     const { bytesMax, whenFull, ageMaxDays } = config.spool;
     const fillBytesMax = chains.length === 0 ? bytesMax : bytesMax - auditShareBytes(bytesMax);
@@ -183,8 +170,8 @@ async function work({ settings, isSealed, dataKey }: WorkerStart): Promise<void>
           break;
         }
         case 'secrets':
-          redaction?.keepOnly(new Set([...message.names, ...Object.values(credentialNames)]));
-          void credentialsLearned(clock, () => credentials.get()).then(secretsKnown.resolve);
+          redaction?.keepOnly(new Set([...message.names, ...credentialNames(rolesOf(sources))]));
+          void credentialsLearned(clock, rolesOf(sources), accessUnder).then(secretsKnown.resolve);
           break;
         case 'data-key':
         case 'no-data-key':
@@ -197,7 +184,7 @@ async function work({ settings, isSealed, dataKey }: WorkerStart): Promise<void>
     });
     say({ kind: 'ready' });
     await line.run(new AbortController().signal);
-    client.destroy();
+    for (const client of clients) client.destroy();
     await spool.close();
     redaction?.close();
     keys?.close();
@@ -216,40 +203,20 @@ function streamsOf(sources: readonly PipelineSource[]): ReadonlyMap<string, Stre
   );
 }
 
+/** Those under which the events of a source go; undefined is the role of all others. */
+function rolesOf(sources: readonly PipelineSource[]): readonly (string | undefined)[] {
+  return [...new Set(sources.map((each) => each.streamOf(undefined).roleOf))];
+}
+
 /** They are secrets as well. Where there are none just now, lines are read all the same: they have never been here. */
-async function credentialsLearned(clock: Clock, askFor: () => Promise<Credentials>): Promise<void> {
+async function credentialsLearned(
+  clock: Clock,
+  roles: readonly (string | undefined)[],
+  accessUnder: (roleOf: string | undefined) => WorkerAccess,
+): Promise<void> {
   const { signal } = new AbortController();
-  await clock.deadline(credentialsMsMax, 'credentials', signal, () => askFor()).catch(() => undefined);
-}
-
-/** The main thread holds the credentials; it hears of success only after a denial, for there are many successes. */
-function callDenials(renewals: Questions<boolean>, forget: () => void): AwsClientOptions['denials'] {
-  let denied: Parameters<AwsClientOptions['denials']['again']>[0] | undefined;
-  return {
-    renew(denial) {
-      denied = denial;
-      forget();
-      return renewals.ask((id) => say({ kind: 'credentials-denied', id, denial }));
-    },
-    again(denial) {
-      denied = denial;
-      say({ kind: 'credentials-denied-again', denial });
-    },
-    accepted(service, accessKeyId) {
-      if (denied === undefined || (denied.service !== service && denied.accessKeyId === accessKeyId)) return;
-      denied = undefined;
-      say({ kind: 'credentials-accepted', service, accessKeyId });
-    },
-  };
-}
-
-function wrapped({ accessKeyId, secretAccessKey, sessionToken }: PlainCredentials): Credentials {
-  return {
-    accessKeyId,
-    secretAccessKey: Secret.ofText(secretAccessKey),
-    ...(sessionToken === undefined ? {} : { sessionToken: Secret.ofText(sessionToken) }),
-    source: 'agent',
-  };
+  const learn = () => Promise.allSettled(roles.map((roleOf) => accessUnder(roleOf).credentials()));
+  await clock.deadline(credentialsMsMax, 'credentials', signal, learn).catch(() => undefined);
 }
 
 function wrappedKey({ keyId, key, madeMs }: PlainDataKey): DataKey {
@@ -285,11 +252,13 @@ async function foldersOf({ stateDirectory, stateVersion }: EventsSettings): Prom
   return folders;
 }
 
-function retentionWishes(spool: Spool): RetentionWishes {
+/** Each role has groups of its own: those of its account. */
+function retentionWishes(spool: Spool, roleOf: string | undefined): RetentionWishes {
+  const source = roleOf === undefined ? wishesSource : `${wishesSource}.${roleOf}`;
   return {
-    list: () => [...spool.position(wishesSource).keys()],
-    add: (item) => spool.keep([{ source: wishesSource, item, value: '' }]),
-    remove: (item) => spool.keep([{ source: wishesSource, item, value: undefined }]),
+    list: () => [...spool.position(source).keys()],
+    add: (item) => spool.keep([{ source, item, value: '' }]),
+    remove: (item) => spool.keep([{ source, item, value: undefined }]),
   };
 }
 
@@ -368,8 +337,8 @@ function sourcesOf(
     audits.push(audit);
     chains.push(chain);
     const heads = headsSource({ chain, hostId, clock });
-    const { logGroup, logStream } = streamOf(undefined);
-    const headsTo = { logGroup, logStream: headsStream(logStream) };
+    const stream = streamOf(undefined);
+    const headsTo = { ...stream, logStream: headsStream(stream.logStream) };
     sources.push(
       { name: source, source: chain, streamOf, isSpared: true },
       { name: headsOf(source), source: heads, streamOf: () => headsTo, isSpared: true },

@@ -14,7 +14,7 @@ import type { EventsSettings } from '../events/channel.ts';
 import { eventsConfig } from '../events/config.ts';
 import type { Credentials } from '../identity/credential-source.ts';
 import { denials } from '../identity/denials.ts';
-import { type EventsOptions, startEvents } from './events.ts';
+import { type EventsAccess, type EventsOptions, startEvents } from './events.ts';
 import type { AuditRecord } from './recorder.ts';
 
 const logGroup = '/gatehouse/web-1';
@@ -47,15 +47,16 @@ async function setup() {
   const logged: LogEvent[] = [];
   const stop = new AbortController();
   onTestFinished(() => stop.abort());
+  const denied = denials(
+    { renew: credentials, state: () => ({}) },
+    { clock: systemClock, log: () => undefined },
+  );
+  const accessWith = (given: EventsAccess['credentials']) => () => ({ credentials: given, denials: denied });
   const start = async (options: Partial<EventsOptions> = {}) => {
     const events = await startEvents(
       {
         settings,
-        credentials,
-        denials: denials(
-          { renew: credentials, state: () => ({}) },
-          { clock: systemClock, log: () => undefined },
-        ),
+        access: accessWith(credentials),
         keys: memoryKeeper(systemClock),
         log: (event) => logged.push(event),
         clock: systemClock,
@@ -71,7 +72,7 @@ async function setup() {
     (sandbox.state.logs.groups[logGroup]?.streams[logStream]?.batches ?? []).flatMap(({ text, ends }) =>
       ends.map((end, index) => text.slice(index === 0 ? 0 : ends[index - 1], end)),
     );
-  return { directory, credentials, settings, start, stop, logged, messages };
+  return { directory, credentials, accessWith, settings, start, stop, logged, messages };
 }
 
 describe('the events worker', () => {
@@ -111,10 +112,10 @@ describe('the events worker', () => {
   });
 
   test('goes on sending when there are credentials again', async () => {
-    const { directory, start, messages, logged, credentials } = await setup();
+    const { directory, start, messages, logged, credentials, accessWith } = await setup();
     let isAway = true;
     const events = await start({
-      credentials: () => (isAway ? Promise.reject(new Error('no credentials yet')) : credentials()),
+      access: accessWith(() => (isAway ? Promise.reject(new Error('no credentials yet')) : credentials())),
     });
 
     appendFileSync(join(directory, 'app.log'), 'one\n');
@@ -137,14 +138,14 @@ describe('the events worker', () => {
   });
 
   test('says when audit records are durable, and when they cannot be', async () => {
-    const { start, settings } = await setup();
+    const { start, settings, accessWith } = await setup();
     const clock = fakeClock();
     const full = { ...settings.config, spool: { ...settings.config.spool, bytesMax: 4_096 } };
     const events = await start({
       settings: { ...settings, config: full },
       clock,
       // Nothing is sent, so what is in the spool stays there.
-      credentials: () => Promise.reject(new Error('none')),
+      access: accessWith(() => Promise.reject(new Error('none'))),
     });
 
     events.audit(large());

@@ -27,16 +27,22 @@ export interface EventsOptions {
   /** A thread that was started ahead, which is then this pipeline's own. */
   readonly thread?: Worker | undefined;
   readonly settings: EventsSettings;
-  /** Asked before each call to AWS: must answer from memory where it can. */
-  readonly credentials: (signal: AbortSignal) => Promise<Credentials>;
-  /** Asked when AWS denies them. */
-  readonly denials: Denials;
+  /** Of the streams that name this source as that of their role (`StreamName.roleOf`), or of all others. */
+  readonly access: (roleOf: string | undefined) => EventsAccess;
   /** Who keeps the keys that seal the spool; absent: it is in clear. */
   readonly keys?: KeyKeeper | undefined;
   /** The key to begin with, where it could be had; the worker gets a copy. */
   readonly dataKey?: DataKey | undefined;
   readonly log: Log;
   readonly clock: Clock;
+}
+
+/** With what AWS is asked to take events. */
+export interface EventsAccess {
+  /** Asked before each call to AWS: must answer from memory where it can. */
+  readonly credentials: (signal: AbortSignal) => Promise<Credentials>;
+  /** Asked when AWS denies them. */
+  readonly denials: Denials;
 }
 
 /** The events pipeline, running in its worker. */
@@ -81,7 +87,7 @@ const graceMs = 2_000;
  * @throws EVENTS_SPOOL_… when the spool cannot be opened, EVENTS_WORKER_DIED
  */
 export async function startEvents(options: EventsOptions, signal: AbortSignal): Promise<Events> {
-  const { settings, denials, keys, dataKey, log, clock } = options;
+  const { settings, access, keys, dataKey, log, clock } = options;
   signal.throwIfAborted();
   const worker = options.thread ?? eventsThread();
   // Of a thread that has ended there is no more to hear.
@@ -115,16 +121,16 @@ export async function startEvents(options: EventsOptions, signal: AbortSignal): 
         settlements.answer(message.id, message.isSettled);
         break;
       case 'credentials-wanted':
-        void answerCredentials(message.id);
+        void answerCredentials(message.id, message.roleOf);
         break;
       case 'credentials-denied':
-        void answerDenial(message.id, message.denial);
+        void answerDenial(message.id, message.roleOf, message.denial);
         break;
       case 'credentials-denied-again':
-        denials.again(message.denial);
+        access(message.roleOf).denials.again(message.denial);
         break;
       case 'credentials-accepted':
-        denials.accepted(message.service, message.accessKeyId);
+        access(message.roleOf).denials.accepted(message.service, message.accessKeyId);
         break;
       case 'answered':
         answers.answer(message.id, message.answer);
@@ -179,17 +185,18 @@ export async function startEvents(options: EventsOptions, signal: AbortSignal): 
     log(eventsEvent('events.audit-dropped', { source: 'agent', records }));
   }
 
-  async function answerCredentials(id: number): Promise<void> {
+  async function answerCredentials(id: number, roleOf: string | undefined): Promise<void> {
     try {
-      send({ kind: 'credentials', id, credentials: plain(await options.credentials(signal)) });
+      send({ kind: 'credentials', id, credentials: plain(await access(roleOf).credentials(signal)) });
     } catch (error) {
       send({ kind: 'no-credentials', id, code: reportOf(error).code });
     }
   }
 
-  async function answerDenial(id: number, denial: Denial): Promise<void> {
+  async function answerDenial(id: number, roleOf: string | undefined, denial: Denial): Promise<void> {
     try {
-      send({ kind: 'credentials-renewed', id, areNewer: await denials.renew(denial, signal) });
+      const areNewer = await access(roleOf).denials.renew(denial, signal);
+      send({ kind: 'credentials-renewed', id, areNewer });
     } catch (error) {
       send({ kind: 'credentials-not-renewed', id, code: reportOf(error).code });
     }

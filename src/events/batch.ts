@@ -14,6 +14,8 @@ import { characterEnd, type LinePart, markOf, partBytesMax } from './long-line.t
 export interface StreamName {
   readonly logGroup: string;
   readonly logStream: string;
+  /** The source whose own role writes it, where there is one: the same name may be in several accounts. */
+  readonly roleOf?: string;
 }
 
 /** What one PutLogEvents carries, as it goes over the wire. Meets every limit of the call. */

@@ -79,21 +79,30 @@ export type ToWorker =
   | { readonly kind: 'asked'; readonly id: number; readonly question: DeskQuestion }
   | { readonly kind: 'stop'; readonly deadlineMs: number };
 
+/** Whose credentials it is about: those of the role that `StreamName.roleOf` leads to. */
+interface UnderRole {
+  readonly roleOf: string | undefined;
+}
+
 /** From the worker to the main thread. */
 export type FromWorker =
   | { readonly kind: 'ready' }
   | { readonly kind: 'log'; readonly event: LogEvent }
   | { readonly kind: 'audit-taken' }
   | { readonly kind: 'audit-settled'; readonly id: number; readonly isSettled: boolean }
-  | { readonly kind: 'credentials-wanted'; readonly id: number }
+  | ({ readonly kind: 'credentials-wanted'; readonly id: number } & UnderRole)
   /** AWS denied the credentials of a call: are there newer ones? */
-  | { readonly kind: 'credentials-denied'; readonly id: number; readonly denial: CredentialsDenial }
-  | { readonly kind: 'credentials-denied-again'; readonly denial: CredentialsDenial }
-  | {
+  | ({
+      readonly kind: 'credentials-denied';
+      readonly id: number;
+      readonly denial: CredentialsDenial;
+    } & UnderRole)
+  | ({ readonly kind: 'credentials-denied-again'; readonly denial: CredentialsDenial } & UnderRole)
+  | ({
       readonly kind: 'credentials-accepted';
       readonly service: string;
       readonly accessKeyId: string | undefined;
-    }
+    } & UnderRole)
   | { readonly kind: 'data-key-wanted'; readonly id: number; readonly wanted: WantedKey }
   | { readonly kind: 'data-keys-in-use'; readonly keyIds: readonly string[] }
   | { readonly kind: 'status'; readonly id: number; readonly status: EventsStatus }

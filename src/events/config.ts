@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { isLoopbackAddress } from '../base/local-address.ts';
 import { isAbsolutePath } from '../base/path-rules.ts';
+import { externalIdPattern, roleArnPattern, roleSessionNamePattern } from '../base/role.ts';
 import { overflowPolicies } from './overflow.ts';
 import { parseAddress } from './source/address.ts';
 import { encodings } from './source/encodings.ts';
@@ -39,6 +40,46 @@ const embeddedMetrics = z
     applies: 'restart',
     examples: [true],
   });
+
+/** Under which role events are sent; `what` is sent with it. */
+function roleKeys(what: string) {
+  return {
+    roleArn: z
+      .string()
+      .regex(roleArnPattern, 'must look like arn:aws:iam::ACCOUNT:role/NAME')
+      .optional()
+      .meta({
+        description: `A role that sends ${what}, assumed with the host's own: for log groups of other accounts. allow.assumeRoles of the bootstrap config must permit it.`,
+        applies: 'restart',
+        examples: ['arn:aws:iam::210987654321:role/gatehouse-logs'],
+      }),
+    externalId: z
+      .string()
+      .regex(externalIdPattern, 'must be 2 to 1224 of the characters that AWS STS takes')
+      .optional()
+      .meta({ description: "What the role's trust policy asks for as external id.", applies: 'restart' }),
+    sessionName: z
+      .string()
+      .regex(roleSessionNamePattern, 'must be 2 to 64 of the characters that AWS STS takes')
+      .optional()
+      .meta({
+        description: "The session's name in CloudTrail. Default: gatehouse- and the host's name.",
+        applies: 'restart',
+      }),
+  };
+}
+
+interface RoleKeys {
+  readonly roleArn?: string | undefined;
+  readonly externalId?: string | undefined;
+  readonly sessionName?: string | undefined;
+}
+
+function isWholeRole({ roleArn, externalId, sessionName }: RoleKeys): boolean {
+  return roleArn !== undefined || (externalId ?? sessionName) === undefined;
+}
+
+const roleMissing = { path: ['roleArn'], message: 'is missing: externalId and sessionName are for it' };
 
 const names = {
   logGroup: logGroup.optional().meta({
@@ -243,7 +284,9 @@ const sourceConfig = z
     ...transformKeys,
     embeddedMetrics,
     ...names,
+    ...roleKeys('this source, instead of that of events'),
   })
+  .refine(isWholeRole, roleMissing)
   .superRefine((source, context) => {
     if (kinds.filter((kind) => source[kind] !== undefined).length !== 1) {
       context.addIssue({ code: 'custom', message: `must have exactly one of ${kinds.join(', ')}` });
@@ -264,8 +307,7 @@ const sourceConfig = z
     }
   });
 
-/** What ships: `events` of the gateway config. */
-export const eventsConfig = z.strictObject({
+const eventsKeys = z.strictObject({
   logGroup: logGroup.default('/gatehouse/{name}').meta({
     description:
       'Log group, with {name} {hostId} {source} {instanceId} {accountId} {region} {hostname} {file}',
@@ -277,6 +319,7 @@ export const eventsConfig = z.strictObject({
     applies: 'restart',
     examples: ['{source}'],
   }),
+  ...roleKeys('all events but those of sources with a role of their own'),
   createLogGroup: z
     .boolean()
     .default(true)
@@ -401,6 +444,9 @@ export const eventsConfig = z.strictObject({
       examples: [{ app: { files: ['/var/log/app/*.log'] }, agent: { audit: true } }],
     }),
 });
+
+/** What ships: `events` of the gateway config. */
+export const eventsConfig = eventsKeys.refine(isWholeRole, roleMissing);
 
 /** `audit` of the gateway config. Where its records go is an audit source of `events`. */
 export const auditConfig = z

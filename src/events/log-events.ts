@@ -1,5 +1,8 @@
 import { type LogEventTable, logEventsOf } from '../base/log-events.ts';
 
+/** Of a stream. */
+const roleOf = 'the source whose role sends it, where it has one of its own';
+
 export const eventsLogEvents = {
   'events.started': {
     level: 'info',
@@ -305,12 +308,12 @@ export const eventsLogEvents = {
   'events.send-failed': {
     level: 'warn',
     summary: 'sending failed; the batch stays in the spool and is tried again',
-    fields: { logGroup: 'the group', logStream: 'the stream', error: 'what failed' },
+    fields: { logGroup: 'the group', logStream: 'the stream', roleOf, error: 'what failed' },
   },
   'events.send-recovered': {
     level: 'info',
     summary: 'sending works again',
-    fields: { logGroup: 'the group', logStream: 'the stream', failures: 'attempts that failed' },
+    fields: { logGroup: 'the group', logStream: 'the stream', roleOf, failures: 'attempts that failed' },
   },
   'events.refused': {
     level: 'error',
@@ -318,6 +321,7 @@ export const eventsLogEvents = {
     fields: {
       logGroup: 'the group',
       logStream: 'the stream',
+      roleOf,
       events: 'how many',
       reasons: 'too-old, too-new, expired or invalid',
     },

@@ -628,6 +628,84 @@ describe('a pipeline that is drained', () => {
   });
 });
 
+/** Two sources, `own`, and `denied` under a role that takes nothing. */
+function withDenied(bytesMax?: number) {
+  const made = setup({
+    sources: 2,
+    limits: { sendsMax: 8 },
+    ...(bytesMax === undefined ? {} : { bytesMax }),
+  });
+  const [own, denied] = made.scripted;
+  if (own === undefined || denied === undefined) throw new Error('no source');
+  made.sink.onSend = ({ stream }) => {
+    if (stream.roleOf !== undefined) throw eventsError('EVENTS_DENIED');
+    return [];
+  };
+  const sources: PipelineSource[] = [
+    { name: 'own', source: own.source, streamOf },
+    {
+      name: 'denied',
+      source: denied.source,
+      streamOf: (file) => ({ ...streamOf(file), roleOf: 'denied' }),
+    },
+  ];
+  const { line } = made.start({ sources });
+  return { ...made, line, own, denied };
+}
+
+describe('sources of which one is sent under a role of its own', () => {
+  test('go on beside it when that role is denied, however many streams it has', async () => {
+    const { clock, sink, own, denied } = withDenied();
+    for (let file = 0; file < 10; file += 1) denied.give(`denied ${file}\n`, undefined, `f${file}`);
+    await clock.advance(1000);
+
+    own.give('own\n');
+    await clock.advance(1000);
+
+    expect(sink.messages()).toEqual(['own']);
+  });
+
+  test('go on beside it when it has filled its part of the spool, and it goes on when it is let', async () => {
+    const { clock, sink, spool, own, denied, said } = withDenied(2 ** 20);
+    for (let each = 0; each < 12; each += 1) {
+      denied.give(`${each} ${'x'.repeat(90_000)}\n`);
+      await clock.advance(1000);
+    }
+    const { bytes, bytesMax } = spool.counts();
+
+    for (let each = 0; each < 20; each += 1) {
+      own.give(`${each} ${'y'.repeat(90_000)}\n`);
+      await clock.advance(1000);
+    }
+    const during = sink.messages().length;
+    sink.onSend = () => [];
+    await clock.advance(120_000);
+
+    expect(bytes).toBeLessThanOrEqual((bytesMax * 7) / 8);
+    expect(during).toBe(20);
+    expect(sink.messages()).toHaveLength(32);
+    expect(said('events.spool-full')).toHaveLength(1);
+    expect(said('events.spool-relieved')).toHaveLength(1);
+  });
+
+  test('fail and recover by themselves', async () => {
+    const { clock, sink, own, denied, said } = withDenied();
+    denied.give('denied\n');
+    await clock.advance(1000);
+    const { onSend } = sink;
+    sink.onSend = () => {
+      throw eventsError('EVENTS_DENIED');
+    };
+    own.give('own\n');
+    await clock.advance(1000);
+    sink.onSend = onSend;
+    await clock.advance(60_000);
+
+    expect(said('events.send-failed').map(({ fields }) => fields['roleOf'])).toEqual(['denied', undefined]);
+    expect(said('events.send-recovered').map(({ fields }) => fields['roleOf'])).toEqual([undefined]);
+  });
+});
+
 test('a file is shipped across two lives of the pipeline, each line once', async () => {
   const directory = temporaryDirectory();
   const path = join(directory, 'app.log');

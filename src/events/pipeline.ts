@@ -8,6 +8,7 @@ import { type Batch, encodeChunk, type OpenBatch, openBatch, type StreamName } f
 import { returnBody } from './body-memory.ts';
 import { eventsError } from './errors.ts';
 import type { Chunk, EventSource, Position } from './event-source.ts';
+import { failingShare } from './failing-share.ts';
 import { eventsEvent } from './log-events.ts';
 import { movement } from './movement.ts';
 import { type Outdated, outdated } from './outdated.ts';
@@ -46,7 +47,7 @@ export interface PipelineLimits {
   readonly flushAfterMs: number;
   /** Positions that move without any line to go with go to the spool this long after the first did. */
   readonly keepAfterMs: number;
-  /** Streams that are sent to at the same time. Each has one batch under way, which keeps its order. */
+  /** Streams that are sent to at the same time under one role. Each has one batch under way, which keeps its order. */
   readonly sendsMax: number;
   /** One try to send, all calls of it together. */
   readonly sendTimeoutMs: number;
@@ -101,13 +102,20 @@ interface Moved {
   readonly sinceMs: number;
 }
 
+/** A stream whose last try failed. */
+interface Failing {
+  readonly roleOf: string | undefined;
+  readonly failures: number;
+  readonly code: string;
+}
+
 interface Intake extends PipelineSource {
   readonly counts: { bytes: number; events: number; escapedLines: number; splitEvents: number };
   /** By stream. */
   readonly filling: Map<string, Filling>;
   /** Positions that moved without bytes; they go with the next batch of their stream, or after a while by themselves. */
   readonly moved: Map<string, Moved>;
-  /** The last full batch on its way to the disk: reading goes on meanwhile, up to the next that is full. */
+  /** Batches on their way to the disk: reading goes on meanwhile, up to the next that is full. */
   underWay: Promise<void>;
   /** The stream that a chunk is being put into. Its open batch waits for the chunk's positions, however long that takes. */
   busy: string | undefined;
@@ -122,7 +130,8 @@ interface Intake extends PipelineSource {
  * CloudWatch Logs refuses while the dead letter is full, and the loss of the spool's disk. Each is said.
  */
 export function pipeline(options: PipelineOptions): Pipeline {
-  const { spool, sink, clock, log } = options;
+  const { sink, clock, log } = options;
+  const spool = announcing(options.spool, () => share.look());
   const limits = { ...pipelineLimits, ...options.limits };
   const intakes: readonly Intake[] = options.sources.map((source) => ({
     ...source,
@@ -142,13 +151,14 @@ export function pipeline(options: PipelineOptions): Pipeline {
   const sent = { events: 0, bytes: 0, batches: 0, refused: 0, failures: 0 };
   let lastSentAtMs: number | undefined;
   /** Streams whose last try failed, by key. */
-  const failing = new Map<string, { readonly failures: number; readonly code: string }>();
+  const failing = new Map<string, Failing>();
   let lastError: PipelineStatus['lastError'];
-  const spill = overflowOf(options);
+  const spill = overflowOf({ ...options, spool });
   const aging: Outdated | undefined =
     options.ageMaxDays === undefined
       ? undefined
       : outdated({ spool, ageMaxDays: options.ageMaxDays, clock, log });
+  const share = failingShare({ ...options, isFailing: (roleOf) => failuresUnder(roleOf).length > 0 });
   /** What the spool does not do just now, for which stream: small batches may fit where a large one does not. */
   const spoolFailing = new Set<string>();
   /** Batches whose end somebody waits for, by their body. */
@@ -211,10 +221,10 @@ export function pipeline(options: PipelineOptions): Pipeline {
     await inTurn(key, () => untilDone(`keep ${key}`, () => spool.keep(positions), signal));
   }
 
-  /** Begins to make a full batch durable; returns the one before it, which is to be waited for. */
+  /** Begins to make a batch durable; returns those before it, which a full one is to wait for. */
   function flushBeside(intake: Intake, key: string, signal: AbortSignal): Promise<void> {
     const before = intake.underWay;
-    intake.underWay = flush(intake, key, signal);
+    intake.underWay = Promise.all([before, flush(intake, key, signal)]).then(() => undefined);
     // Its source may have no more to say, and nobody would wait for it.
     intake.underWay.catch((error: unknown) => broken.reject(error));
     return before;
@@ -265,6 +275,7 @@ export function pipeline(options: PipelineOptions): Pipeline {
     // Somebody who is told when it is durable can wait, and nothing of it is dropped.
     const isDroppable = spill !== undefined && intake.isSpared !== true && filling.waiting.length === 0;
     await inTurn(key, async () => {
+      await share.room(batch, signal);
       const isKept =
         !isDroppable || (await untilDone(`admit ${key}`, () => spill.admit(batch, signal), signal));
       await untilDone(
@@ -307,6 +318,7 @@ export function pipeline(options: PipelineOptions): Pipeline {
       await turn;
     } finally {
       if (turns.get(key) === turn) turns.delete(key);
+      opened.ring();
     }
   }
 
@@ -317,18 +329,21 @@ export function pipeline(options: PipelineOptions): Pipeline {
         await clock.sleep(waitMs, signal);
         for (const intake of intakes) {
           for (const [key, { sinceMs }] of intake.filling) {
-            if (key === intake.busy) continue;
-            if (clock.monotonic() - sinceMs >= limits.flushAfterMs) await flush(intake, key, signal);
+            if (key === intake.busy || turns.has(key)) continue;
+            // Not waited for: one that finds no room would hold up those that need none.
+            if (clock.monotonic() - sinceMs >= limits.flushAfterMs) {
+              void flushBeside(intake, key, signal);
+            }
           }
         }
       }
     }
   }
 
-  /** Milliseconds until the oldest open batch is due; undefined when there is none. */
+  /** Milliseconds until the oldest open batch is due whose stream has no append under way; undefined when there is none. */
   function untilDue(): number | undefined {
     const since = intakes.flatMap(({ filling, busy }) =>
-      [...filling].filter(([key]) => key !== busy).map(([, { sinceMs }]) => sinceMs),
+      [...filling].filter(([key]) => key !== busy && !turns.has(key)).map(([, { sinceMs }]) => sinceMs),
     );
     if (since.length === 0) return undefined;
     return Math.max(1, Math.min(...since) + limits.flushAfterMs - clock.monotonic());
@@ -336,7 +351,9 @@ export function pipeline(options: PipelineOptions): Pipeline {
 
   /** Starts a sender for each stream that has batches and none, as many as may be, each stream in its turn. */
   async function ship(signal: AbortSignal): Promise<void> {
-    const sending = new Map<string, Promise<void>>();
+    const sending = new Map<string, { readonly roleOf: string | undefined; readonly done: Promise<void> }>();
+    const sendingUnder = (roleOf: string | undefined): number =>
+      [...sending.values()].filter((sender) => sender.roleOf === roleOf).length;
     const failed = new AbortController();
     const either = AbortSignal.any([signal, failed.signal]);
     for (let round = 0; !either.aborted; round += 1) {
@@ -344,20 +361,22 @@ export function pipeline(options: PipelineOptions): Pipeline {
       const first = streams.length === 0 ? 0 : round % streams.length;
       for (const stream of [...streams.slice(first), ...streams.slice(0, first)]) {
         const key = streamKey(stream);
-        if (sending.size >= limits.sendsMax || sending.has(key)) continue;
-        const sender = sendSome(stream, either)
+        const { roleOf } = stream;
+        // Of each role, for streams that are tried again and again must not take the place of those of another role.
+        if (sending.has(key) || sendingUnder(roleOf) >= limits.sendsMax) continue;
+        const done = sendSome(stream, either)
           .catch((error: unknown) => failed.abort(error))
           .finally(() => {
             sending.delete(key);
             senders = sending.size;
             appended.ring();
           });
-        sending.set(key, sender);
+        sending.set(key, { roleOf, done });
         senders = sending.size;
       }
       await appended.rung(either);
     }
-    await Promise.all(sending.values());
+    await Promise.all([...sending.values()].map(({ done }) => done));
     if (!signal.aborted) throw asGatehouseError(failed.signal.reason);
   }
 
@@ -403,12 +422,17 @@ export function pipeline(options: PipelineOptions): Pipeline {
   function fail({ stream }: SpooledBatch, error: unknown, failures: number): void {
     const report = reportOf(error);
     moving.moved();
-    // Once for all streams: when AWS is away it is away for each of them.
-    const isNew = ![...failing.values()].some(({ code }) => code === report.code);
+    const { roleOf } = stream;
+    // Once for all streams of a role: when AWS is away it is away for each of them.
+    const isNew = !failuresUnder(roleOf).some(({ code }) => code === report.code);
     if (isNew) log(eventsEvent('events.send-failed', { ...stream, error: report }));
-    failing.set(streamKey(stream), { failures, code: report.code });
+    failing.set(streamKey(stream), { roleOf, failures, code: report.code });
     sent.failures += 1;
     lastError = { code: report.code, atMs: clock.now().getTime() };
+  }
+
+  function failuresUnder(roleOf: string | undefined): Failing[] {
+    return [...failing.values()].filter((each) => each.roleOf === roleOf);
   }
 
   const watchMovement = (signal: AbortSignal): Promise<void> => moving.watch(signal);
@@ -456,7 +480,7 @@ export function pipeline(options: PipelineOptions): Pipeline {
     sent.bytes += batch.bytes;
     sent.refused += refused.length;
     lastSentAtMs = clock.now().getTime();
-    if (failures > 0 && failing.size === 0) {
+    if (failures > 0 && failuresUnder(batch.stream.roleOf).length === 0) {
       log(eventsEvent('events.send-recovered', { ...batch.stream, failures }));
     }
     if (refused.length > 0) {
@@ -550,6 +574,18 @@ export function pipeline(options: PipelineOptions): Pipeline {
         failingStreams: failing.size,
         ...(lastError === undefined ? {} : { lastError }),
       };
+    },
+  };
+}
+
+/** A spool that tells when batches have left it, whoever settled them. */
+function announcing(spool: Spool, onSettled: () => void): Spool {
+  return {
+    ...spool,
+    async settle(batch, refused) {
+      const isRemoved = await spool.settle(batch, refused);
+      onSettled();
+      return isRemoved;
     },
   };
 }

@@ -51,6 +51,27 @@ export function spoolContract(name: string, make: (making: SpoolMaking) => Promi
       expect(spool.streams()).toEqual([a, b]);
     });
 
+    test('keeps streams of one name apart that go under different roles', async () => {
+      const { spool } = await setup();
+      const underRole = { ...a, roleOf: 'app' };
+      await spool.append(batchOf(a, 'own'), [], never);
+      await spool.append(batchOf(underRole, 'of the role'), [], never);
+
+      const [batch] = await spool.read({ stream: underRole, batchesMax: 9 }, never);
+
+      expect(spool.streams()).toEqual([a, underRole]);
+      expect(batch && textOf(batch)).toBe('of the role');
+      expect(batch && (await spool.settle(batch, [{ timestamp: 1, message: 'x', reason: 'invalid' }]))).toBe(
+        true,
+      );
+      expect(spool.deadLetters(1)).toMatchObject([{ stream: underRole }]);
+      expect(await spool.deadLetter(spool.deadLetters(1)[0]?.id ?? 0)).toEqual({
+        timestamp: 1,
+        message: 'x',
+      });
+      expect((await spool.read({ stream: a, batchesMax: 9 }, never)).map(textOf)).toEqual(['own']);
+    });
+
     test('gives the same bytes back, and what was counted', async () => {
       const { spool } = await setup();
       const batch = batchOf(a, 'eins\nzwei ü\n');

@@ -100,7 +100,7 @@ export interface Spool {
   close(): Promise<void>;
 }
 
-/** Key of a stream in maps. No log group has a colon in its name. */
-export function streamKey({ logGroup, logStream }: StreamName): string {
-  return `${logGroup}:${logStream}`;
+/** Key of a stream in maps. No log group or stream has a colon in its name. */
+export function streamKey({ logGroup, logStream, roleOf }: StreamName): string {
+  return roleOf === undefined ? `${logGroup}:${logStream}` : `${logGroup}:${logStream}:${roleOf}`;
 }

@@ -19,6 +19,7 @@ export function streamNames(
     logGroup: own?.logGroup ?? config.logGroup,
     logStream: own?.logStream ?? config.logStream,
   };
+  const roleOf = own?.roleArn === undefined ? {} : { roleOf: source };
   const names = new Map<string | undefined, StreamName>();
 
   function expand(kind: NameKind, file: string | undefined): string {
@@ -31,7 +32,7 @@ export function streamNames(
   return (file) => {
     const known = names.get(file);
     if (known !== undefined) return known;
-    const stream = { logGroup: expand('logGroup', file), logStream: expand('logStream', file) };
+    const stream = { logGroup: expand('logGroup', file), logStream: expand('logStream', file), ...roleOf };
     if (names.size >= namesMax) names.clear();
     names.set(file, stream);
     return stream;

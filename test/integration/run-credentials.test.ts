@@ -1,3 +1,4 @@
+import { tmpdir } from 'node:os';
 import { describe, expect, it } from 'vitest';
 import { eventually, type GatewayDocument, numbered, setup } from '../support/host.ts';
 
@@ -148,6 +149,66 @@ describe('a secret that another role may read', () => {
 
     expect(state).toBe('degraded');
     expect(secrets).toMatchObject([{ name: 'database-password', failing: 'CREDENTIALS_ROLE_REFUSED' }]);
+  });
+});
+
+describe('events that other roles send', () => {
+  const logs = 'arn:aws:iam::123456789012:role/Logs';
+  const withRoles = (document: GatewayDocument): void => {
+    const { app, agent } = document.events?.sources ?? {};
+    const sources = {
+      app: { ...Object(app), roleArn: logs, externalId: 'x-1', logGroup: '/central/app' },
+      agent,
+    };
+    document.events = { ...document.events, sources };
+  };
+  it('go under them, and the others as the host', async () => {
+    const host = await setup({
+      bootstrap: { allow: { readFrom: [tmpdir()], assumeRoles: [logs] } },
+      gateway: withRoles,
+    });
+    host.sandbox.identities.createRole('Logs', { externalId: 'x-1' });
+
+    const agent = await host.started();
+    host.log(numbered(3));
+    await eventually('its events', () => host.messages('app', '/central/app').length === 3 || undefined);
+    await host.arrived(1, 'agent');
+    await agent.stop();
+
+    const puts = host.sandbox.calls.list({ operation: 'PutLogEvents', status: 200 });
+    const roles = puts.map(({ accessKeyId = '' }) => host.sandbox.identities.find(accessKeyId)?.roleArn);
+    expect(new Set(roles)).toEqual(new Set([logs, 'arn:aws:iam::123456789012:role/GatehouseHost']));
+    expect(host.sandbox.calls.count({ operation: 'AssumeRole' })).toBe(1);
+  });
+
+  it('wait for a role that is refused, hold no others up, and are there after a restart', async () => {
+    const host = await setup({
+      bootstrap: { allow: { readFrom: [tmpdir()], assumeRoles: [logs] } },
+      gateway: withRoles,
+    });
+
+    const agent = await host.started();
+    host.log(numbered(3));
+    const failed = await agent.event('events.send-failed');
+    await host.arrived(1, 'agent');
+    await eventually('the spool', async () => (await host.status()).events?.spool.batches === 1 || undefined);
+    await agent.stop();
+    host.sandbox.identities.createRole('Logs', { externalId: 'x-1' });
+    const again = await host.started();
+    await eventually('its events', () => host.messages('app', '/central/app').length === 3 || undefined);
+    await again.stop();
+
+    expect(failed).toMatchObject({ roleOf: 'app', error: { code: 'EVENTS_CREDENTIALS_UNAVAILABLE' } });
+    expect(failed['error']).toMatchObject({ details: { code: 'CREDENTIALS_ROLE_REFUSED' } });
+  });
+
+  it('need roles that the bootstrap config permits', async () => {
+    const host = await setup({ gateway: withRoles });
+
+    const { code, stderr } = await host.start().finished;
+
+    expect(code).toBe(78);
+    expect(stderr).toContain('events.sources.app.roleArn');
   });
 });
 

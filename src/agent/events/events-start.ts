@@ -5,11 +5,12 @@ import type { Worker } from 'node:worker_threads';
 import type { Clock } from '../../base/clock.ts';
 import { GatehouseError } from '../../base/errors.ts';
 import type { EventsConfig } from '../../events/config.ts';
+import { type DestinationRole, destinationRole } from '../../events/destination-role.ts';
 import type { DataKey } from '../../events/spool/data-keys.ts';
 import { callerIdentity } from '../../identity/caller.ts';
 import type { StateDirectory } from '../../system/state-directory.ts';
 import type { Environment } from '../aws/aws-reach.ts';
-import { type Events, eventsThread, startEvents } from '../events.ts';
+import { type Events, type EventsAccess, eventsThread, startEvents } from '../events.ts';
 import type { Host } from '../host.ts';
 import type { KeyAccess } from '../key-access.ts';
 import { type SpoolKeys, spoolKeys } from './spool-keys.ts';
@@ -45,7 +46,7 @@ export async function openEvents(
     if (!existsSync(join(state.path, oldSpool))) await state.upgrade();
     return undefined;
   }
-  const { launch, recorder, credentials, denials, bootstrap, region } = host;
+  const { launch, recorder, bootstrap, region } = host;
   const accountId = await accountIdFor(config, host, signal);
   const kept =
     keys.bindingKey === undefined ? undefined : spoolKeys(state, keys.bindingKey, launch.clock, recorder.log);
@@ -66,8 +67,7 @@ export async function openEvents(
     {
       thread,
       settings,
-      credentials: (sig) => credentials.current(sig),
-      denials,
+      access: (roleOf) => accessUnder(host, destinationRole(config, roleOf)),
       keys: kept,
       dataKey,
       log: recorder.log,
@@ -80,6 +80,12 @@ export async function openEvents(
   // Not waited for: what it takes does not hold up the start.
   void kept?.rewrap().catch(() => undefined);
   return events;
+}
+
+/** The host's own credentials, or those of a role that it assumes. */
+function accessUnder(host: Host, role: DestinationRole | undefined): EventsAccess {
+  const { credentials, denials } = role === undefined ? host : host.roles.as(role);
+  return { credentials: (signal) => credentials.current(signal), denials };
 }
 
 /**

@@ -16,8 +16,12 @@ test.each([
     sealed: {},
   };
 
-  const problems = rolesArePermitted({ secrets }, permitted);
+  const events = { roleArn, sources: { app: { roleArn }, agent: {} } };
 
-  const path = 'secrets.database-password.secretsManager.roleArn';
-  expect(problems.map((problem) => problem.path)).toEqual(isPermitted ? [] : [path]);
+  const problems = rolesArePermitted({ secrets, events }, permitted);
+
+  const paths = ['secrets.database-password.secretsManager', 'events', 'events.sources.app'];
+  expect(problems.map((problem) => problem.path)).toEqual(
+    isPermitted ? [] : paths.map((path) => `${path}.roleArn`),
+  );
 });

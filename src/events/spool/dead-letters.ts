@@ -62,6 +62,7 @@ interface LetterMeta {
   readonly index: number;
   readonly group: string;
   readonly stream: string;
+  readonly roleOf?: string;
   readonly reason: RefusalReason;
   readonly refusedMs: number;
 }
@@ -124,7 +125,8 @@ export async function openDeadLetters(options: DeadLettersOptions): Promise<Dead
   }
 
   return {
-    async add(batchId, { logGroup, logStream }, refused) {
+    async add(batchId, stream, refused) {
+      const { logGroup, logStream, roleOf } = stream;
       const there = new Set(
         [...letters.values()].flatMap((letter) => (letter.batchId === batchId ? [letter.index] : [])),
       );
@@ -138,6 +140,7 @@ export async function openDeadLetters(options: DeadLettersOptions): Promise<Dead
           index,
           group: logGroup,
           stream: logStream,
+          ...(roleOf === undefined ? {} : { roleOf }),
           reason,
           refusedMs,
         } satisfies LetterMeta;
@@ -146,7 +149,7 @@ export async function openDeadLetters(options: DeadLettersOptions): Promise<Dead
           kind: recordKind.letter,
           meta,
           body,
-          context: contextOf(meta.id, { logGroup, logStream }),
+          context: contextOf(meta.id, stream),
         };
         return records.append(draft, (record) => {
           const letter = letterOf(meta, record);
@@ -205,10 +208,10 @@ export async function openDeadLetters(options: DeadLettersOptions): Promise<Dead
 }
 
 function letterOf(
-  { id, batch, index, group, stream, reason, refusedMs }: LetterMeta,
+  { id, batch, index, group, stream, roleOf, reason, refusedMs }: LetterMeta,
   record: HeldRecord,
 ): Letter {
-  const name = { logGroup: group, logStream: stream };
+  const name = { logGroup: group, logStream: stream, ...(roleOf === undefined ? {} : { roleOf }) };
   return { id, stream: name, reason, refusedMs, bytes: record.length, batchId: batch, index, record };
 }
 
@@ -219,8 +222,8 @@ async function allOf(work: readonly Promise<void>[]): Promise<void> {
   }
 }
 
-function contextOf(id: number, { logGroup, logStream }: StreamName): string {
-  return JSON.stringify(['dead letter', id, logGroup, logStream]);
+function contextOf(id: number, { logGroup, logStream, roleOf }: StreamName): string {
+  return JSON.stringify(['dead letter', id, logGroup, logStream, ...(roleOf === undefined ? [] : [roleOf])]);
 }
 
 function isSingleEvent(value: unknown): value is SingleEvent {

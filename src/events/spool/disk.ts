@@ -54,6 +54,8 @@ interface BatchMeta {
   readonly id: number;
   readonly group: string;
   readonly stream: string;
+  /** As in `StreamName`. */
+  readonly roleOf?: string;
   readonly events: number;
   readonly bytes: number;
   readonly positions: readonly PositionEntry[];
@@ -176,11 +178,14 @@ export async function diskSpool(options: DiskSpoolOptions): Promise<Spool> {
     }
   }
 
-  function entryOf({ id, group, stream, events, bytes, addedMs }: BatchMeta, record: HeldRecord): Entry {
+  function entryOf(
+    { id, group, stream, roleOf, events, bytes, addedMs }: BatchMeta,
+    record: HeldRecord,
+  ): Entry {
     const size = Math.max(record.length, sizeMin);
     return {
       id,
-      stream: { logGroup: group, logStream: stream },
+      stream: { logGroup: group, logStream: stream, ...(roleOf === undefined ? {} : { roleOf }) },
       events,
       bytes,
       addedMs: addedMs ?? openedMs,
@@ -343,6 +348,7 @@ export async function diskSpool(options: DiskSpoolOptions): Promise<Spool> {
           id,
           group: stream.logGroup,
           stream: stream.logStream,
+          ...(stream.roleOf === undefined ? {} : { roleOf: stream.roleOf }),
           events,
           bytes,
           positions: entries,
@@ -427,6 +433,6 @@ function entriesOf(positions: ReadonlyMap<string, ReadonlyMap<string, string>>):
 }
 
 /** What sealed bytes are bound to. */
-function contextOf(id: number, { logGroup, logStream }: StreamName): string {
-  return JSON.stringify(['batch', id, logGroup, logStream]);
+function contextOf(id: number, { logGroup, logStream, roleOf }: StreamName): string {
+  return JSON.stringify(['batch', id, logGroup, logStream, ...(roleOf === undefined ? [] : [roleOf])]);
 }

@@ -1,0 +1,61 @@
+import type { Log } from '../base/log-events.ts';
+import type { Batch } from './batch.ts';
+import { eventsEvent } from './log-events.ts';
+import type { PipelineSource } from './pipeline.ts';
+import type { Spool } from './spool.ts';
+import { wake } from './wake.ts';
+
+/** Keeps a part of the spool for what can be sent, where what is sent under another role cannot. */
+export interface FailingShare {
+  /** Resolves when there is room for a batch of its role; at once where that role's events are taken. */
+  room(batch: Batch, signal: AbortSignal): Promise<void>;
+  /** Something left the spool: whoever waits looks again. */
+  look(): void;
+}
+
+export interface FailingShareOptions {
+  readonly sources: readonly PipelineSource[];
+  readonly spool: Pick<Spool, 'counts' | 'sizeOf'>;
+  readonly fillBytesMax?: number | undefined;
+  readonly isFailing: (roleOf: string | undefined) => boolean;
+  readonly log: Log;
+}
+
+/** The part of the spool that a role which fails may fill, with all others together. */
+const failingPart = 7 / 8;
+
+/** Where all sources are sent under one role there is nobody to keep a part for. */
+export function failingShare(options: FailingShareOptions): FailingShare {
+  const { sources, spool, isFailing, log } = options;
+  const bytesMax = Math.floor((options.fillBytesMax ?? spool.counts().bytesMax) * failingPart);
+  const isShared = new Set(sources.map((each) => each.streamOf(undefined).roleOf)).size > 1;
+  const waiting = new Set<ReturnType<typeof wake>>();
+
+  return {
+    async room(batch, signal) {
+      if (!isShared) return;
+      const { roleOf } = batch.stream;
+      const mustWait = (): boolean => {
+        const { bytes } = spool.counts();
+        return bytes > 0 && bytes + spool.sizeOf(batch) > bytesMax && isFailing(roleOf);
+      };
+      if (!mustWait()) return;
+      const bell = wake();
+      if (waiting.size === 0)
+        log(eventsEvent('events.spool-full', { bytes: spool.counts().bytes, bytesMax }));
+      waiting.add(bell);
+      try {
+        while (mustWait()) {
+          await bell.rung(signal);
+          signal.throwIfAborted();
+        }
+      } finally {
+        waiting.delete(bell);
+        if (waiting.size === 0) log(eventsEvent('events.spool-relieved', { bytes: spool.counts().bytes }));
+      }
+    },
+    look() {
+      for (const bell of waiting) bell.ring();
+    },
+  };
+}
