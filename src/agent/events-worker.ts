@@ -25,8 +25,9 @@ import { desk } from '../events/desk.ts';
 import { eventsError } from '../events/errors.ts';
 import type { EventSource } from '../events/event-source.ts';
 import { type Pipeline, type PipelineSource, pipeline } from '../events/pipeline.ts';
+import { configuredRedactor } from '../events/redaction/configured-redactor.ts';
 import { redactingSource } from '../events/redaction/redacting-source.ts';
-import { type RedactionStage, type Redactor, redactor } from '../events/redaction/redactor.ts';
+import type { RedactionStage, Redactor } from '../events/redaction/redactor.ts';
 import { sinkByRole } from '../events/sink/by-role.ts';
 import { cloudwatchLogsSink, type RetentionWishes } from '../events/sink/cloudwatch-logs.ts';
 import { type AuditSource, auditSource } from '../events/source/audit.ts';
@@ -99,7 +100,7 @@ async function work({ settings, isSealed, dataKey }: WorkerStart): Promise<void>
       clock,
       log,
     });
-    redaction = config.redaction.secrets ? redactor({ clock, log }) : undefined;
+    redaction = await configuredRedactor(config.redaction, { clock, log });
     const secretsKnown = Promise.withResolvers<void>();
     const shipped = (name: string, source: EventSource, stage: RedactionStage): EventSource =>
       redactingSource({ name, source, redactor: redaction, stage, known: secretsKnown.promise });

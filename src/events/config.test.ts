@@ -14,7 +14,7 @@ describe('the events config', () => {
       createLogGroup: true,
       spool: { bytesMax: 2 ** 30, whenFull: 'pause', ageMaxDays: 14, allowClearSpool: false },
       deadLetter: { bytesMax: 2 ** 24 },
-      redaction: { secrets: true },
+      redaction: { secrets: true, patterns: {} },
       sources: {},
     });
   });
@@ -66,6 +66,11 @@ describe('the events config', () => {
     [{ logGroupKey: 'alias/x' }, 'logGroupKey: must be the ARN of a KMS key'],
     [{ spool: { bytesMax: 1 } }, 'spool.bytesMax: '],
     [{ sources: { '.retention': { audit: true } } }, 'sources..retention: '],
+    [{ redaction: { patterns: { a: '(?<=x)y' } } }, 'redaction.patterns.a: must have no look-around'],
+    [{ redaction: { patterns: { a: 'x*' } } }, 'redaction.patterns.a: must not match where there is nothing'],
+    [{ redaction: { patterns: { 'a b': 'x' } } }, 'redaction.patterns.a b: '],
+    [{ deadLetter: { bytesMax: 1 } }, 'deadLetter.bytesMax: '],
+    [{ spool: { ageMaxDays: 15 } }, 'spool.ageMaxDays: '],
     [{ nonsense: 1 }, 'Unrecognized key'],
   ])('refuses %j', (config, problem) => {
     expect(problems(config).join('\n')).toContain(problem);

@@ -7,8 +7,12 @@ import { parseAddress } from './source/address.ts';
 import { encodings } from './source/encodings.ts';
 import { type NameKind, templateProblem } from './template.ts';
 import { transformKeys, transformNames } from './transform/config.ts';
+import { redactionPatternProblem } from './transform/pattern.ts';
 
 const mebibyte = 2 ** 20;
+const nameRule = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/u;
+/** All of them together are one automaton. */
+const redactionPatternsMax = 50;
 
 function template(kind: NameKind) {
   return z.string().superRefine((value, context) => {
@@ -429,14 +433,30 @@ const eventsKeys = z.strictObject({
           applies: 'restart',
           examples: [true],
         }),
+      patterns: z
+        .record(
+          z.string().regex(nameRule, 'must be a name: letters, digits, . _ -'),
+          z.string().superRefine((pattern, context) => {
+            const message = redactionPatternProblem(pattern);
+            if (message !== undefined) context.addIssue({ code: 'custom', message });
+          }),
+        )
+        .refine(
+          (patterns) => Object.keys(patterns).length <= redactionPatternsMax,
+          `must have at most ${redactionPatternsMax} patterns`,
+        )
+        .default({})
+        .meta({
+          description:
+            'RE2, by name: what matches is taken out of what is shipped, counted and audited under that name',
+          applies: 'restart',
+          examples: [{ 'card-number': '\\b\\d{4}(?:[ -]?\\d{4}){3}\\b' }],
+        }),
     })
     .prefault({})
     .meta({ description: 'What is taken out of lines before anything is spooled', applies: 'restart' }),
   sources: z
-    .record(
-      z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/u, 'must be a name: letters, digits, . _ -'),
-      sourceConfig,
-    )
+    .record(z.string().regex(nameRule, 'must be a name: letters, digits, . _ -'), sourceConfig)
     .default({})
     .meta({
       description: `What to ship, by name; a source says what it is by its key: ${kinds.join(', ')}`,

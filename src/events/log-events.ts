@@ -111,6 +111,16 @@ export const eventsLogEvents = {
       'lines longer than one event can be were split into several events, marked so that they can be joined',
     fields: { source: 'the source', events: 'how many such pieces so far' },
   },
+  'events.pattern-redacted': {
+    level: 'warn',
+    summary: 'a source had something that a pattern of the config describes, and it was not shipped',
+    fields: {
+      source: 'the source',
+      pattern: 'name of the pattern in events.redaction.patterns',
+      times: 'how often since it was last said',
+    },
+    audit: 'failure',
+  },
   'events.secret-redacted': {
     level: 'error',
     summary: 'a program writes a secret of this host into its log; it was redacted',

@@ -57,3 +57,22 @@ it('where the config says so, lines are shipped as they are', async () => {
   expect(await host.arrived(1)).toEqual([`password is ${host.password.value}`]);
   await agent.stop();
 });
+
+it('what matches a pattern of the config is shipped by no source, and is told', async () => {
+  const host = await setup({
+    gateway({ events }) {
+      const patterns = { card: '\\b\\d{4}(?: \\d{4}){3}\\b' };
+      Object.assign(events ?? {}, { redaction: { patterns } });
+    },
+  });
+  const agent = await host.started();
+
+  host.log(['paid with 4111 1111 1111 1111', `and ${host.password.value}`]);
+
+  expect(await host.arrived(2)).toEqual(['paid with [redacted card]', 'and [secret database-password]']);
+  const record = await eventually('the audit record', () =>
+    host.audit().find(({ event }) => event === 'events.pattern-redacted'),
+  );
+  expect(record).toMatchObject({ outcome: 'failure', fields: { source: 'app', pattern: 'card' } });
+  await agent.stop();
+});

@@ -290,6 +290,16 @@ export const metricRows: Readonly<Record<string, MetricRow>> = {
     help: 'Places where a secret of this host was taken out of what is shipped',
     samples: ({ status: { events } }) => (events?.redaction ? one(events.redaction.redacted) : []),
   },
+  gatehouse_redacted_pattern_places_total: {
+    type: 'counter',
+    help: 'Places that matched a pattern and were taken out of what is shipped',
+    labels: { pattern: 'its name in `events.redaction.patterns`' },
+    samples: ({ status: { events } }) =>
+      Object.entries(events?.redaction?.patterns ?? {}).map(([pattern, value]) => ({
+        labels: { pattern },
+        value,
+      })),
+  },
   gatehouse_redaction_secrets: {
     type: 'gauge',
     help: 'Secrets of this host that are looked for in what is shipped',

@@ -74,7 +74,7 @@ const whole: AgentStatus = {
     deadLetter: { events: 1, bytes: 10 },
     audit: [{ source: 'agent', sequence: 41, lost: 0 }],
     failingStreams: 0,
-    redaction: { secrets: 1, leftOut: { 'tls-key': 'too-short' }, redacted: 3 },
+    redaction: { secrets: 1, leftOut: { 'tls-key': 'too-short' }, redacted: 3, patterns: { card: 2 } },
   },
   counters: { 'secret.read': 2 },
 };
@@ -119,6 +119,7 @@ test('every number of the status is there', async () => {
       `gatehouse_sent_timestamp_seconds ${startSeconds}`,
       'gatehouse_dead_letter_events 1',
       'gatehouse_redacted_places_total 3',
+      'gatehouse_redacted_pattern_places_total{pattern="card"} 2',
       'gatehouse_redaction_secrets{state="left_out"} 1',
       'gatehouse_audit_sequence{source="agent"} 41',
       'process_cpu_seconds_total 1.5',

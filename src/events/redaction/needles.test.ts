@@ -39,6 +39,19 @@ describe('needlesOf', () => {
     expect(found(marked, `{"password":"${text}"}`)).toBe(true);
   });
 
+  const hard = 'a+b\'c`d"e\\f\u007fg\u001bé=😀';
+
+  test.each([
+    ['Python', String.raw`a+b'c${'`'}d\"e\\f\u007fg\u001b\u00e9=\ud83d\ude00`],
+    ['.NET', String.raw`a\u002Bb\u0027c\u0060d\u0022e\\f\u007Fg\u001B\u00E9=\uD83D\uDE00`],
+    ['.NET, relaxed', String.raw`a+b'c${'`'}d\"e\\f\u007Fg\u001Bé=\uD83D\uDE00`],
+    ['Jackson', String.raw`a+b'c${'`'}d\"e\\f${'\u007f'}g\u001Bé=😀`],
+    ['Gson', String.raw`a+b\u0027c${'`'}d\"e\\f${'\u007f'}g\u001bé\u003d😀`],
+    ['JSON in JSON', JSON.stringify(JSON.stringify(hard).slice(1, -1)).slice(1, -1)],
+  ])('finds what %s escapes', (_writer, text) => {
+    expect(found(hard, `{"password":"${text}"}`)).toBe(true);
+  });
+
   test('a value that every writer of JSON leaves as it is has no more needles for that', () => {
     const texts = needlesOf(Buffer.from('qW3-eR5-tY7-uI9')).needles.map(String);
 

@@ -1,4 +1,5 @@
 import { isUtf8 } from 'node:buffer';
+import { jsonForms } from './json-forms.ts';
 
 /** Why a value is not looked for: it would not be found reliably, or it would ruin the logs. */
 export type LeftOut = 'too-short' | 'too-common' | 'too-long';
@@ -98,7 +99,7 @@ function formsOf(part: Buffer): Buffer[] {
     const url = encodeURIComponent(text);
     const form = new URLSearchParams({ '': text }).toString().slice(1);
     const plus = url.replaceAll('%20', '+');
-    texts.push(url, plus, lowerEscapes(url), lowerEscapes(plus), form, ...jsonOf(text));
+    texts.push(url, plus, lowerEscapes(url), lowerEscapes(plus), form, ...jsonForms(text));
   }
   return [Buffer.from(part), ...texts.map((text) => Buffer.from(text))];
 }
@@ -106,20 +107,6 @@ function formsOf(part: Buffer): Buffer[] {
 /** `%2F` as some write it: `%2f`. */
 function lowerEscapes(url: string): string {
   return url.replaceAll(/%[0-9A-F]{2}/gu, (escape) => escape.toLowerCase());
-}
-
-/** As the writers of JSON differ: what is beyond ASCII (Python), what HTML would mind (Go), slashes (PHP). */
-function jsonOf(text: string): string[] {
-  const plain = JSON.stringify(text).slice(1, -1);
-  const ascii = unitsEscaped(plain, /[\u0080-\uffff]/g);
-  const lines = unitsEscaped(plain, /[\u2028\u2029]/g);
-  const html = unitsEscaped(lines, /[&<>]/g);
-  const slashes = [ascii, lines].map((json) => json.replaceAll('/', '\\/'));
-  return [plain, ascii, lines, html, ...slashes];
-}
-
-function unitsEscaped(json: string, units: RegExp): string {
-  return json.replaceAll(units, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
 
 /** Base64, plain and for URLs, whole and as the value shows from within a longer text: `user:VALUE`, say. */

@@ -5,13 +5,14 @@ import type { Chunk } from '../event-source.ts';
 import { eventsEvent } from '../log-events.ts';
 import { type Match, type NeedleSearch, needleSearch } from './needle-search.ts';
 import { type LeftOut, needlesOf } from './needles.ts';
+import type { PatternSearch } from './pattern-search.ts';
 
 /** Lines as they were read, or what a transform made of them. */
 export type RedactionStage = 'read' | 'made';
 
-type RedactedChunk = Pick<Chunk, 'bytes' | 'positions' | 'file' | 'isOneEvent'>;
+export type RedactedChunk = Pick<Chunk, 'bytes' | 'positions' | 'file' | 'isOneEvent'>;
 
-/** Takes the host's own secrets out of what is shipped. */
+/** Takes the host's own secrets out of what is shipped, and what matches the patterns of the config. */
 export interface Redactor {
   /**
    * Looks for this value, under the name of its secret, from now on. The values that the name had before stay for
@@ -20,7 +21,7 @@ export interface Redactor {
   learn(name: string, value: Secret): void;
   /** Says which secrets there are: the values of all others are from now on those of before. */
   keepOnly(names: ReadonlySet<string>): void;
-  /** The chunk's bytes without the secrets in them: the same buffer where there are none. */
+  /** The chunk's bytes without what must go: the same buffer where there is nothing. */
   redact(source: string, chunk: RedactedChunk, stage?: RedactionStage): Buffer;
   status(): RedactionStatus;
   /** Overwrites every value. */
@@ -34,9 +35,13 @@ export interface RedactionStatus {
   readonly leftOut: Readonly<Record<string, LeftOut>>;
   /** Places redacted since the start. */
   readonly redacted: number;
+  /** Of those, the ones that matched a pattern, by its name; absent where the config has none. */
+  readonly patterns?: Readonly<Record<string, number>>;
 }
 
 export interface RedactorOptions {
+  /** Absent where the config has no patterns. */
+  readonly patterns?: PatternSearch | undefined;
   readonly clock: Pick<Clock, 'monotonic'>;
   readonly log: Log;
 }
@@ -49,6 +54,8 @@ const valuesMax = 8;
 const sayEveryMs = 60 * 1000;
 /** A part of a secret that is cut off by the end of a chunk is masked from this length on. */
 const partBytesMin = 4;
+/** Matches of patterns that begin in one chunk and end in another are seen so far to either side. */
+export const patternOverlapBytes = 4_096;
 /** Items whose last chunk ended inside a line. The oldest beyond that is forgotten: a secret cut there shows in halves. */
 const openLinesMax = 1_000;
 /** Pairs of source and secret that sightings are counted of. */
@@ -60,16 +67,26 @@ interface Value {
   formerUntilMs?: number;
 }
 
+/** A place of which nothing may be shipped. */
+interface Mark {
+  readonly start: number;
+  readonly end: number;
+  readonly kind: 'secret' | 'pattern';
+  /** Of the secret, or of the pattern. */
+  readonly name: string;
+}
+
 interface Sightings {
   unsaid: number;
   sayAtMs: number;
 }
 
-export function redactor({ clock, log }: RedactorOptions): Redactor {
+export function redactor({ patterns, clock, log }: RedactorOptions): Redactor {
   const values = new Map<string, Value[]>();
   const leftOut = new Map<string, LeftOut>();
   const sightings = new Map<string, Sightings>();
-  /** By source and item: the end of a line that is not over. */
+  const patternHits: Record<string, number> = {};
+  /** By source and item: the end of a line that is not over; with patterns that go over lines, of any. */
   const openLines = new Map<string, Buffer>();
   let needles: readonly Buffer[] = [];
   let names: readonly string[] = [];
@@ -106,25 +123,38 @@ export function redactor({ clock, log }: RedactorOptions): Redactor {
     compile();
   }
 
-  /** Where secrets stand in `bytes`, in order, none overlapping another. */
-  function matchesIn(bytes: Buffer): Match[] {
-    const found: Match[] = [];
+  /** Where secrets stand in `bytes`, in order, none overlapping another, and then what matches patterns. */
+  function matchesIn(bytes: Buffer): Mark[] {
+    const found: Mark[] = [];
     for (let match = search.next(bytes, 0); match !== undefined; match = search.next(bytes, match.end)) {
-      found.push(match);
+      found.push(markOf(match));
+    }
+    for (const { start, end, pattern: name } of patterns?.matchesIn(bytes) ?? []) {
+      found.push({ start, end, kind: 'pattern', name });
     }
     return found;
   }
 
-  /** A secret that began before this chunk: how much of it is at the chunk's beginning. */
-  function beginningOf(bytes: Buffer, before: Buffer | undefined): Match | undefined {
-    if (before === undefined) return undefined;
-    const around = Buffer.concat([before, bytes.subarray(0, needleLengthMax)]);
-    const across = matchesIn(around).find(({ start, end }) => start < before.length && end > before.length);
-    return across === undefined ? undefined : { ...across, start: 0, end: across.end - before.length };
+  function markOf({ start, end, needle }: Match): Mark {
+    return { start, end, kind: 'secret', name: names[needle] ?? '' };
+  }
+
+  /** How much is seen on either side of the end of a chunk. */
+  function overlapBytes(): number {
+    return Math.max(needleLengthMax, patterns === undefined ? 0 : patternOverlapBytes);
+  }
+
+  /** What began before this chunk: how much of it is at the chunk's beginning. */
+  function beginningsOf(bytes: Buffer, before: Buffer | undefined): Mark[] {
+    if (before === undefined) return [];
+    const around = Buffer.concat([before, bytes.subarray(0, overlapBytes())]);
+    return matchesIn(around)
+      .filter(({ start, end }) => start < before.length && end > before.length)
+      .map(({ end, kind, name }) => ({ start: 0, end: end - before.length, kind, name }));
   }
 
   /** The beginning of a secret at the end of a chunk whose line goes on. */
-  function endOf(bytes: Buffer): Match | undefined {
+  function endOf(bytes: Buffer): Mark | undefined {
     let longest: Match | undefined;
     for (const [needle, { length }] of needles.entries()) {
       for (let part = Math.min(length - 1, bytes.length); part >= partBytesMin; part -= 1) {
@@ -135,38 +165,45 @@ export function redactor({ clock, log }: RedactorOptions): Redactor {
         }
       }
     }
-    return longest;
+    return longest && markOf(longest);
   }
 
   /** All that must go, the halves that a chunk's ends cut off included. */
-  function marksIn(item: string, bytes: Buffer): readonly Match[] {
+  function marksIn(item: string, bytes: Buffer): readonly Mark[] {
+    if (bytes.length === 0) return [];
     const before = openLines.get(item);
-    const isLineOpen = bytes.length > 0 && bytes.at(-1) !== 0x0a;
-    if (before === undefined && !isLineOpen) return matchesIn(bytes);
+    const isLineOpen = bytes.at(-1) !== 0x0a;
     openLines.delete(item);
-    if (isLineOpen) keepOpen(item, bytes, before);
-    const ends = [beginningOf(bytes, before), isLineOpen ? endOf(bytes) : undefined];
-    return inOrder([...matchesIn(bytes), ...ends.filter((mark) => mark !== undefined)]);
+    if (isLineOpen || patterns?.spansLines === true) keepOpen(item, bytes, before);
+    const end = isLineOpen ? endOf(bytes) : undefined;
+    return [...beginningsOf(bytes, before), ...matchesIn(bytes), ...(end === undefined ? [] : [end])];
   }
 
   function keepOpen(item: string, bytes: Buffer, before: Buffer | undefined): void {
-    if (needleLengthMax === 0) return;
-    const line = before === undefined ? bytes : Buffer.concat([before, bytes]);
-    openLines.set(item, Buffer.from(line.subarray(-(needleLengthMax - 1))));
+    const keptBytes = overlapBytes() - 1;
+    if (keptBytes < 1) return;
+    const isEnough = before === undefined || bytes.length >= keptBytes;
+    const line = isEnough ? bytes : Buffer.concat([before, bytes]);
+    openLines.set(item, Buffer.from(line.subarray(-keptBytes)));
     const [oldest] = openLines.keys();
     if (openLines.size > openLinesMax && oldest !== undefined) openLines.delete(oldest);
   }
 
-  function note(source: string, marks: readonly Match[]): void {
+  function note(source: string, marks: readonly Mark[]): void {
     redacted += marks.length;
-    for (const { needle } of marks) {
-      const secret = names[needle] ?? '';
-      const key = `${source}\0${secret}`;
+    for (const { kind, name } of marks) {
+      if (kind === 'pattern') patternHits[name] = (patternHits[name] ?? 0) + 1;
+      const key = `${source}\0${kind}\0${name}`;
       const seen = sightings.get(key) ?? { unsaid: 0, sayAtMs: Number.NEGATIVE_INFINITY };
       if (sightings.size < sightingsMax) sightings.set(key, seen);
       seen.unsaid += 1;
       if (clock.monotonic() < seen.sayAtMs) continue;
-      log(eventsEvent('events.secret-redacted', { source, secret, times: seen.unsaid }));
+      const times = seen.unsaid;
+      log(
+        kind === 'secret'
+          ? eventsEvent('events.secret-redacted', { source, secret: name, times })
+          : eventsEvent('events.pattern-redacted', { source, pattern: name, times }),
+      );
       seen.unsaid = 0;
       seen.sayAtMs = clock.monotonic() + sayEveryMs;
     }
@@ -197,16 +234,22 @@ export function redactor({ clock, log }: RedactorOptions): Redactor {
 
     redact(source, { bytes, positions, file, isOneEvent }, stage = 'read') {
       if (clock.monotonic() >= forgetAtMs) forgetFormer();
-      if (needles.length === 0) return bytes;
+      if (needles.length === 0 && patterns === undefined) return bytes;
       const item = `${source}\0${stage}\0${positions[0]?.item ?? file ?? ''}`;
       // One event is whole, whether or not it ends with a newline.
       const marks = isOneEvent === true ? matchesIn(bytes) : marksIn(item, bytes);
       if (marks.length === 0) return bytes;
-      note(source, marks);
-      return masked(bytes, marks, (needle) => names[needle] ?? '');
+      const { ordered, within } = inOrder(marks);
+      note(source, [...ordered, ...within]);
+      return masked(bytes, ordered);
     },
 
-    status: () => ({ secrets: values.size, leftOut: Object.fromEntries(leftOut), redacted }),
+    status: () => ({
+      secrets: values.size,
+      leftOut: Object.fromEntries(leftOut),
+      redacted,
+      ...(patterns === undefined ? {} : { patterns: { ...patternHits } }),
+    }),
 
     close() {
       for (const value of [...values.values()].flat()) overwrite(value);
@@ -228,22 +271,37 @@ function isSame(some: readonly Buffer[], others: readonly Buffer[]): boolean {
   );
 }
 
-function inOrder(marks: readonly Match[]): Match[] {
-  const ordered: Match[] = [];
+/**
+ * None overlapping another: what of one is beyond the one before it is added to that. `within` are those of something
+ * else that went so: a secret that stands in what matches a pattern.
+ */
+function inOrder(marks: readonly Mark[]): { readonly ordered: readonly Mark[]; readonly within: Mark[] } {
+  const ordered: Mark[] = [];
+  const within: Mark[] = [];
   for (const mark of marks.toSorted((one, other) => one.start - other.start || other.end - one.end)) {
     const last = ordered.at(-1);
-    if (last === undefined || mark.start >= last.end) ordered.push(mark);
-    else if (mark.end > last.end) ordered.splice(-1, 1, { ...last, end: mark.end });
+    if (last === undefined || mark.start >= last.end) {
+      ordered.push(mark);
+      continue;
+    }
+    if (mark.kind !== last.kind || mark.name !== last.name) within.push(mark);
+    if (mark.end > last.end) ordered.splice(-1, 1, { ...last, end: mark.end });
   }
-  return ordered;
+  return { ordered, within };
 }
 
-/** ASCII without quotes or backslashes, so that JSON around it stays JSON. */
-function masked(bytes: Buffer, marks: readonly Match[], nameOf: (needle: number) => string): Buffer {
+const newline = 0x0a;
+
+/** ASCII without quotes or backslashes, so that JSON around it stays JSON. Each line that had a part of it keeps one. */
+function masked(bytes: Buffer, marks: readonly Mark[]): Buffer {
   const parts: Buffer[] = [];
   let from = 0;
-  for (const { start, end, needle } of marks) {
-    parts.push(bytes.subarray(from, start), Buffer.from(`[secret ${nameOf(needle)}]`));
+  for (const { start, end, kind, name } of marks) {
+    const text = kind === 'secret' ? `[secret ${name}]` : `[redacted ${name}]`;
+    const lines = bytes.subarray(start, end).filter((byte) => byte === newline).length;
+    const isUpToEnd = lines > 0 && bytes[end - 1] === newline;
+    const texts = `${text}\n`.repeat(lines) + (isUpToEnd ? '' : text);
+    parts.push(bytes.subarray(from, start), Buffer.from(texts));
     from = end;
   }
   parts.push(bytes.subarray(from));

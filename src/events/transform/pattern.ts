@@ -39,10 +39,21 @@ export function patternProblem(pattern: string): string | undefined {
   if (beyondLinear.test(pattern))
     return 'must have no look-around and no back-reference: the engine is linear';
   try {
-    // RE2 names groups as Python does.
-    RegExp(pattern.replace(inlineFlags, '').replaceAll('(?P<', '(?<'));
+    asRegExp(pattern);
     return undefined;
   } catch {
     return 'must be a regular expression, as RE2 has them';
   }
+}
+
+/** As `patternProblem`, of a pattern whose matches are taken out. */
+export function redactionPatternProblem(pattern: string): string | undefined {
+  const problem = patternProblem(pattern);
+  if (problem !== undefined) return problem;
+  return asRegExp(pattern).test('') ? 'must not match where there is nothing' : undefined;
+}
+
+/** RE2 names groups as Python does. */
+function asRegExp(pattern: string): RegExp {
+  return RegExp(pattern.replace(inlineFlags, '').replaceAll('(?P<', '(?<'));
 }
