@@ -296,6 +296,7 @@ function statusText(status: MasterKeyStatus): string {
     ...(failing === undefined ? [] : [['hint', failing.remedy] as [string, string]]),
     ['host', status.name],
     ['binding key', bindingKey.arn],
+    ['its kind', bindingKey.kind === 'rsa' ? 'RSA, which knows no encryption context' : 'symmetric'],
     ['its state', bindingKey.state ?? 'not known: kms:DescribeKey is not allowed'],
     ['master key', `generation ${status.generation}, made ${status.createdAt}`],
     ['fingerprint', status.fingerprint ?? 'not known: it was never opened here'],

@@ -65,6 +65,61 @@ describe('awsKms', () => {
     ]);
   });
 
+  it('gives the public half of an RSA key, and opens what it encrypted, with the key and the algorithm named', async () => {
+    const { kms, calls } = setup({
+      GetPublicKey: {
+        body: {
+          KeyId: keyArn,
+          PublicKey: base64('public'),
+          KeyUsage: 'ENCRYPT_DECRYPT',
+          KeySpec: 'RSA_2048',
+        },
+      },
+      Decrypt: { body: { KeyId: keyArn, Plaintext: base64('master key') } },
+    });
+
+    const key = await kms.publicKey(keyArn, never);
+    const opened = await kms.decryptRsa(keyArn, Buffer.from('ciphertext'), never);
+
+    expect(key.toString()).toBe('public');
+    expect(opened.revealText()).toBe('master key');
+    expect(calls).toEqual([
+      { operation: 'GetPublicKey', input: { KeyId: keyArn } },
+      {
+        operation: 'Decrypt',
+        input: {
+          KeyId: keyArn,
+          CiphertextBlob: base64('ciphertext'),
+          EncryptionAlgorithm: 'RSAES_OAEP_SHA_256',
+        },
+      },
+    ]);
+  });
+
+  it.each([
+    ['SIGN_VERIFY', 'RSA_2048'],
+    ['KEY_AGREEMENT', 'ECC_NIST_P256'],
+    ['ENCRYPT_DECRYPT', 'SM2'],
+  ])('gives no public key of usage %s and spec %s', async (KeyUsage, KeySpec) => {
+    const body = { KeyId: keyArn, PublicKey: base64('public'), KeyUsage, KeySpec };
+    const { kms } = setup({ GetPublicKey: { body } });
+
+    await expect(kms.publicKey(keyArn, never)).rejects.toMatchObject({ code: 'KEY_KIND_UNSUITABLE' });
+  });
+
+  it.each([
+    ['ENCRYPT_DECRYPT', 'SYMMETRIC_DEFAULT', 'symmetric'],
+    ['ENCRYPT_DECRYPT', 'RSA_4096', 'rsa'],
+    ['SIGN_VERIFY', 'RSA_4096', 'other'],
+    ['GENERATE_VERIFY_MAC', 'HMAC_256', 'other'],
+    ['ENCRYPT_DECRYPT', 'SM2', 'other'],
+  ])('holds a key of usage %s and spec %s for %s', async (KeyUsage, KeySpec, kind) => {
+    const KeyMetadata = { Arn: keyArn, KeyState: 'Enabled', KeyUsage, KeySpec };
+    const { kms } = setup({ DescribeKey: { body: { KeyMetadata } } });
+
+    expect(await kms.describeKey(keyArn, never)).toMatchObject({ kind });
+  });
+
   it('resolves an alias to its key', async () => {
     const key = {
       Arn: keyArn,
@@ -77,7 +132,7 @@ describe('awsKms', () => {
     expect(await kms.describeKey('alias/x', never)).toEqual({
       arn: keyArn,
       state: 'Enabled',
-      isSymmetric: true,
+      kind: 'symmetric',
     });
   });
 

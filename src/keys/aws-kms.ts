@@ -3,7 +3,7 @@ import { GatehouseError } from '../base/errors.ts';
 import { Secret } from '../base/secret.ts';
 import { incompleteAnswer, translated } from './aws-kms-errors.ts';
 import { keysError } from './errors.ts';
-import { errorOfState, type Kms } from './kms.ts';
+import { errorOfState, type KeyKind, type Kms, rsaAlgorithm } from './kms.ts';
 
 /**
  * KMS by way of the AWS SDK. `connect` gives the region's client, the same one each time.
@@ -17,11 +17,8 @@ export function awsKms(connect: () => Promise<Pick<KMSClient, 'send'>>): Kms {
       );
       if (key?.Arn === undefined || key.KeyState === undefined)
         throw incompleteAnswer('kms:DescribeKey', keyId);
-      // Both members are optional in the API, and mean the common kind where they are left out.
-      const { KeyUsage: usage = 'ENCRYPT_DECRYPT', KeySpec: spec = 'SYMMETRIC_DEFAULT' } = key;
-      const isSymmetric = usage === 'ENCRYPT_DECRYPT' && spec === 'SYMMETRIC_DEFAULT';
       const expiry = key.ValidTo === undefined ? {} : { materialExpiresAt: key.ValidTo };
-      return { arn: key.Arn, state: key.KeyState, isSymmetric, ...expiry };
+      return { arn: key.Arn, state: key.KeyState, kind: kindOf(key), ...expiry };
     },
 
     async newDataKey(keyArn, context, signal) {
@@ -68,6 +65,29 @@ export function awsKms(connect: () => Promise<Pick<KMSClient, 'send'>>): Kms {
       if (answer.KeyId !== keyArn) throw keysError('KEY_WRONG', { keyId: keyArn });
       return takeSecret(answer.Plaintext);
     },
+
+    async publicKey(keyArn, signal) {
+      const { GetPublicKeyCommand } = await import('@aws-sdk/client-kms');
+      const answer = await explained(keyArn, signal, 'kms:GetPublicKey', async () =>
+        (await connect()).send(new GetPublicKeyCommand({ KeyId: keyArn }), { abortSignal: signal }),
+      );
+      if (answer.PublicKey === undefined) throw incompleteAnswer('kms:GetPublicKey', keyArn);
+      if (answer.KeyId !== keyArn) throw keysError('KEY_WRONG', { keyId: keyArn });
+      // What is encrypted under a key that signs, nobody opens.
+      if (kindOf(answer) !== 'rsa') throw keysError('KEY_KIND_UNSUITABLE', { keyArn });
+      return Buffer.from(answer.PublicKey);
+    },
+
+    async decryptRsa(keyArn, ciphertext, signal) {
+      const { DecryptCommand } = await import('@aws-sdk/client-kms');
+      const input = { KeyId: keyArn, CiphertextBlob: ciphertext, EncryptionAlgorithm: rsaAlgorithm } as const;
+      const answer = await explained(keyArn, signal, 'kms:Decrypt', async () =>
+        (await connect()).send(new DecryptCommand(input), { abortSignal: signal }),
+      );
+      if (answer.Plaintext === undefined) throw incompleteAnswer('kms:Decrypt', keyArn);
+      if (answer.KeyId !== keyArn) throw keysError('KEY_WRONG', { keyId: keyArn });
+      return takeSecret(answer.Plaintext);
+    },
   };
 
   /** KMSInvalidStateException does not say which state: the key is asked, and where that fails the error stays. */
@@ -91,6 +111,19 @@ export function awsKms(connect: () => Promise<Pick<KMSClient, 'send'>>): Kms {
   }
 
   return kms;
+}
+
+/** Both members are optional in the API, and mean the common kind where they are left out. */
+function kindOf({
+  KeyUsage: usage = 'ENCRYPT_DECRYPT',
+  KeySpec: spec = 'SYMMETRIC_DEFAULT',
+}: {
+  KeyUsage?: string | undefined;
+  KeySpec?: string | undefined;
+}): KeyKind {
+  if (usage !== 'ENCRYPT_DECRYPT') return 'other';
+  if (spec === 'SYMMETRIC_DEFAULT') return 'symmetric';
+  return spec.startsWith('RSA_') ? 'rsa' : 'other';
 }
 
 /** Wraps the bytes and overwrites what the SDK handed over. */

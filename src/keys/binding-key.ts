@@ -3,7 +3,7 @@ import type { Log } from '../base/log-events.ts';
 import type { Secret } from '../base/secret.ts';
 import { keysError } from './errors.ts';
 import { parseKeyArn, regionOfKeyId } from './key-arn.ts';
-import { type DataKey, errorOfState, type KeyDescription, type KmsFor } from './kms.ts';
+import { type DataKey, errorOfState, type KeyDescription, type KeyKind, type KmsFor } from './kms.ts';
 import { keysEvent } from './log-events.ts';
 import type { SealContext } from './sealer.ts';
 
@@ -18,9 +18,12 @@ export interface BindingKeyOptions {
   readonly log: Log;
 }
 
+export type BindingKind = Exclude<KeyKind, 'other'>;
+
 /** The KMS key that wraps what this host keeps, by its ARN. */
 export interface BindingKey {
   readonly keyArn: string;
+  readonly kind: BindingKind;
   /** When its imported material expires, as it was known at the start; absent where it does not. */
   readonly materialExpiresAt?: Date;
   /** The binding key first, then the retired ones: all that may open. */
@@ -54,7 +57,7 @@ export interface OpenedDataKey {
  */
 export async function bindingKey(options: BindingKeyOptions, signal: AbortSignal): Promise<BindingKey> {
   const { keyId, trustedKeys, kmsFor, log } = options;
-  const { arn: keyArn, materialExpiresAt } = await usableKey(options, signal);
+  const { arn: keyArn, kind, materialExpiresAt } = await usableKey(options, signal);
   log(keysEvent('key.resolved', { keyId, keyArn }));
   const openWith = [...new Set([keyArn, ...trustedKeys])];
 
@@ -73,6 +76,7 @@ export async function bindingKey(options: BindingKeyOptions, signal: AbortSignal
 
   return {
     keyArn,
+    kind,
     ...(materialExpiresAt === undefined ? {} : { materialExpiresAt }),
     openWith,
 
@@ -102,18 +106,25 @@ export async function bindingKey(options: BindingKeyOptions, signal: AbortSignal
 
 type KeyLookup = Pick<BindingKeyOptions, 'keyId' | 'region' | 'kmsFor' | 'log'>;
 
-/** The ARN of a key that can be used now. */
-export async function usableKeyArn(lookup: KeyLookup, signal: AbortSignal): Promise<string> {
-  return (await usableKey(lookup, signal)).arn;
+/** The ARN of a key that can be used now to seal files under it. @throws KEY_RSA_SEALS_NO_FILES, KEY_… */
+export async function sealingKeyArn(lookup: KeyLookup, signal: AbortSignal): Promise<string> {
+  const { arn, kind } = await usableKey(lookup, signal);
+  if (kind === 'rsa') throw keysError('KEY_RSA_SEALS_NO_FILES', { keyId: lookup.keyId, keyArn: arn });
+  return arn;
 }
 
-async function usableKey(lookup: KeyLookup, signal: AbortSignal): Promise<KeyDescription> {
+/** A key that can be used now, and can bind a master key. */
+export async function usableKey(
+  lookup: KeyLookup,
+  signal: AbortSignal,
+): Promise<KeyDescription & { readonly kind: BindingKind }> {
   const key = await described(lookup, signal);
   const details = { keyId: lookup.keyId, keyArn: key.arn };
   const stateError = errorOfState(key.state, details);
   if (stateError !== undefined) throw stateError;
-  if (!key.isSymmetric) throw keysError('KEY_KIND_UNSUITABLE', details);
-  return key;
+  const { kind } = key;
+  if (kind === 'other') throw keysError('KEY_KIND_UNSUITABLE', details);
+  return { ...key, kind };
 }
 
 async function described(
@@ -127,7 +138,8 @@ async function described(
     if (!isArn || !(error instanceof GatehouseError) || error.code !== 'KEY_DENIED') throw error;
     // An ARN needs no resolving, and KMS itself refuses a key in a wrong state: kms:DescribeKey is not worth a failed start.
     log(keysEvent('key.state-unknown', { keyArn: keyId, error: reportOf(error) }));
-    return { arn: keyId, state: 'Enabled', isSymmetric: true };
+    // Nor does it matter that this may be an RSA key: whoever uses one as a symmetric one is told by KMS.
+    return { arn: keyId, state: 'Enabled', kind: 'symmetric' };
   }
 }
 

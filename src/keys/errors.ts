@@ -36,8 +36,21 @@ export const keysErrors = {
     exitCode: exitCode.refused,
   },
   KEY_KIND_UNSUITABLE: {
-    summary: 'the KMS key is not a symmetric encryption key',
-    remedy: 'Use a key with usage ENCRYPT_DECRYPT and spec SYMMETRIC_DEFAULT.',
+    summary: 'the KMS key is of a kind that cannot be used for this',
+    remedy:
+      'Use a key with usage ENCRYPT_DECRYPT and spec SYMMETRIC_DEFAULT, or to bind a master key RSA_2048 to RSA_4096.',
+    retry: false,
+    exitCode: exitCode.configuration,
+  },
+  KEY_RSA_SEALS_NO_FILES: {
+    summary: 'an RSA key wraps master keys and nothing else: KMS makes no data keys under it',
+    remedy: 'Seal under the master key, without --wrap kms and --key-id, or name a symmetric KMS key.',
+    retry: false,
+    exitCode: exitCode.configuration,
+  },
+  KEY_PUBLIC_KEY_UNUSABLE: {
+    summary: 'the public key that KMS gave is no RSA key of 2048, 3072 or 4096 bits',
+    remedy: 'Use an RSA key with usage ENCRYPT_DECRYPT and spec RSA_2048, RSA_3072 or RSA_4096.',
     retry: false,
     exitCode: exitCode.configuration,
   },

@@ -1,9 +1,10 @@
 import { asGatehouseError, type GatehouseError } from '../base/errors.ts';
 import type { Log } from '../base/log-events.ts';
+import type { Secret } from '../base/secret.ts';
 import { keysError } from './errors.ts';
 import { parseKeyArn, regionOfKeyId } from './key-arn.ts';
 import type { Keyring, Unwrapper } from './keyring.ts';
-import type { KmsFor } from './kms.ts';
+import type { Kms, KmsFor } from './kms.ts';
 import { keysEvent } from './log-events.ts';
 import { kmsProvider } from './sealed-message.ts';
 
@@ -17,9 +18,19 @@ export interface KmsUnwrapperOptions {
   readonly kmsFor: KmsFor;
 }
 
-/** Unwraps data keys that a trusted KMS key wrapped, with one call each. A key that is not trusted is never asked. */
-export function kmsUnwrapper({ trust, kmsFor }: KmsUnwrapperOptions): Unwrapper {
+/** Opens what KMS keys wrapped, of either kind, with one call each. A key that is not trusted is never asked. */
+export interface KmsUnwrapper extends Unwrapper {
+  /** Opens what was encrypted under the public half of an RSA key. @throws KEY_NOT_TRUSTED, KEY_… */
+  decryptRsa(keyArn: string, ciphertext: Uint8Array, signal: AbortSignal): Promise<Secret>;
+}
+
+export function kmsUnwrapper({ trust, kmsFor }: KmsUnwrapperOptions): KmsUnwrapper {
   return {
+    decryptRsa: async (keyArn, ciphertext, signal) => {
+      if (!isTrusted(keyArn, trust)) throw keysError('KEY_NOT_TRUSTED', { sealedUnder: [keyArn] });
+      return kmsAt(keyArn, kmsFor).decryptRsa(keyArn, ciphertext, signal);
+    },
+
     async unwrap({ wrappedKeys, keyArns, context }, signal) {
       let failure: GatehouseError | undefined;
       for (const { provider, info, wrapped } of wrappedKeys) {
@@ -52,13 +63,21 @@ export function kmsKeyring({ keyArn, kmsFor }: { keyArn: string; kmsFor: KmsFor 
 }
 
 /** Says in the log when another key than `keyArn` opens: it is a retired one. */
-export function tellingRetired(unwrapper: Unwrapper, keyArn: string | undefined, log: Log): Unwrapper {
+export function tellingRetired(unwrapper: KmsUnwrapper, keyArn: string | undefined, log: Log): KmsUnwrapper {
+  const tell = (openedBy: string): void => {
+    if (openedBy !== keyArn) log(keysEvent('key.retired-used', { keyArn: openedBy }));
+  };
   return {
     async unwrap(header, signal) {
       const unwrapped = await unwrapper.unwrap(header, signal);
-      const { openedBy } = unwrapped;
-      if ('keyArn' in openedBy && openedBy.keyArn !== keyArn) log(keysEvent('key.retired-used', openedBy));
+      if ('keyArn' in unwrapped.openedBy) tell(unwrapped.openedBy.keyArn);
       return unwrapped;
+    },
+
+    async decryptRsa(usedArn, ciphertext, signal) {
+      const decrypted = await unwrapper.decryptRsa(usedArn, ciphertext, signal);
+      tell(usedArn);
+      return decrypted;
     },
   };
 }
@@ -70,7 +89,8 @@ function isTrusted(keyArn: string, trust: Trust): boolean {
   return parsed.accountId === trust.accountId && parsed.partition === trust.partition;
 }
 
-function kmsAt(keyArn: string, kmsFor: KmsFor) {
+/** KMS where this key lives. @throws KEY_REQUEST_REFUSED */
+export function kmsAt(keyArn: string, kmsFor: KmsFor): Kms {
   const region = regionOfKeyId(keyArn);
   if (region === undefined) throw keysError('KEY_REQUEST_REFUSED', { keyId: keyArn });
   return kmsFor(region);

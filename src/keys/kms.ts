@@ -3,13 +3,21 @@ import type { Secret } from '../base/secret.ts';
 import { keysError } from './errors.ts';
 import type { SealContext } from './sealer.ts';
 
+/**
+ * What a key can do for us. Symmetric: makes data keys, and takes a context. RSA: opens what its public half encrypted,
+ * and neither of the two. Other: one that signs, or authenticates, or is of another curve or country.
+ */
+export type KeyKind = 'symmetric' | 'rsa' | 'other';
+
+/** How an RSA key is used: https://docs.aws.amazon.com/kms/latest/developerguide/symm-asymm-choose-key-spec.html */
+export const rsaAlgorithm = 'RSAES_OAEP_SHA_256';
+
 /** The states of a key as KMS spells them. */
 export interface KeyDescription {
   readonly arn: string;
   /** `Enabled`, `Disabled`, `PendingDeletion`, `PendingImport`, … */
   readonly state: string;
-  /** True for a symmetric key made to encrypt: the one kind that makes data keys and takes a context. */
-  readonly isSymmetric: boolean;
+  readonly kind: KeyKind;
   /** When imported material expires; absent where it does not, or is KMS's own. */
   readonly materialExpiresAt?: Date;
 }
@@ -37,6 +45,10 @@ export interface Kms {
     context: SealContext,
     signal: AbortSignal,
   ): Promise<Secret>;
+  /** The public half of an RSA key that encrypts: SubjectPublicKeyInfo, DER. @throws KEY_KIND_UNSUITABLE of any other key */
+  publicKey(keyArn: string, signal: AbortSignal): Promise<Buffer>;
+  /** Opens what was encrypted under the public half of this RSA key, by `rsaAlgorithm`. */
+  decryptRsa(keyArn: string, ciphertext: Uint8Array, signal: AbortSignal): Promise<Secret>;
 }
 
 /** KMS of a region; each key is asked where it lives. */

@@ -1,25 +1,46 @@
 import { describe, expect, it } from 'vitest';
-import { memoryKms } from '../../test/support/memory-kms.ts';
+import { memoryKms, type RsaBits } from '../../test/support/memory-kms.ts';
 import { Secret } from '../base/secret.ts';
-import { kmsKeyring } from './kms-keyring.ts';
-import { fingerprintOf, masterKeyContext, newMasterKey, openMasterKey, wrapMasterKey } from './master-key.ts';
+import { type Binding, kmsBinding } from './binding.ts';
+import {
+  fingerprintOf,
+  masterKeyContext,
+  newMasterKey,
+  openMasterKey,
+  wrapMasterKey,
+  wrappingOf,
+} from './master-key.ts';
 import { masterKeys } from './master-keys.ts';
 import { messageSealer } from './message-sealer.ts';
 import { isPassword, newVerifier } from './password.ts';
+import { sealRsaEnvelope } from './rsa-envelope.ts';
 import { parseSealedMessage } from './sealed-message.ts';
 
 const never = new AbortController().signal;
 
-function setup() {
+function setup(rsa?: RsaBits) {
   const kms = memoryKms();
-  const keyArn = kms.addKey();
-  const binding = kmsKeyring({ keyArn, kmsFor: () => kms });
+  const keyArn = kms.addKey(rsa === undefined ? {} : { rsa });
+  const kind = rsa === undefined ? 'symmetric' : 'rsa';
+  const binding = kmsBinding({ keyArn, kind, kmsFor: () => kms });
   return { kms, keyArn, binding };
 }
 
-describe('a wrapped master key', () => {
+/** A wrapped key of this content, as nobody makes one. */
+async function wrappedOf(binding: Binding, payload: Buffer): Promise<Buffer> {
+  if (binding.kind === 'symmetric') {
+    return messageSealer(binding).seal(payload, masterKeyContext('web-1', 1), never);
+  }
+  const claims = { keyArn: binding.keyArn, agentName: 'web-1', generation: 1 };
+  return sealRsaEnvelope(claims, payload, await binding.publicKey(never));
+}
+
+describe.each([
+  ['a symmetric key', undefined],
+  ['RSA-2048', 2048],
+] as const)('a master key wrapped under %s', (_name, bits) => {
   it('opens to the same key, with the verifier of its password inside', async () => {
-    const { binding } = setup();
+    const { binding } = setup(bits);
     const verifier = await newVerifier(Secret.ofText('correct horse'));
     const masterKey = newMasterKey(3, verifier);
 
@@ -33,29 +54,11 @@ describe('a wrapped master key', () => {
     expect(wrapped.includes(verifier.salt)).toBe(false);
   });
 
-  it('needs at most what RSA-2048 OAEP with SHA-256 holds', async () => {
-    const { binding } = setup();
-    const verifier = await newVerifier(Secret.ofText('correct horse'));
-    const bare = await wrapMasterKey(newMasterKey(1), 'web-1', binding, never);
-    const most = await wrapMasterKey(newMasterKey(1, verifier), 'web-1', binding, never);
-    const sealedEmpty = await messageSealer(binding).seal(
-      Buffer.alloc(0),
-      masterKeyContext('web-1', 1),
-      never,
-    );
-
-    expect(bare.length - sealedEmpty.length).toBe(34);
-    expect(most.length - sealedEmpty.length).toBe(94);
-  });
-
   it('is bound to host, purpose and generation', async () => {
-    const { binding, keyArn } = setup();
+    const { binding, keyArn } = setup(bits);
     const wrapped = await wrapMasterKey(newMasterKey(1), 'web-1', binding, never);
 
-    expect(parseSealedMessage(wrapped)).toMatchObject({
-      context: { 'gatehouse:agent': 'web-1', 'gatehouse:purpose': 'master-key', 'gatehouse:generation': '1' },
-      keyArns: [keyArn],
-    });
+    expect(wrappingOf(wrapped).keyArn).toBe(keyArn);
     for (const wanted of [
       { agentName: 'web-2', generation: 1 },
       { agentName: 'web-1', generation: 2 },
@@ -69,7 +72,7 @@ describe('a wrapped master key', () => {
   it('is not opened when any single bit of it is flipped, or any suffix cut', {
     timeout: 60_000,
   }, async () => {
-    const { binding } = setup();
+    const { binding } = setup(bits);
     const wrapped = await wrapMasterKey(newMasterKey(1), 'web-1', binding, never);
     const open = (bytes: Buffer) =>
       openMasterKey(bytes, { agentName: 'web-1', generation: 1 }, binding, never);
@@ -83,6 +86,7 @@ describe('a wrapped master key', () => {
     for (let length = 0; length < wrapped.length; length += 1) {
       await expect(open(wrapped.subarray(0, length)), `${length} bytes`).rejects.toHaveProperty('code');
     }
+    await expect(open(Buffer.concat([wrapped, Buffer.of(0)]))).rejects.toHaveProperty('code');
   });
 
   it.each([
@@ -95,14 +99,16 @@ describe('a wrapped master key', () => {
     ],
     ['neither with a password nor without', Buffer.concat([Buffer.of(1), Buffer.alloc(32), Buffer.of(2)])],
   ])('that holds %s is refused', async (_what, payload) => {
-    const { binding } = setup();
-    const wrapped = await messageSealer(binding).seal(payload, masterKeyContext('web-1', 1), never);
+    const { binding } = setup(bits);
+    const wrapped = await wrappedOf(binding, payload);
 
     await expect(
       openMasterKey(wrapped, { agentName: 'web-1', generation: 1 }, binding, never),
     ).rejects.toMatchObject({ code: 'MASTER_KEY_DAMAGED' });
   });
+});
 
+describe('a master key', () => {
   it('is known by a fingerprint that says nothing of it', () => {
     const [one, other] = [newMasterKey(1), newMasterKey(1)];
 
@@ -111,6 +117,56 @@ describe('a wrapped master key', () => {
     expect(fingerprintOf(one)).not.toBe(fingerprintOf(other));
     expect(one.key.revealBytes().includes(Buffer.from(fingerprintOf(one), 'hex').subarray(0, 4))).toBe(false);
   });
+});
+
+it('under a symmetric key is an Encryption SDK message with its context', async () => {
+  const { binding, keyArn } = setup();
+
+  const wrapped = await wrapMasterKey(newMasterKey(1), 'web-1', binding, never);
+
+  expect(parseSealedMessage(wrapped)).toMatchObject({
+    context: { 'gatehouse:agent': 'web-1', 'gatehouse:purpose': 'master-key', 'gatehouse:generation': '1' },
+    keyArns: [keyArn],
+  });
+  expect(wrappingOf(wrapped).algorithm).toBe('SYMMETRIC_DEFAULT');
+});
+
+it.each([2048, 3072, 4096] as const)(
+  'with a password fits RSA-%i, is wrapped without a word to KMS of the key, and opens with one call',
+  { timeout: 60_000 },
+  async (bits) => {
+    const { kms, keyArn, binding } = setup(bits);
+    const masterKey = newMasterKey(7, await newVerifier(Secret.ofText('correct horse')));
+
+    const wrapped = await wrapMasterKey(masterKey, 'web-1', binding, never);
+    const opened = await openMasterKey(wrapped, { agentName: 'web-1', generation: 7 }, binding, never);
+
+    expect(opened.key.equals(masterKey.key)).toBe(true);
+    expect(opened.password).toEqual(masterKey.password);
+    expect(kms.calls).toEqual([`GetPublicKey ${keyArn}`, `Decrypt ${keyArn}`]);
+    expect(wrappingOf(wrapped)).toEqual({ keyArn, algorithm: 'RSAES_OAEP_SHA_256' });
+  },
+);
+
+it('moves from a symmetric key to RSA and back, and stays the same', async () => {
+  const kms = memoryKms();
+  const kmsFor = () => kms;
+  const symmetric = kmsBinding({ keyArn: kms.addKey(), kind: 'symmetric', kmsFor });
+  const rsa = kmsBinding({ keyArn: kms.addKey({ rsa: 2048 }), kind: 'rsa', kmsFor });
+  const wanted = { agentName: 'web-1', generation: 1 };
+  const first = newMasterKey(1);
+
+  let masterKey = first;
+  for (const binding of [symmetric, rsa, symmetric]) {
+    const wrapped = await wrapMasterKey(masterKey, 'web-1', binding, never);
+    masterKey = await openMasterKey(wrapped, wanted, binding, never);
+    const other = binding === rsa ? symmetric : rsa;
+    await expect(openMasterKey(wrapped, wanted, other, never)).rejects.toMatchObject({
+      code: 'KEY_NOT_TRUSTED',
+    });
+  }
+
+  expect(masterKey.key.equals(first.key)).toBe(true);
 });
 
 describe('masterKeys', () => {

@@ -1,10 +1,13 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import { Secret } from '../base/secret.ts';
+import type { Binding } from './binding.ts';
 import { keysError } from './errors.ts';
-import type { Keyring, Unwrapper } from './keyring.ts';
+import { rsaAlgorithm } from './kms.ts';
+import type { KmsUnwrapper } from './kms-keyring.ts';
 import { messageOpener, messageSealer } from './message-sealer.ts';
 import { hashLength, type PasswordVerifier, saltLength } from './password.ts';
-import { uint } from './sealed-message.ts';
+import { contentOf, isRsaEnvelope, parseRsaEnvelope, sealRsaEnvelope } from './rsa-envelope.ts';
+import { parseHeader, uint } from './sealed-message.ts';
 import type { SealContext } from './sealer.ts';
 
 /** The key that seals the secrets of one host, in memory only. */
@@ -36,17 +39,24 @@ export function masterKeyContext(agentName: string, generation: number): SealCon
   };
 }
 
-/** Wraps a master key under the binding key: an Encryption SDK message, so any of its readers opens it with that key. */
+/**
+ * Wraps a master key under the binding key. Under a symmetric one it is an Encryption SDK message, so any of its readers
+ * opens it with that key; under RSA an envelope, encrypted here: the master key is not sent anywhere.
+ */
 export async function wrapMasterKey(
   masterKey: MasterKey,
   agentName: string,
-  bindingKey: Keyring,
+  binding: Binding,
   signal: AbortSignal,
 ): Promise<Buffer> {
+  const { generation } = masterKey;
   const payload = payloadOf(masterKey);
   try {
-    const context = masterKeyContext(agentName, masterKey.generation);
-    return await messageSealer(bindingKey).seal(payload, context, signal);
+    if (binding.kind === 'rsa') {
+      const { keyArn } = binding;
+      return sealRsaEnvelope({ keyArn, agentName, generation }, payload, await binding.publicKey(signal));
+    }
+    return await messageSealer(binding).seal(payload, masterKeyContext(agentName, generation), signal);
   } finally {
     payload.fill(0);
   }
@@ -59,16 +69,46 @@ export async function wrapMasterKey(
 export async function openMasterKey(
   wrapped: Uint8Array,
   { agentName, generation }: { readonly agentName: string; readonly generation: number },
-  bindingKey: Unwrapper,
+  bindingKey: KmsUnwrapper,
   signal: AbortSignal,
 ): Promise<MasterKey> {
-  const context = masterKeyContext(agentName, generation);
-  const payload = await messageOpener(bindingKey).open(wrapped, context, signal);
+  const wanted = { agentName, generation };
+  const payload = isRsaEnvelope(wrapped)
+    ? await openedEnvelope(wrapped, wanted, bindingKey, signal)
+    : await messageOpener(bindingKey).open(wrapped, masterKeyContext(agentName, generation), signal);
   try {
     return masterKeyOf(payload, generation);
   } finally {
     payload.fill(0);
   }
+}
+
+async function openedEnvelope(
+  wrapped: Uint8Array,
+  wanted: { readonly agentName: string; readonly generation: number },
+  bindingKey: KmsUnwrapper,
+  signal: AbortSignal,
+): Promise<Buffer> {
+  signal.throwIfAborted();
+  const envelope = parseRsaEnvelope(wrapped);
+  const { keyArn, ciphertext } = envelope;
+  const differing = [
+    ...(envelope.agentName === wanted.agentName ? [] : ['gatehouse:agent']),
+    ...(envelope.generation === wanted.generation ? [] : ['gatehouse:generation']),
+  ];
+  if (differing.length > 0) throw keysError('SEALED_CONTEXT_MISMATCH', { differing });
+  const decrypted = await bindingKey.decryptRsa(keyArn, ciphertext, signal);
+  try {
+    return contentOf(envelope, decrypted);
+  } finally {
+    decrypted.dispose();
+  }
+}
+
+/** Which KMS key a wrapped master key says that it is under, and how. @throws SEALED_DAMAGED, SEALED_FORMAT_UNKNOWN */
+export function wrappingOf(wrapped: Uint8Array): { readonly keyArn: string; readonly algorithm: string } {
+  if (isRsaEnvelope(wrapped)) return { keyArn: parseRsaEnvelope(wrapped).keyArn, algorithm: rsaAlgorithm };
+  return { keyArn: parseHeader(wrapped).keyArns[0] ?? '', algorithm: 'SYMMETRIC_DEFAULT' };
 }
 
 /** Tells one master key from another and says nothing of either: a keyed hash, and the key is 32 random bytes. */
@@ -84,7 +124,7 @@ export function proofOf(masterKey: MasterKey, at: Date) {
 
 /**
  * What is wrapped, in this order: version 1, the key (32), 0 or 1 for no password or one; with a password argon2id's
- * memory in KiB (4), passes (4), lanes (4), salt (16) and hash (32). At most 94 bytes, so that RSA-2048 OAEP holds it.
+ * memory in KiB (4), passes (4), lanes (4), salt (16) and hash (32). At most 94 bytes, so that RSA-2048 OAEP holds it and the digest of an envelope.
  */
 function payloadOf({ key, password }: MasterKey): Buffer {
   const start = [Buffer.of(payloadVersion), key.revealBytes()];

@@ -1,5 +1,5 @@
 import { keysError } from './errors.ts';
-import type { Unwrapper } from './keyring.ts';
+import type { KmsUnwrapper } from './kms-keyring.ts';
 import { type MasterKey, openMasterKey } from './master-key.ts';
 import type { MasterKeyOf } from './master-keyring.ts';
 
@@ -22,7 +22,7 @@ export interface MasterKeysOptions {
   /** The wrapped key of a generation; undefined where this host has none. */
   readonly readWrapped: (generation: number) => Promise<Buffer | undefined>;
   /** Who may have wrapped them. */
-  readonly bindingKey: Unwrapper;
+  readonly bindingKey: KmsUnwrapper;
   /** Told of each that was opened. */
   readonly opened?: (masterKey: MasterKey) => void;
 }

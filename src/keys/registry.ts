@@ -6,7 +6,7 @@ export interface RegistryEntry {
   readonly generation: number;
   readonly state: GenerationState;
   readonly bindingKeyArn: string;
-  /** How KMS wraps: `SYMMETRIC_DEFAULT`. */
+  /** How KMS wraps: `SYMMETRIC_DEFAULT`, or `RSAES_OAEP_SHA_256` under an RSA key. */
   readonly algorithm: string;
   /** See `fingerprintOf`. */
   readonly fingerprint: string;

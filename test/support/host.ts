@@ -11,7 +11,7 @@ import {
   DynamoDBClient,
   PutItemCommand,
 } from '@aws-sdk/client-dynamodb';
-import { CreateAliasCommand, CreateKeyCommand, KMSClient } from '@aws-sdk/client-kms';
+import { CreateAliasCommand, CreateKeyCommand, type KeySpec, KMSClient } from '@aws-sdk/client-kms';
 import {
   CreateSecretCommand,
   PutSecretValueCommand,
@@ -306,9 +306,10 @@ function operatorOf(sandbox: Sandbox, endpoint: string) {
       AWS_ACCESS_KEY_ID: accessKeyId,
       AWS_SECRET_ACCESS_KEY: secretAccessKey,
     },
-    /** Makes a key with an alias; returns its ARN. */
-    async createKey(alias: string): Promise<string> {
-      const { KeyMetadata: key } = await kms.send(new CreateKeyCommand({}));
+    /** Makes a key with an alias, symmetric unless its spec is another; returns its ARN. */
+    async createKey(alias: string, KeySpec: KeySpec = 'SYMMETRIC_DEFAULT'): Promise<string> {
+      const command = new CreateKeyCommand({ KeySpec, KeyUsage: 'ENCRYPT_DECRYPT' });
+      const { KeyMetadata: key } = await kms.send(command);
       await kms.send(new CreateAliasCommand({ AliasName: alias, TargetKeyId: key?.KeyId }));
       return key?.Arn ?? '';
     },

@@ -1,4 +1,4 @@
-import { parseHeader } from '../../keys/sealed-message.ts';
+import { wrappingOf } from '../../keys/master-key.ts';
 import type { MasterKeyState } from './state.ts';
 
 /** The ARN of the KMS key that wraps a generation, as its wrapped key says; undefined where there is none. */
@@ -7,5 +7,5 @@ export async function bindingKeyArnOf(
   generation: number,
 ): Promise<string | undefined> {
   const wrapped = await state.readWrapped(generation);
-  return wrapped === undefined ? undefined : parseHeader(wrapped).keyArns[0];
+  return wrapped === undefined ? undefined : wrappingOf(wrapped).keyArn;
 }

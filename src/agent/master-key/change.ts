@@ -12,11 +12,11 @@ import { findSealedFiles } from './find-sealed-files.ts';
 import {
   asOperator,
   authorise,
-  bindingKeyring,
   type Operator,
   openProven,
   type Passwords,
   sealingGeneration,
+  wantedBinding,
 } from './operator.ts';
 import { type Publication, publishing } from './published.ts';
 import { sealedFiles } from './sealed-files.ts';
@@ -153,7 +153,7 @@ async function begun(
   // Never a number that was used, be it by a change that ended before it began.
   const used = state.ledger.generations().map(({ number }) => number);
   const to = Math.max(from, await publication.highest(signal), ...used) + 1;
-  const binding = await bindingKeyring(operator, await bindingKeyArnOf(state, from), signal);
+  const binding = await wantedBinding(operator, await bindingKeyArnOf(state, from), signal);
   const masterKey = newMasterKey(to, verifier);
   keys.add(masterKey);
   const wrapped = await wrapMasterKey(masterKey, agentName, binding, signal);

@@ -5,7 +5,7 @@ import { fingerprintOf, newMasterKey, openMasterKey, proofOf, wrapMasterKey } fr
 import { newVerifier, type PasswordVerifier, requireStrong } from '../../keys/password.ts';
 import type { Host } from '../host.ts';
 import type { Launch } from '../launch.ts';
-import { asOperator, bindingKeyring, configuredKeys, type Operator, type Passwords } from './operator.ts';
+import { asOperator, configuredKeys, type Operator, type Passwords, wantedBinding } from './operator.ts';
 import { publishing, registryAt } from './published.ts';
 
 export interface CreateRequest {
@@ -46,7 +46,7 @@ export function createMasterKey(
       if (state.wrappedGenerations().length > 0) {
         throw keysError('MASTER_KEY_EXISTS', { folder: state.folder });
       }
-      const binding = await bindingKeyring(operator, request.keyId, signal);
+      const binding = await wantedBinding(operator, request.keyId, signal);
       const { table, absentConfig } = await wantedTable(host, request, signal);
       const verifier = await newPassword(operator, request.passwords);
       const masterKey = newMasterKey(1, verifier);

@@ -1,10 +1,10 @@
 import type { Log } from '../../base/log-events.ts';
 import type { Secret } from '../../base/secret.ts';
-import { usableKeyArn } from '../../keys/binding-key.ts';
+import { type Binding, kmsBinding } from '../../keys/binding.ts';
+import { usableKey } from '../../keys/binding-key.ts';
 import { keysError } from '../../keys/errors.ts';
-import type { Keyring, Unwrapper } from '../../keys/keyring.ts';
 import type { KmsFor } from '../../keys/kms.ts';
-import { kmsKeyring, kmsUnwrapper } from '../../keys/kms-keyring.ts';
+import { type KmsUnwrapper, kmsUnwrapper } from '../../keys/kms-keyring.ts';
 import { type MasterKey, proofOf } from '../../keys/master-key.ts';
 import { type MasterKeys, masterKeys } from '../../keys/master-keys.ts';
 import { isPassword } from '../../keys/password.ts';
@@ -69,10 +69,11 @@ export async function asOperator<T>(
  * Opens with the KMS key that the message itself names: for what lies in the state directory, where nobody but its
  * owner and root can put anything.
  */
-export function namedUnwrapper(kmsFor: KmsFor): Unwrapper {
+export function namedUnwrapper(kmsFor: KmsFor): KmsUnwrapper {
+  const trusting = (...keyArns: readonly string[]) => kmsUnwrapper({ trust: { keyArns }, kmsFor });
   return {
-    unwrap: (header, signal) =>
-      kmsUnwrapper({ trust: { keyArns: header.keyArns }, kmsFor }).unwrap(header, signal),
+    unwrap: (header, signal) => trusting(...header.keyArns).unwrap(header, signal),
+    decryptRsa: (keyArn, ciphertext, signal) => trusting(keyArn).decryptRsa(keyArn, ciphertext, signal),
   };
 }
 
@@ -80,15 +81,15 @@ export function namedUnwrapper(kmsFor: KmsFor): Unwrapper {
  * The binding key that is named, or that the gateway config names, resolved and usable.
  * @throws MASTER_KEY_BINDING_MISSING, KEY_…, and what reading the gateway config throws
  */
-export async function bindingKeyring(
+export async function wantedBinding(
   { host, kmsFor, log }: Pick<Operator, 'host' | 'kmsFor' | 'log'>,
   keyId: string | undefined,
   signal: AbortSignal,
-): Promise<Keyring & { readonly keyArn: string }> {
+): Promise<Binding> {
   const wanted = keyId ?? (await configuredKeys(host, signal))?.bindingKey;
   if (wanted === undefined) throw keysError('MASTER_KEY_BINDING_MISSING');
-  const keyArn = await usableKeyArn({ keyId: wanted, region: host.region, kmsFor, log }, signal);
-  return { keyArn, ...kmsKeyring({ keyArn, kmsFor }) };
+  const { arn, kind } = await usableKey({ keyId: wanted, region: host.region, kmsFor, log }, signal);
+  return kmsBinding({ keyArn: arn, kind, kmsFor });
 }
 
 /** The `keys` of the gateway config; undefined on a host that has none. */

@@ -4,12 +4,9 @@ import { callerIdentity } from '../../identity/caller.ts';
 import { dynamodbRegistry } from '../../keys/dynamodb-registry.ts';
 import { keysError } from '../../keys/errors.ts';
 import type { GenerationState } from '../../keys/ledger.ts';
+import { wrappingOf } from '../../keys/master-key.ts';
 import type { Registry } from '../../keys/registry.ts';
-import { parseHeader } from '../../keys/sealed-message.ts';
 import { configuredKeys, type Operator } from './operator.ts';
-
-/** How KMS wraps under a symmetric key. */
-const algorithm = 'SYMMETRIC_DEFAULT';
 
 /** A lease outlives its holder by at most this; it is held longer every third of it. */
 const leaseMs = 10 * 60_000;
@@ -57,7 +54,7 @@ export async function publishing<T>(
   try {
     return await work({
       async publish({ number: generation, state, fingerprint }, wrapped, sig) {
-        const bindingKeyArn = parseHeader(wrapped).keyArns[0] ?? '';
+        const { keyArn: bindingKeyArn, algorithm } = wrappingOf(wrapped);
         const entry = { generation, state, fingerprint, bindingKeyArn, algorithm, wrapped };
         await registry.put(agentName, { ...entry, changedBy, changedAt: clock.now() }, sig);
       },

@@ -4,10 +4,10 @@ import type { Launch } from '../launch.ts';
 import {
   asOperator,
   authorise,
-  bindingKeyring,
   openProven,
   type Passwords,
   sealingGeneration,
+  wantedBinding,
 } from './operator.ts';
 import { publishing } from './published.ts';
 
@@ -37,7 +37,7 @@ export function rewrapMasterKey(
     const lock = state.lockChanges();
     try {
       await authorise(await openProven(operator, sealingGeneration(state), signal), request.passwords);
-      const binding = await bindingKeyring(operator, request.keyId, signal);
+      const binding = await wantedBinding(operator, request.keyId, signal);
       const generations = state.wrappedGenerations();
       await publishing(
         operator,

@@ -1,9 +1,10 @@
 import { asGatehouseError, type ErrorReport, reportOf } from '../../base/errors.ts';
 import { type ExitCode, exitCode } from '../../base/exit-code.ts';
 import { regionOfKeyId } from '../../keys/key-arn.ts';
+import { rsaAlgorithm } from '../../keys/kms.ts';
 import { type Change, type Generation, targetOf } from '../../keys/ledger.ts';
+import { wrappingOf } from '../../keys/master-key.ts';
 import type { Launch } from '../launch.ts';
-import { bindingKeyArnOf } from './binding.ts';
 import { asOperator, type Operator, openProven, sealingGeneration } from './operator.ts';
 import { boundRegistry } from './published.ts';
 
@@ -14,6 +15,7 @@ export interface MasterKeyStatus {
   readonly name: string;
   readonly bindingKey: {
     readonly arn: string;
+    readonly kind: 'symmetric' | 'rsa';
     /** As KMS spells it; absent where it could not be asked. */
     readonly state?: string;
   };
@@ -81,22 +83,27 @@ export function masterKeyStatus(
   });
 }
 
+/** Of a generation whose wrapped key is gone. */
+const unknown = { keyArn: '', algorithm: '' };
+
 function changeStatus(change: Change) {
   const { from, to, startedAt } = change;
   return { from, to, isBack: targetOf(change) === from, since: startedAt.toISOString() };
 }
 
 async function describedBinding({ state, kmsFor }: Operator, generation: number, signal: AbortSignal) {
-  const arn = (await bindingKeyArnOf(state, generation)) ?? '';
+  const wrapped = await state.readWrapped(generation);
+  const { keyArn: arn, algorithm } = wrapped === undefined ? unknown : wrappingOf(wrapped);
+  const kind = algorithm === rsaAlgorithm ? 'rsa' : 'symmetric';
   const region = regionOfKeyId(arn);
-  if (region === undefined) return { arn };
+  if (region === undefined) return { arn, kind } as const;
   try {
     const { state: keyState } = await kmsFor(region).describeKey(arn, signal);
-    return { arn, state: keyState };
+    return { arn, kind, state: keyState } as const;
   } catch {
     // Whoever may not ask for the state still sees whether the key opens.
     signal.throwIfAborted();
-    return { arn };
+    return { arn, kind } as const;
   }
 }
 

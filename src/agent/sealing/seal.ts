@@ -1,7 +1,7 @@
 import { basename, dirname, resolve } from 'node:path';
 import type { Log } from '../../base/log-events.ts';
 import { secretNamePattern } from '../../base/secret-name.ts';
-import { usableKeyArn } from '../../keys/binding-key.ts';
+import { sealingKeyArn } from '../../keys/binding-key.ts';
 import type { KmsFor } from '../../keys/kms.ts';
 import { kmsKeyring } from '../../keys/kms-keyring.ts';
 import { masterKeyring, masterKeyUnwrapper } from '../../keys/master-keyring.ts';
@@ -126,7 +126,7 @@ export async function sealing(
     return inFolder(boundTo, (folder, file, sig) => underMasterKey(master, folder, file, force, sig));
   }
   if (keyId === undefined) throw agentError('SEALING_KEY_MISSING');
-  const keyArn = await usableKeyArn({ ...host, keyId }, signal);
+  const keyArn = await sealingKeyArn({ ...host, keyId }, signal);
   const keyring = kmsKeyring({ keyArn, kmsFor: host.kmsFor });
   return inFolder(boundTo, async (folder, { name, plaintext, base, versionIn }, sig) => {
     const version =

@@ -1,6 +1,6 @@
 import type { Log } from '../../base/log-events.ts';
 import { callerIdentity } from '../../identity/caller.ts';
-import { usableKeyArn } from '../../keys/binding-key.ts';
+import { sealingKeyArn } from '../../keys/binding-key.ts';
 import type { KeyName, Unwrapper } from '../../keys/keyring.ts';
 import type { KmsFor } from '../../keys/kms.ts';
 import { kmsUnwrapper } from '../../keys/kms-keyring.ts';
@@ -132,7 +132,7 @@ function unwrapperFor({ keyId }: UnsealRequest, host: UnsealingHost): Unwrapper 
       const trust =
         keyId === undefined
           ? await host.account(signal)
-          : { keyArns: [await usableKeyArn({ ...host, keyId }, signal)] };
+          : { keyArns: [await sealingKeyArn({ ...host, keyId }, signal)] };
       return kmsUnwrapper({ trust, kmsFor }).unwrap(header, signal);
     },
   };

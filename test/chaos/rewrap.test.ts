@@ -1,0 +1,75 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import { startProgram } from '../support/agent.ts';
+import { tell } from '../support/dice.ts';
+import { bindingKey, eventually, type Host, setup } from '../support/host.ts';
+
+const rsaKey = 'alias/gatehouse-rsa';
+
+it('a rewrap from a symmetric key to RSA, killed in each of its calls to AWS, leaves every generation open', {
+  timeout: 180_000,
+}, async () => {
+  const host = await setup();
+  await host.operator.createKey(rsaKey, 'RSA_2048');
+  await host.operator.createKeysTable('fleet-keys');
+  await done(host, 'create', '--table', 'fleet-keys');
+  const older = await sealed(host, 'one', 'older');
+  const copy = readFileSync(older);
+  await done(host, 'reencrypt');
+  // A copy from before the change, which the retired generation opens.
+  writeFileSync(`${older}.copy`, copy);
+
+  let cuts = 0;
+  for (const service of ['kms', 'dynamodb'] as const) {
+    for (let nth = 1; ; nth += 1) {
+      if (!(await isCutOff(host, { service, nth }))) break;
+      cuts += 1;
+      expect(await done(host, 'status'), `${service} ${nth}`).toMatchObject({ isReachable: true });
+      expect(await unsealed(host, older), `${service} ${nth}`).toBe('older');
+      expect(await unsealed(host, `${older}.copy`), `${service} ${nth}`).toBe('older');
+      // Whoever died holds the registry for ten minutes.
+      await host.operator.leaseKeys('fleet-keys', 'web-1', 'nobody', new Date(0));
+      await done(host, 'rewrap', '--key-id', rsaKey);
+      expect(await done(host, 'status')).toMatchObject({ registry: { state: 'agrees' } });
+      await done(host, 'rewrap', '--key-id', bindingKey);
+    }
+  }
+  tell(`a rewrap was killed in each of its ${cuts} calls`);
+  expect(cuts).toBeGreaterThan(10);
+});
+
+/** Kills a rewrap under the RSA key in its n-th call of a service; false where it has fewer. */
+async function isCutOff(
+  host: Host,
+  call: { readonly service: 'kms' | 'dynamodb'; readonly nth: number },
+): Promise<boolean> {
+  const fault = host.sandbox.faults.add({ ...call, effect: { kind: 'latency', ms: 600_000 } });
+  const args = ['master-key', 'rewrap', '--key-id', rsaKey, '--config', host.configFile];
+  const running = startProgram(args, host.env);
+  const isHit = (): boolean => (host.sandbox.faults.list().find(({ id }) => id === fault)?.hits ?? 0) > 0;
+  const hit = eventually(`call ${call.nth} of ${call.service}`, () => isHit() || undefined);
+  await Promise.race([hit.catch(() => undefined), running.finished]);
+  const wasHit = isHit();
+  running.kill('SIGKILL');
+  await running.finished;
+  host.sandbox.faults.remove(fault);
+  return wasHit;
+}
+
+/** Runs a `master-key` command that must do what it is told. */
+async function done(host: Host, ...args: readonly string[]): Promise<Record<string, unknown>> {
+  const { code, stdout, stderr } = await host.run(['master-key', ...args, '--json']);
+  expect({ args, code, stderr }).toMatchObject({ code: 0 });
+  return JSON.parse(stdout) as Record<string, unknown>;
+}
+
+async function sealed(host: Host, name: string, value: string): Promise<string> {
+  const file = join(host.disk, `${name}.sealed`);
+  const made = await host.run(['seal', '--name', name, '--in', '-', '--out', file], value);
+  expect(made).toMatchObject({ code: 0 });
+  return file;
+}
+
+const unsealed = async (host: Host, file: string): Promise<string> =>
+  (await host.run(['unseal', file])).stdout;

@@ -1,0 +1,145 @@
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { bindingKey, type Host, setup } from '../support/host.ts';
+
+const rsaKey = 'alias/gatehouse-rsa';
+
+/** A host whose master key is under an RSA key. */
+async function hostUnderRsa(...more: readonly string[]): Promise<Host & { readonly keyArn: string }> {
+  const host = await setup();
+  const keyArn = await host.operator.createKey(rsaKey, 'RSA_2048');
+  host.sandbox.calls.clear();
+  await done(host, 'create', '--key-id', rsaKey, ...more);
+  return { ...host, keyArn };
+}
+
+/** Runs a `master-key` command that must do what it is told. */
+async function done(host: Host, ...args: readonly string[]): Promise<Record<string, unknown>> {
+  const { code, stdout, stderr } = await host.run(['master-key', ...args, '--json']);
+  expect({ args, code, stderr }).toMatchObject({ code: 0 });
+  return JSON.parse(stdout) as Record<string, unknown>;
+}
+
+async function sealed(host: Host, name: string, value: string): Promise<string> {
+  const file = join(host.disk, `${name}.sealed`);
+  const made = await host.run(['seal', '--name', name, '--in', '-', '--out', file], value);
+  expect(made).toMatchObject({ code: 0 });
+  return file;
+}
+
+const unsealed = async (host: Host, file: string): Promise<string> =>
+  (await host.run(['unseal', file])).stdout;
+
+const wrappedAt = (host: Host, generation: number): Buffer =>
+  readFileSync(join(host.stateDirectory, 'master-key', `${generation}.wrapped`));
+
+const kmsCalls = (host: Host): readonly string[] =>
+  host.sandbox.calls.list({ service: 'kms' }).map(({ operation }) => operation);
+
+describe('a master key under an RSA key', () => {
+  it('is wrapped here and opened by KMS, and KMS never has it to encrypt', async () => {
+    const { keyArn, ...host } = await hostUnderRsa();
+
+    expect(kmsCalls(host)).toEqual(['DescribeKey', 'GetPublicKey', 'Decrypt']);
+    expect(wrappedAt(host, 1).subarray(0, 4).toString()).toBe('GHRE');
+    expect(await done(host, 'status')).toMatchObject({
+      isReachable: true,
+      bindingKey: { arn: keyArn, kind: 'rsa', state: 'Enabled' },
+    });
+  });
+
+  it('seals and opens files, with one call for all of them', async () => {
+    const host = await hostUnderRsa();
+    const file = await sealed(host, 'one', 'x');
+    host.sandbox.calls.clear();
+
+    expect(await unsealed(host, file)).toBe('x');
+
+    expect(kmsCalls(host)).toEqual(['Decrypt']);
+  });
+
+  it('is changed, with its password, and every file follows', async () => {
+    const host = await setup();
+    await host.operator.createKey(rsaKey, 'RSA_3072');
+    const [right, next] = ['correct horse battery', 'another long sentence'].map((text, index) => {
+      const path = join(host.disk, `password-${index}`);
+      writeFileSync(path, text, { mode: 0o600 });
+      return path;
+    }) as [string, string];
+    await done(host, 'create', '--key-id', rsaKey, '--password-file', right);
+    const file = await sealed(host, 'one', 'x');
+
+    const refused = await host.run(['master-key', 'reencrypt', '--password-file', next]);
+    await done(host, 'change-password', '--password-file', right, '--new-password-file', next);
+
+    expect(refused).toMatchObject({ code: 77, stderr: expect.stringContaining('(PASSWORD_WRONG)') });
+    expect(await done(host, 'status')).toMatchObject({ generation: 2, hasPassword: true });
+    expect(wrappedAt(host, 2).subarray(0, 4).toString()).toBe('GHRE');
+    expect(await unsealed(host, file)).toBe('x');
+  });
+
+  it('comes back from the registry, which says how it is wrapped', async () => {
+    const host = await setup();
+    await host.operator.createKeysTable('fleet-keys');
+    await host.operator.createKey(rsaKey, 'RSA_2048');
+    await done(host, 'create', '--key-id', rsaKey, '--table', 'fleet-keys');
+    const file = await sealed(host, 'one', 'x');
+    rmSync(host.stateDirectory, { recursive: true });
+
+    await done(host, 'recover', '--table', 'fleet-keys');
+
+    expect(await unsealed(host, file)).toBe('x');
+    expect(JSON.stringify(host.sandbox.state.dynamoDb, replacer)).toContain('RSAES_OAEP_SHA_256');
+  });
+
+  it('is not opened as that of another host, though KMS would open it', async () => {
+    const host = await hostUnderRsa();
+    const config = readFileSync(host.configFile, 'utf8');
+    writeFileSync(host.configFile, config.replace('"web-1"', '"web-2"'));
+
+    const { code, stdout } = await host.run(['master-key', 'status', '--json']);
+
+    expect({ code, ...(JSON.parse(stdout) as object) }).toMatchObject({
+      code: 77,
+      failing: { code: 'SEALED_CONTEXT_MISMATCH' },
+    });
+  });
+
+  it('wraps no files itself, and says what to do instead', async () => {
+    const host = await hostUnderRsa();
+    const file = join(host.disk, 'one.sealed');
+    const flags = ['--name', 'one', '--in', '-', '--out', file, '--wrap', 'kms', '--key-id', rsaKey];
+
+    const refused = await host.run(['seal', ...flags], 'x');
+
+    expect(refused).toMatchObject({ code: 78, stderr: expect.stringContaining('(KEY_RSA_SEALS_NO_FILES)') });
+    expect(refused.stderr).toContain('hint: Seal under the master key, without --wrap kms');
+  });
+});
+
+describe('a rewrap from a symmetric key to RSA', () => {
+  it('leaves files as they are, and goes back', async () => {
+    const host = await setup();
+    const rsaArn = await host.operator.createKey(rsaKey, 'RSA_4096');
+    await done(host, 'create');
+    const file = await sealed(host, 'one', 'x');
+    const before = readFileSync(file);
+
+    expect(await done(host, 'rewrap', '--key-id', rsaKey)).toEqual({
+      bindingKeyArn: rsaArn,
+      generations: [1],
+    });
+    expect(await unsealed(host, file)).toBe('x');
+    await done(host, 'rewrap', '--key-id', bindingKey);
+
+    expect(await unsealed(host, file)).toBe('x');
+    expect(readFileSync(file).equals(before)).toBe(true);
+    expect(await done(host, 'status')).toMatchObject({ bindingKey: { kind: 'symmetric' } });
+  });
+});
+
+/** Maps of the sandbox's state as text. */
+function replacer(_key: string, value: unknown): unknown {
+  return value instanceof Map ? [...value] : value;
+}
