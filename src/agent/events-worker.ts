@@ -2,7 +2,6 @@ import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { parentPort } from 'node:worker_threads';
-import { CloudWatchLogsClient } from '@aws-sdk/client-cloudwatch-logs';
 import { type Clock, systemClock } from '../base/clock.ts';
 import { reportOf } from '../base/errors.ts';
 import type { LogEvent } from '../base/log-events.ts';
@@ -38,7 +37,8 @@ import { folderStorage } from '../events/spool/folder-storage.ts';
 import type { Spool } from '../events/spool.ts';
 import type { EventsStatus, PipelineStatus } from '../events/status.ts';
 import { streamNames } from '../events/stream-names.ts';
-import { type AwsClientOptions, awsClientConfig, renewsExpired } from './aws/aws-client.ts';
+import type { AwsClientOptions } from './aws/aws-client.ts';
+import { type LogsCalls, logsCalls } from './aws/logs-calls.ts';
 import { eventSource } from './events/event-sources.ts';
 import { credentialNames, type WorkerAccess, workerAccess } from './events/worker-access.ts';
 
@@ -106,18 +106,15 @@ async function work({ settings, isSealed, dataKey }: WorkerStart): Promise<void>
       redactingSource({ name, source, redactor: redaction, stage, known: secretsKnown.promise });
     const { sources, audits, chains } = sourcesOf(settings, kept, shipped);
     const spool = chains.length === 0 ? kept : withAuditShare(kept, auditShareOf(chains));
-    const clients: CloudWatchLogsClient[] = [];
+    const called: LogsCalls[] = [];
     const sink = sinkByRole((roleOf) => {
       const { credentials, denials } = accessUnder(roleOf);
       const access: AwsClientOptions = { env, region, credentials, denials };
-      const client = renewsExpired(
-        // One attempt: the pipeline tries again, on its own clock, until the batch is taken.
-        new CloudWatchLogsClient({ ...awsClientConfig('CLOUDWATCH_LOGS', access), maxAttempts: 1 }),
-        access,
-      );
-      clients.push(client);
+      const calls = logsCalls(access, clock);
+      called.push(calls);
       return cloudwatchLogsSink({
-        client,
+        client: calls.client,
+        putLogEvents: calls.putLogEvents,
         createLogGroup: config.createLogGroup,
         group: { class: config.logGroupClass, kmsKeyArn: config.logGroupKey, tags: config.logGroupTags },
         embeddedMetrics: Object.values(config.sources).some((each) => each.embeddedMetrics === true),
@@ -185,7 +182,7 @@ async function work({ settings, isSealed, dataKey }: WorkerStart): Promise<void>
     });
     say({ kind: 'ready' });
     await line.run(new AbortController().signal);
-    for (const client of clients) client.destroy();
+    for (const calls of called) calls.close();
     await spool.close();
     redaction?.close();
     keys?.close();

@@ -23,12 +23,15 @@ export interface CallDenials {
 }
 
 const connectionTimeoutMs = 5_000;
-const requestTimeoutMs = 30_000;
-const socketsMax = 32;
+export const requestTimeoutMs = 30_000;
+export const socketsMax = 32;
 const attemptsMax = 3;
 
 /** What CloudTrail shows as the program that called. */
-const userAgent: [name: string, version?: string][] = [['gatehouse'], ['lang/js', process.versions.node]];
+export const userAgent: [name: string, version?: string][] = [
+  ['gatehouse'],
+  ['lang/js', process.versions.node],
+];
 
 /** A moment that the SDK takes for "expired": it then asks us before every call instead of keeping its own copy. */
 const alwaysAsk = new Date(0);
@@ -122,26 +125,8 @@ export function renewsExpired<Client extends Denied>(
 ): Client {
   const { serviceId: service } = refusesPlainHttp(client).config;
   client.middlewareStack.add(
-    (next, context) => async (args) => {
-      const call = async () => {
-        const output = await next(args);
-        denials.accepted(service, signers.get(context));
-        return output;
-      };
-      try {
-        return await call();
-      } catch (error) {
-        const denial = denialIn(error, service, signers.get(context));
-        if (denial === undefined || !(await denials.renew(denial))) throw error;
-      }
-      try {
-        return await call();
-      } catch (error) {
-        const denial = denialIn(error, service, signers.get(context));
-        if (denial !== undefined) denials.again(denial);
-        throw error;
-      }
-    },
+    (next, context) => (args) =>
+      repeatedIfDenied(() => next(args), { service, denials, signer: () => signers.get(context) }),
     { step: 'initialize', name: 'gatehouseRenewsExpired', override: true },
   );
   // Where requests are as they go out and answers as they come in. By the time of a denial others may have been given
@@ -158,6 +143,39 @@ export function renewsExpired<Client extends Denied>(
     { step: 'deserialize', priority: 'low', name: 'gatehouseWire', override: true },
   );
   return client;
+}
+
+export interface Repeatable {
+  /** As the SDK names it. */
+  readonly service: string;
+  readonly denials: CallDenials;
+  /** Access key id that the last try was signed with. */
+  readonly signer: () => string | undefined;
+}
+
+/** Makes a call, and once more when AWS denies the credentials that it was signed with and there are newer ones. */
+export async function repeatedIfDenied<Output>(
+  call: () => Promise<Output>,
+  { service, denials, signer }: Repeatable,
+): Promise<Output> {
+  const accepted = async (): Promise<Output> => {
+    const output = await call();
+    denials.accepted(service, signer());
+    return output;
+  };
+  try {
+    return await accepted();
+  } catch (error) {
+    const denial = denialIn(error, service, signer());
+    if (denial === undefined || !(await denials.renew(denial))) throw error;
+  }
+  try {
+    return await accepted();
+  } catch (error) {
+    const denial = denialIn(error, service, signer());
+    if (denial !== undefined) denials.again(denial);
+    throw error;
+  }
 }
 
 function denialIn(error: unknown, service: string, accessKeyId: string | undefined): Denial | undefined {

@@ -1,32 +1,43 @@
-import { CloudWatchLogsClient } from '@aws-sdk/client-cloudwatch-logs';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { FaultRule } from '../../../sandbox/faults.ts';
 import { createSandbox } from '../../../sandbox/sandbox.ts';
 import { fakeClock } from '../../../test/support/fake-clock.ts';
+import { logsCalls } from '../../agent/aws/logs-calls.ts';
+import { systemClock } from '../../base/clock.ts';
 import { GatehouseError } from '../../base/errors.ts';
 import type { LogEvent } from '../../base/log-events.ts';
+import { Secret } from '../../base/secret.ts';
 import { type Batch, encodeChunk, openBatch, partOf } from '../batch.ts';
 import { sinkContract } from '../sink.contract.ts';
 import type { RefusedEvent } from '../spool.ts';
-import { type CloudwatchLogsSinkOptions, cloudwatchLogsSink } from './cloudwatch-logs.ts';
+import { type CloudwatchLogsSinkOptions, cloudwatchLogsSink, type PutLogEvents } from './cloudwatch-logs.ts';
 
 const stream = { logGroup: '/gatehouse/contract', logStream: 'contract' };
 const hourMs = 60 * 60 * 1000;
 const dayMs = 24 * hourMs;
 const { signal } = new AbortController();
 
-async function setup(options: Partial<CloudwatchLogsSinkOptions> = {}) {
+type Options = Partial<CloudwatchLogsSinkOptions>;
+
+async function setup(options: Options | ((putLogEvents: PutLogEvents) => Options) = {}) {
   const sandbox = createSandbox();
   const { url, close } = await sandbox.listen();
   const { accessKeyId, secretAccessKey } = sandbox.identities.createUser('agent');
-  const client = new CloudWatchLogsClient({
-    region: sandbox.region,
-    endpoint: url,
-    credentials: { accessKeyId, secretAccessKey },
-    maxAttempts: 1,
-  });
+  const { client, ...calls } = logsCalls(
+    {
+      region: sandbox.region,
+      env: { AWS_ENDPOINT_URL: url },
+      credentials: async () => ({
+        accessKeyId,
+        secretAccessKey: Secret.ofText(secretAccessKey),
+        source: 'test',
+      }),
+      denials: { renew: async () => false, again: () => undefined, accepted: () => undefined },
+    },
+    systemClock,
+  );
   onTestFinished(async () => {
-    client.destroy();
+    calls.close();
     await close();
   });
   const events: LogEvent[] = [];
@@ -34,6 +45,7 @@ async function setup(options: Partial<CloudwatchLogsSinkOptions> = {}) {
   const clock = fakeClock();
   const sink = cloudwatchLogsSink({
     client,
+    putLogEvents: calls.putLogEvents,
     createLogGroup: true,
     retentionWishes: {
       list: () => [...wishes],
@@ -42,7 +54,7 @@ async function setup(options: Partial<CloudwatchLogsSinkOptions> = {}) {
     },
     clock,
     log: (event) => events.push(event),
-    ...options,
+    ...(typeof options === 'function' ? options(calls.putLogEvents) : options),
   });
   const group = () => sandbox.state.logs.groups[stream.logGroup];
   return {
@@ -392,18 +404,13 @@ test.each([
   ['has metrics that are not expected', false, '{"_aws":{"CloudWatchMetrics":[]},"latency":1}', undefined],
 ])('a batch that %s', async (_what, embeddedMetrics, line, header) => {
   const seen: unknown[] = [];
-  const { client, sink, messages } = await setup({ embeddedMetrics });
-  client.middlewareStack.add(
-    (next) => (args) => {
-      const { request } = args;
-      const isPut = JSON.stringify(request).includes('PutLogEvents');
-      if (isPut && typeof request === 'object' && request !== null && 'headers' in request) {
-        seen.push(Object.entries(request.headers ?? {}).find(([name]) => name === 'x-amzn-logs-format')?.[1]);
-      }
-      return next(args);
+  const { sink, messages } = await setup((putLogEvents) => ({
+    embeddedMetrics,
+    putLogEvents: (body, headers, until) => {
+      seen.push(headers['x-amzn-logs-format']);
+      return putLogEvents(body, headers, until);
     },
-    { step: 'finalizeRequest', name: 'seen' },
-  );
+  }));
 
   await sink.send(batchOf(`${line}\n`), signal);
 

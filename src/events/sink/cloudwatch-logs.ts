@@ -2,8 +2,6 @@ import {
   type CloudWatchLogsClient,
   CreateLogGroupCommand,
   CreateLogStreamCommand,
-  PutLogEventsCommand,
-  type PutLogEventsCommandOutput,
   PutRetentionPolicyCommand,
 } from '@aws-sdk/client-cloudwatch-logs';
 import { requestIdOf } from '../../base/aws-error.ts';
@@ -19,8 +17,9 @@ import { cloudwatchError, isNamed } from './cloudwatch-errors.ts';
 import { type PartialDelivery, partialDeliveries } from './partial-delivery.ts';
 
 export interface CloudwatchLogsSinkOptions {
-  /** Made with one attempt: trying again is the pipeline's. */
+  /** For groups and streams. Made with one attempt: trying again is the pipeline's. */
   readonly client: CloudWatchLogsClient;
+  readonly putLogEvents: PutLogEvents;
   readonly createLogGroup: boolean;
   /** Of the log groups that this sink creates. */
   readonly group?: GroupOptions;
@@ -32,6 +31,16 @@ export interface CloudwatchLogsSinkOptions {
   readonly clock: Pick<Clock, 'monotonic'>;
   readonly log: Log;
 }
+
+/**
+ * PutLogEvents with its body ready-made: what it answers, as JSON. Makes one attempt. Fails as the SDK does: an error
+ * of AWS has its name and `$metadata`, one of the network has Node's `code`.
+ */
+export type PutLogEvents = (
+  body: Buffer,
+  headers: Readonly<Record<string, string>>,
+  signal: AbortSignal,
+) => Promise<unknown>;
 
 export interface GroupOptions {
   readonly class?: 'STANDARD' | 'INFREQUENT_ACCESS' | undefined;
@@ -69,6 +78,7 @@ interface Invalid {
 export function cloudwatchLogsSink(options: CloudwatchLogsSinkOptions): Sink {
   const {
     client,
+    putLogEvents,
     createLogGroup,
     group = {},
     embeddedMetrics = false,
@@ -137,13 +147,14 @@ export function cloudwatchLogsSink(options: CloudwatchLogsSinkOptions): Sink {
     }
   }
 
-  async function put(batch: Batch, signal: AbortSignal): Promise<PutLogEventsCommandOutput> {
+  async function put({ body, stream }: Batch, signal: AbortSignal): Promise<unknown> {
+    const headers = embeddedMetrics && body.includes(metricsMember) ? metricsFormat : plainFormat;
     try {
-      return await client.send(readyMade(batch, embeddedMetrics), { abortSignal: signal });
+      return await putLogEvents(body, headers, signal);
     } catch (error) {
       if (!isNamed(error, 'ResourceNotFoundException')) throw error;
-      await createStream(batch.stream, signal);
-      return client.send(readyMade(batch, embeddedMetrics), { abortSignal: signal });
+      await createStream(stream, signal);
+      return putLogEvents(body, headers, signal);
     }
   }
 
@@ -241,38 +252,16 @@ async function created<Answer>(creation: Promise<Answer>): Promise<Answer | unde
   }
 }
 
-/**
- * The call with its body as it is in the batch. The SDK does endpoint, credentials and signature; its own serializer
- * would cost more than ten times all of that.
- */
-function readyMade(batch: Batch, embeddedMetrics: boolean): PutLogEventsCommand {
-  const { logGroup, logStream } = batch.stream;
-  const command = new PutLogEventsCommand({
-    logGroupName: logGroup,
-    logStreamName: logStream,
-    logEvents: [],
-  });
-  command.middlewareStack.add(
-    (next) => (args) => {
-      Object.assign(args.request ?? {}, { body: batch.body });
-      return next(args);
-    },
-    // Before the SDK counts the body's length, and long before it signs.
-    { step: 'build', priority: 'high', name: 'readyMadeBody' },
-  );
-  if (embeddedMetrics && batch.body.includes(metricsMember))
-    addHeader(command, 'x-amzn-logs-format', 'json/emf');
-  return command;
-}
-
 /** Reads `rejectedLogEventsInfo`: one start that is inclusive and two ends that are exclusive. */
-function refusedBy({ rejectedLogEventsInfo }: PutLogEventsCommandOutput, batch: Batch): RefusedEvent[] {
-  if (rejectedLogEventsInfo === undefined) return [];
-  const { tooOldLogEventEndIndex = 0, expiredLogEventEndIndex = 0 } = rejectedLogEventsInfo;
-  const tooNewStart = rejectedLogEventsInfo.tooNewLogEventStartIndex ?? batch.events;
+function refusedBy(answer: unknown, batch: Batch): RefusedEvent[] {
+  const rejected = memberOf(answer, 'rejectedLogEventsInfo');
+  if (rejected === undefined || rejected === null) return [];
+  const tooOldEnd = indexIn(rejected, 'tooOldLogEventEndIndex') ?? 0;
+  const expiredEnd = indexIn(rejected, 'expiredLogEventEndIndex') ?? 0;
+  const tooNewStart = indexIn(rejected, 'tooNewLogEventStartIndex') ?? batch.events;
   const reasonAt = (index: number): RefusalReason | undefined => {
-    if (index < tooOldLogEventEndIndex) return 'too-old';
-    if (index < expiredLogEventEndIndex) return 'expired';
+    if (index < tooOldEnd) return 'too-old';
+    if (index < expiredEnd) return 'expired';
     return index >= tooNewStart ? 'too-new' : undefined;
   };
   return eventsOf(batch).flatMap((event, index) => {
@@ -281,18 +270,16 @@ function refusedBy({ rejectedLogEventsInfo }: PutLogEventsCommandOutput, batch: 
   });
 }
 
+function indexIn(rejected: unknown, name: string): number | undefined {
+  const index = memberOf(rejected, name);
+  return typeof index === 'number' ? index : undefined;
+}
+
+function memberOf(value: unknown, name: string): unknown {
+  return typeof value === 'object' && value !== null ? Reflect.get(value, name) : undefined;
+}
+
+const plainFormat: Readonly<Record<string, string>> = {};
+const metricsFormat: Readonly<Record<string, string>> = { 'x-amzn-logs-format': 'json/emf' };
 /** The member by which an event in the embedded metric format is known, as it is in JSON in JSON. */
 const metricsMember = String.raw`\"CloudWatchMetrics\"`;
-
-function addHeader(command: PutLogEventsCommand, name: string, value: string): void {
-  command.middlewareStack.add(
-    (next) => (args) => {
-      const { request } = args;
-      if (typeof request === 'object' && request !== null && 'headers' in request) {
-        Object.assign(request.headers ?? {}, { [name]: value });
-      }
-      return next(args);
-    },
-    { step: 'build', priority: 'high', name: 'logsFormat' },
-  );
-}
