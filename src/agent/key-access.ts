@@ -1,4 +1,5 @@
 import { type BindingKey, bindingKey } from '../keys/binding-key.ts';
+import { type DataKeys, dataKeys } from '../keys/data-keys.ts';
 import { regionOfKeyId } from '../keys/key-arn.ts';
 import type { Unwrapper } from '../keys/keyring.ts';
 import { kmsUnwrapper, type Trust, tellingRetired } from '../keys/kms-keyring.ts';
@@ -17,8 +18,8 @@ import { readWrappedKey } from './master-key/state.ts';
 
 /** What opens on this host: whatever was sealed under its master key, the binding key or a retired one. */
 export interface KeyAccess extends Opener {
-  /** Absent where the gateway config names none. */
-  readonly bindingKey?: BindingKey;
+  /** Of what this host keeps for itself; absent where the gateway config names no binding key. */
+  readonly dataKeys?: DataKeys;
   /** Of the binding key; absent where there is none. */
   readonly expiry?: MaterialExpiry;
   readonly records: KeptRecords;
@@ -62,8 +63,15 @@ export async function openKeys(
         sig,
       ),
   };
+  const dataKeysOf = (by: BindingKey): DataKeys =>
+    dataKeys({
+      bindingKey: by,
+      masterKeyOf: master.keyOf,
+      sealingGeneration: () => records.sealingGeneration(),
+      log,
+    });
   return {
-    ...(binding === undefined ? {} : { bindingKey: binding, expiry: expiryOf(binding, host) }),
+    ...(binding === undefined ? {} : { dataKeys: dataKeysOf(binding), expiry: expiryOf(binding, host) }),
     ...messageOpener(unwrapper),
     records,
     close() {

@@ -39,8 +39,8 @@ describe('bindingKey', () => {
 
     const opened = await key.openDataKey(wrapped, context, never);
 
-    expect(opened.length).toBe(32);
-    expect(opened.equals(plaintext)).toBe(true);
+    expect(opened.plaintext.length).toBe(32);
+    expect(opened.plaintext.equals(plaintext)).toBe(true);
     await expect(
       key.openDataKey(wrapped, { ...context, 'gatehouse:agent': 'web-2' }, never),
     ).rejects.toMatchObject({
@@ -55,45 +55,38 @@ describe('bindingKey', () => {
     const trusting = await resolve('alias/binding', [retired]);
     const strict = await resolve();
 
-    expect((await trusting.openDataKey(wrapped, context, never)).length).toBe(32);
+    expect((await trusting.openDataKey(wrapped, context, never)).openedBy).toBe(retired);
     expect(events).toContainEqual(expect.objectContaining({ name: 'key.retired-used' }));
     await expect(strict.openDataKey(wrapped, context, never)).rejects.toMatchObject({
       code: 'KEY_NOT_TRUSTED',
     });
   });
 
-  it('wraps anew what a retired key opened, and only that', async () => {
-    const { kms, keyArn, events, resolve } = setup();
-    const retired = kms.addKey();
-    const { plaintext, wrapped } = await kms.newDataKey(retired, context, never);
-    const key = await resolve('alias/binding', [retired]);
+  it('asks the key first that is said to have wrapped it, and no RSA key', async () => {
+    const { kms, resolve } = setup();
+    const [retired, rsa] = [kms.addKey(), kms.addKey({ rsa: 2048 })];
+    const { wrapped } = await kms.newDataKey(retired, context, never);
+    const key = await resolve('alias/binding', [rsa, retired]);
+    kms.calls.length = 0;
 
-    const first = await key.openAndRewrap(wrapped, context, never);
-    const again = await key.openAndRewrap(first.rewrapped ?? wrapped, context, never);
-
-    expect(first.plaintext.equals(plaintext)).toBe(true);
-    expect(again.plaintext.equals(plaintext)).toBe(true);
-    expect(again.rewrapped).toBeUndefined();
-    expect(events.filter(({ name }) => name === 'key.rewrapped')).toMatchObject([
-      { audit: 'success', fields: { keyArn, retiredKeyArn: retired } },
-    ]);
+    expect(await key.openDataKey(wrapped, context, never, retired)).toMatchObject({ openedBy: retired });
+    expect(kms.calls).toEqual([`Decrypt ${retired}`]);
+    expect(await key.openDataKey(wrapped, context, never)).toMatchObject({ openedBy: retired });
   });
 
-  it('says so and goes on where it cannot wrap anew', async () => {
-    const { kms, keyArn, events, resolve } = setup();
+  it('may be an RSA key, which opens no data keys itself', async () => {
+    const { kms, resolve } = setup();
     const retired = kms.addKey();
-    const { plaintext, wrapped } = await kms.newDataKey(retired, context, never);
-    const key = await resolve('alias/binding', [retired]);
-    kms.failWith(keysError('KEY_DENIED'), 'Encrypt');
+    const { wrapped } = await kms.newDataKey(retired, context, never);
+    const rsa = kms.addKey({ rsa: 2048 });
+    const key = await resolve(rsa, [retired]);
+    kms.calls.length = 0;
 
-    const opened = await key.openAndRewrap(wrapped, context, never);
+    const opened = await key.openDataKey(wrapped, context, never);
 
-    expect(opened.plaintext.equals(plaintext)).toBe(true);
-    expect(opened.rewrapped).toBeUndefined();
-    expect(events.at(-1)).toMatchObject({
-      name: 'key.rewrap-failed',
-      fields: { keyArn, retiredKeyArn: retired, error: { code: 'KEY_DENIED' } },
-    });
+    expect(key.kind).toBe('rsa');
+    expect(opened.openedBy).toBe(retired);
+    expect(kms.calls).toEqual([`Decrypt ${retired}`]);
   });
 
   it.each([

@@ -4,6 +4,7 @@ import type { Secret } from '../base/secret.ts';
 import { keysError } from './errors.ts';
 import { parseKeyArn, regionOfKeyId } from './key-arn.ts';
 import { type DataKey, errorOfState, type KeyDescription, type KeyKind, type KmsFor } from './kms.ts';
+import { kmsAt } from './kms-keyring.ts';
 import { keysEvent } from './log-events.ts';
 import type { SealContext } from './sealer.ts';
 
@@ -30,24 +31,19 @@ export interface BindingKey {
   readonly openWith: readonly string[];
   /** A new data key; the caller disposes of its plaintext. The context must be given again to open it. */
   newDataKey(context: SealContext, signal: AbortSignal): Promise<DataKey>;
+  /** Wraps one that is there already, as `newDataKey` would have. */
+  wrapDataKey(plaintext: Secret, context: SealContext, signal: AbortSignal): Promise<Buffer>;
   /**
-   * Opens what `newDataKey` wrapped, under the binding key or a retired one.
+   * Opens what a symmetric key wrapped, the binding key or a retired one; `wrappedBy`, where it is known, is asked first.
    * @throws KEY_NOT_TRUSTED wrapped under another key
    * @throws KEY_CIPHERTEXT_REFUSED damaged, or bound to another context
    */
-  openDataKey(wrapped: Uint8Array, context: SealContext, signal: AbortSignal): Promise<Secret>;
-  /**
-   * As `openDataKey`, with the same key wrapped anew where a retired key opened it: keep that in place of the old, or the
-   * retired key can never be dropped. Where the binding key cannot wrap it, that is logged, and the old stays good.
-   */
-  openAndRewrap(wrapped: Uint8Array, context: SealContext, signal: AbortSignal): Promise<OpenedDataKey>;
-}
-
-export interface OpenedDataKey {
-  /** The caller disposes of it. */
-  readonly plaintext: Secret;
-  /** The same under the binding key; absent where it is so already, or could not be. */
-  readonly rewrapped?: Buffer;
+  openDataKey(
+    wrapped: Uint8Array,
+    context: SealContext,
+    signal: AbortSignal,
+    wrappedBy?: string,
+  ): Promise<{ readonly plaintext: Secret; readonly openedBy: string }>;
 }
 
 /**
@@ -61,48 +57,37 @@ export async function bindingKey(options: BindingKeyOptions, signal: AbortSignal
   log(keysEvent('key.resolved', { keyId, keyArn }));
   const openWith = [...new Set([keyArn, ...trustedKeys])];
 
-  async function opened(wrapped: Uint8Array, context: SealContext, sig: AbortSignal) {
-    for (const candidate of openWith) {
-      try {
-        const plaintext = await kmsFor(regionOf(candidate)).openDataKey(candidate, wrapped, context, sig);
-        if (candidate !== keyArn) log(keysEvent('key.retired-used', { keyArn: candidate }));
-        return { plaintext, openedBy: candidate };
-      } catch (error) {
-        if (!(error instanceof GatehouseError) || error.code !== 'KEY_WRONG') throw error;
-      }
-    }
-    throw keysError('KEY_NOT_TRUSTED', { accepted: openWith });
-  }
-
   return {
     keyArn,
     kind,
     ...(materialExpiresAt === undefined ? {} : { materialExpiresAt }),
     openWith,
 
-    newDataKey: (context, sig) => kmsFor(regionOf(keyArn)).newDataKey(keyArn, context, sig),
+    newDataKey: (context, sig) => kmsAt(keyArn, kmsFor).newDataKey(keyArn, context, sig),
 
-    openDataKey: async (wrapped, context, sig) => (await opened(wrapped, context, sig)).plaintext,
+    wrapDataKey: (plaintext, context, sig) =>
+      kmsAt(keyArn, kmsFor).wrapDataKey(keyArn, plaintext, context, sig),
 
-    async openAndRewrap(wrapped, context, sig) {
-      const { plaintext, openedBy } = await opened(wrapped, context, sig);
-      if (openedBy === keyArn) return { plaintext };
-      const fields = { keyArn, retiredKeyArn: openedBy };
-      try {
-        const rewrapped = await kmsFor(regionOf(keyArn)).wrapDataKey(keyArn, plaintext, context, sig);
-        log(keysEvent('key.rewrapped', fields));
-        return { plaintext, rewrapped };
-      } catch (error) {
-        if (sig.aborted) {
-          plaintext.dispose();
-          throw sig.reason;
+    async openDataKey(wrapped, context, sig, wrappedBy) {
+      const candidates = openWith.filter((each) => kind === 'symmetric' || each !== keyArn);
+      for (const candidate of candidates.toSorted(
+        (one, other) => +(other === wrappedBy) - +(one === wrappedBy),
+      )) {
+        try {
+          const plaintext = await kmsAt(candidate, kmsFor).openDataKey(candidate, wrapped, context, sig);
+          if (candidate !== keyArn) log(keysEvent('key.retired-used', { keyArn: candidate }));
+          return { plaintext, openedBy: candidate };
+        } catch (error) {
+          if (!(error instanceof GatehouseError) || !isOfAnotherKey.has(error.code)) throw error;
         }
-        log(keysEvent('key.rewrap-failed', { ...fields, error: reportOf(error) }));
-        return { plaintext };
       }
+      throw keysError('KEY_NOT_TRUSTED', { accepted: openWith });
     },
   };
 }
+
+/** What KMS says of what another key wrapped; a retired RSA key may be among the trusted. */
+const isOfAnotherKey = new Set(['KEY_WRONG', 'KEY_KIND_UNSUITABLE']);
 
 type KeyLookup = Pick<BindingKeyOptions, 'keyId' | 'region' | 'kmsFor' | 'log'>;
 
@@ -141,10 +126,4 @@ async function described(
     // Nor does it matter that this may be an RSA key: whoever uses one as a symmetric one is told by KMS.
     return { arn: keyId, state: 'Enabled', kind: 'symmetric' };
   }
-}
-
-function regionOf(keyArn: string): string {
-  const region = regionOfKeyId(keyArn);
-  if (region === undefined) throw keysError('KEY_REQUEST_REFUSED', { keyId: keyArn });
-  return region;
 }

@@ -16,7 +16,7 @@ export const keysConfig = z
       .optional()
       .meta({
         description:
-          'The KMS key that wraps what this host keeps: the data key of the spool and the sealed last-known-good copy. An alias is resolved to its key once, at start.',
+          'The KMS key that wraps what this host keeps: its master key and the data keys of its spool. Symmetric, or RSA, under which the master key wraps the data keys. An alias is resolved to its key once, at start.',
         applies: 'restart',
         examples: ['alias/gatehouse-binding'],
       }),

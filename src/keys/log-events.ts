@@ -32,15 +32,25 @@ export const keysLogEvents = {
   },
   'key.rewrapped': {
     level: 'info',
-    summary: 'a data key that a retired key had wrapped is wrapped by the binding key now',
-    fields: { keyArn: 'the binding key', retiredKeyArn: 'the key that wrapped it before' },
+    summary: 'a data key that a retired key had wrapped is wrapped by the key in use now',
+    fields: {
+      keyArn: 'the binding key, where that wraps it',
+      generation: 'the generation of the master key, where that wraps it',
+      retiredKeyArn: 'the KMS key that wrapped it before',
+      retiredGeneration: 'the generation of the master key that wrapped it before',
+    },
     audit: 'success',
   },
   'key.rewrap-failed': {
     level: 'warn',
     summary:
-      'a data key that a retired key wrapped could not be wrapped by the binding key: keep the retired one in keys.trustedKeys',
-    fields: { keyArn: 'the binding key', retiredKeyArn: 'the key that still wraps it', error: 'why' },
+      'a data key that a retired key wrapped could not be wrapped anew: keep the retired one in keys.trustedKeys',
+    fields: {
+      keyArn: 'the binding key',
+      retiredKeyArn: 'the KMS key that still wraps it',
+      retiredGeneration: 'the generation of the master key that still wraps it',
+      error: 'why',
+    },
     audit: 'failure',
   },
   'kms-key.created': {

@@ -48,9 +48,12 @@ export async function openEvents(
   }
   const { launch, recorder, bootstrap, region } = host;
   const accountId = await accountIdFor(config, host, signal);
-  const kept =
-    keys.bindingKey === undefined ? undefined : spoolKeys(state, keys.bindingKey, launch.clock, recorder.log);
-  const dataKey = await firstKey(kept, launch.clock, signal);
+  const { clock } = launch;
+  const { log } = recorder;
+  const { dataKeys } = keys;
+  const agentName = bootstrap.origins.get('name') === 'host name' ? undefined : bootstrap.config.name;
+  const kept = dataKeys === undefined ? undefined : spoolKeys({ state, dataKeys, agentName, clock, log });
+  const dataKey = await firstKey(kept, clock, signal);
   const settings = {
     config,
     name: bootstrap.config.name,
@@ -70,8 +73,8 @@ export async function openEvents(
       access: (roleOf) => accessUnder(host, destinationRole(config, roleOf)),
       keys: kept,
       dataKey,
-      log: recorder.log,
-      clock: launch.clock,
+      log,
+      clock,
     },
     // Not the agent's own signal: a stop must let the worker drain.
     new AbortController().signal,

@@ -5,7 +5,9 @@ import { fakeClock } from '../../../test/support/fake-clock.ts';
 import { memoryKms } from '../../../test/support/memory-kms.ts';
 import { temporaryDirectory } from '../../../test/support/temporary-directory.ts';
 import type { LogEvent } from '../../base/log-events.ts';
+import { Secret } from '../../base/secret.ts';
 import { bindingKey } from '../../keys/binding-key.ts';
+import { dataKeys } from '../../keys/data-keys.ts';
 import { keysError } from '../../keys/errors.ts';
 import { spoolKeys } from './spool-keys.ts';
 
@@ -19,15 +21,33 @@ async function setup() {
   const events: LogEvent[] = [];
   const log = (event: LogEvent): void => void events.push(event);
   const keyArn = kms.addKey();
-  const keysOf = async (keyId = keyArn, trustedKeys: readonly string[] = [], hostId = 'host-1') =>
-    spoolKeys(
-      { path, hostId },
-      await bindingKey({ keyId, trustedKeys, region: 'eu-west-1', kmsFor: () => kms, log }, signal),
+  const master = { keys: [Secret.ofText('1'.repeat(32)), Secret.ofText('2'.repeat(32))], sealing: 1 };
+  const keysOf = async (
+    keyId = keyArn,
+    trustedKeys: readonly string[] = [],
+    { hostId = 'host-1', agentName }: { hostId?: string; agentName?: string } = { agentName: 'web-1' },
+  ) =>
+    spoolKeys({
+      state: { path, hostId },
+      dataKeys: dataKeys({
+        bindingKey: await bindingKey(
+          { keyId, trustedKeys, region: 'eu-west-1', kmsFor: () => kms, log },
+          signal,
+        ),
+        masterKeyOf: async (generation) => {
+          const key = master.keys[generation - 1];
+          if (key === undefined) throw keysError('MASTER_KEY_GENERATION_UNKNOWN', { generation });
+          return key;
+        },
+        sealingGeneration: () => master.sealing,
+        log,
+      }),
+      agentName,
       clock,
       log,
-    );
+    });
   const files = (): string[] => readdirSync(folder).toSorted();
-  return { kms, keyArn, path, folder, clock, events, keysOf, files };
+  return { kms, keyArn, path, folder, clock, events, keysOf, files, master };
 }
 
 test('the first start makes a key of 32 bytes and keeps it wrapped, private and nowhere in clear', async () => {
@@ -77,7 +97,9 @@ test('a key whose file is gone, damaged or of another host is lost; the file sta
   const { keyId } = await keys.current();
 
   await expect(keys.open('00000000000000ff')).rejects.toMatchObject({ code: 'EVENTS_SPOOL_KEY_LOST' });
-  await expect((await keysOf(undefined, [], 'host-2')).open(keyId)).rejects.toMatchObject({
+  await expect(
+    (await keysOf(undefined, [], { hostId: 'host-2', agentName: 'web-1' })).open(keyId),
+  ).rejects.toMatchObject({
     code: 'EVENTS_SPOOL_KEY_LOST',
   });
   writeFileSync(join(folder, keyId), 'noise');
@@ -199,3 +221,120 @@ test('KMS out of reach leaves no file', async () => {
 
   expect(files()).toEqual([]);
 });
+
+const ofVersion1 = { 'gatehouse:purpose': 'spool', 'gatehouse:host': 'host-1' };
+
+test('a key is bound to purpose, host, id and name', async () => {
+  const { kms, keyArn, folder, keysOf } = await setup();
+
+  const { keyId, key } = await (await keysOf()).current();
+
+  const { wrapped } = JSON.parse(readFileSync(join(folder, keyId), 'utf8')) as { wrapped: string };
+  const context = { ...ofVersion1, 'gatehouse:key': keyId, 'gatehouse:agent': 'web-1' };
+  const opened = await kms.openDataKey(keyArn, Buffer.from(wrapped, 'base64'), context, signal);
+  expect(opened.equals(key)).toBe(true);
+});
+
+test('a key from before they were bound to names still opens', async () => {
+  const { kms, keyArn, folder, keysOf } = await setup();
+  const { plaintext, wrapped } = await kms.newDataKey(keyArn, ofVersion1, signal);
+  const { keyId } = await (await keysOf()).fresh();
+  const text = JSON.stringify({ keyArn, madeMs: 1, wrapped: wrapped.toString('base64') });
+  writeFileSync(join(folder, keyId), text);
+
+  expect((await (await keysOf()).open(keyId)).key.equals(plaintext)).toBe(true);
+});
+
+test('a host that has another name by now makes a new key where the old one is denied, and says so', async () => {
+  const { kms, events, keysOf } = await setup();
+  const { keyId } = await (await keysOf()).current();
+  const renamed = await keysOf(undefined, [], { agentName: 'web-2' });
+
+  // Where the key's policy allows it, the old key opens.
+  expect((await renamed.current()).keyId).toBe(keyId);
+  kms.failWith(keysError('KEY_DENIED'), 'Decrypt');
+
+  expect((await renamed.current()).keyId).not.toBe(keyId);
+  expect(events.filter(({ name }) => name === 'events.key-lost')).toHaveLength(1);
+  await expect((await keysOf()).current()).rejects.toMatchObject({ code: 'KEY_DENIED' });
+});
+
+test('under an RSA key the master key wraps them, without a call to KMS', async () => {
+  const { kms, folder, keysOf } = await setup();
+  const rsa = kms.addKey({ rsa: 2048 });
+  const made = await (await keysOf(rsa)).current();
+
+  const opened = await (await keysOf(rsa)).current();
+
+  expect(opened.keyId).toBe(made.keyId);
+  expect(opened.key.equals(made.key)).toBe(true);
+  expect(kms.calls.filter((call) => !call.startsWith('DescribeKey'))).toEqual([]);
+  const kept = readFileSync(join(folder, made.keyId));
+  expect(JSON.parse(kept.toString())).toMatchObject({ version: 2, agent: 'web-1', generation: 1 });
+  expect(kept.includes(made.key.revealBytes().toString('base64'))).toBe(false);
+});
+
+test('after the master key was changed a new key seals, the old ones open and are wrapped anew', async () => {
+  const { kms, folder, keysOf, master } = await setup();
+  const rsa = kms.addKey({ rsa: 2048 });
+  const before = await (await keysOf(rsa)).current();
+  master.sealing = 2;
+
+  const keys = await keysOf(rsa);
+  const after = await keys.current();
+  await keys.rewrap();
+
+  expect(after.keyId).not.toBe(before.keyId);
+  master.keys[0] = Secret.ofText('gone'.repeat(8));
+  expect((await keys.open(before.keyId)).key.equals(before.key)).toBe(true);
+  const kept = JSON.parse(readFileSync(join(folder, before.keyId), 'utf8')) as object;
+  expect(kept).toMatchObject({ generation: 2 });
+});
+
+test('keys move from a symmetric key to RSA and back, and what wrapped them before can go', async () => {
+  const { kms, keyArn, keysOf } = await setup();
+  const rsa = kms.addKey({ rsa: 2048 });
+  const keys = await keysOf();
+  const made = [await keys.current(), await keys.fresh()];
+
+  await (await keysOf(rsa, [keyArn])).rewrap();
+  for (const { keyId, key } of made) {
+    expect((await (await keysOf(rsa)).open(keyId)).key.equals(key)).toBe(true);
+  }
+  await (await keysOf(keyArn, [rsa])).rewrap();
+
+  for (const { keyId, key } of made) {
+    expect((await (await keysOf(keyArn)).open(keyId)).key.equals(key)).toBe(true);
+  }
+});
+
+test.each([
+  ['any byte of its wrapping', (kept: Kept) => ({ ...kept, wrapped: kept.wrapped.replace(/^./u, flip) })],
+  ['its end', (kept: Kept) => ({ ...kept, wrapped: kept.wrapped.slice(0, -4) })],
+  ['its generation', (kept: Kept) => ({ ...kept, generation: 2 })],
+  ['its generation to one that is not here', (kept: Kept) => ({ ...kept, generation: 9 })],
+  ['its name', (kept: Kept) => ({ ...kept, agent: 'web-2' })],
+])('a key under the master key is lost when somebody changed %s', async (_what, change) => {
+  const { kms, folder, keysOf } = await setup();
+  const keys = await keysOf(kms.addKey({ rsa: 2048 }));
+  const { keyId } = await keys.current();
+  const file = join(folder, keyId);
+  writeFileSync(file, JSON.stringify(change(JSON.parse(readFileSync(file, 'utf8')) as Kept)));
+
+  await expect(keys.open(keyId)).rejects.toMatchObject({ code: 'EVENTS_SPOOL_KEY_LOST' });
+});
+
+test('a key under the master key does not open as another one', async () => {
+  const { kms, folder, keysOf } = await setup();
+  const keys = await keysOf(kms.addKey({ rsa: 2048 }));
+  const [one, other] = [await keys.fresh(), await keys.fresh()];
+  writeFileSync(join(folder, one.keyId), readFileSync(join(folder, other.keyId)));
+
+  await expect(keys.open(one.keyId)).rejects.toMatchObject({ code: 'EVENTS_SPOOL_KEY_LOST' });
+});
+
+interface Kept {
+  readonly wrapped: string;
+}
+
+const flip = (character: string): string => (character === 'A' ? 'B' : 'A');

@@ -7,7 +7,8 @@ import type { Log } from '../../base/log-events.ts';
 import { eventsError } from '../../events/errors.ts';
 import { eventsEvent } from '../../events/log-events.ts';
 import type { DataKey, KeyKeeper } from '../../events/spool/data-keys.ts';
-import type { BindingKey } from '../../keys/binding-key.ts';
+import type { DataKeys, WrappedDataKey } from '../../keys/data-keys.ts';
+import type { SealContext } from '../../keys/sealer.ts';
 import { openDirectory, readRegularFile, writeFileAtomically } from '../../system/files.ts';
 import type { StateDirectory } from '../../system/state-directory.ts';
 
@@ -18,36 +19,47 @@ const keyIdPattern = /^[0-9a-f]{16}$/u;
 const firstKeyId = '0000000000000001';
 
 /** A data key as it is kept, in a file that its id names. */
-interface WrappedKey {
-  /** The KMS key that wrapped it; undefined where that is not known. */
-  readonly keyArn: string | undefined;
-  readonly wrapped: Buffer;
+interface KeptKey extends WrappedDataKey {
   readonly madeMs: number;
+  /** The host's `name` when it was wrapped; undefined where it had none. Null: before keys were bound to name and id. */
+  readonly agentName: string | undefined | null;
 }
 
 /**
- * The data keys that seal the spool: kept in the folder `spool-keys` of the state directory, wrapped by the binding key.
- * Where a retired key wraps one it is wrapped anew when it is opened, and `rewrap` does so to all: then the retired key
- * can be dropped.
+ * The data keys that seal the spool: kept in the folder `spool-keys` of the state directory, wrapped by the binding key,
+ * or by the master key where that is an RSA key. Where a retired key wraps one it is wrapped anew when it is opened, and
+ * `rewrap` does so to all: then the retired key can be dropped.
  */
 export interface SpoolKeys extends KeyKeeper {
   rewrap(): Promise<void>;
 }
 
+export interface SpoolKeysOptions {
+  readonly state: Pick<StateDirectory, 'path' | 'hostId'>;
+  readonly dataKeys: DataKeys;
+  /** The host's `name`, where it has one of its own. */
+  readonly agentName: string | undefined;
+  readonly clock: Pick<Clock, 'now'>;
+  readonly log: Log;
+}
+
+/** What says that a key is not one of ours, whoever is asked. */
+const lostCodes = new Set(['KEY_CIPHERTEXT_REFUSED', 'MASTER_KEY_MISMATCH', 'MASTER_KEY_GENERATION_UNKNOWN']);
+
 /** `current` throws KEY_… and FILE_… besides what `KeyKeeper` says. */
-export function spoolKeys(
-  state: Pick<StateDirectory, 'path' | 'hostId'>,
-  bindingKey: BindingKey,
-  clock: Pick<Clock, 'now'>,
-  log: Log,
-): SpoolKeys {
+export function spoolKeys({ state, dataKeys, agentName, clock, log }: SpoolKeysOptions): SpoolKeys {
   const folder = join(state.path, 'spool-keys');
-  const context = { 'gatehouse:purpose': 'spool', 'gatehouse:host': state.hostId };
   const { signal } = new AbortController();
   /** Made by this process: the worker may not have said yet that it uses them. */
   const made = new Set<string>();
 
   const fileOf = (keyId: string): string => join(folder, keyId);
+
+  function contextOf(keyId: string, name: KeptKey['agentName']): SealContext {
+    const host = { 'gatehouse:purpose': 'spool', 'gatehouse:host': state.hostId };
+    if (name === null) return host;
+    return { ...host, 'gatehouse:key': keyId, ...(name === undefined ? {} : { 'gatehouse:agent': name }) };
+  }
 
   async function keyIds(): Promise<string[]> {
     await (await openDirectory(folder, { within: [state.path], mode: 0o700 })).close();
@@ -60,17 +72,16 @@ export function spoolKeys(
     const old = join(state.path, 'spool-key');
     const wrapped = await contentOf(old);
     if (wrapped === undefined) return;
-    await write(firstKeyId, { keyArn: undefined, wrapped, madeMs: 0 });
+    await write(firstKeyId, { wrapped, wrappedBy: undefined, madeMs: 0, agentName: null });
     await unlink(old);
   }
 
-  async function write(keyId: string, { keyArn, wrapped, madeMs }: WrappedKey): Promise<void> {
-    const text = JSON.stringify({ keyArn, madeMs, wrapped: wrapped.toString('base64') });
-    await writeFileAtomically(fileOf(keyId), Buffer.from(`${text}\n`), { mode: 0o600 });
+  async function write(keyId: string, kept: KeptKey): Promise<void> {
+    await writeFileAtomically(fileOf(keyId), textOf(kept), { mode: 0o600 });
   }
 
   /** @throws EVENTS_SPOOL_KEY_LOST, FILE_… */
-  async function read(keyId: string): Promise<WrappedKey> {
+  async function read(keyId: string): Promise<KeptKey> {
     const content = await contentOf(fileOf(keyId));
     const kept = content === undefined ? undefined : parsed(content);
     if (kept === undefined) throw eventsError('EVENTS_SPOOL_KEY_LOST', { keyId });
@@ -79,17 +90,28 @@ export function spoolKeys(
 
   /** @throws EVENTS_SPOOL_KEY_LOST, KEY_…, FILE_… */
   async function opened(keyId: string): Promise<DataKey> {
-    const { wrapped, madeMs } = await read(keyId);
+    const kept = await read(keyId);
+    const { madeMs } = kept;
     try {
-      const { plaintext, rewrapped } = await bindingKey.openAndRewrap(wrapped, context, signal);
-      if (rewrapped !== undefined)
-        await write(keyId, { keyArn: bindingKey.keyArn, wrapped: rewrapped, madeMs });
+      const contexts = { opens: contextOf(keyId, kept.agentName), anew: contextOf(keyId, agentName) };
+      const { plaintext, rewrapped } = await dataKeys.open(kept, contexts, signal);
+      if (rewrapped !== undefined) await write(keyId, { ...rewrapped, madeMs, agentName });
       return { keyId, key: plaintext, madeMs };
     } catch (error) {
-      if (error instanceof GatehouseError && error.code === 'KEY_CIPHERTEXT_REFUSED')
-        throw eventsError('EVENTS_SPOOL_KEY_LOST', { keyId }, error);
+      if (isLost(error, kept)) throw eventsError('EVENTS_SPOOL_KEY_LOST', { keyId }, error);
       throw error;
     }
+  }
+
+  /** A host under another name is denied what it had under the one before. */
+  function isLost(error: unknown, kept: KeptKey): boolean {
+    if (!(error instanceof GatehouseError)) return false;
+    const isOfAnotherName = kept.agentName !== null && kept.agentName !== agentName;
+    return lostCodes.has(error.code) || (error.code === 'KEY_DENIED' && isOfAnotherName);
+  }
+
+  function isOfOlderMasterKey({ wrappedBy }: KeptKey): boolean {
+    return wrappedBy !== undefined && 'generation' in wrappedBy && !dataKeys.isCurrent(wrappedBy);
   }
 
   async function newest(): Promise<string | undefined> {
@@ -103,11 +125,11 @@ export function spoolKeys(
 
   async function fresh(): Promise<DataKey> {
     await keyIds();
-    const { plaintext, wrapped, keyArn } = await bindingKey.newDataKey(context, signal);
     const keyId = randomBytes(8).toString('hex');
+    const { plaintext, ...wrapped } = await dataKeys.create(contextOf(keyId, agentName), signal);
     const madeMs = clock.now().getTime();
     made.add(keyId);
-    await write(keyId, { keyArn, wrapped, madeMs });
+    await write(keyId, { ...wrapped, madeMs, agentName });
     return { keyId, key: plaintext, madeMs };
   }
 
@@ -116,6 +138,8 @@ export function spoolKeys(
       const keyId = await newest();
       if (keyId === undefined) return fresh();
       try {
+        // Whoever has an older master key has what it wraps.
+        if (isOfOlderMasterKey(await read(keyId))) return await fresh();
         return await opened(keyId);
       } catch (error) {
         if (!(error instanceof GatehouseError) || error.code !== 'EVENTS_SPOOL_KEY_LOST') throw error;
@@ -134,8 +158,8 @@ export function spoolKeys(
 
     async rewrap() {
       for (const keyId of await keyIds()) {
-        const { keyArn } = await read(keyId).catch(() => ({ keyArn: bindingKey.keyArn }));
-        if (keyArn === bindingKey.keyArn) continue;
+        const kept = await read(keyId).catch(() => undefined);
+        if (kept === undefined || dataKeys.isCurrent(kept.wrappedBy)) continue;
         // What fails is said by the binding key, and tried again at the next start.
         await opened(keyId).then(
           ({ key }) => key.dispose(),
@@ -172,16 +196,31 @@ async function contentOf(file: string): Promise<Buffer | undefined> {
   }
 }
 
-function parsed(content: Buffer): WrappedKey | undefined {
+function textOf({ wrapped, wrappedBy, madeMs, agentName }: KeptKey): Buffer {
+  const bound = agentName === null ? {} : { version: 2, agent: agentName };
+  const text = JSON.stringify({ ...bound, ...wrappedBy, madeMs, wrapped: wrapped.toString('base64') });
+  return Buffer.from(`${text}\n`);
+}
+
+function parsed(content: Buffer): KeptKey | undefined {
   try {
-    const { keyArn, madeMs, wrapped }: Record<string, unknown> = JSON.parse(content.toString());
+    const { version, agent, keyArn, generation, madeMs, wrapped }: Record<string, unknown> = JSON.parse(
+      content.toString(),
+    );
     if (typeof madeMs !== 'number' || typeof wrapped !== 'string') return undefined;
+    const name = typeof agent === 'string' ? agent : undefined;
     return {
-      keyArn: typeof keyArn === 'string' ? keyArn : undefined,
-      madeMs,
       wrapped: Buffer.from(wrapped, 'base64'),
+      wrappedBy: wrapperOf(keyArn, generation),
+      madeMs,
+      agentName: version === 2 ? name : null,
     };
   } catch {
     return undefined;
   }
+}
+
+function wrapperOf(keyArn: unknown, generation: unknown): WrappedDataKey['wrappedBy'] {
+  if (typeof generation === 'number') return { generation };
+  return typeof keyArn === 'string' ? { keyArn } : undefined;
 }

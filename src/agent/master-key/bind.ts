@@ -1,8 +1,9 @@
 import { keysEvent } from '../../keys/log-events.ts';
 import { fingerprintOf } from '../../keys/master-key.ts';
 import type { Launch } from '../launch.ts';
-import { asOperator, type Operator, openProven, sealingGeneration } from './operator.ts';
+import { asOperator, type Operator, openProven } from './operator.ts';
 import { publishing, registryAt, wantedTable } from './published.ts';
+import { sealingGeneration } from './state.ts';
 
 export interface BoundTable {
   readonly table: string;

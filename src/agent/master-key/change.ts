@@ -15,11 +15,11 @@ import {
   type Operator,
   openProven,
   type Passwords,
-  sealingGeneration,
   wantedBinding,
 } from './operator.ts';
 import { type Publication, publishing } from './published.ts';
 import { sealedFiles } from './sealed-files.ts';
+import { sealingGeneration } from './state.ts';
 
 export interface ChangeRequest {
   /** Keep: the new key has the password of the old one. New: another one. Back: gives the change up that is under way. */

@@ -7,7 +7,7 @@ import { parseHeader } from '../../keys/sealed-message.ts';
 import { secretsError } from '../../secrets/errors.ts';
 import { secretsEvent } from '../../secrets/log-events.ts';
 import type { OpenedSealedFile } from '../../secrets/sealed-file.ts';
-import { type MasterKeyState, openMasterKeyState } from './state.ts';
+import { type MasterKeyState, openMasterKeyState, sealingGeneration } from './state.ts';
 
 /**
  * The master key's records as the running agent uses them: best effort. Without them sealed files still open, and that
@@ -15,6 +15,8 @@ import { type MasterKeyState, openMasterKeyState } from './state.ts';
  */
 export interface KeptRecords {
   proven(generation: number, proof: Proof): void;
+  /** The generation that seals now. Not best effort. @throws MASTER_KEY_ABSENT, LEDGER_…, STATE_DIRECTORY_… */
+  sealingGeneration(): number;
   /** Notes a file that opened. @throws SECRET_ROLLED_BACK where a newer version was seen under its name */
   admit(file: OpenedSealedFile): void;
   close(): void;
@@ -47,6 +49,8 @@ export function keptRecords(stateDirectory: string, log: Log): KeptRecords {
 
   return {
     proven: (generation, proof) => bestEffort(() => opened().ledger.proven(generation, proof)),
+
+    sealingGeneration: () => sealingGeneration(opened()),
 
     admit({ name, path, version, sealed }) {
       const seen = bestEffort(() => opened().ledger.seen(name)) ?? { version: 0 };

@@ -102,13 +102,6 @@ export async function configuredKeys(
   return (await readGateway(host, secretName, signal)).config.keys;
 }
 
-/** The generation that seals now. @throws MASTER_KEY_ABSENT */
-export function sealingGeneration({ folder, ledger }: MasterKeyState): number {
-  const generation = ledger.sealing();
-  if (generation === undefined) throw keysError('MASTER_KEY_ABSENT', { folder });
-  return generation;
-}
-
 /** Opens a generation and records that it opened. */
 export async function openProven(
   { host, keys, state }: Pick<Operator, 'host' | 'keys' | 'state'>,

@@ -1,15 +1,9 @@
 import { keysEvent } from '../../keys/log-events.ts';
 import { fingerprintOf, openMasterKey, wrapMasterKey } from '../../keys/master-key.ts';
 import type { Launch } from '../launch.ts';
-import {
-  asOperator,
-  authorise,
-  openProven,
-  type Passwords,
-  sealingGeneration,
-  wantedBinding,
-} from './operator.ts';
+import { asOperator, authorise, openProven, type Passwords, wantedBinding } from './operator.ts';
 import { publishing } from './published.ts';
+import { sealingGeneration } from './state.ts';
 
 export interface RewrapRequest {
   /** The new binding key; without it, the one that the gateway config names. */

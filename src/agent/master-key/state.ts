@@ -93,6 +93,13 @@ export function openMasterKeyState(
   return state;
 }
 
+/** The generation that seals now. @throws MASTER_KEY_ABSENT */
+export function sealingGeneration({ folder, ledger }: MasterKeyState): number {
+  const generation = ledger.sealing();
+  if (generation === undefined) throw keysError('MASTER_KEY_ABSENT', { folder });
+  return generation;
+}
+
 /** The wrapped key of a generation, which needs nothing but its file; undefined where there is none. */
 export async function readWrappedKey(
   stateDirectory: string,

@@ -5,8 +5,9 @@ import { rsaAlgorithm } from '../../keys/kms.ts';
 import { type Change, type Generation, targetOf } from '../../keys/ledger.ts';
 import { wrappingOf } from '../../keys/master-key.ts';
 import type { Launch } from '../launch.ts';
-import { asOperator, type Operator, openProven, sealingGeneration } from './operator.ts';
+import { asOperator, type Operator, openProven } from './operator.ts';
 import { boundRegistry } from './published.ts';
+import { sealingGeneration } from './state.ts';
 
 export interface MasterKeyStatus {
   /** Whether the master key was opened just now; `failing` says why not. */
