@@ -36,7 +36,7 @@ import { diskSpool, type SpoolFolders } from '../events/spool/disk.ts';
 import { folderStorage } from '../events/spool/folder-storage.ts';
 import type { Spool } from '../events/spool.ts';
 import type { EventsStatus, PipelineStatus } from '../events/status.ts';
-import { streamNames } from '../events/stream-names.ts';
+import { streamFields, streamNames } from '../events/stream-names.ts';
 import type { AwsClientOptions } from './aws/aws-client.ts';
 import { type LogsCalls, logsCalls } from './aws/logs-calls.ts';
 import { eventSource } from './events/event-sources.ts';
@@ -319,14 +319,18 @@ function sourcesOf(
   const sources: PipelineSource[] = [];
   for (const [source, own] of Object.entries(config.sources)) {
     const streamOf = streamNames(source, config, values, log);
+    const fields = streamFields(source, config);
     const lines = eventSource(source, own, (plain, stage) => shipped(source, plain, stage), {
+      hostId,
+      fields,
       readFrom,
       clock,
       log,
     });
     if (lines !== undefined) {
       // What HTTP answered for is in the spool: nothing of it is dropped, its callers are told to wait.
-      sources.push({ name: source, source: lines, streamOf, isSpared: own.http !== undefined });
+      const isSpared = own.http !== undefined;
+      sources.push({ name: source, source: lines, streamOf, isSpread: fields.length > 0, isSpared });
       continue;
     }
     const audit = auditSource({ name: source, clock, log });

@@ -71,6 +71,21 @@ describe('the events config', () => {
     [{ redaction: { patterns: { 'a b': 'x' } } }, 'redaction.patterns.a b: '],
     [{ deadLetter: { bytesMax: 1 } }, 'deadLetter.bytesMax: '],
     [{ spool: { ageMaxDays: 15 } }, 'spool.ageMaxDays: '],
+    [{ logGroup: '/a/{field.x}' }, 'logGroup: {field.x} goes with logStream only'],
+    [{ logStream: '{field.}' }, 'logStream: {field.} is not known'],
+    [
+      { logStream: '{field.x}', sources: { a: { audit: true } } },
+      'sources.a.logStream: must have no {field.…}: the chain',
+    ],
+    [
+      {
+        spool: { whenFull: 'drop-oldest' },
+        sources: { a: { http: { listen: '/x' }, logStream: '{field.x}' } },
+      },
+      'sources.a.logStream: must have no {field.…} with http and drop-oldest',
+    ],
+    [{ sources: { a: { files: ['/x'], streamsMax: 3 } } }, 'sources.a.logStream: must have a {field.…}'],
+    [{ sources: { a: { stdin: true, coordinates: true } } }, 'sources.a.coordinates: goes with files only'],
     [{ nonsense: 1 }, 'Unrecognized key'],
   ])('refuses %j', (config, problem) => {
     expect(problems(config).join('\n')).toContain(problem);

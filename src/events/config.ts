@@ -5,7 +5,7 @@ import { externalIdPattern, roleArnPattern, roleSessionNamePattern } from '../ba
 import { overflowPolicies } from './overflow.ts';
 import { parseAddress } from './source/address.ts';
 import { encodings } from './source/encodings.ts';
-import { type NameKind, templateProblem } from './template.ts';
+import { fieldsOf, type NameKind, templateProblem } from './template.ts';
 import { transformKeys, transformNames } from './transform/config.ts';
 import { redactionPatternProblem } from './transform/pattern.ts';
 
@@ -96,6 +96,18 @@ const names = {
     applies: 'restart',
     examples: ['{hostname}/{file}'],
   }),
+  streamsMax: z
+    .int()
+    .min(1)
+    .max(1000)
+    .optional()
+    .meta({
+      description:
+        'Most streams that fields of events name, with {field.NAME} in logStream; 100 when absent. What would go to more goes where events without the field go',
+      applies: 'restart',
+      unit: 'streams',
+      examples: [100],
+    }),
 };
 
 const loopbackOrSocket = z.string().refine((text) => {
@@ -304,7 +316,7 @@ const sourceConfig = z
         });
       }
     }
-    for (const key of ['exclude', 'encoding'] as const) {
+    for (const key of ['exclude', 'encoding', 'coordinates'] as const) {
       if (source.files === undefined && source[key] !== undefined) {
         context.addIssue({ code: 'custom', path: [key], message: 'goes with files only' });
       }
@@ -319,7 +331,8 @@ const eventsKeys = z.strictObject({
     examples: ['/gatehouse/{name}'],
   }),
   logStream: logStream.default('{source}').meta({
-    description: 'Log stream, with the same placeholders',
+    description:
+      'Log stream, with the same placeholders and {field.NAME}, a field of events that are JSON: of a source other than audit',
     applies: 'restart',
     examples: ['{source}'],
   }),
@@ -466,7 +479,29 @@ const eventsKeys = z.strictObject({
 });
 
 /** What ships: `events` of the gateway config. */
-export const eventsConfig = eventsKeys.refine(isWholeRole, roleMissing);
+export const eventsConfig = eventsKeys.refine(isWholeRole, roleMissing).superRefine((config, context) => {
+  for (const [name, source] of Object.entries(config.sources)) {
+    const problem = fieldsProblem(source, config);
+    if (problem === undefined) continue;
+    context.addIssue({ code: 'custom', path: ['sources', name, 'logStream'], message: problem });
+  }
+});
+
+/** What is wrong with fields of events in the name of a source's stream. */
+function fieldsProblem(
+  source: SourceConfig,
+  events: Pick<EventsConfig, 'logStream' | 'spool'>,
+): string | undefined {
+  if (fieldsOf(source.logStream ?? events.logStream).length === 0) {
+    return source.streamsMax === undefined
+      ? undefined
+      : 'must have a {field.…} for streamsMax to mean anything';
+  }
+  if (source.audit !== undefined) return 'must have no {field.…}: the chain of an audit is in one stream';
+  return source.http !== undefined && events.spool.whenFull === 'drop-oldest'
+    ? 'must have no {field.…} with http and drop-oldest: what HTTP answered for is not dropped'
+    : undefined;
+}
 
 /** `audit` of the gateway config. Where its records go is an audit source of `events`. */
 export const auditConfig = z
@@ -485,6 +520,6 @@ export const auditConfig = z
 
 export type AuditConfig = z.output<typeof auditConfig>;
 
-export type EventsConfig = z.output<typeof eventsConfig>;
+export type EventsConfig = z.output<typeof eventsKeys>;
 
 export type SourceConfig = EventsConfig['sources'][string];

@@ -14,8 +14,22 @@ export interface Chunk extends ChunkShape {
   readonly positions: readonly Position[];
   /** The path for `{file}` in the name of a log stream; chunks that move the same item have the same path. */
   readonly file: string | undefined;
+  /** Where `bytes` begin in what is read; absent where they are not as they stand there, or nothing is read again. */
+  readonly origin?: Origin;
+  /** Where each line of `bytes` begins, as `origin` counts; only where somebody asked for it. */
+  readonly lineOffsets?: readonly number[];
+  /** Values for `{field.NAME}` in the name of a log stream, in the order of the template: a transform finds them. */
+  readonly fields?: readonly string[];
   /** Somebody waits to be told that `bytes` are durable: called once, then. Such a chunk goes to the spool at once. */
   readonly onDurable?: () => void;
+}
+
+/** A place that stays the same when it is read again. */
+export interface Origin {
+  /** Which content: that of one file until it starts over. */
+  readonly generation: string;
+  /** Bytes before it. */
+  readonly offset: number;
 }
 
 /** Where reading goes on in one item (a file, say) of a source. */

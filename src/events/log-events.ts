@@ -24,6 +24,16 @@ export const eventsLogEvents = {
       'a log group or stream name had characters that CloudWatch Logs forbids, or a value not known here; they became -',
     fields: { kind: 'logGroup or logStream', name: 'the name as used', source: 'the source' },
   },
+  'events.streams-too-many': {
+    level: 'warn',
+    summary:
+      'events name more log streams than may be, or the stream of an audit; these go where events without the field go',
+    fields: {
+      source: 'the source',
+      name: 'the first stream that is not made',
+      streams: 'streams that events have named since the start',
+    },
+  },
   'events.file-opened': {
     level: 'info',
     summary: 'a file is being read',

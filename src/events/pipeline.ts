@@ -23,8 +23,13 @@ export interface PipelineSource {
   readonly source: EventSource;
   /** Nothing of it is dropped, whatever `whenFull` says: audit. */
   readonly isSpared?: boolean;
-  /** Where a chunk goes; `file` is the chunk's. The same file always goes to the same stream. */
-  streamOf(file: string | undefined): StreamName;
+  /**
+   * Where a chunk goes; `file` and `fields` are the chunk's. The same file always goes to the same stream, unless
+   * `isSpread`.
+   */
+  streamOf(file: string | undefined, fields?: readonly string[]): StreamName;
+  /** Lines of one file go to several streams. */
+  readonly isSpread?: boolean;
 }
 
 export interface PipelineOptions {
@@ -115,6 +120,8 @@ interface Intake extends PipelineSource {
   readonly filling: Map<string, Filling>;
   /** Positions that moved without bytes; they go with the next batch of their stream, or after a while by themselves. */
   readonly moved: Map<string, Moved>;
+  /** Where a source that is spread goes on once all of its open batches are durable. */
+  spread: Moved | undefined;
   /** Batches on their way to the disk: reading goes on meanwhile, up to the next that is full. */
   underWay: Promise<void>;
   /** The stream that a chunk is being put into. Its open batch waits for the chunk's positions, however long that takes. */
@@ -138,6 +145,7 @@ export function pipeline(options: PipelineOptions): Pipeline {
     counts: { bytes: 0, events: 0, escapedLines: 0, splitEvents: 0 },
     filling: new Map(),
     moved: new Map(),
+    spread: undefined,
     underWay: Promise.resolve(),
     busy: undefined,
   }));
@@ -173,6 +181,7 @@ export function pipeline(options: PipelineOptions): Pipeline {
       for await (const chunk of intake.source.chunks(spool.position(intake.name), stop)) {
         await fill(intake, chunk, signal);
       }
+      if (intake.isSpread === true) await flushSpread(intake, signal);
       for (const key of intake.filling.keys()) await flush(intake, key, signal);
       await intake.underWay;
       for (const [key, moved] of intake.moved) {
@@ -184,7 +193,7 @@ export function pipeline(options: PipelineOptions): Pipeline {
   }
 
   async function fill(intake: Intake, chunk: Chunk, signal: AbortSignal): Promise<void> {
-    const stream = intake.streamOf(chunk.file);
+    const stream = intake.streamOf(chunk.file, chunk.fields);
     const key = streamKey(stream);
     const { pieces, escapedLines, splitEvents } = encodeChunk(chunk.bytes, chunk.timeMs, chunk);
     intake.busy = key;
@@ -198,6 +207,11 @@ export function pipeline(options: PipelineOptions): Pipeline {
       await before;
     }
     intake.counts.bytes += chunk.bytes.length;
+    if (intake.isSpread === true) {
+      say(intake, escapedLines, splitEvents);
+      await spread(intake, chunk, signal);
+      return;
+    }
     // Only now: the batch that holds the chunk's last bytes may not be the one that holds its first.
     const moved = intake.filling.get(key) ?? intake.moved.get(key) ?? newMoved();
     for (const position of chunk.positions) moved.positions.set(position.item, position);
@@ -206,6 +220,34 @@ export function pipeline(options: PipelineOptions): Pipeline {
     if (!intake.filling.has(key)) await keepMoved(intake, key, moved, signal);
     say(intake, escapedLines, splitEvents);
     if (chunk.onDurable !== undefined) await tellWhenDurable(intake, key, chunk.onDurable, signal);
+  }
+
+  /** Of a source that is spread, a chunk's positions wait for the batches of all streams, not for that of its own. */
+  async function spread(intake: Intake, chunk: Chunk, signal: AbortSignal): Promise<void> {
+    intake.busy = undefined;
+    intake.spread ??= newMoved();
+    for (const position of chunk.positions) intake.spread.positions.set(position.item, position);
+    opened.ring();
+    const isLate = clock.monotonic() - intake.spread.sinceMs >= limits.keepAfterMs;
+    if (chunk.onDurable !== undefined || (isLate && intake.filling.size === 0)) {
+      await flushSpread(intake, signal);
+    }
+    chunk.onDurable?.();
+  }
+
+  /** Makes all open batches of a source that is spread durable, and then where it goes on after them. */
+  async function flushSpread(intake: Intake, signal: AbortSignal): Promise<void> {
+    const moved = intake.spread ?? newMoved();
+    intake.spread = undefined;
+    for (const key of intake.filling.keys()) void flushBeside(intake, key, signal);
+    const before = intake.underWay;
+    // In turn with those that were asked for before: a position must not move back.
+    await inTurn(intake.name, async () => {
+      await before;
+      const positions = positionsOf(intake, moved);
+      if (positions.length === 0) return;
+      await untilDone(`keep ${intake.name}`, () => spool.keep(positions), signal);
+    });
   }
 
   function newMoved(): Moved {
@@ -332,11 +374,19 @@ export function pipeline(options: PipelineOptions): Pipeline {
             if (key === intake.busy || turns.has(key)) continue;
             // Not waited for: one that finds no room would hold up those that need none.
             if (clock.monotonic() - sinceMs >= limits.flushAfterMs) {
-              void flushBeside(intake, key, signal);
+              flushDue(intake, key, signal);
             }
           }
         }
       }
+    }
+  }
+
+  function flushDue(intake: Intake, key: string, signal: AbortSignal): void {
+    if (intake.isSpread === true) {
+      flushSpread(intake, signal).catch((error: unknown) => broken.reject(error));
+    } else {
+      void flushBeside(intake, key, signal);
     }
   }
 

@@ -12,7 +12,18 @@ export const templateNames = [
 
 export type TemplateName = (typeof templateNames)[number];
 
-export type TemplateValues = Readonly<Partial<Record<TemplateName, string>>>;
+export type TemplateValues = Readonly<Partial<Record<TemplateName | FieldPlaceholder, string>>>;
+
+/** A field of an event, by its path: `field.service`. */
+type FieldPlaceholder = `field.${string}`;
+
+const fieldPath = /^field\.([A-Za-z0-9_@-][A-Za-z0-9_@.-]{0,63})$/u;
+
+/** The paths of the fields of events in a template, none twice. */
+export function fieldsOf(template: string): readonly string[] {
+  const names = [...template.matchAll(placeholder)].map(([, name = '']) => fieldPath.exec(name)?.[1]);
+  return [...new Set(names.filter((path) => path !== undefined))];
+}
 
 /** CloudWatch Logs: 512 characters for either name. */
 const nameLengthMax = 512;
@@ -30,6 +41,10 @@ const placeholder = /\{([^{}]*)\}/gu;
 export function templateProblem(kind: NameKind, template: string): string | undefined {
   const known: readonly string[] = templateNames;
   for (const [, name = ''] of template.matchAll(placeholder)) {
+    if (fieldPath.test(name)) {
+      if (kind === 'logStream') continue;
+      return `{${name}} goes with logStream only: whoever writes events must not name log groups`;
+    }
     if (!known.includes(name)) {
       return `{${legible(name)}} is not known; use ${templateNames.map((each) => `{${each}}`).join(' ')}`;
     }
@@ -58,8 +73,11 @@ export interface ExpandedName {
 
 /** Fills a template in and makes the result a name that CloudWatch Logs takes. An absent value becomes `-`. */
 export function expandTemplate(kind: NameKind, template: string, values: TemplateValues): ExpandedName {
-  const wished = template.replaceAll(placeholder, (whole, name: TemplateName) => values[name] ?? whole);
-  const known = template.replaceAll(placeholder, (_whole, name: TemplateName) => values[name] ?? '-');
+  const wished = template.replaceAll(
+    placeholder,
+    (whole, name: keyof TemplateValues) => values[name] ?? whole,
+  );
+  const known = template.replaceAll(placeholder, (_whole, name: keyof TemplateValues) => values[name] ?? '-');
   const name = known.replaceAll(forbidden[kind], '-').slice(0, nameLengthMax) || '-';
   return { name, isChanged: name !== wished };
 }

@@ -6,6 +6,9 @@ import type { RedactionStage } from '../../events/redaction/redactor.ts';
 import { fileSource } from '../../events/source/file.ts';
 
 export interface EventSourceDeps {
+  readonly hostId: string;
+  /** Fields of events that the source's stream is named by. */
+  readonly fields: readonly string[];
   /** `allow.readFrom`. */
   readonly readFrom: readonly string[];
   readonly clock: Clock;
@@ -25,18 +28,26 @@ export function eventSource(
 ): EventSource | undefined {
   const plain = plainSource(name, config, deps);
   if (plain === undefined) return undefined;
-  const source = shipped(plain, 'read');
-  if (!isTransforming(config)) return source;
-  const { clock, log } = deps;
+  const { fields, hostId, clock, log } = deps;
+  if (!isTransforming(config) && fields.length === 0) return shipped(plain, 'read');
   return loaded(async () => {
     const { transforming } = await import('../../events/transform/transform.ts');
-    return shipped(transforming({ name, source, config, clock, log }), 'made');
+    const { locating } = await import('../../events/transform/coordinates.ts');
+    const source = shipped(config.coordinates === undefined ? plain : locating(plain), 'read');
+    return shipped(transforming({ name, source, config, fields, hostId, clock, log }), 'made');
   });
 }
 
 /** Whether a config asks for anything that needs the lines one by one. */
-function isTransforming({ container, multiline, filter, timestamp, json }: SourceConfig): boolean {
-  return [container, multiline, filter, timestamp, json].some((each) => each !== undefined);
+function isTransforming({
+  container,
+  multiline,
+  filter,
+  timestamp,
+  json,
+  coordinates,
+}: SourceConfig): boolean {
+  return [container, multiline, filter, timestamp, json, coordinates].some((each) => each !== undefined);
 }
 
 function plainSource(

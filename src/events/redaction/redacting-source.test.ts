@@ -52,6 +52,26 @@ describe('redactingSource', () => {
     expect(asked()).toBe(0);
   });
 
+  test('what names a stream is redacted too', async () => {
+    const fields = ['secret', 'api'];
+    const source: EventSource = {
+      async *chunks() {
+        yield { ...chunkOf('a secret\n'), fields };
+      },
+      counts: () => ({ lagBytes: 0, items: 0 }),
+    };
+    const redactor = {
+      redact: (_name: string, { bytes }: Pick<Chunk, 'bytes'>) =>
+        Buffer.from(bytes.toString().replaceAll('secret', '***')),
+    };
+    const redacting = redactingSource({ name: 'app', source, redactor, known: Promise.resolve() });
+    const chunks = redacting.chunks(new Map(), new AbortController().signal)[Symbol.asyncIterator]();
+
+    expect(await chunks.next()).toMatchObject({
+      value: { bytes: Buffer.from('a ***\n'), fields: ['***', 'api'] },
+    });
+  });
+
   test('without a redactor lines stay as they are', async () => {
     const { source } = setup();
     const redacting = redactingSource({ name: 'app', source, redactor: undefined, known: Promise.resolve() });

@@ -1,5 +1,5 @@
 import { aborted } from '../../base/aborted.ts';
-import type { EventSource } from '../event-source.ts';
+import type { Chunk, EventSource } from '../event-source.ts';
 import type { RedactionStage, Redactor } from './redactor.ts';
 
 export interface RedactingSourceOptions {
@@ -21,12 +21,23 @@ export function redactingSource({
   stage,
   known,
 }: RedactingSourceOptions): EventSource {
+  function redacted(chunk: Chunk, by: Pick<Redactor, 'redact'>): Chunk {
+    const bytes = by.redact(name, chunk, stage);
+    if (chunk.fields === undefined) return { ...chunk, bytes };
+    // They name a stream: decoding may have brought out what the line hid.
+    const fields = chunk.fields.map((text) => {
+      const whole = { bytes: Buffer.from(text), positions: [], file: undefined, isOneEvent: true };
+      return by.redact(name, whole, stage).toString();
+    });
+    return { ...chunk, bytes, fields };
+  }
+
   return {
     async *chunks(from, signal) {
       await Promise.race([known, aborted(signal)]);
       if (signal.aborted) return;
       for await (const chunk of source.chunks(from, signal)) {
-        yield redactor === undefined ? chunk : { ...chunk, bytes: redactor.redact(name, chunk, stage) };
+        yield redactor === undefined ? chunk : redacted(chunk, redactor);
       }
     },
     counts: () => source.counts(),

@@ -1,7 +1,7 @@
 import { closeSync, fstatSync } from 'node:fs';
 import type { Position } from '../event-source.ts';
 import type { Encoding } from './encodings.ts';
-import { bornMsOf, type FileRecord, fileItem, filePosition } from './file-record.ts';
+import { bornMsOf, type FileRecord, fileItem, filePosition, generationOf } from './file-record.ts';
 import { hashOf, headBytesMax, newFingerprint } from './fingerprint.ts';
 import { type Inflatable, inflate } from './inflate.ts';
 import { type LineCutter, lineCutter } from './line-cutter.ts';
@@ -68,6 +68,7 @@ export function openArchive(opened: OpenLogFile, archiving: Archiving): Archive 
   const item = fileItem(opened.stat);
   const { path, currentPath, compression, onMatched } = archiving;
   const handle = opened.handle;
+  const generation = generationOf(opened.stat, 0);
   let seen = opened.stat;
   let changedMs = archiving.monotonic();
   let isClosed = false;
@@ -151,11 +152,13 @@ export function openArchive(opened: OpenLogFile, archiving: Archiving): Archive 
     while (ready.length === 0 && !isInflated) await inflateMore(pieces);
     const taken = ready.shift();
     if (taken === undefined) return undefined;
-    const isStart = offset === 0;
+    const { format, markBytes } = text;
+    const unmarked = offset === 0 ? taken.bytes.subarray(markBytes) : taken.bytes;
+    const bytes = format.toUtf8(unmarked);
+    const at = offset + taken.bytes.length - unmarked.length;
     state.advance(taken.bytes);
     offset += taken.bytes.length;
-    const { format, markBytes } = text;
-    return { ...taken, bytes: format.toUtf8(isStart ? taken.bytes.subarray(markBytes) : taken.bytes) };
+    return { ...taken, bytes, ...(bytes === unmarked ? { origin: { generation, offset: at } } : {}) };
   }
 
   /** What came before a failure is whole lines, and is handed on before it. */

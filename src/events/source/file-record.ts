@@ -1,5 +1,6 @@
+import type { Stats } from 'node:fs';
 import type { Position } from '../event-source.ts';
-import type { Fingerprint } from './fingerprint.ts';
+import { type Fingerprint, hashOf } from './fingerprint.ts';
 
 /** What a file source remembers of a file: the value of its position. */
 export interface FileRecord {
@@ -13,6 +14,8 @@ export interface FileRecord {
   readonly fingerprint: Fingerprint;
   /** Set on a compressed file, whose offset is in what it holds. */
   readonly archive?: { readonly isDone: boolean } | undefined;
+  /** How often the file has started over; absent when it never has. */
+  readonly restarts?: number | undefined;
   /** Set in the middle of a line too long for one event: where it starts, and how many parts of it were taken. */
   readonly longLine?: LongLine | undefined;
 }
@@ -36,6 +39,12 @@ export function bornMsOf({ birthtimeMs }: { readonly birthtimeMs: number }): num
   return birthtimeMs > 0 ? birthtimeMs : undefined;
 }
 
+/** What of a file was read from its start to where it started over, or ends: its place in that stays as it is. */
+export function generationOf(stat: Pick<Stats, 'dev' | 'ino' | 'birthtimeMs'>, restarts: number): string {
+  const content = `${fileItem(stat)}@${bornMsOf(stat) ?? ''}@${restarts}`;
+  return hashOf(Buffer.from(content)).slice(0, 16);
+}
+
 export function filePosition(item: string, record: FileRecord): Position {
   return { item, value: JSON.stringify(record) };
 }
@@ -52,14 +61,21 @@ export function parseFileRecord(value: string): FileRecord | undefined {
 
 // By hand: this is all that the worker would load the schema library for, 13 ms of its start and some MB.
 function isFileRecord(value: unknown): value is FileRecord {
-  if (!isObject(value, ['fingerprint', 'offset', 'path'], ['bornMs', 'writtenMs', 'archive', 'longLine']))
+  if (
+    !isObject(
+      value,
+      ['fingerprint', 'offset', 'path'],
+      ['bornMs', 'writtenMs', 'archive', 'longLine', 'restarts'],
+    )
+  )
     return false;
-  const { path, offset, fingerprint, bornMs, writtenMs, archive, longLine } = value;
+  const { path, offset, fingerprint, bornMs, writtenMs, archive, longLine, restarts } = value;
   return (
     (bornMs === undefined || (typeof bornMs === 'number' && bornMs > 0)) &&
     (writtenMs === undefined || typeof writtenMs === 'number') &&
     (archive === undefined || (isObject(archive, ['isDone']) && typeof archive.isDone === 'boolean')) &&
     (longLine === undefined || isLongLine(longLine)) &&
+    (restarts === undefined || isCount(restarts)) &&
     typeof path === 'string' &&
     isCount(offset) &&
     isObject(fingerprint, ['head', 'headBytes', 'tail', 'tailBytes']) &&

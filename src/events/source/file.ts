@@ -543,7 +543,7 @@ export function fileSource(options: FileSourceOptions): EventSource {
     opened: OpenLogFile,
     offset: number,
     state = newFingerprint(),
-    record?: FileRecord,
+    record?: Pick<FileRecord, 'longLine' | 'restarts' | 'writtenMs'>,
   ): TrackedFile {
     const nowMs = clock.monotonic();
     begun += 1;
@@ -554,6 +554,7 @@ export function fileSource(options: FileSourceOptions): EventSource {
       offset,
       state,
       longLine: record?.longLine,
+      restarts: record?.restarts,
       writtenMs: record?.writtenMs,
       encoding,
       nowMs,
@@ -635,8 +636,10 @@ export function fileSource(options: FileSourceOptions): EventSource {
   }
 
   function start(path: string, opened: OpenLogFile, seek: SeekMissed): TrackedFile {
+    const before = known.get(fileItem(opened.stat));
     replace(path, opened.stat, seek);
-    return track(path, path, opened, 0);
+    const restarts = before === undefined ? 0 : (before.restarts ?? 0) + 1;
+    return track(path, path, opened, 0, newFingerprint(), { restarts });
   }
 
   /** What had this one's path before it: what is there of it now comes first, not what is still added to it. */

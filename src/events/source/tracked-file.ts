@@ -1,8 +1,15 @@
 import { closeSync, fstatSync, readSync, type Stats } from 'node:fs';
-import type { Position } from '../event-source.ts';
+import type { Origin, Position } from '../event-source.ts';
 import type { LinePart } from '../long-line.ts';
 import type { Encoding } from './encodings.ts';
-import { bornMsOf, type FileRecord, fileItem, filePosition, type LongLine } from './file-record.ts';
+import {
+  bornMsOf,
+  type FileRecord,
+  fileItem,
+  filePosition,
+  generationOf,
+  type LongLine,
+} from './file-record.ts';
 import { type FingerprintState, hashOf, newFingerprint } from './fingerprint.ts';
 import { holeStart, textStart } from './hole.ts';
 import type { OpenLogFile } from './open-log-file.ts';
@@ -34,6 +41,8 @@ export function readBuffer(): ReadBuffer {
 export interface TakenLines {
   /** UTF-8, but for what is no text at all. May be empty while a hole is being crossed. */
   readonly bytes: Buffer;
+  /** Where they begin, where they are as they stand in the file. */
+  readonly origin?: Origin;
   readonly part?: LinePart;
 }
 
@@ -86,6 +95,8 @@ export interface Tracking {
   readonly offset: number;
   readonly state: FingerprintState;
   readonly longLine?: LongLine | undefined;
+  /** How often what has this inode has started over. */
+  readonly restarts?: number | undefined;
   /** Of the record with which reading goes on. */
   readonly writtenMs?: number | undefined;
   readonly encoding: Encoding;
@@ -104,6 +115,8 @@ export function trackFile(opened: OpenLogFile, tracking: Tracking): TrackedFile 
   let offset = tracking.offset;
   let state = tracking.state;
   let longLine = tracking.longLine;
+  let restarts = tracking.restarts ?? 0;
+  let generation = generationOf(opened.stat, restarts);
   let detected: DetectedFormat | undefined;
   let size = opened.stat.size;
   let seenMs = opened.stat.mtimeMs;
@@ -122,11 +135,14 @@ export function trackFile(opened: OpenLogFile, tracking: Tracking): TrackedFile 
     writtenMs,
     fingerprint: state.fingerprint(),
     ...(longLine === undefined ? {} : { longLine }),
+    ...(restarts === 0 ? {} : { restarts }),
   });
 
   function restart(): void {
     onRestart(record());
     offset = 0;
+    restarts += 1;
+    generation = generationOf(opened.stat, restarts);
     state = newFingerprint();
     longLine = undefined;
     detected = undefined;
@@ -198,10 +214,12 @@ export function trackFile(opened: OpenLogFile, tracking: Tracking): TrackedFile 
 
     function lines(taken: Buffer, isLast?: boolean): TakenLines {
       const part = isLast === undefined ? undefined : nextPart(isLast);
-      const isAtStart = offset === 0;
+      const unmarked = offset === 0 ? taken.subarray(markBytes) : taken;
+      const text = format.toUtf8(unmarked);
+      const at = offset + taken.length - unmarked.length;
+      const origin = text === unmarked ? { origin: { generation, offset: at } } : {};
       pass(taken);
-      const text = format.toUtf8(isAtStart ? taken.subarray(markBytes) : taken);
-      return part === undefined ? { bytes: text } : { bytes: text, part };
+      return part === undefined ? { bytes: text, ...origin } : { bytes: text, part };
     }
   }
 

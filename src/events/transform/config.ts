@@ -187,6 +187,15 @@ export const transformKeys = {
       applies: 'restart',
       examples: [{ fields: ['level', 'msg'] }],
     }),
+  coordinates: z
+    .literal(true)
+    .optional()
+    .meta({
+      description:
+        'With files: events that are JSON objects say in a member gatehouse where they stand (hostId, source, generation, offset), by which duplicates can be removed',
+      applies: 'restart',
+      examples: [true],
+    }),
 };
 
 export const transformNames = [
@@ -195,6 +204,7 @@ export const transformNames = [
   'filter',
   'timestamp',
   'json',
+  'coordinates',
 ] as const satisfies readonly (keyof typeof transformKeys)[];
 
 const transformConfig = z.strictObject(transformKeys);

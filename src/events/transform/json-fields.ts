@@ -16,6 +16,16 @@ export function parseObject(line: string): Readonly<Record<string, unknown>> | u
   }
 }
 
+/** The value at a path (`kubernetes.namespace`; a member of that whole name comes first), as text; empty where there is none. */
+export function fieldOf(object: Readonly<Record<string, unknown>> | undefined, path: string): string {
+  let value: unknown = object;
+  for (const name of object !== undefined && Object.hasOwn(object, path) ? [path] : path.split('.')) {
+    const isObject: boolean = typeof value === 'object' && value !== null && Object.hasOwn(value, name);
+    value = isObject ? Reflect.get(Object(value), name) : undefined;
+  }
+  return ['string', 'number', 'boolean'].includes(typeof value) ? String(value) : '';
+}
+
 export function selected(
   object: Readonly<Record<string, unknown>>,
   { fields, message }: JsonSelection,

@@ -42,7 +42,7 @@ function scripted(clock: FakeClock) {
 
 const multiline = { flushAfterMs: 1_000, linesMax: 1_000, bytesMax: 262_144 };
 
-function setup(config: TransformConfig) {
+function setup(config: TransformConfig, fields: readonly string[] = []) {
   const clock = fakeClock();
   const events: LogEvent[] = [];
   const { source: inner, give } = scripted(clock);
@@ -50,6 +50,8 @@ function setup(config: TransformConfig) {
     name: 'app',
     source: inner,
     config,
+    fields,
+    hostId: 'h1',
     clock,
     log: (event) => events.push(event),
   });
@@ -345,3 +347,129 @@ function isAlone(messages: readonly string[], index: number): boolean {
   }
   return false;
 }
+
+/** The chunks of all that was given, as what is in them. */
+async function chunksOf(
+  { clock, source }: ReturnType<typeof setup>,
+  count: number,
+): Promise<{ text: string; fields: readonly string[] | undefined; positions: number }[]> {
+  const stop = new AbortController();
+  const chunks: { text: string; fields: readonly string[] | undefined; positions: number }[] = [];
+  const done = (async () => {
+    for await (const { bytes, fields, positions } of source.chunks(new Map(), stop.signal)) {
+      chunks.push({ text: bytes.toString(), fields, positions: positions.length });
+    }
+  })();
+  await vi.waitFor(async () => {
+    await clock.advance(1_000);
+    expect(chunks.length).toBeGreaterThanOrEqual(count);
+  });
+  stop.abort();
+  await done;
+  return chunks;
+}
+
+const json = (service: unknown, n: number): string => JSON.stringify({ service, n });
+
+describe('fields for the stream', () => {
+  test('events come stream by stream, in their order, and the last of them moves the position', async () => {
+    const made = setup({}, ['service', 'k8s.pod']);
+    made.give(
+      `${json('a', 1)}\n${json('b', 2)}\n${json('a', 3)}\nno JSON\n{"service":"b","k8s":{"pod":"p"}}\n`,
+    );
+
+    expect(await chunksOf(made, 4)).toEqual([
+      { text: `${json('a', 1)}\n${json('a', 3)}\n`, fields: ['a', ''], positions: 0 },
+      { text: `${json('b', 2)}\n`, fields: ['b', ''], positions: 0 },
+      { text: 'no JSON\n', fields: ['', ''], positions: 0 },
+      { text: '{"service":"b","k8s":{"pod":"p"}}\n', fields: ['b', 'p'], positions: 1 },
+    ]);
+  });
+
+  test('are those of the whole line, though less of it is shipped', async () => {
+    const made = setup({ json: { message: 'n' } }, ['service']);
+    made.give(`${json('a', 1)}\n`);
+
+    expect(await chunksOf(made, 1)).toEqual([{ text: '1\n', fields: ['a'], positions: 1 }]);
+  });
+
+  test('are text, numbers and truth, and nothing else', async () => {
+    const made = setup({}, ['service']);
+    made.give([7, true, null, ['x'], { x: 1 }].map((value) => `${json(value, 1)}\n`).join(''));
+
+    expect((await chunksOf(made, 3)).map(({ fields }) => fields)).toEqual([['7'], ['true'], ['']]);
+  });
+});
+
+const stamp = (offset: number): string =>
+  `"gatehouse":{"hostId":"h1","source":"app","generation":"g1","offset":${offset}}`;
+function located(...[inner, fields]: Parameters<typeof setup>) {
+  const made = setup(inner, fields);
+  const at = (text: string, lineOffsets: readonly number[]): void =>
+    made.give(text, { origin: { generation: 'g1', offset: 0 }, lineOffsets });
+  return { ...made, at };
+}
+
+async function shipped(made: ReturnType<typeof located>, count: number): Promise<string[]> {
+  return (await chunksOf(made, count)).flatMap(({ text }) => text.split('\n').slice(0, -1));
+}
+
+describe('coordinates', () => {
+  const config = { coordinates: true } as const;
+
+  test('are in every event that is a JSON object, which stays as it was', async () => {
+    const made = located(config);
+    made.at('{"n":1.10}\nno JSON\n{ }\n{"a":"}" } \n[1]\n{"gatehouse":1}\n', [5, 16, 24, 28, 40, 44]);
+
+    expect(await shipped(made, 1)).toEqual([
+      `{"n":1.10,${stamp(5)}}`,
+      'no JSON',
+      `{${stamp(24)}}`,
+      `{"a":"}",${stamp(28)}}`,
+      '[1]',
+      '{"gatehouse":1}',
+    ]);
+  });
+
+  test('are there too where less of a line is shipped, or it was unwrapped', async () => {
+    const fields = located({ ...config, json: { fields: ['n'] } });
+    fields.at('{"n":1,"x":2}\n', [7]);
+    const docker = located({ ...config, container: 'docker' });
+    docker.at('{"log":"{\\"n\\":1}\\n","stream":"stdout","time":"2026-11-22T12:00:00Z"}\n', [9]);
+
+    expect(await shipped(fields, 1)).toEqual([`{"n":1,${stamp(7)}}`]);
+    expect(await shipped(docker, 1)).toEqual([`{"n":1,${stamp(9)}}`]);
+  });
+
+  test('of an event of several lines are those of its first', async () => {
+    const made = located({ ...config, multiline: { ...multiline, start: '^\\{' } });
+    made.at('{"n":\n1}\n{"n":2}\n', [0, 6, 9]);
+
+    expect(await shipped(made, 2)).toEqual(['{"n":', `1,${stamp(0)}}`, `{"n":2,${stamp(9)}}`]);
+  });
+
+  test('make no event too long', async () => {
+    const long = JSON.stringify({ n: 'x'.repeat(1_048_500) });
+    const made = located(config);
+    made.at(`${long}\n`, [0]);
+
+    expect(await shipped(made, 1)).toEqual([long]);
+  });
+
+  test('any JSON object is the same object with them', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.dictionary(fc.string(), fc.jsonValue()), async (object) => {
+        fc.pre(!Object.hasOwn(object, 'gatehouse'));
+        const made = located(config);
+        made.at(`${JSON.stringify(object)}\n`, [3]);
+
+        const [text = ''] = await shipped(made, 1);
+        const { gatehouse, ...rest } = JSON.parse(text);
+
+        expect(gatehouse).toEqual({ hostId: 'h1', source: 'app', generation: 'g1', offset: 3 });
+        expect(rest).toEqual(JSON.parse(JSON.stringify(object)));
+      }),
+      { numRuns: 50 },
+    );
+  });
+});

@@ -6,7 +6,8 @@ import { escapeForeign, isPlainText } from '../foreign-bytes.ts';
 import { eventsEvent } from '../log-events.ts';
 import type { TransformConfig } from './config.ts';
 import { containerLines } from './container.ts';
-import { parseObject, selected } from './json-fields.ts';
+import { type Place, placeOf, stamped } from './coordinates.ts';
+import { fieldOf, parseObject, selected } from './json-fields.ts';
 import { type Joining, joiningOf } from './multiline.ts';
 import { compilePattern, compilePatterns, type Pattern } from './pattern.ts';
 import { type ReadTime, readTime } from './timestamp.ts';
@@ -15,6 +16,10 @@ export interface TransformOptions {
   readonly name: string;
   readonly source: EventSource;
   readonly config: TransformConfig;
+  /** Fields whose values the name of the log stream has in it. */
+  readonly fields?: readonly string[];
+  /** For coordinates. */
+  readonly hostId: string;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -29,6 +34,15 @@ const sayEveryMs = 10 * 60 * 1000;
 interface TimedText {
   readonly text: string;
   readonly timeMs: number;
+  /** Of its first line, where coordinates are asked for. */
+  readonly place: Place | undefined;
+}
+
+/** An event as it is shipped. */
+interface Made {
+  readonly text: string;
+  readonly timeMs: number;
+  readonly fields?: readonly string[];
 }
 
 /** What may be told once the events before it are handed on. */
@@ -45,6 +59,7 @@ interface Item {
   lines: string[];
   length: number;
   timeMs: number;
+  place: Place | undefined;
   lastLineMs: number;
   held: Held;
 }
@@ -79,7 +94,15 @@ async function stageOf({ multiline, filter, timestamp }: TransformConfig): Promi
  * is handed on with the last event that has bytes before it. Parts of a line too long for one event go through as they
  * are.
  */
-export function transforming({ name, source, config, clock, log }: TransformOptions): EventSource {
+export function transforming({
+  name,
+  source,
+  config,
+  fields = [],
+  hostId,
+  clock,
+  log,
+}: TransformOptions): EventSource {
   const { multiline, container, filter, timestamp, json } = config;
   const items = new Map<string, Item>();
   let filtered = 0;
@@ -142,11 +165,11 @@ export function transforming({ name, source, config, clock, log }: TransformOpti
     }
     const isPlain = isPlainText(chunk.bytes);
     const { bytes, lines } = isPlain ? { bytes: chunk.bytes, lines: 0 } : escapeForeign(chunk.bytes);
-    const events: TimedText[] = [];
+    const events: Made[] = [];
     const released = newHeld();
-    for (const line of linesOf(bytes, chunk.isOneEvent === true)) {
-      for (const { text, timeMs } of contentOf(item, line, chunk.timeMs)) {
-        const before = addLine(item, text, timeMs);
+    for (const [index, line] of linesOf(bytes, chunk.isOneEvent === true).entries()) {
+      for (const each of contentOf(item, line, chunk.timeMs, placeOf(chunk, index))) {
+        const before = addLine(item, each);
         // What was open has been handed on, unless a part of another line waits from before it.
         if (before !== undefined && item.container?.isEmpty() !== false) release(item, released);
         push(events, before, stage);
@@ -177,20 +200,29 @@ export function transforming({ name, source, config, clock, log }: TransformOpti
       lines: [],
       length: 0,
       timeMs,
+      place: undefined,
       lastLineMs: 0,
       held: newHeld(),
     };
   }
 
-  function contentOf(item: Item, line: string, readMs: number): readonly TimedText[] {
+  function contentOf(
+    item: Item,
+    line: string,
+    readMs: number,
+    place: Place | undefined,
+  ): readonly TimedText[] {
     item.lastLineMs = clock.monotonic();
-    if (item.container === undefined) return [{ text: line, timeMs: readMs }];
-    return item.container.push(line).map(({ text, timeMs }) => ({ text, timeMs: usable(timeMs, readMs) }));
+    if (item.container === undefined) return [{ text: line, timeMs: readMs, place }];
+    return item.container
+      .push(line)
+      .map(({ text, timeMs }) => ({ text, timeMs: usable(timeMs, readMs), place }));
   }
 
   /** Returns the event that is whole now. */
-  function addLine(item: Item, line: string, timeMs: number): TimedText | undefined {
-    if (item.joins === undefined || multiline === undefined) return { text: line, timeMs };
+  function addLine(item: Item, added: TimedText): TimedText | undefined {
+    if (item.joins === undefined || multiline === undefined) return added;
+    const { text: line, timeMs, place } = added;
     const isJoined = item.joins(line);
     const hasRoom = item.lines.length < multiline.linesMax && item.length + line.length <= multiline.bytesMax;
     if (isJoined && hasRoom && item.lines.length > 0) {
@@ -199,15 +231,15 @@ export function transforming({ name, source, config, clock, log }: TransformOpti
       return undefined;
     }
     const before = openEvent(item);
-    Object.assign(item, { lines: [line], length: line.length, timeMs });
+    Object.assign(item, { lines: [line], length: line.length, timeMs, place });
     return before;
   }
 
   /** Hands on what is unfinished, as it is. */
   function* finish(item: Item, stage: Stage): Generator<Chunk> {
-    const events: TimedText[] = [];
+    const events: Made[] = [];
     for (const { text, timeMs } of item.container?.end() ?? []) {
-      push(events, addLine(item, text, usable(timeMs, item.timeMs)), stage);
+      push(events, addLine(item, { text, timeMs: usable(timeMs, item.timeMs), place: undefined }), stage);
     }
     push(events, openEvent(item), stage);
     item.lines = [];
@@ -216,10 +248,10 @@ export function transforming({ name, source, config, clock, log }: TransformOpti
     yield* chunksOf(events, item.file, 0, released);
   }
 
-  function push(events: TimedText[], event: TimedText | undefined, stage: Stage): void {
+  function push(events: Made[], event: TimedText | undefined, stage: Stage): void {
     if (event === undefined) return;
     if (!isWanted(event.text, stage)) filtered += 1;
-    else events.push(timed(event, stage));
+    else events.push(made(event, stage));
   }
 
   function isWanted(text: string, { include, exclude }: Stage): boolean {
@@ -233,17 +265,21 @@ export function transforming({ name, source, config, clock, log }: TransformOpti
     return true;
   }
 
-  function timed({ text, timeMs }: TimedText, stage: Stage): TimedText {
-    if (json === undefined && stage.readTime === undefined) return { text, timeMs };
-    const isObjectNeeded = json !== undefined || timestamp?.field !== undefined;
+  function made({ text, timeMs, place }: TimedText, stage: Stage): Made {
+    const isObjectNeeded = json !== undefined || timestamp?.field !== undefined || fields.length > 0;
     const object = isObjectNeeded ? parseObject(text) : undefined;
-    const place = timestamp?.field === undefined ? text : textIn(object?.[timestamp.field]);
+    const timeText = timestamp?.field === undefined ? text : textIn(object?.[timestamp.field]);
     const found =
-      stage.readTime === undefined || place === undefined
+      stage.readTime === undefined || timeText === undefined
         ? undefined
-        : stage.readTime(place, clock.now().getTime());
+        : stage.readTime(timeText, clock.now().getTime());
     const kept = json === undefined || object === undefined ? undefined : selected(object, json);
-    return { text: kept ?? text, timeMs: usable(found, timeMs) };
+    const own = kept ?? text;
+    return {
+      text: place === undefined ? own : stamped(own, place, { hostId, source: name }),
+      timeMs: usable(found, timeMs),
+      ...(fields.length === 0 ? {} : { fields: fields.map((field) => fieldOf(object, field)) }),
+    };
   }
 
   /** The time if CloudWatch Logs takes it, else when the line was read. */
@@ -278,8 +314,8 @@ function isOpen(item: Item): boolean {
   return item.lines.length > 0 || item.container?.isEmpty() === false;
 }
 
-function openEvent({ lines, timeMs }: Item): TimedText | undefined {
-  return lines.length === 0 ? undefined : { text: lines.join('\n'), timeMs };
+function openEvent({ lines, timeMs, place }: Item): TimedText | undefined {
+  return lines.length === 0 ? undefined : { text: lines.join('\n'), timeMs, place };
 }
 
 function linesOf(bytes: Buffer, isOneEvent: boolean): readonly string[] {
@@ -293,21 +329,14 @@ function textIn(value: unknown): string | undefined {
   return typeof value === 'string' || typeof value === 'number' ? String(value) : undefined;
 }
 
-/** Events in a row of one time and one line each make one chunk. The last one tells what may be told. */
+/** Events in a row of one time, one line each and one stream make one chunk. The last one tells what may be told. */
 function* chunksOf(
-  events: readonly TimedText[],
+  events: readonly Made[],
   file: string | undefined,
   escapedLines: number,
   { positions, tells }: Held,
 ): Generator<Chunk> {
-  const runs: TimedText[][] = [];
-  for (const event of events) {
-    const run = runs.at(-1);
-    const [first] = run ?? [];
-    const isAlone = isSeveral(event.text) || first === undefined || isSeveral(first.text);
-    if (run === undefined || isAlone || first.timeMs !== event.timeMs) runs.push([event]);
-    else run.push(event);
-  }
+  const runs = byStream(events).flatMap(runsOf);
   const last = {
     positions: [...positions.values()],
     ...(tells.length === 0 ? {} : { onDurable: () => tells.forEach((tell) => tell()) }),
@@ -320,12 +349,31 @@ function* chunksOf(
       bytes: Buffer.from(run.map(({ text }) => `${text}\n`).join('')),
       timeMs: first?.timeMs ?? 0,
       file,
+      ...(first?.fields === undefined ? {} : { fields: first.fields }),
       isOneEvent: first !== undefined && isSeveral(first.text),
       escapedLines: index === 0 ? escapedLines : 0,
       positions: [],
       ...(index === runs.length - 1 ? last : {}),
     };
   }
+}
+
+/** Events that go to one stream stay in their order; where they go to several, these come one after the other. */
+function byStream(events: readonly Made[]): (readonly Made[])[] {
+  if (events[0]?.fields === undefined) return [events];
+  return [...Map.groupBy(events, ({ fields = [] }) => fields.join('\0')).values()];
+}
+
+function runsOf(events: readonly Made[]): Made[][] {
+  const runs: Made[][] = [];
+  for (const event of events) {
+    const run = runs.at(-1);
+    const [first] = run ?? [];
+    const isAlone = isSeveral(event.text) || first === undefined || isSeveral(first.text);
+    if (run === undefined || isAlone || first.timeMs !== event.timeMs) runs.push([event]);
+    else run.push(event);
+  }
+  return runs;
 }
 
 function isSeveral(text: string): boolean {

@@ -1,0 +1,71 @@
+import { array, assert, constantFrom, property, string } from 'fast-check';
+import { expect, test } from 'vitest';
+import type { LogEvent } from '../base/log-events.ts';
+import { eventsConfig } from './config.ts';
+import { streamFields, streamNames } from './stream-names.ts';
+
+function setup(source: Record<string, unknown>, others: Record<string, unknown> = {}) {
+  const config = eventsConfig.parse({ sources: { app: { files: ['/x'], ...source }, ...others } });
+  const events: LogEvent[] = [];
+  const streamOf = streamNames('app', config, { name: 'web-1' }, (event) => events.push(event));
+  return { config, streamOf, said: () => events.map(({ name, fields }) => [name, fields]) };
+}
+
+test('names a stream by the file, and by nothing else where nothing else is asked for', () => {
+  const { config, streamOf, said } = setup({ logStream: '{file}' });
+
+  expect(streamFields('app', config)).toEqual([]);
+  expect(streamOf('/var/log/a')).toEqual({ logGroup: '/gatehouse/web-1', logStream: '/var/log/a' });
+  expect(streamOf(undefined).logStream).toBe('-');
+  expect(said()).toMatchObject([['events.name-replaced', { kind: 'logStream', name: '-' }]]);
+});
+
+test('names a stream by fields of events, and says which characters it may not have', () => {
+  const { config, streamOf, said } = setup({ logStream: '{source}/{field.service}/{field.k8s.pod}' });
+
+  expect(streamFields('app', config)).toEqual(['service', 'k8s.pod']);
+  expect(streamOf(undefined, ['api', 'p-1']).logStream).toBe('app/api/p-1');
+  expect(streamOf(undefined, ['a:b*', 'p']).logStream).toBe('app/a-b-/p');
+  expect(streamOf(undefined, ['api', '']).logStream).toBe('app/api/-');
+  expect(streamOf(undefined).logStream).toBe('app/-/-');
+  expect(said()).toEqual([
+    ['events.name-replaced', { kind: 'logStream', name: 'app/a-b-/p', source: 'app' }],
+  ]);
+});
+
+test('what would be one stream more than there may be goes where events without the field go', () => {
+  const { streamOf, said } = setup({ logStream: 'app/{field.service}', streamsMax: 2 });
+
+  const names = ['a', 'b', 'c', 'a', 'd', ''].map((service) => streamOf(undefined, [service]).logStream);
+
+  expect(names).toEqual(['app/a', 'app/b', 'app/-', 'app/a', 'app/-', 'app/-']);
+  expect(said()).toEqual([['events.streams-too-many', { source: 'app', name: 'app/c', streams: 2 }]]);
+});
+
+test('no event names the stream of an audit, or of its heads', () => {
+  const { streamOf } = setup({ logStream: '{field.service}' }, { trail: { audit: true } });
+
+  expect(streamOf(undefined, ['trail']).logStream).toBe('-');
+  expect(streamOf(undefined, ['trail.heads']).logStream).toBe('-');
+  expect(streamOf(undefined, ['trail2']).logStream).toBe('trail2');
+});
+
+test('whatever events say, the names are few and CloudWatch Logs takes them', () => {
+  const piece = constantFrom('a', ':', '*', '\0', 'ü', '😀', '/', 'x'.repeat(600));
+  assert(
+    property(
+      array(
+        array(piece).map((pieces) => pieces.join('')),
+        { maxLength: 50 },
+      ),
+      string(),
+      (values, file) => {
+        const { streamOf } = setup({ logStream: '{file}{field.a}', streamsMax: 5 });
+        const names = new Set(values.map((value) => streamOf(file, [value]).logStream));
+
+        expect(names.size).toBeLessThanOrEqual(6);
+        for (const name of names) expect(name).toMatch(/^[^:*\p{Cc}]{1,512}$/su);
+      },
+    ),
+  );
+});

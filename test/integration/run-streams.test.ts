@@ -1,0 +1,64 @@
+import { expect, it } from 'vitest';
+import { eventually, setup } from '../support/host.ts';
+
+const services = ['api', 'web', 'jobs'] as const;
+const total = 3_000;
+
+/** Two in a row are alike. */
+function textOf(index: number): string {
+  return JSON.stringify({ service: services[(index >> 1) % services.length], n: index >> 1 });
+}
+
+interface Arrived {
+  readonly service: string;
+  readonly n: number;
+  readonly gatehouse: { readonly hostId: string; readonly source: string; readonly offset: number };
+}
+
+it('events name their streams, and by their coordinates each line is there once, after kills and lost answers', async () => {
+  const host = await setup({
+    gateway({ events }) {
+      Object.assign(events?.sources['app'] ?? {}, { logStream: 'app/{field.service}', coordinates: true });
+    },
+  });
+  const lost = {
+    service: 'logs',
+    operation: 'PutLogEvents',
+    count: 5,
+    effect: { kind: 'lost-answer' },
+  } as const;
+  const arrived = (): Arrived[] =>
+    services.flatMap((service) =>
+      host.messages(`app/${service}`).map((message): Arrived => JSON.parse(message)),
+    );
+  const places = () => new Set(arrived().map(({ gatehouse }) => JSON.stringify(gatehouse)));
+  const lines = Array.from({ length: total }, (_line, index) => textOf(index));
+
+  for (let from = 0; from < total; from += total / 3) {
+    const agent = await host.started();
+    host.sandbox.faults.add(lost);
+    host.log(lines.slice(from, from + total / 3));
+    await eventually('some of it', () => places().size > from || undefined);
+    agent.kill('SIGKILL');
+    await agent.finished;
+  }
+  const last = await host.started();
+  await eventually('every line', () => places().size >= total || undefined);
+  await last.stop();
+
+  const { hostId } = arrived()[0]?.gatehouse ?? {};
+  const once = [...new Map(arrived().map((each) => [each.gatehouse.offset, each])).values()];
+  expect(places().size).toBe(total);
+  expect(arrived().length).toBeGreaterThan(total);
+  expect(new Set(arrived().map(({ gatehouse }) => gatehouse.hostId))).toEqual(new Set([hostId]));
+  expect(
+    once
+      .toSorted((one, other) => one.gatehouse.offset - other.gatehouse.offset)
+      .map(({ service, n }) => JSON.stringify({ service, n })),
+  ).toEqual(lines);
+  for (const service of services) {
+    expect(new Set(host.messages(`app/${service}`).map((text) => JSON.parse(text).service))).toEqual(
+      new Set([service]),
+    );
+  }
+});
