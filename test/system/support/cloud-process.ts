@@ -9,6 +9,7 @@ import type { CloudAnswer, CloudQuestion } from './cloud.ts';
 const sandbox = createSandbox();
 const listener = await sandbox.listen({ port: 4566 });
 const operator = operatorOf(sandbox, listener.url);
+const away = { kind: 'error', name: 'ServiceUnavailableException', status: 503 } as const;
 
 process.on('message', (question: CloudQuestion) => void answer(question));
 process.on('disconnect', () => process.exit(0));
@@ -26,6 +27,10 @@ async function answer({ id, ask, args }: CloudQuestion): Promise<void> {
         return send({ id, value: await operator.putSecret(first, second) });
       case 'messages':
         return send({ id, value: await operator.messages(first, second) });
+      case 'loseLogs':
+        return send({ id, value: sandbox.faults.add({ service: 'logs', effect: away }) });
+      case 'findLogs':
+        return send({ id, value: sandbox.faults.clear() });
     }
   } catch (error) {
     send({ id, error: String(error) });

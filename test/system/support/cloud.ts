@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { setTimeout as timeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
-type Question = 'createKey' | 'createSecret' | 'putSecret' | 'messages';
+type Question = 'createKey' | 'createSecret' | 'putSecret' | 'messages' | 'loseLogs' | 'findLogs';
 
 export interface CloudQuestion {
   readonly id: number;
@@ -28,6 +28,9 @@ export interface Cloud {
   messages(logGroup: string, logStream: string): Promise<readonly string[]>;
   /** Waits until a stream has so many messages, or more. */
   arrived(count: number, logGroup: string, logStream: string): Promise<readonly string[]>;
+  /** CloudWatch Logs answers 503 until it is `findLogs`. */
+  loseLogs(): Promise<void>;
+  findLogs(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -83,6 +86,8 @@ export async function startCloud(pid: number): Promise<Cloud> {
         await timeout(pollMs);
       }
     },
+    loseLogs: async () => void (await ask('loseLogs')),
+    findLogs: async () => void (await ask('findLogs')),
     async close() {
       if (child.exitCode !== null) return;
       const ended = once(child, 'exit');
