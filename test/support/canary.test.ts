@@ -125,6 +125,19 @@ describe('a canary is found on the disk', () => {
     expect(searchCanaries([secret], { directories: [directory] }).findings).toHaveLength(1);
   });
 
+  test('but not behind a link to a folder, which may lead anywhere', () => {
+    const { secret, directory } = setup();
+    mkdirSync(join(directory, 'searched'));
+    mkdirSync(join(directory, 'elsewhere'));
+    writeFileSync(join(directory, 'elsewhere/file'), secret.value);
+    symlinkSync(join(directory, 'elsewhere'), join(directory, 'searched/link'));
+
+    const { findings, searched } = searchCanaries([secret], { directories: [join(directory, 'searched')] });
+
+    expect(findings).toEqual([]);
+    expect(searched.places).toContain(`link ${join(directory, 'searched/link')}`);
+  });
+
   test('but not reported where it is meant to be', () => {
     const { secret, directory } = setup();
     const delivered = join(directory, 'delivered');

@@ -113,24 +113,26 @@ function none(): boolean {
   return false;
 }
 
+/**
+ * Folder by folder, each read as soon as it is listed. Not readdir's own recursion, which follows links: those of
+ * another system's tree lead into this machine. What vanishes meanwhile is not there.
+ */
 function lookInDirectory(directory: string, except: (path: string) => boolean, look: Look): void {
-  for (const entry of readdirSync(directory, { recursive: true, withFileTypes: true })) {
-    const path = join(entry.parentPath, entry.name);
+  for (const entry of readdirSync(directory, { withFileTypes: true })) {
+    const path = join(directory, entry.name);
     if (except(path)) continue;
-    look(
-      `name of ${entry.isDirectory() ? 'directory' : 'file'} in ${entry.parentPath}`,
-      Buffer.from(entry.name),
-    );
+    look(`name of ${entry.isDirectory() ? 'directory' : 'file'} in ${directory}`, Buffer.from(entry.name));
     if (entry.isSymbolicLink()) look(`link ${path}`, Buffer.from(readlinkSync(path)));
     if (entry.isFile()) lookInFile(path, look);
+    if (entry.isDirectory()) ifThere(() => lookInDirectory(path, except, look));
   }
 }
 
-/** In pieces that overlap by more than any form is long. A file that vanished meanwhile is none. */
+/** In pieces that overlap by more than any form is long. */
 function lookInFile(path: string, look: Look): void {
   const overlap = 1024;
   const piece = Buffer.alloc(pieceBytes);
-  const file = openIfThere(path);
+  const file = ifThere(() => openSync(path, 'r'));
   if (file === undefined) return;
   try {
     for (let offset = 0; ; offset += pieceBytes - overlap) {
@@ -148,9 +150,9 @@ function lookInDatabase(path: string, look: Look): void {
   for (const { table, bytes } of cellsOf(path)) look(`table ${table} of ${path}`, bytes);
 }
 
-function openIfThere(path: string): number | undefined {
+function ifThere<T>(look: () => T): T | undefined {
   try {
-    return openSync(path, 'r');
+    return look();
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
     throw error;
