@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { setTimeout as timeout } from 'node:timers/promises';
+import { childrenOf } from './children-of.ts';
 import type { Image } from './image.ts';
 import { type ProgramResult, runProgram } from './run-program.ts';
 
@@ -98,17 +99,13 @@ export async function startContainer({ image, network, env, tmpfs }: ContainerOp
 async function firstProcess(nspawn: ChildProcess, output: () => string): Promise<number> {
   const deadline = performance.now() + startMsMax;
   for (;;) {
-    const pid = Number(childrenOf(nspawn.pid ?? 0)[0] ?? 0);
+    const pid = childrenOf(nspawn.pid ?? 0)[0] ?? 0;
     if (pid > 0 && readFileSync(`/proc/${pid}/comm`, 'utf8').trim() === 'tini') return pid;
     if (nspawn.exitCode !== null || performance.now() > deadline) {
       throw new Error(`the container does not start:\n${output()}`);
     }
     await timeout(pollMs);
   }
-}
-
-function childrenOf(pid: number): string[] {
-  return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean);
 }
 
 async function killed(child: ChildProcess, first?: number): Promise<void> {

@@ -42,10 +42,22 @@ export async function copyTree(tree: string, folder: string): Promise<void> {
   await mustRun(['cp', '-a', '--reflink=auto', `${tree}/.`, folder]);
 }
 
-/** In namespaces of their own: what a package starts at its installation ends with it. */
+/** A package of another architecture is named with it: `libc6:arm64`. */
 async function install(tree: string, packages: readonly string[]): Promise<void> {
-  const script = `apt-get update -qq && apt-get install -qq --no-install-recommends ${packages.join(' ')}`;
+  const foreign = new Set(packages.flatMap((name) => name.split(':').slice(1)));
+  await shellIn(
+    tree,
+    [
+      ...[...foreign].map((architecture) => `dpkg --add-architecture ${architecture}`),
+      'apt-get update -qq',
+      `apt-get install -qq --no-install-recommends ${packages.join(' ')}`,
+    ].join(' && '),
+  );
+}
+
+/** Runs a script that must succeed, in namespaces of its own: what it starts ends with it. Resolves with its stdout. */
+export async function shellIn(tree: string, script: string): Promise<string> {
   const flags = ['--register=no', '--keep-unit', '--quiet', '--pipe', '--as-pid2'];
   const env = '--setenv=DEBIAN_FRONTEND=noninteractive';
-  await mustRun(['systemd-nspawn', `--directory=${tree}`, ...flags, env, '/bin/sh', '-c', script]);
+  return mustRun(['systemd-nspawn', `--directory=${tree}`, ...flags, env, '/bin/sh', '-c', script]);
 }

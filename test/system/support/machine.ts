@@ -4,6 +4,7 @@ import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSy
 import { basename, dirname, join } from 'node:path';
 import { setTimeout as timeout } from 'node:timers/promises';
 import { cacheFolder } from '../../../scripts/package/cache.ts';
+import { childrenOf } from './children-of.ts';
 import { debianTree } from './debian-tree.ts';
 import { mustRun, type ProgramResult, runProgram } from './run-program.ts';
 
@@ -116,10 +117,13 @@ async function ended(nspawn: ChildProcess, pid: number): Promise<void> {
 }
 
 function firstChild(pid: number): number | undefined {
+  const [first] = childrenOf(pid);
+  return first !== undefined && nameOf(first) === 'systemd' ? first : undefined;
+}
+
+function nameOf(pid: number): string | undefined {
   try {
-    const [first = ''] = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ');
-    if (first === '') return undefined;
-    return readFileSync(`/proc/${first}/comm`, 'utf8').trim() === 'systemd' ? Number(first) : undefined;
+    return readFileSync(`/proc/${pid}/comm`, 'utf8').trim();
   } catch {
     return undefined;
   }
