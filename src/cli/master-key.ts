@@ -37,7 +37,7 @@ const lanesMax = 64;
 
 const concurrency = {
   type: 'number',
-  default: 4,
+  default: 16,
   describe: `Files under way at once, 1 to ${lanesMax}`,
   requiresArg: true,
 } as const;

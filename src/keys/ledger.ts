@@ -1,5 +1,5 @@
 import { closeSync, constants, fchmodSync, fchownSync, openSync } from 'node:fs';
-import { DatabaseSync, type SQLOutputValue } from 'node:sqlite';
+import { DatabaseSync, type SQLOutputValue, type StatementSync } from 'node:sqlite';
 import { keysError } from './errors.ts';
 
 /** What becomes of a generation: made, in use, no more used to seal, given up before it was ever alone. */
@@ -125,8 +125,15 @@ const none = 0;
 /** Opens the ledger in this SQLite file, which is made where there is none. @throws LEDGER_UNUSABLE */
 export function openLedger(file: string, options: LedgerOptions): Ledger {
   const database = openedDatabase(file, options);
-  const all = (sql: string, ...values: (string | number)[]) => database.prepare(sql).all(...values);
-  const run = (sql: string, ...values: (string | number | null)[]) => database.prepare(sql).run(...values);
+  const statements = new Map<string, StatementSync>();
+  /** Each is compiled once: a re-encryption runs the same few for every file. */
+  const prepared = (sql: string): StatementSync => {
+    const known = statements.get(sql) ?? database.prepare(sql);
+    statements.set(sql, known);
+    return known;
+  };
+  const all = (sql: string, ...values: (string | number)[]) => prepared(sql).all(...values);
+  const run = (sql: string, ...values: (string | number | null)[]) => prepared(sql).run(...values);
 
   function transaction<T>(work: () => T): T {
     return translated(file, () => {

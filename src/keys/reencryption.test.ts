@@ -76,6 +76,22 @@ describe('re-encryption', () => {
     expect(await generations()).toEqual([1, 1]);
   });
 
+  it('makes each folder durable once for many files, before they are on record', async () => {
+    const { folder, run } = await setup(150);
+    const steps: string[] = [];
+    const real = sealedFiles();
+    onTestFinished(() => real.close());
+
+    await run(stepping({ files: real, ledger: ledgerIn(folder) }, (what) => steps.push(what)));
+
+    const count = (what: string) => steps.filter((each) => each === what).length;
+    expect(count('commit')).toBe(150);
+    expect(count('transaction')).toBe(1);
+    expect(count('sync')).toBe(1);
+    expect(steps.indexOf('sync')).toBeGreaterThan(steps.lastIndexOf('commit'));
+    expect(steps.indexOf('sync')).toBeLessThan(steps.indexOf('after the transaction'));
+  });
+
   it('goes back as it came', async () => {
     const { folder, run, generations } = await setup(5);
     await run();

@@ -14,10 +14,10 @@ import { damaged, headerBytesMax, type MessageHeader, parseHeader } from './seal
 
 /** A sealed file held open. */
 export interface OpenSealedFile {
-  /** Its bytes from the beginning; again at each call. */
-  chunks(): AsyncIterable<Uint8Array>;
-  /** Up to so many bytes of its beginning. */
+  /** Up to so many bytes of its beginning; asked for once, and first. */
   start(bytesMax: number): Promise<Buffer>;
+  /** All its bytes, the beginning too; once, for nothing is read twice. */
+  chunks(): AsyncIterable<Uint8Array>;
   /**
    * Writes what is to replace it, durably, under a name of its own, with owner and mode of this one. Nothing is
    * replaced yet.
@@ -79,7 +79,7 @@ export interface Reencrypted {
 }
 
 /** Files committed in one step: each step costs a few writes to the disk, whatever their number. */
-const batchFiles = 64;
+const batchFiles = 256;
 
 /** What became of one file. */
 type Outcome =
@@ -131,7 +131,7 @@ async function rewriteAll(options: ReencryptionOptions, signal: AbortSignal) {
       continue;
     }
     for (const path of paths) {
-      const folder = path.slice(0, path.lastIndexOf('/'));
+      const folder = folderOf(path);
       if (!swept.has(folder)) await files.sweep(path).catch(() => undefined);
       swept.add(folder);
     }
@@ -162,19 +162,23 @@ function leftAgain(path: string, left: ReadonlyMap<string, LeftFile>): Outcome {
   return { kind: 'left', ...known };
 }
 
-/** Puts what is staged in place; the folders are made durable before the ledger says so. */
+/** Puts what is staged in place; the folders are made durable, each once, before the ledger says so. */
 function committed(outcomes: readonly Outcome[], target: number): ReadonlyMap<string, number> {
   const there = new Map<string, number>();
-  const staged: StagedFile[] = [];
+  const touched = new Map<string, StagedFile>();
   for (const outcome of outcomes) {
     if (outcome.kind === 'there') there.set(outcome.path, target);
     if (outcome.kind === 'staged' && outcome.staged.commit()) {
-      staged.push(outcome.staged);
       there.set(outcome.path, target);
+      touched.set(folderOf(outcome.path), outcome.staged);
     }
   }
-  for (const each of staged) each.sync();
+  for (const any of touched.values()) any.sync();
   return there;
+}
+
+function folderOf(path: string): string {
+  return path.slice(0, path.lastIndexOf('/'));
 }
 
 async function rewriteOne(

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
@@ -38,6 +39,32 @@ describe('a staged file', () => {
     expect(read()).toBe('one two');
     expect((statSync(join(path, 'file')).mode & 0o777).toString(8)).toBe('640');
     expect(names()).toEqual(['file']);
+  });
+
+  it('is written whole, whatever pieces it comes in', async () => {
+    const { path, folder } = await setup();
+    const large = randomBytes(700_000);
+    async function* cut(): AsyncGenerator<Buffer> {
+      for (let from = 0; from < large.length; from += 65_000) yield large.subarray(from, from + 65_000);
+    }
+
+    const staged = await folder.stage('file', cut(), options);
+
+    staged.commit();
+    expect(readFileSync(join(path, 'file')).equals(large)).toBe(true);
+    const empty = await folder.stage('empty', pieces(), options);
+    empty.commit();
+    expect(statSync(join(path, 'empty')).size).toBe(0);
+  });
+
+  it('is read to its end, also where that moved on since it was opened', async () => {
+    const { path, folder } = await setup();
+    writeFileSync(join(path, 'file'), 'some');
+    const file = await folder.openFile('file');
+    onTestFinished(() => file.close());
+    writeFileSync(join(path, 'file'), ' and more', { flag: 'a' });
+
+    expect((await buffer(file.chunks())).toString()).toBe('some and more');
   });
 
   it('replaces the file it is meant for, and no other', async () => {

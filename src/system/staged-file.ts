@@ -3,14 +3,22 @@ import {
   type BigIntStats,
   closeSync,
   constants,
+  fchmodSync,
+  fchownSync,
+  fstatSync,
+  fsync,
   fsyncSync,
   linkSync,
   lstatSync,
+  open,
   openSync,
+  read,
   renameSync,
   unlinkSync,
+  write,
 } from 'node:fs';
-import { type FileHandle, open } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
+import { promisify } from 'node:util';
 import { errnoOf } from '../base/errno.ts';
 import { systemError } from './errors.ts';
 import { at, failed, selfPath } from './walk.ts';
@@ -67,17 +75,28 @@ export interface StagedFile {
 
 const chunkBytes = 256 * 1024;
 
+/**
+ * What waits for a disk goes to the thread pool. The rest (status, owner, mode, close) is synchronous: it takes a
+ * microsecond, and as a turn of the pool thirty, or as long as every fsync before it.
+ */
+const inPool = {
+  open: promisify(open),
+  read: promisify(read),
+  write: promisify(write),
+  fsync: promisify(fsync),
+};
+
 /** The file of this name in an open directory; `path` is for errors. */
 export async function openFileAt(directory: FileHandle, name: string, path: string): Promise<OpenFile> {
   try {
     // O_NONBLOCK: opening a FIFO would else wait for its writer.
-    const file = await open(at(directory, name), O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+    const file = await inPool.open(at(directory, name), O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
     try {
-      const status = await file.stat({ bigint: true });
+      const status = fstatSync(file, { bigint: true });
       if (!status.isFile()) throw systemError('FILE_NOT_REGULAR', { path });
       return opened(file, status, path);
     } catch (error) {
-      await file.close();
+      closeSync(file);
       throw error;
     }
   } catch (error) {
@@ -85,7 +104,8 @@ export async function openFileAt(directory: FileHandle, name: string, path: stri
   }
 }
 
-function opened(file: FileHandle, status: BigIntStats, path: string): OpenFile {
+function opened(file: number, status: BigIntStats, path: string): OpenFile {
+  let isOpen = true;
   return {
     identity: identityOf(status),
     bytes: Number(status.size),
@@ -95,17 +115,24 @@ function opened(file: FileHandle, status: BigIntStats, path: string): OpenFile {
     async *chunks() {
       const length = Math.min(chunkBytes, Number(status.size) + 1);
       for (let position = 0; ; ) {
-        const { bytesRead, buffer } = await file
-          .read(Buffer.allocUnsafe(length), 0, length, position)
+        // Its number may be another file's by now.
+        if (!isOpen) throw new TypeError('a file is read that was closed');
+        const { bytesRead, buffer } = await inPool
+          .read(file, Buffer.allocUnsafe(length), 0, length, position)
           .catch((error: unknown) => {
             throw failed(error, path);
           });
         if (bytesRead === 0) return;
         position += bytesRead;
         yield buffer.subarray(0, bytesRead);
+        // One byte more was asked for than there was: it has not grown, and need not be asked again.
+        if (bytesRead < length && position === Number(status.size)) return;
       }
     },
-    close: () => file.close(),
+    async close() {
+      if (isOpen) closeSync(file);
+      isOpen = false;
+    },
   };
 }
 
@@ -137,11 +164,11 @@ export async function stageAt(
 
   return {
     async *chunks() {
-      const file = await open(temporary, O_RDONLY | O_NOFOLLOW);
+      const file = await inPool.open(temporary, O_RDONLY | O_NOFOLLOW);
       try {
-        yield* opened(file, await file.stat({ bigint: true }), path).chunks();
+        yield* opened(file, fstatSync(file, { bigint: true }), path).chunks();
       } finally {
-        await file.close();
+        closeSync(file);
       }
     },
 
@@ -183,17 +210,42 @@ export async function writeNew(
   bytes: FileBytes,
   { uid, gid, mode }: FileOwnership,
 ): Promise<FileIdentity> {
-  const file = await open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
+  const file = await inPool.open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
   try {
-    await file.writeFile(bytes);
+    for await (const piece of gathered(bytes)) await writeWhole(file, piece);
     // -1: left as it is, chown(2). The owner before the mode, since a change of owner clears bits of the mode.
-    if (uid !== undefined || gid !== undefined) await file.chown(uid ?? -1, gid ?? -1);
-    await file.chmod(mode);
-    await file.sync();
-    return identityOf(await file.stat({ bigint: true }));
+    if (uid !== undefined || gid !== undefined) fchownSync(file, uid ?? -1, gid ?? -1);
+    fchmodSync(file, mode);
+    await inPool.fsync(file);
+    return identityOf(fstatSync(file, { bigint: true }));
   } finally {
-    await file.close();
+    closeSync(file);
   }
+}
+
+async function writeWhole(file: number, bytes: Uint8Array): Promise<void> {
+  for (let from = 0; from < bytes.length; ) {
+    from += (await inPool.write(file, bytes, from, bytes.length - from)).bytesWritten;
+  }
+}
+
+/** Joins pieces up to what is read at once: a small file is one write, and a large one few. */
+async function* gathered(bytes: FileBytes): AsyncGenerator<Uint8Array> {
+  if (bytes instanceof Uint8Array) {
+    yield bytes;
+    return;
+  }
+  let pieces: Uint8Array[] = [];
+  let length = 0;
+  for await (const piece of bytes) {
+    pieces.push(piece);
+    length += piece.length;
+    if (length < chunkBytes) continue;
+    yield Buffer.concat(pieces, length);
+    pieces = [];
+    length = 0;
+  }
+  yield Buffer.concat(pieces, length);
 }
 
 /** Owner and mode are no part of it: a file that changed hands still has its content. */
