@@ -22,7 +22,7 @@ describe('needleSearch', () => {
 
   test('finds what a search for each needle would', () => {
     assert(
-      property(uniqueArray(word(2, 20), { minLength: 1, maxLength: 12 }), word(0, 300), (words, text) => {
+      property(uniqueArray(word(3, 40), { minLength: 1, maxLength: 12 }), word(0, 300), (words, text) => {
         const needles = words.map((each) => Buffer.from(each));
         const bytes = Buffer.from(text);
         const search = needleSearch(needles);
