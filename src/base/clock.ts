@@ -1,4 +1,3 @@
-import { setTimeout as timeout } from 'node:timers/promises';
 import { baseError } from './errors.ts';
 
 /** All our waiting goes through a clock, so that tests never sleep. Timers inside the AWS SDK are exempt. */
@@ -31,9 +30,7 @@ export const systemClock: Clock = {
   async sleep(ms, signal) {
     signal.throwIfAborted();
     for (let left = ms; left > 0; left -= timerMsMax) {
-      await timeout(Math.min(left, timerMsMax), undefined, { signal }).catch((error: unknown) => {
-        throw signal.aborted ? signal.reason : error;
-      });
+      await timeout(Math.min(left, timerMsMax), signal);
     }
   },
 
@@ -49,23 +46,42 @@ export async function withDeadline<T>(
   work: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   signal.throwIfAborted();
-  const expired = new AbortController();
+  const limited = new AbortController();
   const finished = new AbortController();
   const expiry = clock.sleep(ms, finished.signal).then(
-    () => expired.abort(baseError('DEADLINE_EXCEEDED', { what, afterMs: ms })),
+    () => limited.abort(baseError('DEADLINE_EXCEEDED', { what, afterMs: ms })),
     () => undefined,
   );
-  const either = AbortSignal.any([signal, expired.signal]);
   const aborted = Promise.withResolvers<never>();
-  const onAbort = (): void => aborted.reject(either.reason);
-  either.addEventListener('abort', onAbort, { once: true });
+  const onAbort = (): void => aborted.reject(limited.signal.reason);
+  limited.signal.addEventListener('abort', onAbort, { once: true });
+  const passOn = (): void => limited.abort(signal.reason);
+  signal.addEventListener('abort', passOn, { once: true });
   try {
-    return await Promise.race([work(either), aborted.promise]);
+    return await Promise.race([work(limited.signal), aborted.promise]);
   } finally {
-    // Node keeps a combined signal alive for as long as somebody listens to it.
-    either.removeEventListener('abort', onAbort);
+    limited.signal.removeEventListener('abort', onAbort);
+    signal.removeEventListener('abort', passOn);
     aborted.promise.catch(() => undefined);
-    finished.abort();
+    finished.abort(over);
     await expiry;
   }
+}
+
+/** A reason that is there already: one of Node's own is made with the stack of whoever aborts, for each batch that is sent. */
+const over = new Error('the work was done in time');
+
+/** As that of node:timers/promises, without an error of its own for each sleep that ends early. */
+function timeout(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const onAbort = (): void => {
+      clearTimeout(timer);
+      reject(signal.reason);
+    };
+    const timer = setTimeout(() => {
+      signal.removeEventListener('abort', onAbort);
+      resolve();
+    }, ms);
+    signal.addEventListener('abort', onAbort, { once: true });
+  });
 }
