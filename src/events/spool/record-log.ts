@@ -1,9 +1,9 @@
-import { crc32 } from 'node:zlib';
 import { errnoOf } from '../../base/errno.ts';
 import { eventsError } from '../errors.ts';
 import { openFiles } from './open-files.ts';
 import {
   type BodySeal,
+  bodyCheck,
   type FoundHead,
   headAt,
   headBytes,
@@ -448,8 +448,15 @@ export async function openRecordLog<State>(options: RecordLogOptions<State>): Pr
         body?.copy(staging, bodyAt);
       }
       sequence += 1;
-      const bodyCrc = crc32(staging.subarray(bodyAt, end));
-      const head = { kind, segment: number, sequence, durable, sealed, bodyBytes: end - bodyAt, bodyCrc };
+      const head = {
+        kind,
+        segment: number,
+        sequence,
+        durable,
+        sealed,
+        bodyBytes: end - bodyAt,
+        bodyCheck: bodyCheck(staging.subarray(bodyAt, end), sealed !== undefined),
+      };
       writeHead(staging, at, head, meta);
       places.push({ segment: number, at: durable + at, length: end - at, keyId: sealed?.keyId });
       at = end;
@@ -562,7 +569,7 @@ export async function openRecordLog<State>(options: RecordLogOptions<State>): Pr
       throw eventsError('EVENTS_SPOOL_DAMAGED', { path, segment, at });
     const body = bytes.subarray(length - head.bodyBytes);
     // A sealed body proves itself when it is opened.
-    if (head.sealed === undefined && crc32(body) !== head.bodyCrc)
+    if (head.sealed === undefined && bodyCheck(body, false) !== head.bodyCheck)
       throw eventsError('EVENTS_SPOOL_DAMAGED', { path, segment, at });
     return { head, body };
   }

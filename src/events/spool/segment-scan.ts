@@ -1,5 +1,5 @@
 import { crc32 } from 'node:zlib';
-import { type FoundHead, headAt, headBytes, nextMagic } from './record.ts';
+import { bodyCheck, type FoundHead, headAt, headBytes, nextMagic } from './record.ts';
 import type { StorageFile } from './storage.ts';
 
 export interface FoundRecord {
@@ -126,7 +126,9 @@ export async function tailOf(file: StorageFile, scan: SegmentScan, size: number)
 async function isWhole(file: StorageFile, { at, head }: FoundRecord): Promise<boolean> {
   try {
     const body = await file.read(at + head.length - head.bodyBytes, head.bodyBytes);
-    return body.length === head.bodyBytes && crc32(body) === head.bodyCrc;
+    if (body.length !== head.bodyBytes) return false;
+    // Sealed bodies had a checksum of every byte once.
+    return bodyCheck(body, head.sealed !== undefined) === head.bodyCheck || crc32(body) === head.bodyCheck;
   } catch {
     // Nobody knows. It is read again when it is sent, and told of if it cannot be.
     return true;
