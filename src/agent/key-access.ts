@@ -30,7 +30,7 @@ export interface KeyAccess extends Opener {
 /** Resolves the keys that the gateway config names. The master key is opened when something sealed under it is. @throws KEY_… */
 export async function openKeys(
   host: Host,
-  { bindingKey: keyId, trustedKeys }: GatewayConfig['keys'],
+  { bindingKey: keyId, trustedKeys, registryTable }: GatewayConfig['keys'],
   signal: AbortSignal,
 ): Promise<KeyAccess> {
   const kmsFor = kmsOf(host);
@@ -44,7 +44,19 @@ export async function openKeys(
 
   const { name: agentName, stateDirectory } = host.bootstrap.config;
   const { clock } = host.launch;
-  const records = keptRecords(stateDirectory, log);
+  const records = keptRecords({
+    stateDirectory,
+    log,
+    table: registryTable,
+    async watermarkIn(table) {
+      const [{ watermark }, { dynamodbRegistry }] = await Promise.all([
+        import('./master-key/watermark.ts'),
+        import('../keys/dynamodb-registry.ts'),
+      ]);
+      const registry = dynamodbRegistry(table, () => host.aws.dynamodb());
+      return watermark({ registry, agentName, clock, log });
+    },
+  });
   const master = masterKeys({
     agentName,
     readWrapped: (generation) => readWrappedKey(stateDirectory, generation),

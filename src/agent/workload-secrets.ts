@@ -76,7 +76,7 @@ export function workloadSecrets(
       readFile: (path) => readRegularFile(path, { bytesMax: sealedBytesMax }),
       contextOf: (sealed) => parseSealedMessage(sealed).context,
       open: (sealed, context, signal) => keys.open(sealed, context, signal),
-      admit: (file) => keys.records.admit(file),
+      admit: (file, signal) => keys.records.admit(file, signal),
     }),
   );
 
@@ -108,6 +108,7 @@ export function workloadSecrets(
   async function refresh(names: readonly string[] | undefined, signal: AbortSignal): Promise<void> {
     const { changed } = await held.refresh(names, signal);
     if (changed.length > 0) await delivered.deliver(changed, signal);
+    await keys.records.keep(signal);
   }
 
   async function retryFailed(signal: AbortSignal): Promise<void> {
@@ -130,6 +131,7 @@ export function workloadSecrets(
       events?.secretsAre(Object.keys(config.secrets));
       delivered.configure(config.deliveries);
       await delivered.deliver(undefined, signal);
+      await keys.records.keep(signal);
     },
     refresh: (signal) => refresh(undefined, signal),
     run: (signal) => runTasks([(sig) => delivered.run(sig), retryFailed], signal),

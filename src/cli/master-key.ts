@@ -307,7 +307,7 @@ function statusText(status: MasterKeyStatus): string {
     ...status.generations
       .filter(({ number }) => number !== status.generation)
       .map(({ number, state }): [string, string] => ['older', `generation ${number}, ${state}`]),
-    ['rollback guard', 'weak: what it knows lies on this host'],
+    ['rollback guard', rollbackGuardText(status.registry)],
     ...(underWay === undefined
       ? []
       : [
@@ -324,6 +324,13 @@ function registryText(registry: MasterKeyStatus['registry']): string {
     return 'none: if the state directory is lost, only your own copy brings the key back';
   const { table: name, state, failing } = registry;
   return `table ${name}, ${state}${failing === undefined ? '' : `: ${failing.summary} (${failing.code})`}`;
+}
+
+function rollbackGuardText(registry: MasterKeyStatus['registry']): string {
+  const known = registry?.secretsSeen;
+  return known === undefined
+    ? 'weak: what it knows lies on this host'
+    : `the registry knows the versions of ${known} ${known === 1 ? 'secret' : 'secrets'}`;
 }
 
 function passwordText(hasPassword: boolean | undefined): string {

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { isPlainAbsolutePath } from '../base/path-rules.ts';
 import { secretNamePattern } from '../base/secret-name.ts';
 
-const deliveriesMax = 1000;
+const deliveriesMax = 2_000;
 
 const ownerPattern = /^(?:[A-Za-z_][A-Za-z0-9_.@-]{0,63}\$?|\d{1,10})$/u;
 

@@ -35,8 +35,8 @@ export const keysConfig = z
       .optional()
       .meta({
         description:
-          'The DynamoDB table with the registry of master keys, for gatehouse master-key create, bind and recover; the running agent does not need it.',
-        applies: 'live',
+          'The DynamoDB table with the registry of master keys, for gatehouse master-key create, bind and recover. The agent asks it for the highest version of each sealed secret, so that an older file is refused also where the state directory was lost; it starts without it too.',
+        applies: 'restart',
         examples: ['gatehouse-keys'],
       }),
   })

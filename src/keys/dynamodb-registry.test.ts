@@ -1,42 +1,33 @@
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
 import {
   CreateTableCommand,
   DescribeTableCommand,
   DynamoDBClient,
   PutItemCommand,
 } from '@aws-sdk/client-dynamodb';
+import dynalite from 'dynalite';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { createSandbox } from '../../sandbox/sandbox.ts';
 import { type ScriptedAnswer, scriptedAws } from '../../test/support/scripted-aws.ts';
 import { reportOf } from '../base/errors.ts';
 import { dynamodbRegistry } from './dynamodb-registry.ts';
-import type { RegistryEntry } from './registry.ts';
+import { registryContract } from './registry.contract.ts';
 
 const never = new AbortController().signal;
-const now = new Date('2026-01-02T03:04:05.006Z');
-const later = (minutes: number) => new Date(now.getTime() + minutes * 60_000);
 
-const entry: RegistryEntry = {
-  generation: 1,
-  state: 'current',
-  bindingKeyArn: 'arn:aws:kms:eu-west-1:123456789012:key/1b5f2a3c-0d4e-4f6a-8b7c-9d0e1f2a3b4c',
-  algorithm: 'SYMMETRIC_DEFAULT',
-  fingerprint: 'a'.repeat(32),
-  wrapped: Buffer.from('wrapped'),
-  changedBy: 'arn:aws:iam::123456789012:user/operator',
-  changedAt: now,
-};
-
-/** The sandbox with a table, whose keys may be wrong. */
-async function setup(keys: readonly string[] = ['agent', 'item']) {
-  const sandbox = createSandbox({ region: 'eu-west-1' });
-  const listener = await sandbox.listen({ port: 0 });
-  onTestFinished(() => listener.close());
-  const credentials = sandbox.identities.createUser('operator');
-  const client = new DynamoDBClient({ region: 'eu-west-1', endpoint: listener.url, credentials });
+/** A registry in a new table, whose keys may be wrong, of whatever is at this endpoint. */
+async function registryAt(
+  endpoint: string,
+  credentials: { accessKeyId: string; secretAccessKey: string },
+  keys: readonly string[] = ['agent', 'item'],
+) {
+  const client = new DynamoDBClient({ region: 'eu-west-1', endpoint, credentials });
   onTestFinished(() => client.destroy());
+  const TableName = `keys-${randomUUID()}`;
   await client.send(
     new CreateTableCommand({
-      TableName: 'gatehouse-keys',
+      TableName,
       BillingMode: 'PAY_PER_REQUEST',
       AttributeDefinitions: keys.map((name) => ({ AttributeName: name, AttributeType: 'S' })),
       KeySchema: keys.map((name, index) => ({
@@ -46,72 +37,46 @@ async function setup(keys: readonly string[] = ['agent', 'item']) {
     }),
   );
   // It is being made until it is asked for.
-  await client.send(new DescribeTableCommand({ TableName: 'gatehouse-keys' }));
-  await client.send(new DescribeTableCommand({ TableName: 'gatehouse-keys' }));
-  const registry = dynamodbRegistry('gatehouse-keys', async () => client);
-  return { registry, client };
+  await client.send(new DescribeTableCommand({ TableName }));
+  await client.send(new DescribeTableCommand({ TableName }));
+  return { client, table: TableName, registry: dynamodbRegistry(TableName, async () => client) };
 }
 
-describe('the registry', () => {
-  it('gives back what was put into it, each host its own, by generation', async () => {
-    const { registry } = await setup();
-    const second = { ...entry, generation: 12, fingerprint: 'b'.repeat(32) };
-    const first = { ...entry, generation: 2, state: 'retired' } as const;
-    await registry.check(never);
+async function setup(keys?: readonly string[]) {
+  const sandbox = createSandbox({ region: 'eu-west-1' });
+  const listener = await sandbox.listen({ port: 0 });
+  onTestFinished(() => listener.close());
+  return { sandbox, ...(await registryAt(listener.url, sandbox.identities.createUser('operator'), keys)) };
+}
 
-    await registry.put('web-1', second, never);
-    await registry.put('web-1', first, never);
-    await registry.put('web-2', entry, never);
+registryContract('DynamoDB, as the sandbox has it,', async () => (await setup()).registry);
 
-    expect(await registry.list('web-1', never)).toEqual([first, second]);
-    expect(await registry.list('web-2', never)).toEqual([entry]);
-    expect(await registry.list('web-3', never)).toEqual([]);
-  });
+async function inDynalite() {
+  const server = dynalite({ createTableMs: 0, deleteTableMs: 0 });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  onTestFinished(() => void server.close());
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new TypeError('no address');
+  const credentials = { accessKeyId: 'AKIADYNALITE', secretAccessKey: 'dynalite' };
+  return (await registryAt(`http://127.0.0.1:${address.port}`, credentials)).registry;
+}
 
-  it('changes an entry of the same key, never to another key', async () => {
-    const { registry } = await setup();
-    await registry.put('web-1', entry, never);
-    const rewrapped = { ...entry, state: 'retired', wrapped: Buffer.from('anew') } as const;
+// It knows no ReturnValuesOnConditionCheckFailure.
+registryContract('DynamoDB, as dynalite has it,', inDynalite, { saysWho: false });
 
-    await registry.put('web-1', rewrapped, never);
+describe('the registry in DynamoDB', () => {
+  it('raises any number of versions with two calls, and with one where nothing rises', async () => {
+    const { registry, sandbox } = await setup();
+    const versions = new Map(Array.from({ length: 1_000 }, (_each, n) => [`secret-${n}`, 2] as const));
+    sandbox.calls.clear();
 
-    await expect(registry.put('web-1', { ...entry, fingerprint: 'c' }, never)).rejects.toMatchObject({
-      code: 'REGISTRY_DISAGREES',
-      details: { agent: 'web-1', generation: 1 },
-    });
-    expect(await registry.list('web-1', never)).toEqual([rewrapped]);
-  });
+    await registry.raise('web-1', versions, never);
+    const first = sandbox.calls.count({ service: 'dynamodb' });
+    await registry.raise('web-1', versions, never);
 
-  it('leases a host to one at a time, and says to whom and until when', async () => {
-    const { registry } = await setup();
-    await registry.lease('web-1', { holder: 'one', until: later(10) }, now, never);
-
-    await expect(
-      registry.lease('web-1', { holder: 'other', until: later(20) }, later(9), never),
-    ).rejects.toMatchObject({
-      code: 'REGISTRY_LEASED',
-      row: { exitCode: 75 },
-      details: { holder: 'one', until: later(10).toISOString() },
-    });
-    await registry.lease('web-2', { holder: 'other', until: later(20) }, now, never);
-    await registry.lease('web-1', { holder: 'one', until: later(30) }, later(9), never);
-    await expect(
-      registry.lease('web-1', { holder: 'other', until: later(40) }, later(11), never),
-    ).rejects.toMatchObject({ code: 'REGISTRY_LEASED' });
-  });
-
-  it('leases anew what was given back, or what a holder that died left to run out', async () => {
-    const { registry } = await setup();
-    await registry.lease('web-1', { holder: 'one', until: later(10) }, now, never);
-    await registry.release('web-1', 'one', never);
-    await registry.lease('web-1', { holder: 'died', until: later(10) }, now, never);
-
-    await registry.lease('web-1', { holder: 'other', until: later(30) }, later(11), never);
-    await registry.release('web-1', 'died', never);
-
-    await expect(
-      registry.lease('web-1', { holder: 'third', until: later(30) }, later(12), never),
-    ).rejects.toMatchObject({ details: { holder: 'other' } });
+    expect(first).toBe(2);
+    expect(sandbox.calls.count({ service: 'dynamodb' })).toBe(3);
   });
 
   it.each([{ keys: ['agent'] }, { keys: ['item', 'agent'] }, { keys: ['agent', 'version'] }])(
@@ -124,11 +89,18 @@ describe('the registry', () => {
   );
 
   it('says what somebody else put there', async () => {
-    const { registry, client } = await setup();
-    const Item = { agent: { S: 'web-1' }, item: { S: 'generation#000000001' }, state: { S: 'current' } };
-    await client.send(new PutItemCommand({ TableName: 'gatehouse-keys', Item }));
+    const { registry, client, table } = await setup();
+    const agent = { S: 'web-1' };
+    for (const Item of [
+      { agent, item: { S: 'generation#000000001' }, state: { S: 'current' } },
+      { agent, item: { S: 'seen#000' }, versions: { M: { one: { N: '1' } } } },
+      { agent, item: { S: 'seen#001' }, revision: { N: '1' }, versions: { M: { one: { S: 'one' } } } },
+    ]) {
+      await client.send(new PutItemCommand({ TableName: table, Item }));
+    }
 
     await expect(registry.list('web-1', never)).rejects.toMatchObject({ code: 'REGISTRY_DAMAGED' });
+    await expect(registry.seen('web-1', never)).rejects.toMatchObject({ code: 'REGISTRY_DAMAGED' });
   });
 
   it.each(['ab', 'a b', 'arn:aws:dynamodb:eu-west-1:123456789012:table/x'])(

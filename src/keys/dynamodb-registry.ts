@@ -2,8 +2,8 @@ import type { AttributeValue, DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { awsErrorCode } from '../base/aws-error.ts';
 import { GatehouseError } from '../base/errors.ts';
 import { keysError } from './errors.ts';
-import type { GenerationState } from './ledger.ts';
-import { type Registry, type RegistryEntry, requireTableName } from './registry.ts';
+import type { GenerationState, Seen } from './ledger.ts';
+import { type Registry, type RegistryEntry, raised, requireTableName } from './registry.ts';
 
 type RegistryCode = Parameters<typeof keysError>[0];
 
@@ -36,6 +36,13 @@ const generationPrefix = 'generation#';
 const generationItem = (generation: number): string =>
   `${generationPrefix}${String(generation).padStart(9, '0')}`;
 
+const seenPrefix = 'seen#';
+const seenItem = (page: number): string => `${seenPrefix}${String(page).padStart(3, '0')}`;
+/** An item has at most 400 KiB; a name at most 128 bytes, and its version a dozen. */
+const namesPerPage = 2_000;
+/** Times that somebody else wrote the same page first, one after the other. */
+const racesMax = 10;
+
 const pagesMax = 100;
 
 type Item = Readonly<Record<string, AttributeValue>>;
@@ -57,8 +64,107 @@ export function dynamodbRegistry(
     }
   }
 
+  /** Every item of a host that begins so, as it is now. */
+  async function itemsOf(agentName: string, prefix: string, signal: AbortSignal): Promise<Item[]> {
+    const { QueryCommand } = await import('@aws-sdk/client-dynamodb');
+    const items: Item[] = [];
+    let from: Record<string, AttributeValue> | undefined;
+    for (let page = 0; page < pagesMax; page += 1) {
+      const query = new QueryCommand({
+        TableName: table,
+        ConsistentRead: true,
+        KeyConditionExpression: '#agent = :agent AND begins_with(#item, :prefix)',
+        ExpressionAttributeNames: { '#agent': partitionKey, '#item': sortKey },
+        ExpressionAttributeValues: { ':agent': { S: agentName }, ':prefix': { S: prefix } },
+        ...(from === undefined ? {} : { ExclusiveStartKey: from }),
+      });
+      const answer = await translated('dynamodb:Query', signal, async () =>
+        (await connect()).send(query, { abortSignal: signal }),
+      );
+      items.push(...(answer.Items ?? []));
+      from = answer.LastEvaluatedKey;
+      if (from === undefined) return items;
+    }
+    throw keysError('REGISTRY_DAMAGED', { table, problem: 'too many entries' });
+  }
+
+  const seenPages = async (agentName: string, signal: AbortSignal): Promise<SeenPage[]> =>
+    (await itemsOf(agentName, seenPrefix, signal)).map((item) => seenPageOf(item, table));
+
+  /** Writes a page, unless somebody else did since it was read: then nothing is done, and the answer is false. */
+  async function writePage(agentName: string, page: SeenPage, signal: AbortSignal): Promise<boolean> {
+    const { PutItemCommand } = await import('@aws-sdk/client-dynamodb');
+    const put = new PutItemCommand({
+      TableName: table,
+      Item: {
+        ...keyOf(agentName, page.item),
+        revision: { N: String(page.revision + 1) },
+        versions: {
+          M: Object.fromEntries([...page.versions].map(([name, seen]) => [name, seenValue(seen)])),
+        },
+      },
+      ConditionExpression: page.revision === 0 ? 'attribute_not_exists(#item)' : '#revision = :revision',
+      ExpressionAttributeNames: page.revision === 0 ? { '#item': sortKey } : { '#revision': 'revision' },
+      ...(page.revision === 0
+        ? {}
+        : { ExpressionAttributeValues: { ':revision': { N: String(page.revision) } } }),
+    });
+    try {
+      await translated('dynamodb:PutItem', signal, async () =>
+        (await connect()).send(put, { abortSignal: signal }),
+      );
+      return true;
+    } catch (error) {
+      if (isConditionFailed(error)) return false;
+      throw error;
+    }
+  }
+
+  /** Changes pages as they are now: reads them, has them changed, writes those that were; again where another came first. */
+  async function changePages<T>(
+    agentName: string,
+    change: (pages: SeenPage[]) => { readonly changed: readonly SeenPage[]; readonly result: T },
+    signal: AbortSignal,
+  ): Promise<T> {
+    for (let race = 0; race < racesMax; race += 1) {
+      const { changed, result } = change(await seenPages(agentName, signal));
+      const written = [];
+      for (const page of changed) written.push(await writePage(agentName, page, signal));
+      if (written.every(Boolean)) return result;
+    }
+    throw keysError('REGISTRY_CONTENDED', { table, agent: agentName });
+  }
+
   return {
     table,
+
+    async seen(agentName, signal) {
+      const all = new Map<string, Seen>();
+      for (const { versions } of await seenPages(agentName, signal)) {
+        for (const [name, seen] of versions) all.set(name, seen);
+      }
+      return all;
+    },
+
+    raise: (agentName, versions, signal) =>
+      changePages(
+        agentName,
+        (pages) => ({ changed: raisedPages(pages, versions), result: undefined }),
+        signal,
+      ),
+
+    allowOlder: (agentName, name, signal) =>
+      changePages(
+        agentName,
+        (pages) => {
+          const page = pages.find(({ versions }) => versions.has(name));
+          const { version = 0, loweredFrom } = page?.versions.get(name) ?? {};
+          if (page === undefined || version === 0) return { changed: [], result: loweredFrom };
+          page.versions.set(name, { version: 0, loweredFrom: version });
+          return { changed: [page], result: version };
+        },
+        signal,
+      ),
 
     async check(signal) {
       const { DescribeTableCommand } = await import('@aws-sdk/client-dynamodb');
@@ -82,28 +188,8 @@ export function dynamodbRegistry(
       }
     },
 
-    async list(agentName, signal) {
-      const { QueryCommand } = await import('@aws-sdk/client-dynamodb');
-      const entries: RegistryEntry[] = [];
-      let from: Record<string, AttributeValue> | undefined;
-      for (let page = 0; page < pagesMax; page += 1) {
-        const query = new QueryCommand({
-          TableName: table,
-          ConsistentRead: true,
-          KeyConditionExpression: '#agent = :agent AND begins_with(#item, :prefix)',
-          ExpressionAttributeNames: { '#agent': partitionKey, '#item': sortKey },
-          ExpressionAttributeValues: { ':agent': { S: agentName }, ':prefix': { S: generationPrefix } },
-          ...(from === undefined ? {} : { ExclusiveStartKey: from }),
-        });
-        const answer = await translated('dynamodb:Query', signal, async () =>
-          (await connect()).send(query, { abortSignal: signal }),
-        );
-        entries.push(...(answer.Items ?? []).map((item) => entryOf(item, table)));
-        from = answer.LastEvaluatedKey;
-        if (from === undefined) return entries;
-      }
-      throw keysError('REGISTRY_DAMAGED', { table, problem: 'too many entries' });
-    },
+    list: async (agentName, signal) =>
+      (await itemsOf(agentName, generationPrefix, signal)).map((item) => entryOf(item, table)),
 
     async put(agentName, entry, signal) {
       const { PutItemCommand } = await import('@aws-sdk/client-dynamodb');
@@ -207,6 +293,60 @@ function entryOf(item: Item, table: string): RegistryEntry {
     changedBy: text('changedBy'),
     changedAt: new Date(text('changedAt')),
   };
+}
+
+/** Versions of some secrets, in one item: a host has few, and they are read and raised together. */
+interface SeenPage {
+  readonly item: string;
+  /** Times it was written; 0 before it is there. */
+  readonly revision: number;
+  readonly versions: Map<string, Seen>;
+}
+
+/** Raises versions where their names are, or where there is room, and says which pages that changed. */
+function raisedPages(pages: SeenPage[], versions: ReadonlyMap<string, number>): SeenPage[] {
+  const changed = new Set<SeenPage>();
+  for (const [name, version] of versions) {
+    const page =
+      pages.find((each) => each.versions.has(name)) ??
+      pages.find((each) => each.versions.size < namesPerPage) ??
+      addedPage(pages);
+    const before = page.versions.get(name);
+    const after = raised(before, version);
+    if (before?.version === after.version) continue;
+    page.versions.set(name, after);
+    changed.add(page);
+  }
+  return [...changed];
+}
+
+function addedPage(pages: SeenPage[]): SeenPage {
+  const page = { item: seenItem(pages.length), revision: 0, versions: new Map<string, Seen>() };
+  pages.push(page);
+  return page;
+}
+
+/** A version as a number; one that an operator lowered as what it was, negative. */
+function seenValue({ version, loweredFrom }: Seen): AttributeValue {
+  return { N: String(version === 0 ? -(loweredFrom ?? 0) : version) };
+}
+
+function seenPageOf(item: Item, table: string): SeenPage {
+  const revision = Number(item['revision']?.N);
+  const found = Object.entries(item['versions']?.M ?? {});
+  const versions = new Map(found.map(([name, { N }]) => [name, Number(N)] as const));
+  if (![revision, ...versions.values()].every(Number.isSafeInteger)) {
+    throw keysError('REGISTRY_DAMAGED', { table, attribute: 'versions' });
+  }
+  return {
+    item: item[sortKey]?.S ?? '',
+    revision,
+    versions: new Map([...versions].map(([name, value]) => [name, seenOf(value)])),
+  };
+}
+
+function seenOf(value: number): Seen {
+  return value < 0 ? { version: 0, loweredFrom: -value } : { version: value };
 }
 
 function stateOf(text: string, table: string): GenerationState {

@@ -347,6 +347,12 @@ export const keysErrors = {
     retry: true,
     exitCode: exitCode.tryAgain,
   },
+  REGISTRY_CONTENDED: {
+    summary: 'others write the registry’s entry of this host at the same time, again and again',
+    remedy: 'Try again. If it lasts, look whether another host has the same name.',
+    retry: true,
+    exitCode: exitCode.tryAgain,
+  },
   REGISTRY_DISAGREES: {
     summary: 'registry and host do not have the same master key',
     remedy:

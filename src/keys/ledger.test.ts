@@ -130,15 +130,41 @@ describe('the ledger', () => {
   it('remembers the highest version, until an operator allows an older one', () => {
     const { open } = setup();
     const ledger = open();
-    ledger.see('tls-key', 3);
-    ledger.see('tls-key', 2);
+    ledger.met(new Map([['tls-key', 3]]), new Map());
+    ledger.met(new Map([['tls-key', 2]]), new Map());
     expect(ledger.seen('tls-key')).toEqual({ version: 3 });
 
     expect(ledger.allowOlder('tls-key')).toBe(3);
     expect(ledger.seen('tls-key')).toEqual({ version: 0, loweredFrom: 3 });
-    ledger.see('tls-key', 2);
+    ledger.met(new Map([['tls-key', 2]]), new Map());
     expect(ledger.seen('tls-key')).toEqual({ version: 2 });
     expect(ledger.allowOlder('never-seen')).toBeUndefined();
+  });
+
+  it('records what opened at once, and leaves files that are on record as they are', () => {
+    const { open } = setup();
+    const ledger = open();
+    ledger.expect('/a', 1);
+
+    ledger.met(
+      new Map([
+        ['one', 4],
+        ['two', 1],
+      ]),
+      new Map([
+        ['/a', 2],
+        ['/b', 2],
+      ]),
+    );
+
+    expect(ledger.allSeen()).toEqual(
+      new Map([
+        ['one', { version: 4 }],
+        ['two', { version: 1 }],
+      ]),
+    );
+    expect(ledger.filesNotAt(2, '', 9)).toEqual(['/a']);
+    expect(ledger.files('', 9)).toEqual(['/a', '/b']);
   });
 
   it('says that another process keeps it busy, and that it is damaged', () => {

@@ -23,6 +23,14 @@ export interface Proof {
 /** A generation that is made or found. */
 export type NewGeneration = Omit<Generation, 'state'>;
 
+/** What is known of a secret's versions. */
+export interface Seen {
+  /** The highest that was seen; 0 before any, and where an operator allowed any, from that on. */
+  readonly version: number;
+  /** What it was before an operator allowed an older one. */
+  readonly loweredFrom?: number;
+}
+
 /** A change of the master key that is under way, in a running process or since one that died. */
 export interface Change {
   readonly from: number;
@@ -90,9 +98,11 @@ export interface Ledger {
   registryTable(): string | undefined;
   bindTable(table: string | undefined): void;
 
-  /** The highest version that was seen of a secret; 0 before any, and where an operator allowed any, from that on. */
-  seen(name: string): { readonly version: number; readonly loweredFrom?: number };
-  see(name: string, version: number): void;
+  seen(name: string): Seen;
+  /** By name. */
+  allSeen(): ReadonlyMap<string, Seen>;
+  /** Records what opened: versions of secrets, and files that were found, with the generation that they are under. */
+  met(versions: ReadonlyMap<string, number>, files: ReadonlyMap<string, number>): void;
   /** Lets the next version be any. The version that was the highest; undefined where none was seen. */
   allowOlder(name: string): number | undefined;
 
@@ -212,14 +222,11 @@ export function openLedger(file: string, options: LedgerOptions): Ledger {
       version,
     );
 
-  function seen(name: string) {
-    const [row] = all('SELECT version, lowered_from FROM seen WHERE name = ?', name);
-    const loweredFrom = row?.['lowered_from'];
-    return {
-      version: integer(row?.['version'] ?? 0),
-      ...(typeof loweredFrom === 'number' ? { loweredFrom } : {}),
-    };
-  }
+  const seen = (name: string): Seen =>
+    seenIn(all('SELECT version, lowered_from FROM seen WHERE name = ?', name)[0]);
+  const isOnRecord = (path: string): boolean => all('SELECT 1 FROM file WHERE path = ?', path).length > 0;
+  const add = (path: string, generation: number) =>
+    run('INSERT OR IGNORE INTO file VALUES (?, ?)', path, generation);
 
   return {
     generations: () =>
@@ -270,11 +277,9 @@ export function openLedger(file: string, options: LedgerOptions): Ledger {
       }),
 
     expect(path, generation = none) {
-      // Asked first: a running agent meets the same files again and again, and need not write for it.
-      const isKnown = translated(file, () => all('SELECT 1 FROM file WHERE path = ?', path).length > 0);
-      if (isKnown) return;
+      if (translated(file, () => isOnRecord(path))) return;
       transaction(() => {
-        run('INSERT OR IGNORE INTO file VALUES (?, ?)', path, generation);
+        add(path, generation);
       });
     },
 
@@ -330,10 +335,20 @@ export function openLedger(file: string, options: LedgerOptions): Ledger {
       }),
 
     seen: (name) => translated(file, () => seen(name)),
-    see: (name, version) =>
+    allSeen: () =>
+      translated(
+        file,
+        () => new Map(all('SELECT * FROM seen').map((row) => [String(row['name']), seenIn(row)])),
+      ),
+    met(versions, files) {
+      // Asked first: a running agent meets the same files again and again, and need not write for it.
+      const found = translated(file, () => [...files].filter(([path]) => !isOnRecord(path)));
+      if (versions.size + found.length === 0) return;
       transaction(() => {
-        raise(name, version);
-      }),
+        for (const [name, version] of versions) raise(name, version);
+        for (const [path, generation] of found) add(path, generation);
+      });
+    },
     allowOlder: (name) =>
       transaction(() => {
         const { version } = seen(name);
@@ -394,6 +409,14 @@ function generationOf(row: Record<string, SQLOutputValue>): Generation {
             at: new Date(integer(row['proven_ms'])),
           },
         }),
+  };
+}
+
+function seenIn(row: Record<string, SQLOutputValue> | undefined): Seen {
+  const loweredFrom = row?.['lowered_from'];
+  return {
+    version: integer(row?.['version'] ?? 0),
+    ...(typeof loweredFrom === 'number' ? { loweredFrom } : {}),
   };
 }
 

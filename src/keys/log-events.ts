@@ -77,6 +77,17 @@ export const keysLogEvents = {
       'the records of the master key cannot be used: sealed files open, but an older one put back is not noticed',
     fields: { error: 'why' },
   },
+  'master-key.watermark-away': {
+    level: 'warn',
+    summary:
+      'the registry does not answer: whether an older sealed file was put back is judged by what this host knows alone',
+    fields: { table: 'the registry’s table', error: 'why' },
+  },
+  'master-key.watermark-back': {
+    level: 'info',
+    summary: 'the registry answers again: an older sealed file that is put back is noticed',
+    fields: { table: 'the registry’s table' },
+  },
   'master-key.created': {
     level: 'info',
     summary: 'the master key of this host was made',

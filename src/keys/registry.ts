@@ -1,5 +1,5 @@
 import { keysError } from './errors.ts';
-import type { GenerationState } from './ledger.ts';
+import type { GenerationState, Seen } from './ledger.ts';
 
 /** One generation of a host's master key as the registry has it. Nothing in it opens anything without KMS. */
 export interface RegistryEntry {
@@ -41,6 +41,18 @@ export interface Registry {
   lease(agentName: string, lease: Lease, now: Date, signal: AbortSignal): Promise<void>;
   /** Gives the lease back, if it is still this holder's. */
   release(agentName: string, holder: string, signal: AbortSignal): Promise<void>;
+
+  /** What is known of the versions of this host's secrets, by name. */
+  seen(agentName: string, signal: AbortSignal): Promise<ReadonlyMap<string, Seen>>;
+  /** Raises versions, never lowers one; whatever others raise meanwhile stays. */
+  raise(agentName: string, versions: ReadonlyMap<string, number>, signal: AbortSignal): Promise<void>;
+  /** Lets the next version of a secret be any. The one that was the highest; undefined where none was seen. */
+  allowOlder(agentName: string, name: string, signal: AbortSignal): Promise<number | undefined>;
+}
+
+/** What becomes of a secret's versions when this one was seen. */
+export function raised(before: Seen | undefined, version: number): Seen {
+  return { version: Math.max(before?.version ?? 0, version) };
 }
 
 /** https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.NamingRulesDataTypes.html */

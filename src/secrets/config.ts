@@ -3,7 +3,7 @@ import { isPlainAbsolutePath } from '../base/path-rules.ts';
 import { externalIdPattern, roleArnPattern, roleSessionNamePattern } from '../base/role.ts';
 import { secretNamePattern } from '../base/secret-name.ts';
 
-const secretsMax = 500;
+const secretsMax = 2_000;
 
 const secretsManagerConfig = z
   .strictObject({

@@ -29,7 +29,7 @@ function setup() {
       opened.push(context);
       return Buffer.from(sealed.subarray(sealed.indexOf('\n') + 1));
     },
-    admit({ version }) {
+    async admit({ version }) {
       if (version < seen.version) throw secretsError('SECRET_ROLLED_BACK', { version });
     },
   });

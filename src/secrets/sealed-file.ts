@@ -22,8 +22,8 @@ export interface SealedFileParts {
   readonly contextOf: (sealed: Buffer) => SealedContext;
   /** Opens with exactly this context. The caller owns the buffer. */
   readonly open: (sealed: Buffer, context: SealedContext, signal: AbortSignal) => Promise<Buffer>;
-  /** Told of each file that opened; refuses, by throwing, a version that a newer one has replaced. */
-  readonly admit: (file: OpenedSealedFile) => void;
+  /** Told of each file that opened; refuses, by rejecting, a version that a newer one has replaced. */
+  readonly admit: (file: OpenedSealedFile, signal: AbortSignal) => Promise<void>;
 }
 
 /** A file whose name and version are proven: it opened with them. */
@@ -56,7 +56,7 @@ export function sealedFile({
       const context = acceptedContext(contextOf(sealed), { name, path, agentName });
       const bytes = await open(sealed, context, signal);
       try {
-        admit({ name, path, version: Number(context[sealedFileKeys.version]), sealed });
+        await admit({ name, path, version: Number(context[sealedFileKeys.version]), sealed }, signal);
         return {
           value: Secret.ofBytes(bytes),
           version: `${context[sealedFileKeys.version]}-${digestOf(sealed)}`,

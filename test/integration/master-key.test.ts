@@ -324,6 +324,82 @@ describe('an older sealed file that is put back', () => {
   });
 });
 
+/** A host whose agent saw version 2 of a secret, with version 1 of its file kept. */
+async function hostThatSawTwo() {
+  const host = await setup();
+  await host.operator.createKeysTable('fleet-keys');
+  expect((await host.run(['master-key', 'create', '--table', 'fleet-keys'])).code).toBe(0);
+  const file = await sealed(host, 'one', 'first');
+  const old = readFileSync(file);
+  await sealed(host, 'one', 'second', '--force');
+  await host.putGateway((document) => {
+    withFiles(host, { one: file })(document);
+    document.keys = { ...document.keys, registryTable: 'fleet-keys' };
+  });
+  const agent = await host.started();
+  expect(host.delivered(deliveredPath(host, 'one'))).toBe('second');
+  await agent.stop();
+  return { host, file, old };
+}
+
+function withoutRecords(host: Host): void {
+  for (const end of ['', '-wal', '-shm']) {
+    rmSync(join(host.stateDirectory, 'master-key', `ledger.db${end}`), { force: true });
+  }
+}
+
+describe('the registry as rollback guard', () => {
+  it('refuses an older file on a host whose own records were removed, until an operator allows it', async () => {
+    const { host, file, old } = await hostThatSawTwo();
+    withoutRecords(host);
+    writeFileSync(file, old);
+    const agent = await host.started();
+
+    const refused = (await agent.event('secret.read-failed')) as unknown as { error: { code: string } };
+    expect(refused.error.code).toBe('SECRET_ROLLED_BACK');
+    const allowed = await host.run(['master-key', 'allow-older', '--name', 'one', '--json']);
+    agent.kill('SIGHUP');
+
+    expect(JSON.parse(allowed.stdout)).toEqual({ name: 'one', seen: 2 });
+    await agent.event('secret.older-admitted', (line) => line['version'] === 1 && line['seen'] === 2);
+    await eventually(
+      'it is delivered',
+      () => host.delivered(deliveredPath(host, 'one')) === 'first' || undefined,
+    );
+  });
+
+  it('brings back what a lost disk knew, and is said in status', async () => {
+    const { host, file, old } = await hostThatSawTwo();
+    rmSync(host.stateDirectory, { recursive: true });
+    writeFileSync(file, old);
+
+    expect((await host.run(['master-key', 'recover', '--table', 'fleet-keys'])).code).toBe(0);
+
+    expect((await host.run(['master-key', 'status'])).stdout).toContain(
+      'rollback guard  the registry knows the versions of 1 secret\n',
+    );
+    // Sealing counts on, or the agent would refuse it.
+    await sealed(host, 'one', 'third', '--force');
+    const agent = await host.started();
+    expect(host.delivered(deliveredPath(host, 'one'))).toBe('third');
+    await agent.stop();
+  });
+
+  it('asks it once at a start, and starts without it, which is said', async () => {
+    const { host } = await hostThatSawTwo();
+    host.sandbox.calls.clear();
+    await (await host.started()).stop();
+    expect(host.sandbox.calls.count({ service: 'dynamodb' })).toBe(1);
+    host.sandbox.faults.add({ service: 'dynamodb', count: 50, effect: { kind: 'cut' } });
+
+    const agent = await host.started();
+
+    expect(await agent.event('master-key.watermark-away')).toMatchObject({ table: 'fleet-keys' });
+    expect(host.delivered(deliveredPath(host, 'one'))).toBe('second');
+    await agent.stop();
+  });
+});
+
 describe('the registry', () => {
   it('gives a host that lost its disk its master key back', async () => {
     const host = await setup();
@@ -361,12 +437,13 @@ describe('the registry', () => {
     await host.operator.createKeysTable('fleet-keys');
     expect((await host.run(['master-key', 'status'])).stdout).toContain('registry        none: ');
 
+    await sealed(host, 'one', 'x');
     const bound = await host.run(['master-key', 'bind', '--table', 'fleet-keys', '--json']);
 
     expect(JSON.parse(bound.stdout)).toEqual({ table: 'fleet-keys', generations: [1] });
     await host.operator.createKey('alias/next');
     expect((await host.run(['master-key', 'rewrap', '--key-id', 'alias/next'])).code).toBe(0);
-    expect(await status(host)).toMatchObject({ registry: { state: 'agrees' } });
+    expect(await status(host)).toMatchObject({ registry: { state: 'agrees', secretsSeen: 1 } });
     rmSync(host.stateDirectory, { recursive: true });
     expect(await host.run(['master-key', 'create', '--table', 'fleet-keys'])).toMatchObject({
       code: 77,

@@ -1,6 +1,7 @@
 import { secretsError } from '../../secrets/errors.ts';
 import type { Launch } from '../launch.ts';
-import { asOperator, authorise, openProven, type Passwords } from './operator.ts';
+import { asOperator, authorise, configuredKeys, openProven, type Passwords } from './operator.ts';
+import { registryAt } from './published.ts';
 
 export interface AllowOlderRequest {
   /** The secret's name. */
@@ -10,7 +11,7 @@ export interface AllowOlderRequest {
 
 /**
  * Lets an older version of a sealed file come back under this name, once.
- * @throws SECRET_UNKNOWN where no version was seen, PASSWORD_…, MASTER_KEY_ABSENT, KEY_…
+ * @throws SECRET_UNKNOWN where no version was seen, PASSWORD_…, MASTER_KEY_ABSENT, KEY_…, REGISTRY_…
  */
 export function allowOlder(
   launch: Launch,
@@ -22,7 +23,14 @@ export function allowOlder(
     const generation = ledger.sealing();
     // A host that seals under KMS alone has no master key, and no password that could be asked for.
     if (generation !== undefined) await authorise(await openProven(operator, generation, signal), passwords);
-    const seen = ledger.allowOlder(name);
+    const table = ledger.registryTable() ?? (await configuredKeys(operator.host, signal))?.registryTable;
+    // There first: what the registry still knows, the agent would refuse.
+    const there =
+      table === undefined
+        ? undefined
+        : await registryAt(table, operator.host).allowOlder(operator.agentName, name, signal);
+    const here = ledger.allowOlder(name);
+    const seen = here === undefined && there === undefined ? undefined : Math.max(here ?? 0, there ?? 0);
     if (seen === undefined) throw secretsError('SECRET_UNKNOWN', { secret: name });
     return { name, seen };
   });

@@ -12,7 +12,8 @@ export interface BoundTable {
 }
 
 /**
- * Binds this host to a registry: its table is checked, and every generation that is here is put into it.
+ * Binds this host to a registry: its table is checked, and every generation that is here is put into it,
+ * with the highest version of each secret.
  * @throws REGISTRY_…, MASTER_KEY_ABSENT, MASTER_KEY_CHANGING, KEY_…
  */
 export function bindTable(
@@ -31,6 +32,8 @@ export function bindTable(
       state.ledger.bindTable(table);
       try {
         const generations = await publishAll(operator, signal);
+        const seen = [...state.ledger.allSeen()].map(([name, { version }]) => [name, version] as const);
+        await registryAt(table, operator.host).raise(operator.agentName, new Map(seen), signal);
         log(keysEvent('master-key.bound', { table, generations: generations.length }));
         return { table, generations };
       } catch (error) {

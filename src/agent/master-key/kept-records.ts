@@ -1,6 +1,6 @@
 import { reportOf } from '../../base/errors.ts';
 import type { Log } from '../../base/log-events.ts';
-import type { Proof } from '../../keys/ledger.ts';
+import type { Proof, Seen } from '../../keys/ledger.ts';
 import { keysEvent } from '../../keys/log-events.ts';
 import { generationOf, isUnderMasterKey } from '../../keys/master-keyring.ts';
 import { parseHeader } from '../../keys/sealed-message.ts';
@@ -8,6 +8,7 @@ import { secretsError } from '../../secrets/errors.ts';
 import { secretsEvent } from '../../secrets/log-events.ts';
 import type { OpenedSealedFile } from '../../secrets/sealed-file.ts';
 import { type MasterKeyState, openMasterKeyState, sealingGeneration } from './state.ts';
+import type { Watermark } from './watermark.ts';
 
 /**
  * The master key's records as the running agent uses them: best effort. Without them sealed files still open, and that
@@ -18,16 +19,32 @@ export interface KeptRecords {
   /** The generation that seals now. Not best effort. @throws MASTER_KEY_ABSENT, LEDGER_…, STATE_DIRECTORY_… */
   sealingGeneration(): number;
   /** Notes a file that opened. @throws SECRET_ROLLED_BACK where a newer version was seen under its name */
-  admit(file: OpenedSealedFile): void;
+  admit(file: OpenedSealedFile, signal: AbortSignal): Promise<void>;
+  /**
+   * Makes durable what was noted: here in one step, for each is a wait for the disk, and in the registry in one call,
+   * only where a version rose.
+   */
+  keep(signal: AbortSignal): Promise<void>;
   close(): void;
+}
+
+export interface KeptRecordsOptions {
+  readonly stateDirectory: string;
+  readonly log: Log;
+  /** What the registry of this table knows; the table is the config's, or else the one that this host is bound to. */
+  readonly table: string | undefined;
+  readonly watermarkIn: (table: string) => Promise<Watermark>;
 }
 
 /** The main thread waits no longer than this for an operator's command. */
 const busyMsMax = 500;
 
-export function keptRecords(stateDirectory: string, log: Log): KeptRecords {
+export function keptRecords({ stateDirectory, log, ...options }: KeptRecordsOptions): KeptRecords {
+  const versions = new Map<string, number>();
+  const files = new Map<string, number>();
   let state: MasterKeyState | undefined;
   let hasFailed = false;
+  let inRegistry: Promise<Watermark | undefined> | undefined;
 
   const opened = (): MasterKeyState => {
     state ??= openMasterKeyState(stateDirectory, { isMade: true, busyMsMax });
@@ -47,27 +64,66 @@ export function keptRecords(stateDirectory: string, log: Log): KeptRecords {
     }
   }
 
+  /** Undefined on a host without a registry. */
+  function watermark(): Promise<Watermark | undefined> {
+    const table = options.table ?? bestEffort(() => opened().ledger.registryTable());
+    inRegistry ??= table === undefined ? Promise.resolve(undefined) : options.watermarkIn(table);
+    return inRegistry;
+  }
+
+  /** The higher of what this host knows and what the registry knows. */
+  async function seenOf(name: string, version: number, signal: AbortSignal): Promise<Seen> {
+    const here = bestEffort(() => opened().ledger.seen(name)) ?? { version: 0 };
+    const registry = await watermark();
+    let there = (await registry?.seen(signal))?.get(name);
+    if (version < (there?.version ?? 0)) {
+      there = (await registry?.seen(signal, { isAfresh: true }))?.get(name);
+    }
+    return {
+      version: Math.max(here.version, there?.version ?? 0),
+      loweredFrom: Math.max(here.loweredFrom ?? 0, there?.loweredFrom ?? 0),
+    };
+  }
+
+  /** What was admitted, and what only the registry knew: sealing counts on from what this host knows. */
+  function rising(here: ReadonlyMap<string, Seen>, there: ReadonlyMap<string, Seen> = new Map()) {
+    const lost = [...there]
+      .filter(([name]) => !here.has(name))
+      .map(([name, seen]) => [name, seen.version] as const);
+    return new Map(
+      [...lost, ...versions].filter(([name, version]) => version > (here.get(name)?.version ?? 0)),
+    );
+  }
+
   return {
     proven: (generation, proof) => bestEffort(() => opened().ledger.proven(generation, proof)),
 
     sealingGeneration: () => sealingGeneration(opened()),
 
-    admit({ name, path, version, sealed }) {
-      const seen = bestEffort(() => opened().ledger.seen(name)) ?? { version: 0 };
-      if (version < seen.version) {
-        throw secretsError('SECRET_ROLLED_BACK', { secret: name, path, version, seen: seen.version });
+    async admit({ name, path, version, sealed }, signal) {
+      const { version: seen, loweredFrom = 0 } = await seenOf(name, version, signal);
+      if (version < seen) {
+        throw secretsError('SECRET_ROLLED_BACK', { secret: name, path, version, seen });
       }
-      const { loweredFrom = 0 } = seen;
       if (version < loweredFrom) {
         log(secretsEvent('secret.older-admitted', { secret: name, version, seen: loweredFrom }));
       }
+      versions.set(name, version);
+      const under = parseHeader(sealed).wrappedKeys.find(isUnderMasterKey);
+      const generation = under === undefined ? undefined : generationOf(under);
+      // So that a change of the master key finds it, wherever it came from.
+      if (generation !== undefined) files.set(path, generation);
+    },
+
+    async keep(signal) {
+      const registry = await watermark();
+      const there = versions.size === 0 ? undefined : await registry?.seen(signal);
       bestEffort(() => {
-        const { ledger } = opened();
-        if (version > seen.version) ledger.see(name, version);
-        const under = parseHeader(sealed).wrappedKeys.find(isUnderMasterKey);
-        // So that a change of the master key finds it, wherever it came from.
-        if (under !== undefined) ledger.expect(path, generationOf(under));
+        if (versions.size > 0) opened().ledger.met(rising(opened().ledger.allSeen(), there), files);
       });
+      await registry?.raise(versions, signal);
+      versions.clear();
+      files.clear();
     },
 
     close: () => state?.close(),

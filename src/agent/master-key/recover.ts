@@ -45,6 +45,8 @@ export function recoverMasterKey(
         const proof = proofOf(masterKey, now);
         state.ledger.adopt({ number: entry.generation, createdAt: entry.changedAt, proof });
       }
+      const seen = await registry.seen(agentName, signal);
+      state.ledger.met(new Map([...seen].map(([name, { version }]) => [name, version] as const)), new Map());
       state.ledger.bindTable(table);
       const generations = state.wrappedGenerations();
       log(keysEvent('master-key.recovered', { table, generation: current.generation }));

@@ -31,6 +31,8 @@ export interface MasterKeyStatus {
     readonly table: string;
     readonly state: 'agrees' | 'disagrees' | 'lacks it' | 'unreachable';
     readonly failing?: ErrorReport;
+    /** Secrets whose highest version it knows; absent where it does not answer. */
+    readonly secretsSeen?: number;
   };
   readonly sealedFiles: { readonly current: number; readonly all: number };
   readonly generations: readonly { readonly number: number; readonly state: Generation['state'] }[];
@@ -119,10 +121,12 @@ async function registryStatus(
   const { table } = registry;
   try {
     const entries = await registry.list(operator.agentName, signal);
+    const { size: secretsSeen } = await registry.seen(operator.agentName, signal);
     const entry = entries.find((each) => each.generation === generation);
-    if (entry === undefined) return { table, state: 'lacks it' };
+    if (entry === undefined) return { table, state: 'lacks it', secretsSeen };
     const wrapped = await operator.state.readWrapped(generation);
-    return { table, state: wrapped?.equals(entry.wrapped) === true ? 'agrees' : 'disagrees' };
+    const isSame = wrapped?.equals(entry.wrapped) === true;
+    return { table, state: isSame ? 'agrees' : 'disagrees', secretsSeen };
   } catch (error) {
     signal.throwIfAborted();
     return { table, state: 'unreachable', failing: reportOf(error) };

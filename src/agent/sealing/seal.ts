@@ -143,7 +143,7 @@ export async function sealing(
     } finally {
       staged.discard();
     }
-    master?.state.ledger.see(name, version);
+    master?.state.ledger.met(new Map([[name, version]]), new Map());
     return { version, keyArn };
   });
 }
