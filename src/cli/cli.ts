@@ -6,6 +6,7 @@ import { auditCommand } from './audit.ts';
 import { type Command, globalOptions, type Invocation } from './command.ts';
 import { configCommand } from './config.ts';
 import type { ConfiguredIdentity } from './credential-process.ts';
+import { decommissionCommand } from './decommission.ts';
 import { demoCommand } from './demo.ts';
 import { eventsCommand } from './events.ts';
 import { helperCommands } from './helper-commands.ts';
@@ -52,6 +53,7 @@ export const commands: readonly Command[] = [
   masterKeyCommand,
   installProfileCommand,
   kmsCommand,
+  decommissionCommand,
   sandboxCommand,
   demoCommand,
 ];

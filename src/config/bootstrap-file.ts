@@ -10,6 +10,7 @@ import {
 } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { errnoOf } from '../base/errno.ts';
+import { shellWord } from '../base/shell-word.ts';
 import { configError } from './errors.ts';
 import { parseJson } from './json.ts';
 
@@ -85,7 +86,7 @@ function followTrustedLinks(path: string, file: string, uid: number): string {
     links += 1;
     if (links > linksMax) throw configError('CONFIG_FILE_NOT_REGULAR', { file, linksMax });
     if (!isTrusted(stats, uid)) {
-      const run = `chown --no-dereference root:root ${quoted(next)}`;
+      const run = `chown --no-dereference root:root ${shellWord(next)}`;
       throw configError('CONFIG_FILE_UNSAFE', { file, link: next, ownerUid: stats.uid, run });
     }
     const target = resolve(dirname(next), readlinkSync(next));
@@ -99,8 +100,8 @@ function requireTrusted(stats: Stats, file: string, uid: number): void {
   if (!stats.isFile()) throw configError('CONFIG_FILE_NOT_REGULAR', { file });
   const isWritable = (stats.mode & writableByOthers) !== 0;
   const run = [
-    ...(isTrusted(stats, uid) ? [] : [`chown root:root ${quoted(file)}`]),
-    ...(isWritable ? [`chmod go-w ${quoted(file)}`] : []),
+    ...(isTrusted(stats, uid) ? [] : [`chown root:root ${shellWord(file)}`]),
+    ...(isWritable ? [`chmod go-w ${shellWord(file)}`] : []),
   ];
   if (run.length > 0) {
     const mode = (stats.mode & 0o7777).toString(8).padStart(4, '0');
@@ -127,8 +128,4 @@ function readBounded(descriptor: number, file: string): Buffer {
       throw configError('CONFIG_FILE_TOO_LARGE', { file, bytesMax: bootstrapBytesMax });
     }
   }
-}
-
-function quoted(path: string): string {
-  return /^[\w@%+=:,./-]+$/u.test(path) ? path : `'${path.replaceAll("'", `'\\''`)}'`;
 }

@@ -4,38 +4,83 @@ import { expect, it } from 'vitest';
 import { startSandbox } from '../contract/sandbox-target.ts';
 import { shell } from '../support/shell.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
+import { startMoto } from './support/moto.ts';
 import { arePeersMissing, peerProgram } from './support/peer.ts';
 
 const page = readFileSync(new URL('../../docs/identity.md', import.meta.url), 'utf8');
+
+const blocks = [...page.matchAll(/```sh\n([\s\S]*?)```/gu)].map(([, block = '']) => block);
+
+it.skipIf(arePeersMissing('aws', 'moto'))(
+  'the policy that ends sessions is put on the role, as written',
+  async () => {
+    const moto = await startMoto();
+    const [, , policy = ''] = blocks;
+    const script = `set -e
+aws iam create-role --role-name GatehouseHybrid --assume-role-policy-document '{}' >/dev/null
+${policy}
+aws iam get-role-policy --role-name GatehouseHybrid --policy-name sessions-before --query PolicyDocument`;
+
+    const { code, stdout, stderr } = await shell(script, {
+      env: {
+        PATH: [dirname(peerProgram('aws')), '/usr/bin', '/bin'].join(delimiter),
+        AWS_ENDPOINT_URL: moto.endpoint,
+        AWS_DEFAULT_REGION: moto.region,
+        AWS_ACCESS_KEY_ID: moto.credentials.accessKeyId,
+        AWS_SECRET_ACCESS_KEY: moto.credentials.secretAccessKey,
+        AWS_PAGER: '',
+      },
+    });
+    await moto.close();
+
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    expect(JSON.parse(stdout)).toMatchObject({
+      Statement: [
+        {
+          Effect: 'Deny',
+          Action: '*',
+          Condition: { DateLessThan: { 'aws:TokenIssueTime': expect.stringMatching(/^\d{4}-.*T.*Z$/u) } },
+        },
+      ],
+    });
+  },
+);
 
 it.skipIf(arePeersMissing('aws'))(
   'the commands of docs/identity.md do what they say, as written',
   async () => {
     const target = await startSandbox();
     const folder = temporaryDirectory();
-    const [, commands = ''] = /```sh\n([\s\S]*?)```/u.exec(page) ?? [];
+    const [commands = '', revocation = ''] = blocks;
     const { accessKeyId, secretAccessKey } = target.credentials;
     writeFileSync(join(folder, 'config'), '', { mode: 0o600 });
 
-    const { code, stdout, stderr } = await shell(`set -e\n${commands}`, {
-      cwd: folder,
-      env: {
-        PATH: [dirname(peerProgram('aws')), '/usr/bin', '/bin'].join(delimiter),
-        HOME: folder,
-        AWS_ENDPOINT_URL: target.endpoint,
-        AWS_REGION: target.region,
-        AWS_DEFAULT_REGION: target.region,
-        AWS_ACCESS_KEY_ID: accessKeyId,
-        AWS_SECRET_ACCESS_KEY: secretAccessKey,
-        AWS_CONFIG_FILE: join(folder, 'config'),
-        AWS_PAGER: '',
+    const again = 'env -u AWS_ACCESS_KEY_ID aws sts get-caller-identity --profile hybrid';
+    const { code, stdout, stderr } = await shell(
+      `set -e\n${commands}\n${revocation}\n${again} >again.out 2>again.err || true`,
+      {
+        cwd: folder,
+        env: {
+          PATH: [dirname(peerProgram('aws')), '/usr/bin', '/bin'].join(delimiter),
+          HOME: folder,
+          AWS_ENDPOINT_URL: target.endpoint,
+          AWS_REGION: target.region,
+          AWS_DEFAULT_REGION: target.region,
+          AWS_ACCESS_KEY_ID: accessKeyId,
+          AWS_SECRET_ACCESS_KEY: secretAccessKey,
+          AWS_CONFIG_FILE: join(folder, 'config'),
+          AWS_PAGER: '',
+        },
       },
-    });
+    );
     await target.close();
 
     expect({ code, stderr: code === 0 ? '' : stderr }).toEqual({ code: 0, stderr: '' });
     expect(commands.match(/^# \d+\./gmu)).toHaveLength(10);
-    const [, identity = ''] = /\n(\{\s+"UserId"[\s\S]*)$/u.exec(stdout) ?? [];
+    expect(revocation.match(/^# \d+\./gmu)).toHaveLength(3);
+    expect(readFileSync(join(folder, 'again.out'), 'utf8')).toBe('');
+    expect(readFileSync(join(folder, 'again.err'), 'utf8')).toContain('ROLES_ANYWHERE_CERTIFICATE_REFUSED');
+    const [, identity = ''] = /\n(\{\s+"UserId"[\s\S]*?\n\})/u.exec(stdout) ?? [];
     expect(JSON.parse(identity)).toMatchObject({
       Account: '123456789012',
       Arn: expect.stringMatching(

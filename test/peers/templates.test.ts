@@ -1,10 +1,11 @@
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   CloudWatchLogsClient,
   CreateLogGroupCommand,
   CreateLogStreamCommand,
   DescribeLogGroupsCommand,
+  FilterLogEventsCommand,
   PutLogEventsCommand,
   PutRetentionPolicyCommand,
 } from '@aws-sdk/client-cloudwatch-logs';
@@ -88,6 +89,7 @@ describe.skipIf(arePeersMissing('cfn-lint'))('templates', () => {
       'alarms.yaml',
       'binding-key.yaml',
       'host.yaml',
+      'identity-alarms.yaml',
       'registry.yaml',
       'trust-anchor.yaml',
     ]);
@@ -131,6 +133,41 @@ describe.skipIf(arePeersMissing('moto', 'aws'))('templates, in moto', () => {
     expect(exitCode).not.toBe(0);
     expect(stderr).toContain('No export named gatehouse-registri-TableArn found');
     await moto.reset();
+  });
+
+  it('identity-alarms.yaml is made beside a trust anchor of that name', async () => {
+    // moto makes no trust anchor, and so no export of one: another stack gives it.
+    const exporter = {
+      Resources: { Topic: { Type: 'AWS::SNS::Topic' } },
+      Outputs: { Arn: { Value: 'arn', Export: { Name: 'gatehouse-trust-anchor-TrustAnchorArn' } } },
+    };
+    await aws(
+      'cloudformation',
+      'create-stack',
+      '--stack-name',
+      'e',
+      '--template-body',
+      JSON.stringify(exporter),
+    );
+    await aws('logs', 'create-log-group', '--log-group-name', '/gatehouse/web-1');
+
+    const made = await create('gatehouse-identity-alarms', 'identity-alarms.yaml', {
+      Email: 'ops@example.com',
+      AuditLogGroup: '/gatehouse/web-1',
+    });
+    const { StackResourceSummaries } = (await query(
+      'cloudformation',
+      'list-stack-resources',
+      '--stack-name',
+      'gatehouse-identity-alarms',
+    )) as { StackResourceSummaries: object[] };
+    const { Rules } = (await query('events', 'list-rules')) as { Rules: object[] };
+    await moto.reset();
+
+    expect(made).toMatchObject({ exitCode: 0, stderr: '' });
+    // Topic and its policy, two rules, four alarms, a filter.
+    expect(StackResourceSummaries).toHaveLength(9);
+    expect(Rules).toHaveLength(2);
   });
 
   it('are created in the order and under the names of docs/keys.md', async () => {
@@ -189,8 +226,38 @@ describe.skipIf(arePeersMissing('moto', 'aws'))('templates, in moto', () => {
     )) as { StackResourceSummaries: { LogicalResourceId: string }[] };
     // Its alarms say no name.
     const made = alarms.StackResourceSummaries.map(({ LogicalResourceId: id }) => id);
-    expect(made).toHaveLength(6);
-    expect(made).toEqual(expect.arrayContaining(['Topic', 'KeyChanged', 'CertificateExpires']));
+    expect(made).toHaveLength(5);
+    expect(made).toEqual(expect.arrayContaining(['Topic', 'KeyChanged']));
+  });
+});
+
+describe.skipIf(arePeersMissing('python'))('identity-alarms.yaml', () => {
+  it('looks for what agents audit, and finds it in their records', async () => {
+    const given = { Email: 'ops@example.com', AuditLogGroup: '/gatehouse/web-1' };
+    const resources = await resolved('identity-alarms.yaml', given, {
+      'gatehouse-trust-anchor-TrustAnchorArn': 'arn',
+    });
+    const filterPattern = String(resources['IdentityFails']?.Properties['FilterPattern']);
+    const names = [...filterPattern.matchAll(/"([a-z.-]+)"/gu)].map(([, name = '']) => name);
+    const catalogue = readFileSync(join(import.meta.dirname, '../../docs/reference/log-events.md'), 'utf8');
+    const target = await startSandbox();
+    const logs = new CloudWatchLogsClient({ ...target, maxAttempts: 1 });
+    const stream = { logGroupName: '/gatehouse/web-1', logStreamName: 'agent' };
+    await logs.send(new CreateLogGroupCommand(stream));
+    await logs.send(new CreateLogStreamCommand(stream));
+    const said = [...names, 'credentials.renewed', 'secret.read'];
+    const logEvents = said.map((event) => ({ timestamp: Date.now(), message: JSON.stringify({ event }) }));
+    await logs.send(new PutLogEventsCommand({ ...stream, logEvents }));
+
+    const { events = [] } = await logs.send(new FilterLogEventsCommand({ ...stream, filterPattern }));
+    logs.destroy();
+    await target.close();
+
+    expect(names).toHaveLength(7);
+    expect(events.map(({ message = '' }) => (JSON.parse(message) as { event: string }).event)).toEqual(names);
+    for (const name of names) {
+      expect(catalogue).toMatch(new RegExp(`^\\| \\[${name}\\]\\(.*\\| (?:success|failure) \\|`, 'mu'));
+    }
   });
 });
 

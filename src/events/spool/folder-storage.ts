@@ -27,7 +27,7 @@ export async function folderStorage(path: string): Promise<Storage> {
   };
 }
 
-function storageFile(handle: FileHandle): StorageFile {
+export function storageFile(handle: FileHandle): StorageFile {
   return {
     size: async () => (await handle.stat()).size,
 

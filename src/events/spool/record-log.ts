@@ -630,7 +630,8 @@ export async function openRecordLog<State>(options: RecordLogOptions<State>): Pr
 const movesMax = 256;
 
 /** Of a copy, what it is a copy of. */
-function contentOf({ kind, meta }: FoundHead): Pick<Replayed, 'kind' | 'json' | 'isMoved'> {
+/** What a record is and says, and whether it is a copy. */
+export function contentOf({ kind, meta }: FoundHead): Pick<Replayed, 'kind' | 'json' | 'isMoved'> {
   const json = meta.toString();
   if (kind !== recordKind.moved) return { kind, json, isMoved: false };
   const [original, own]: [RecordKind, string] = JSON.parse(json);

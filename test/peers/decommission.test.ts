@@ -1,0 +1,100 @@
+import { writeFileSync } from 'node:fs';
+import { delimiter, dirname, join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { gatehouse } from '../support/agent.ts';
+import { shell } from '../support/shell.ts';
+import { temporaryDirectory } from '../support/temporary-directory.ts';
+import { type Moto, startMoto } from './support/moto.ts';
+import { arePeersMissing, peerProgram } from './support/peer.ts';
+
+interface Step {
+  readonly what: string;
+  readonly commands: readonly string[];
+}
+
+/** What a host leaves in an account, made with the AWS CLI. */
+const made = `
+aws iam create-role --role-name Host --assume-role-policy-document '{}'
+aws iam attach-role-policy --role-name Host --policy-arn "$(aws iam create-policy --policy-name p --policy-document "$POLICY" --query Policy.Arn --output text)"
+aws iam put-role-policy --role-name Host --policy-name one --policy-document "$POLICY"
+aws iam put-role-policy --role-name Host --policy-name two --policy-document "$POLICY"
+aws logs create-log-group --log-group-name /gatehouse/web-1
+aws kms create-alias --alias-name alias/gatehouse --target-key-id "$(aws kms create-key --query KeyMetadata.KeyId --output text)"
+aws dynamodb create-table --table-name keys --billing-mode PAY_PER_REQUEST --attribute-definitions AttributeName=agent,AttributeType=S AttributeName=item,AttributeType=S --key-schema AttributeName=agent,KeyType=HASH AttributeName=item,KeyType=RANGE
+for item in 'generation#000000001' lease; do aws dynamodb put-item --table-name keys --item '{"agent":{"S":"web-1"},"item":{"S":"'"$item"'"}}'; done
+aws dynamodb put-item --table-name keys --item '{"agent":{"S":"web-2"},"item":{"S":"lease"}}'
+aws secretsmanager create-secret --name gateway --secret-string "$GATEWAY"
+`;
+
+const left = `
+aws iam list-roles --query 'Roles[].RoleName'
+aws logs describe-log-groups --query 'logGroups[].logGroupName'
+aws dynamodb scan --table-name keys --query 'Items[].agent.S'
+aws secretsmanager list-secrets --query 'SecretList[].Name'
+aws kms describe-key --key-id alias/gatehouse --query '[KeyMetadata.KeyState]'
+`;
+
+describe.skipIf(arePeersMissing('moto', 'aws'))('what decommission lists, against moto', () => {
+  let moto: Moto;
+
+  beforeAll(async () => {
+    moto = await startMoto();
+  });
+
+  afterAll(() => moto.close());
+
+  it('removes what the host has, as written, and what other hosts have stays', async () => {
+    const folder = temporaryDirectory();
+    const config = join(folder, 'config.json');
+    const bootstrap = {
+      name: 'web-1',
+      region: moto.region,
+      gatewayConfig: { secretName: 'gateway' },
+      credentials: { expectRoleName: 'Host' },
+      stateDirectory: join(folder, 'state'),
+      runtimeDirectory: join(folder, 'run'),
+    };
+    writeFileSync(config, JSON.stringify(bootstrap), { mode: 0o600 });
+    const gateway = {
+      version: 1,
+      keys: { bindingKey: 'alias/gatehouse', registryTable: 'keys' },
+      events: { sources: { agent: { audit: true } } },
+    };
+    const policy = {
+      Version: '2012-10-17',
+      Statement: [{ Effect: 'Allow', Action: 'sts:GetCallerIdentity', Resource: '*' }],
+    };
+    const env = {
+      AWS_ENDPOINT_URL: moto.endpoint,
+      AWS_ACCESS_KEY_ID: moto.credentials.accessKeyId,
+      AWS_SECRET_ACCESS_KEY: moto.credentials.secretAccessKey,
+      AWS_REGION: moto.region,
+      AWS_DEFAULT_REGION: moto.region,
+      AWS_PAGER: '',
+      HOME: folder,
+      PATH: [dirname(peerProgram('aws')), '/usr/bin', '/bin'].join(delimiter),
+      POLICY: JSON.stringify(policy),
+      GATEWAY: JSON.stringify(gateway),
+    };
+    const filled = await shell(`set -e\n${made}`, { cwd: folder, env });
+    expect(filled).toMatchObject({ code: 0, stderr: '' });
+
+    const listed = await gatehouse(['decommission', '--dry-run', '--json', '--config', config], { env });
+    const { inAws } = JSON.parse(listed.stdout) as { inAws: readonly Step[] };
+    const done = await shell(`set -e\n${inAws.flatMap(({ commands }) => commands).join('\n')}`, {
+      cwd: folder,
+      env,
+    });
+    const after = await shell(left, { cwd: folder, env });
+
+    expect(inAws).toHaveLength(5);
+    expect(done).toMatchObject({ code: 0, stderr: '' });
+    expect(JSON.parse(`[${after.stdout.replaceAll(/\]\s*\[/gu, '],[')}]`)).toEqual([
+      [],
+      [],
+      ['web-2'],
+      [],
+      ['PendingDeletion'],
+    ]);
+  });
+});
