@@ -1,6 +1,9 @@
-import { mkdirSync, readdirSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import type { KmsState } from '../../sandbox/kms/state.ts';
+import { parseStateText } from '../../sandbox/state-text.ts';
 import { eventually, numbered, setup } from '../support/host.ts';
 
 describe('one state directory', () => {
@@ -57,6 +60,57 @@ it('a state directory of a newer version is refused before anything in it is tou
   expect(code).toBe(78);
   expect(readdirSync(host.stateDirectory, { recursive: true })).toStrictEqual(before);
 });
+
+/**
+ * What the last agent of version 1 (commit b39a78c) left when it was killed: lines 0 to 4 had been shipped, 5 to 12 not,
+ * for CloudWatch Logs was away. With it the key of the sandbox that it was sealed under. The log is not there any more.
+ */
+it('a state directory that an agent of version 1 left is taken over, and all that waited in it is shipped', async () => {
+  const host = await setup();
+  execFileSync('tar', ['-xzf', join(import.meta.dirname, 'state-version-1.tar.gz'), '-C', host.disk]);
+  renameSync(join(host.disk, 'state-version-1'), host.stateDirectory);
+  const kms = parseStateText(readFileSync(join(host.disk, 'kms.json'), 'utf8')) as KmsState;
+  for (const [arn, key] of kms.keys) {
+    host.sandbox.state.kms.keys.set(arn, key);
+    await host.putGateway((document) => {
+      document.keys = { bindingKey: arn };
+    });
+  }
+  const hostId = readFileSync(join(host.stateDirectory, 'host-id'), 'utf8').trim();
+
+  const agent = await host.started();
+  await eventually('nothing waits', async () => (await host.status()).events?.spool.batches === 0);
+  // Nothing older than 14 days is taken, and this grows old: then it comes by way of the dead letter.
+  await host.run(['events', 'dead-letter', 'retry', '--all', '--now']);
+
+  expect(await agent.event('events.spool-migrated')).toMatchObject({ batches: 6, deadLetters: 0 });
+  const shipped = await host.arrived(8);
+  expect(shipped.toSorted((a, b) => numberIn(a) - numberIn(b))).toStrictEqual(
+    Array.from({ length: 8 }, (_line, index) => `line ${index + 5}`),
+  );
+  expect((await host.status()).hostId).toBe(hostId);
+  expect(readdirSync(host.stateDirectory)).not.toContain('spool.db');
+  const links = await eventually('the audit of both agents', () => {
+    const records = host.messages('agent').map((message) => JSON.parse(message) as AuditLink);
+    const isWhole = records.some(({ event }) => event === 'agent.ready');
+    return isWhole ? records.toSorted((a, b) => a.sequence - b.sequence) : undefined;
+  });
+  expect(links[0]).toMatchObject({ sequence: 6, event: 'events.group-created' });
+  for (const [index, { sequence, previous }] of links.slice(1).entries()) {
+    expect([sequence, previous]).toStrictEqual([(links[index]?.sequence ?? 0) + 1, links[index]?.hash]);
+  }
+});
+
+function numberIn(line: string): number {
+  return Number(line.slice('line '.length));
+}
+
+interface AuditLink {
+  readonly event: string;
+  readonly sequence: number;
+  readonly previous: string;
+  readonly hash: string;
+}
 
 describe('after a kill -9', () => {
   it('the socket that it left is replaced, and the host keeps its id', async () => {
