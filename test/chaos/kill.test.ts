@@ -5,10 +5,11 @@ import type { RunningAgent } from '../support/agent.ts';
 import { dice, tell } from '../support/dice.ts';
 import { type GatewayDocument, type Host, setup } from '../support/host.ts';
 import { type Account, accountOf, numberedLog } from './numbered-log.ts';
+import { sized } from './sized.ts';
 
-const kills = 30;
-const logged = { lines: 300_000, linesPerFile: 15_000 };
-const outageMs = 40_000;
+const kills = sized(30, 10);
+const logged = { lines: sized(300_000, 100_000), linesPerFile: 15_000 };
+const outageMs = sized(40_000, 10_000);
 /** Shipping all of it takes a minute; the back-off after an outage another half. */
 const patienceMs = 180_000;
 
@@ -26,7 +27,7 @@ interface Shipped extends Account {
  */
 async function shipThroughKills(what: string, weather: (host: Host) => Promise<void>): Promise<Shipped> {
   const started = performance.now();
-  const { between, next } = dice(what);
+  const { between } = dice(what);
   const host = await setup({ gateway: shipRotatedFiles });
   const stop = new AbortController();
   onTestFinished(() => stop.abort());
@@ -41,7 +42,7 @@ async function shipThroughKills(what: string, weather: (host: Host) => Promise<v
   };
   for (let kill = 0; kill < kills; kill += 1) {
     const agent = host.start();
-    if (next() < 0.5) {
+    if (kill % 2 === 0) {
       await agent.event('agent.ready');
       await timeout(between(0, 1_000));
     } else {
@@ -93,7 +94,7 @@ function expectNothingLost(shipped: Shipped): void {
   expect(shipped).toMatchObject({ lost: 0, damaged: 0, changedBatches: 0, outOfOrder: 0 });
 }
 
-it('30 kills while 300,000 lines are shipped through rotation: none is lost', async () => {
+it(`${kills} kills while ${logged.lines} lines are shipped through rotation: none is lost`, async () => {
   const shipped = await shipThroughKills('kills', async () => undefined);
 
   expectNothingLost(shipped);
@@ -103,7 +104,7 @@ it('30 kills while 300,000 lines are shipped through rotation: none is lost', as
 
 it('the same with lost answers and throttling', async () => {
   const shipped = await shipThroughKills('kills, lost answers, throttling', async (host) => {
-    fault(host, { kind: 'lost-answer' }, 0.1, 1);
+    fault(host, { kind: 'lost-answer' }, sized(0.1, 0.3), 1);
     fault(host, { kind: 'throttle' }, 0.2, 2);
   });
 
@@ -112,7 +113,7 @@ it('the same with lost answers and throttling', async () => {
   expect(shipped.repeatedBatches).toBeLessThanOrEqual(kills + shipped.lostAnswers);
 });
 
-it('the same with an outage of 40 seconds', async () => {
+it(`the same with an outage of ${outageMs / 1000} seconds`, async () => {
   const shipped = await shipThroughKills('kills, 503', async (host) => {
     await timeout(5_000);
     const outage = fault(host, { kind: 'error', name: 'ServiceUnavailableException', status: 503 }, 1, 3);

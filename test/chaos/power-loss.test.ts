@@ -1,8 +1,9 @@
 import { expect, it } from 'vitest';
 import { dice, diceOf, tell } from '../support/dice.ts';
 import { powerLosses } from '../support/power-loss.ts';
+import { sized } from './sized.ts';
 
-const schedules = 5_000;
+const schedules = sized(5_000, 1_000);
 
 it(`${schedules} schedules of work, kills and power losses leave no position whose bytes are gone`, async () => {
   const { between } = dice('power loss');
