@@ -10,7 +10,9 @@ COPY . .
 RUN node_modules/.bin/node scripts/build.ts \
  && install -D node_modules/node-linux-*/bin/node /image/usr/lib/gatehouse/bin/node \
  && install -D scripts/package/files/gatehouse /image/usr/bin/gatehouse \
- && install -D -m 0644 -t /image/usr/lib/gatehouse/dist dist/*.mjs
+ && install -D -m 0644 -t /image/usr/lib/gatehouse/dist dist/*.mjs \
+ && install -D -m 0644 -t /image/usr/share/doc/gatehouse LICENSE \
+ && node_modules/.bin/node scripts/package/notices.ts > /image/usr/share/doc/gatehouse/THIRD-PARTY-NOTICES
 
 FROM debian:bookworm-slim
 RUN apt-get update \

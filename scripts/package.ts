@@ -9,11 +9,12 @@ import { globalOptions } from '../src/cli/command.ts';
 import { version as programVersion } from '../src/cli/version.ts';
 import { build } from './build.ts';
 import { manPage } from './docs/man.ts';
-import { billOfMaterials, thirdPartyNotices } from './package/bill-of-materials.ts';
+import { billOfMaterials } from './package/bill-of-materials.ts';
 import { bundledPackages } from './package/bundled.ts';
 import { type DebianPackage, debianPackage } from './package/debian.ts';
 import { root } from './package/lock.ts';
 import { type Architecture, nodeFolder } from './package/node-binary.ts';
+import { debianCopyright, thirdPartyNotices } from './package/notices.ts';
 
 interface ReleaseOptions extends Pick<DebianPackage, 'folder' | 'compression' | 'version'> {
   readonly architectures: readonly Architecture[];
@@ -60,7 +61,7 @@ async function release(options: ReleaseOptions): Promise<readonly string[]> {
     ...man,
   });
   const documents = {
-    copyright: 'Licenses of what this package is made of: THIRD-PARTY-NOTICES, beside this file.\n',
+    copyright: debianCopyright(),
     'THIRD-PARTY-NOTICES': notices,
     'sbom.cdx.json': bill,
     'README.md': readFileSync(join(root, 'README.md'), 'utf8'),

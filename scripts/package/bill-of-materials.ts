@@ -1,6 +1,4 @@
 import { type ExecFileSyncOptions, execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import type { BundledPackage } from './bundled.ts';
 import { root } from './lock.ts';
 
@@ -88,24 +86,4 @@ function nodeComponent({ node = '', ...inside }: BillParts['nodeVersions']): Com
 function component(name: string, version: string): Component {
   const ref = `pkg:generic/${encodeURIComponent(name)}@${encodeURIComponent(version)}`;
   return { 'bom-ref': ref, type: 'library', name, version, purl: ref };
-}
-
-const rule = '-'.repeat(80);
-
-/** The licenses of all that is shipped, Node first. */
-export function thirdPartyNotices(bundled: readonly BundledPackage[], nodeFolder: string): string {
-  const nodeLicense = readFileSync(join(nodeFolder, 'LICENSE'), 'utf8');
-  const without = bundled.filter(({ notices, license }) => notices.length === 0 && license === undefined);
-  if (without.length > 0) throw new Error(`no license known: ${without.map(({ path }) => path).join(', ')}`);
-  const parts = [
-    'Gatehouse is shipped with Node.js and holds code of the packages below.',
-    `${rule}\nNode.js\n\n${nodeLicense.trim()}`,
-    ...bundled.map(({ name, version, license, notices }) =>
-      [
-        `${rule}\n${name} ${version}: ${license ?? 'see below'}`,
-        ...notices.map(([, text]) => text.trim()),
-      ].join('\n\n'),
-    ),
-  ];
-  return `${parts.join('\n\n')}\n`;
 }

@@ -89,7 +89,7 @@ function writeControl(tree: string, { architecture, version }: DebianPackage): v
     'Package: gatehouse',
     `Version: ${version}`,
     `Architecture: ${architecture}`,
-    'Maintainer: The Gatehouse authors <gatehouse@localhost>',
+    `Maintainer: ${maintainer()}`,
     `Installed-Size: ${installed}`,
     'Depends: libc6 (>= 2.28), libstdc++6 (>= 9), libgcc-s1, libatomic1, adduser, util-linux, init-system-helpers',
     'Recommends: systemd (>= 247), ca-certificates',
@@ -105,6 +105,12 @@ function writeControl(tree: string, { architecture, version }: DebianPackage): v
   write(tree, '/DEBIAN/conffiles', `${conffile}\n`);
   write(tree, '/DEBIAN/md5sums', checksums(tree));
   for (const script of ['postinst', 'prerm', 'postrm']) put(tree, `/DEBIAN/${script}`, join(own, script));
+}
+
+/** Who answers for this package is who builds it, named as Debian's own tools are told. */
+function maintainer(): string {
+  const { DEBFULLNAME: name = 'The Gatehouse authors', DEBEMAIL: address } = process.env;
+  return address === undefined ? name : `${name} <${address}>`;
 }
 
 /** What `dpkg --verify` compares with. */

@@ -81,6 +81,13 @@ describe.skipIf(isSystemMissing(...needed))('the image', () => {
     expect(status).toMatch(/^CapEff:\t0{16}$/mu);
   });
 
+  it('comes with the licenses of what it is made of', () => {
+    const documents = join(image.root, 'usr/share/doc/gatehouse');
+
+    expect(readFileSync(join(documents, 'LICENSE'), 'utf8')).toContain('Apache License');
+    expect(readFileSync(join(documents, 'THIRD-PARTY-NOTICES'), 'utf8')).toMatch(/^Node\.js$.*^zod /msu);
+  });
+
   it('delivers to its user and ships its audit', async () => {
     const { uid, mode } = statSync(inside(file));
 
