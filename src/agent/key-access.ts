@@ -61,6 +61,7 @@ export async function openKeys(
     agentName,
     readWrapped: (generation) => readWrappedKey(stateDirectory, generation),
     bindingKey: underKms,
+    fingerprintOnRecord: (generation) => records.fingerprint(generation),
     opened(masterKey) {
       const proof = proofOf(masterKey, clock.now());
       records.proven(masterKey.generation, proof);

@@ -21,6 +21,12 @@ const createKeyCommand = command({
   usage: 'create-key',
   summary: 'Make a KMS key whose policy separates those who look after it from those who use it',
   options: {
+    rsa: {
+      type: 'number',
+      choices: [2048, 3072, 4096] as const,
+      describe: 'An RSA key of so many bits instead of a symmetric one; one for each host',
+      requiresArg: true,
+    },
     external: { type: 'boolean', default: false, describe: 'Its material is imported, not made by KMS' },
     'accept-durability': {
       type: 'boolean',
@@ -66,11 +72,17 @@ const createKeyCommand = command({
       args.policy === undefined
         ? undefined
         : (await inputBytes(args.policy, policyBytesMax, invocation)).toString('utf8');
-    const { alias, description } = args;
+    const { alias, description, rsa } = args;
+    if (rsa !== undefined && (args.external || args['custom-key-store-id'] !== undefined)) {
+      throw agentError('USAGE', {
+        problem:
+          '--rsa goes with neither --external nor --custom-key-store-id: KMS makes and keeps RSA keys here.',
+      });
+    }
     const made = await createKey(
       operatorLaunchOf(args, invocation),
       {
-        spec: 'SYMMETRIC_DEFAULT',
+        spec: rsa === undefined ? 'SYMMETRIC_DEFAULT' : (`RSA_${rsa}` as const),
         isExternal: args.external,
         isDurabilityAccepted: args['accept-durability'],
         customKeyStoreId: args['custom-key-store-id'],

@@ -1,5 +1,6 @@
 import { agentError } from '../agent/errors.ts';
 import type { ChangedMasterKey, ChangeRequest } from '../agent/master-key/change.ts';
+import type { CreatedMasterKey, NewRsaKey } from '../agent/master-key/create.ts';
 import type { MasterKeyStatus } from '../agent/master-key/status.ts';
 import { stopSignal } from '../system/signals.ts';
 import { command, type GlobalArguments, type Invocation } from './command.ts';
@@ -47,6 +48,26 @@ const createCommand = command({
   summary: 'Make the master key of this host, wrapped by a KMS key',
   options: {
     'key-id': keyId,
+    rsa: {
+      type: 'number',
+      choices: [2048, 3072, 4096] as const,
+      describe: 'Make an RSA key of so many bits in KMS to be the binding key, for this host alone',
+      requiresArg: true,
+    },
+    alias: { type: 'string', describe: 'With --rsa: alias/NAME that stands for it', requiresArg: true },
+    admin: {
+      type: 'array',
+      string: true,
+      describe: 'With --rsa: ARN of who looks after it; the account where there is none; may be repeated',
+      requiresArg: true,
+    },
+    user: {
+      type: 'array',
+      string: true,
+      describe:
+        'With --rsa: ARN of who uses it, this host’s role; the account where there is none; may be repeated',
+      requiresArg: true,
+    },
     table,
     password: {
       type: 'boolean',
@@ -61,11 +82,12 @@ const createCommand = command({
     },
   },
   async run(args, invocation) {
+    const newKey = newKeyOf(args);
     const { createMasterKey } = await import('../agent/master-key/create.ts');
     const place = { file: args['password-file'], credential: args['password-credential'] };
     const isWanted = args.password || place.file !== undefined || place.credential !== undefined;
     const passwords = isWanted ? passwordsOf({ current: {}, next: place }, invocation) : undefined;
-    const request = { keyId: args['key-id'], table: args.table, passwords };
+    const request = { keyId: args['key-id'], newKey, table: args.table, passwords };
     const made = await createMasterKey(operatorLaunchOf(args, invocation), request, stopSignal());
     if (args.json) invocation.stdout.write(`${JSON.stringify(made)}\n`);
     else {
@@ -78,7 +100,8 @@ const createCommand = command({
         `master key ${made.generation} (${made.fingerprint}) is wrapped by ${made.bindingKeyArn} in ${made.file}\n` +
           (made.table === undefined
             ? 'keep a copy of that file elsewhere: without it, or with its KMS key gone, nothing sealed here opens again\n'
-            : `table ${made.table} has a copy of it, for gatehouse master-key recover\n`),
+            : `table ${made.table} has a copy of it, for gatehouse master-key recover\n`) +
+          (newKey === undefined ? '' : newKeyText(made, newKey)),
       );
     }
     return 0;
@@ -255,6 +278,32 @@ export const masterKeyCommand = command({
   ],
   run: () => Promise.resolve(0),
 });
+
+function newKeyOf(args: {
+  readonly rsa?: NewRsaKey['bits'] | undefined;
+  readonly 'key-id'?: string | undefined;
+  readonly alias?: string | undefined;
+  readonly admin?: readonly string[] | undefined;
+  readonly user?: readonly string[] | undefined;
+}): NewRsaKey | undefined {
+  const { rsa: bits, alias, admin: admins = [], user: users = [] } = args;
+  if (bits === undefined) {
+    if (alias === undefined && admins.length === 0 && users.length === 0) return undefined;
+    throw agentError('USAGE', { problem: '--alias, --admin and --user go with --rsa.' });
+  }
+  if (args['key-id'] === undefined) return { bits, alias, admins, users };
+  throw agentError('USAGE', { problem: '--rsa makes a key; --key-id names one that is there.' });
+}
+
+function newKeyText({ bindingKeyArn }: CreatedMasterKey, { alias, users }: NewRsaKey): string {
+  const lines = [`in the gateway config of this host: "keys": { "bindingKey": "${alias ?? bindingKeyArn}" }`];
+  if (users.length === 0) {
+    lines.push(
+      'IAM policies of the account decide who may use the key: --user names the role of the host alone',
+    );
+  }
+  return lines.map((line) => `${line}\n`).join('');
+}
 
 async function change(
   args: GlobalArguments & { readonly concurrency: number },

@@ -105,6 +105,13 @@ export const keysErrors = {
     retry: false,
     exitCode: exitCode.damagedInput,
   },
+  KEY_MADE_MASTER_KEY_NOT: {
+    summary: 'the KMS key was made, but the master key was not',
+    remedy:
+      'Mend what the details name, and go on with gatehouse master-key create --key-id and the ARN in the details, without --rsa.',
+    retry: false,
+    exitCode: exitCode.failed,
+  },
   KEY_ALIAS_EXISTS: {
     summary: 'the alias stands for another key already',
     remedy: 'Choose another alias. The key was made; aws kms create-alias names it.',
@@ -229,6 +236,14 @@ export const keysErrors = {
   MASTER_KEY_DAMAGED: {
     summary: 'the wrapped master key opened, but does not hold a master key of a known form',
     remedy: 'Restore it from a copy of the state directory; a newer Gatehouse may have written it.',
+    retry: false,
+    exitCode: exitCode.damagedInput,
+  },
+  MASTER_KEY_REPLACED: {
+    summary:
+      'the wrapped master key holds another key than was opened on this host before: somebody put it there',
+    remedy:
+      'Find out who wrote to the state directory. Put the wrapped key back from a copy; or move the folder master-key away, and use gatehouse master-key recover.',
     retry: false,
     exitCode: exitCode.damagedInput,
   },

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { keyPolicy, requireNoLockout } from './key-policy.ts';
 
 const accountId = '123456789012';
-const account = { accountId, partition: 'aws' };
+const account = { spec: 'SYMMETRIC_DEFAULT', accountId, partition: 'aws' } as const;
 const operator = { arn: `arn:aws:iam::${accountId}:user/operator`, accountId };
 const session = { arn: `arn:aws:sts::${accountId}:assumed-role/KeyAdmin/alice`, accountId };
 
@@ -29,6 +29,30 @@ describe('a key policy', () => {
       Condition: { StringEquals: { 'kms:ViaService': 's3.x' } },
     });
     expect(use?.Action.filter((action) => /Put|Delete|Schedule|Disable|Import/u.test(action))).toEqual([]);
+  });
+
+  it('of an RSA key lets users decrypt by OAEP with SHA-256, and nothing else', () => {
+    const parts = { ...account, spec: 'RSA_2048', admins: ['arn:admin'], users: ['arn:user'] } as const;
+    const [administer, ...use] = (JSON.parse(keyPolicy(parts)) as { Statement: Statement[] }).Statement;
+
+    expect(administer?.Action.filter((action) => /Encrypt|Decrypt|PublicKey/u.test(action))).toEqual([]);
+    expect(use).toEqual([
+      {
+        Sid: 'Use',
+        Effect: 'Allow',
+        Principal: { AWS: ['arn:user'] },
+        Action: ['kms:Decrypt'],
+        Resource: '*',
+        Condition: { StringEquals: { 'kms:EncryptionAlgorithm': 'RSAES_OAEP_SHA_256' } },
+      },
+      {
+        Sid: 'SeeThePublicKey',
+        Effect: 'Allow',
+        Principal: { AWS: ['arn:user'] },
+        Action: ['kms:DescribeKey', 'kms:GetPublicKey'],
+        Resource: '*',
+      },
+    ]);
   });
 
   it('is the account’s to administer where nobody is named', () => {

@@ -1,6 +1,9 @@
 import { keysError } from './errors.ts';
+import { rsaAlgorithm } from './kms.ts';
+import type { NewKey } from './kms-admin.ts';
 
 export interface KeyPolicyParts {
+  readonly spec: NewKey['spec'];
   readonly accountId: string;
   readonly partition: string;
   /** ARNs of those who look after the key and may not use it; the account itself where there are none. */
@@ -46,14 +49,32 @@ const userActions = [
   'kms:DescribeKey',
 ];
 
+/** Of an RSA key. Whoever has the public key encrypts without asking, so that `kms:Encrypt` is nothing to be given. */
+const rsaUserActions = ['kms:DescribeKey', 'kms:GetPublicKey'];
+
 /**
  * A key policy that separates those who look after a key from those who use it. IAM policies alone give nobody the key,
  * unless the account itself is among the administrators.
  */
-export function keyPolicy({ accountId, partition, admins, users, viaService }: KeyPolicyParts): string {
+export function keyPolicy(parts: KeyPolicyParts): string {
+  const { spec, accountId, partition, admins, users, viaService } = parts;
   const account = `arn:${partition}:iam::${accountId}:root`;
-  const condition =
-    viaService === undefined ? {} : { Condition: { StringEquals: { 'kms:ViaService': viaService } } };
+  const via = viaService === undefined ? {} : { 'kms:ViaService': viaService };
+  const allowingUsers = (Sid: string, Action: readonly string[], equal: Record<string, string> = via) => ({
+    Sid,
+    Effect: 'Allow',
+    Principal: { AWS: users },
+    Action,
+    Resource: '*',
+    ...(Object.keys(equal).length === 0 ? {} : { Condition: { StringEquals: equal } }),
+  });
+  const use =
+    spec === 'SYMMETRIC_DEFAULT'
+      ? [allowingUsers('Use', userActions)]
+      : [
+          allowingUsers('Use', ['kms:Decrypt'], { ...via, 'kms:EncryptionAlgorithm': rsaAlgorithm }),
+          allowingUsers('SeeThePublicKey', rsaUserActions),
+        ];
   const policy = {
     Version: '2012-10-17',
     Statement: [
@@ -64,18 +85,7 @@ export function keyPolicy({ accountId, partition, admins, users, viaService }: K
         Action: adminActions,
         Resource: '*',
       },
-      ...(users.length === 0
-        ? []
-        : [
-            {
-              Sid: 'Use',
-              Effect: 'Allow',
-              Principal: { AWS: users },
-              Action: userActions,
-              Resource: '*',
-              ...condition,
-            },
-          ]),
+      ...(users.length === 0 ? [] : use),
     ],
   };
   return JSON.stringify(policy, undefined, 2);

@@ -182,6 +182,27 @@ describe('masterKeys', () => {
     expect(kms.calls).toHaveLength(1);
   });
 
+  it('refuse another key than is on record, and overwrite it', async () => {
+    const { kms, keyArn, binding } = setup(2048);
+    const masterKey = newMasterKey(1);
+    const readWrapped = () => wrapMasterKey(masterKey, 'web-1', binding, never);
+    const under = (onRecord: string | undefined) =>
+      masterKeys({
+        agentName: 'web-1',
+        readWrapped,
+        bindingKey: binding,
+        fingerprintOnRecord: () => onRecord,
+      });
+
+    for (const onRecord of [undefined, fingerprintOf(masterKey)]) {
+      expect((await under(onRecord).keyOf(1, never)).length).toBe(32);
+    }
+    await expect(under(fingerprintOf(newMasterKey(1))).keyOf(1, never)).rejects.toMatchObject({
+      code: 'MASTER_KEY_REPLACED',
+    });
+    expect(kms.calls.at(-1)).toBe(`Decrypt ${keyArn}`);
+  });
+
   it('try again what failed', async () => {
     const { kms, binding, keyArn } = setup();
     const wrapped = await wrapMasterKey(newMasterKey(1), 'web-1', binding, never);

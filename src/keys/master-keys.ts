@@ -1,13 +1,13 @@
 import { keysError } from './errors.ts';
 import type { KmsUnwrapper } from './kms-keyring.ts';
-import { type MasterKey, openMasterKey } from './master-key.ts';
+import { fingerprintOf, type MasterKey, openMasterKey } from './master-key.ts';
 import type { MasterKeyOf } from './master-keyring.ts';
 
 /** The master keys of this host that were opened, each generation once, held in memory until `close`. */
 export interface MasterKeys {
   /**
    * The generation's key, opened with one call to KMS when it is first asked for.
-   * @throws MASTER_KEY_GENERATION_UNKNOWN, KEY_…, SEALED_…, MASTER_KEY_DAMAGED
+   * @throws MASTER_KEY_GENERATION_UNKNOWN, KEY_…, SEALED_…, MASTER_KEY_DAMAGED, MASTER_KEY_REPLACED
    */
   open(generation: number, signal: AbortSignal): Promise<MasterKey>;
   readonly keyOf: MasterKeyOf;
@@ -23,6 +23,11 @@ export interface MasterKeysOptions {
   readonly readWrapped: (generation: number) => Promise<Buffer | undefined>;
   /** Who may have wrapped them. */
   readonly bindingKey: KmsUnwrapper;
+  /**
+   * The fingerprint that is on record of a generation; undefined where none is. Another key is refused: whoever has the
+   * public half of an RSA key can wrap one of his own.
+   */
+  readonly fingerprintOnRecord?: (generation: number) => string | undefined;
   /** Told of each that was opened. */
   readonly opened?: (masterKey: MasterKey) => void;
 }
@@ -35,6 +40,12 @@ export function masterKeys(options: MasterKeysOptions): MasterKeys {
     const wrapped = await readWrapped(generation);
     if (wrapped === undefined) throw keysError('MASTER_KEY_GENERATION_UNKNOWN', { generation });
     const masterKey = await openMasterKey(wrapped, { agentName, generation }, bindingKey, signal);
+    const onRecord = options.fingerprintOnRecord?.(generation);
+    const fingerprint = fingerprintOf(masterKey);
+    if (onRecord !== undefined && onRecord !== fingerprint) {
+      masterKey.key.dispose();
+      throw keysError('MASTER_KEY_REPLACED', { generation, fingerprint, onRecord });
+    }
     options.opened?.(masterKey);
     return masterKey;
   }

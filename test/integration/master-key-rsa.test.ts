@@ -34,6 +34,11 @@ const unsealed = async (host: Host, file: string): Promise<string> =>
 const wrappedAt = (host: Host, generation: number): Buffer =>
   readFileSync(join(host.stateDirectory, 'master-key', `${generation}.wrapped`));
 
+function keyOf({ sandbox }: Host, alias: string) {
+  const { kms } = sandbox.state;
+  return kms.keys.get([...kms.aliases.values()].find(({ name }) => name === alias)?.targetKeyArn ?? '');
+}
+
 const kmsCalls = (host: Host): readonly string[] =>
   host.sandbox.calls.list({ service: 'kms' }).map(({ operation }) => operation);
 
@@ -115,6 +120,88 @@ describe('a master key under an RSA key', () => {
 
     expect(refused).toMatchObject({ code: 78, stderr: expect.stringContaining('(KEY_RSA_SEALS_NO_FILES)') });
     expect(refused.stderr).toContain('hint: Seal under the master key, without --wrap kms');
+  });
+});
+
+describe('master-key create --rsa', () => {
+  it('makes the KMS key and the master key in one step, for this host alone', async () => {
+    const host = await setup();
+    const role = `arn:aws:iam::${host.sandbox.accountId}:role/GatehouseHost`;
+    const flags = ['--rsa', '2048', '--alias', 'alias/gatehouse-web-1', '--user', role];
+
+    const made = await host.run(['master-key', 'create', ...flags]);
+
+    expect(made).toMatchObject({ code: 0 });
+    expect(made.stderr).toContain('"keys": { "bindingKey": "alias/gatehouse-web-1" }');
+    const key = keyOf(host, 'alias/gatehouse-web-1');
+    expect(key).toMatchObject({
+      spec: 'RSA_2048',
+      description: 'Gatehouse binding key of web-1',
+      tags: new Map([['gatehouse-name', 'web-1']]),
+    });
+    expect(JSON.parse(key?.policy ?? '')).toMatchObject({
+      Statement: [
+        { Sid: 'Administer' },
+        { Sid: 'Use', Action: ['kms:Decrypt'], Principal: { AWS: [role] } },
+        { Sid: 'SeeThePublicKey', Principal: { AWS: [role] } },
+      ],
+    });
+    expect(await unsealed(host, await sealed(host, 'one', 'x'))).toBe('x');
+  });
+
+  it('makes no KMS key where there is a master key already, or a password that is weak', async () => {
+    const host = await setup();
+    const weak = join(host.disk, 'weak');
+    writeFileSync(weak, 'web-1password', { mode: 0o600 });
+
+    const refused = await host.run(['master-key', 'create', '--rsa', '2048', '--password-file', weak]);
+    await done(host, 'create');
+    const again = await host.run(['master-key', 'create', '--rsa', '2048']);
+
+    expect(refused).toMatchObject({ code: 64, stderr: expect.stringContaining('(PASSWORD_WEAK)') });
+    expect(again).toMatchObject({ code: 73, stderr: expect.stringContaining('(MASTER_KEY_EXISTS)') });
+    expect(kmsCalls(host).filter((operation) => operation === 'CreateKey')).toHaveLength(1);
+  });
+
+  it('says which KMS key it made where the master key could not be, and goes on with that', async () => {
+    const host = await setup();
+    host.sandbox.faults.add({
+      service: 'kms',
+      operation: 'GetPublicKey',
+      count: 20,
+      effect: { kind: 'error', name: 'AccessDeniedException', status: 400 },
+    });
+
+    const cut = await host.run(['master-key', 'create', '--rsa', '2048']);
+    const [keyArn = ''] = /arn:aws:kms:[^;\s]+:key\/[0-9a-f-]+/u.exec(cut.stderr) ?? [];
+    host.sandbox.faults.clear();
+    await done(host, 'create', '--key-id', keyArn);
+
+    expect(cut).toMatchObject({ code: 1, stderr: expect.stringContaining('(KEY_MADE_MASTER_KEY_NOT)') });
+    expect(await done(host, 'status')).toMatchObject({ bindingKey: { arn: keyArn, kind: 'rsa' } });
+  });
+
+  it('waits until KMS knows the key that it made', async () => {
+    const host = await setup();
+    host.sandbox.faults.add({
+      service: 'kms',
+      operation: 'GetPublicKey',
+      count: 2,
+      effect: { kind: 'error', name: 'NotFoundException', status: 400 },
+    });
+
+    expect(await done(host, 'create', '--rsa', '2048')).toMatchObject({ generation: 1 });
+  });
+
+  it.each([
+    [['--rsa', '2048', '--key-id', bindingKey]],
+    [['--alias', 'alias/x']],
+    [['--user', 'arn:aws:iam::123456789012:role/x']],
+    [['--rsa', '1024']],
+  ])('is not asked for by %j', async (flags) => {
+    const host = await setup();
+
+    expect(await host.run(['master-key', 'create', ...flags])).toMatchObject({ code: 64 });
   });
 });
 

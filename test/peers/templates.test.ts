@@ -1,3 +1,4 @@
+import { createPublicKey, publicEncrypt } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import {
@@ -25,6 +26,7 @@ import {
   DescribeKeyCommand,
   EncryptCommand,
   GenerateDataKeyCommand,
+  GetPublicKeyCommand,
   KMSClient,
   PutKeyPolicyCommand,
 } from '@aws-sdk/client-kms';
@@ -91,6 +93,7 @@ describe.skipIf(arePeersMissing('cfn-lint'))('templates', () => {
       'host.yaml',
       'identity-alarms.yaml',
       'registry.yaml',
+      'rsa-binding-key.yaml',
       'trust-anchor.yaml',
     ]);
     expect({ exitCode, stdout }).toEqual({ exitCode: 0, stdout: '' });
@@ -176,6 +179,11 @@ describe.skipIf(arePeersMissing('moto', 'aws'))('templates, in moto', () => {
       ['gatehouse-binding-key', 'binding-key.yaml', {}],
       ['gatehouse-registry', 'registry.yaml', {}],
       ['gatehouse-host-web-1', 'host.yaml', host],
+      [
+        'gatehouse-binding-key-web-2',
+        'rsa-binding-key.yaml',
+        { HostName: 'web-2', AliasName: 'alias/gatehouse-web-2' },
+      ],
       ['gatehouse-alarms', 'alarms.yaml', { Email: 'ops@example.com', ImportedMaterialExpires: 'yes' }],
     ] as const) {
       expect(await create(stack, template, parameters)).toMatchObject({ exitCode: 0, stderr: '' });
@@ -184,7 +192,7 @@ describe.skipIf(arePeersMissing('moto', 'aws'))('templates, in moto', () => {
       Stacks: { StackStatus: string }[];
     };
     expect(Stacks.map(({ StackStatus }) => StackStatus)).toEqual(
-      Array.from({ length: 4 }, () => 'CREATE_COMPLETE'),
+      Array.from({ length: 5 }, () => 'CREATE_COMPLETE'),
     );
 
     const { Table } = (await query('dynamodb', 'describe-table', '--table-name', 'gatehouse-keys')) as {
@@ -203,6 +211,7 @@ describe.skipIf(arePeersMissing('moto', 'aws'))('templates, in moto', () => {
       Aliases: { AliasName: string; TargetKeyId: string }[];
     };
     const binding = Aliases.find(({ AliasName }) => AliasName === 'alias/gatehouse-binding');
+    expect(Aliases.map(({ AliasName }) => AliasName)).toContain('alias/gatehouse-web-2');
     const rotation = await query('kms', 'get-key-rotation-status', '--key-id', binding?.TargetKeyId ?? '');
     expect(rotation).toMatchObject({ KeyRotationEnabled: true });
     const { Roles } = (await query('iam', 'list-roles')) as { Roles: { RoleName: string }[] };
@@ -310,11 +319,11 @@ describe.skipIf(arePeersMissing('python'))('the policies of the templates, in th
   }
 
   /** A session of the role that host.yaml makes for this host. */
-  async function host(HostName: string) {
+  async function host(HostName: string, parameters: Record<string, string> = {}, boundTo = keyArn) {
     const resources = await resolved(
       'host.yaml',
-      { HostName, GatewaySecretName: 'prod/web' },
-      { 'gatehouse-binding-key-KeyArn': keyArn, 'gatehouse-registry-TableArn': tableArn },
+      { HostName, GatewaySecretName: 'prod/web', ...parameters },
+      { 'gatehouse-binding-key-KeyArn': boundTo, 'gatehouse-registry-TableArn': tableArn },
     );
     const role = resources['Role']?.Properties as { Tags: { Key: string; Value: string }[] };
     const policies = Object.values(resources)
@@ -364,6 +373,64 @@ describe.skipIf(arePeersMissing('python'))('the policies of the templates, in th
     expect(await encrypting(a, { ...sealed, 'gatehouse:agent': 'web-a' })).toBe(accepted);
     expect(await encrypting(b, { ...sealed, 'gatehouse:agent': 'web-a' })).toEqual(denied);
     expect(await encrypting(b, { 'gatehouse:purpose': 'master-key' })).toEqual(denied);
+  });
+
+  it('an RSA key is its own host’s, and opens by one algorithm', async () => {
+    const { Key } = await resolved('rsa-binding-key.yaml', {
+      HostName: 'web-a',
+      AliasName: 'alias/web-a',
+    });
+    if (Key === undefined) throw new TypeError('no key in the template');
+    const { KeySpec, KeyUsage, KeyPolicy } = Key.Properties as unknown as {
+      KeySpec: 'RSA_2048';
+      KeyUsage: 'ENCRYPT_DECRYPT';
+      KeyPolicy: object;
+    };
+    const operator = clientsOf(target.credentials).kms;
+    const command = new CreateKeyCommand({ KeySpec, KeyUsage, Policy: JSON.stringify(KeyPolicy) });
+    const { KeyMetadata } = await operator.send(command);
+    const KeyId = KeyMetadata?.Arn ?? '';
+    // Even a role that may do anything with the key is not this host.
+    const [a, b] = [
+      await host('web-a', { KeyKind: 'rsa' }, KeyId),
+      await host('web-b', { KeyKind: 'rsa' }, KeyId),
+    ];
+    const { PublicKey } = await a.kms.send(new GetPublicKeyCommand({ KeyId }));
+    const encrypted = (oaepHash: string) =>
+      publicEncrypt(
+        {
+          key: createPublicKey({ key: Buffer.from(PublicKey ?? []), type: 'spki', format: 'der' }),
+          oaepHash,
+        },
+        Buffer.from('x'),
+      );
+    const opening = ({ kms }: typeof a, hash = '256') =>
+      outcome(
+        kms.send(
+          new DecryptCommand({
+            KeyId,
+            CiphertextBlob: encrypted(`sha${hash}`),
+            EncryptionAlgorithm: `RSAES_OAEP_SHA_${hash}` as 'RSAES_OAEP_SHA_256',
+          }),
+        ),
+      );
+
+    expect(await opening(a)).toBe(accepted);
+    expect(await opening(a, '1')).toEqual(denied);
+    expect(await opening(b)).toEqual(denied);
+    expect(await opening({ ...b, kms: operator })).toEqual(denied);
+    expect(await outcome(b.kms.send(new GetPublicKeyCommand({ KeyId })))).toEqual(denied);
+    expect(
+      await outcome(
+        a.kms.send(
+          new EncryptCommand({
+            KeyId,
+            Plaintext: Buffer.from('x'),
+            EncryptionAlgorithm: 'RSAES_OAEP_SHA_256',
+          }),
+        ),
+      ),
+    ).toEqual(denied);
   });
 
   it('a host reads its gateway config and writes its own log group, and nothing beside', async () => {

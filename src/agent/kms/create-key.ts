@@ -2,6 +2,7 @@ import { keysError } from '../../keys/errors.ts';
 import { keyPolicy, requireNoLockout } from '../../keys/key-policy.ts';
 import type { NewKey } from '../../keys/kms-admin.ts';
 import { keysEvent } from '../../keys/log-events.ts';
+import type { Host } from '../host.ts';
 import type { Launch } from '../launch.ts';
 import { adminOf, asKeyAdmin, callerOf } from './admin.ts';
 
@@ -38,26 +39,31 @@ export function createKey(
   signal: AbortSignal,
 ): Promise<CreatedKey> {
   if (request.isExternal && !request.isDurabilityAccepted) throw keysError('KEY_DURABILITY_UNACCEPTED');
-  return asKeyAdmin(launch, async (host) => {
-    const caller = await callerOf(host, signal);
-    const account = `arn:${caller.partition}:iam::${caller.accountId}:root`;
-    // Without a user, IAM policies of the account decide who may use it.
-    const users = request.users.length === 0 ? [account] : request.users;
-    const policy =
-      request.policy ??
-      keyPolicy({ ...caller, admins: request.admins, users, viaService: request.viaService });
-    requireNoLockout(policy, caller);
-    // Only of its own material can KMS make more.
-    const isRotating =
-      request.spec === 'SYMMETRIC_DEFAULT' && !request.isExternal && request.customKeyStoreId === undefined;
-    if (request.isDryRun) return { isRotating, policy };
+  return asKeyAdmin(launch, (host) => createKeyAt(host, request, signal));
+}
 
-    const admin = adminOf(host);
-    const keyArn = await admin.create({ ...request, policy }, signal);
-    host.recorder.log(keysEvent('kms-key.created', { keyArn, spec: request.spec }));
-    const { alias } = request;
-    if (alias !== undefined) await admin.nameKey(alias, keyArn, false, signal);
-    if (isRotating) await admin.enableRotation(keyArn, signal);
-    return { keyArn, ...(alias === undefined ? {} : { alias }), isRotating, policy };
-  });
+/** `createKey`, on a host that is open. */
+export async function createKeyAt(
+  host: Host,
+  request: CreateKeyRequest,
+  signal: AbortSignal,
+): Promise<CreatedKey> {
+  const { spec, admins, viaService, alias } = request;
+  const caller = await callerOf(host, signal);
+  const account = `arn:${caller.partition}:iam::${caller.accountId}:root`;
+  // Without a user, IAM policies of the account decide who may use it.
+  const users = request.users.length === 0 ? [account] : request.users;
+  const policy = request.policy ?? keyPolicy({ ...caller, spec, admins, users, viaService });
+  requireNoLockout(policy, caller);
+  // Only of its own material can KMS make more.
+  const isRotating =
+    spec === 'SYMMETRIC_DEFAULT' && !request.isExternal && request.customKeyStoreId === undefined;
+  if (request.isDryRun) return { isRotating, policy };
+
+  const admin = adminOf(host);
+  const keyArn = await admin.create({ ...request, policy }, signal);
+  host.recorder.log(keysEvent('kms-key.created', { keyArn, spec }));
+  if (alias !== undefined) await admin.nameKey(alias, keyArn, false, signal);
+  if (isRotating) await admin.enableRotation(keyArn, signal);
+  return { keyArn, ...(alias === undefined ? {} : { alias }), isRotating, policy };
 }

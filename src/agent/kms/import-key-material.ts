@@ -52,7 +52,9 @@ export function importKeyMaterial(
   return asKeyAdmin(launch, async (host) => {
     const wanted = await wantedKey(host, request.keyId, signal);
     const admin = adminOf(host, wanted);
-    const { arn: keyArn, origin } = await admin.describe(wanted, signal);
+    const { arn: keyArn, origin, spec } = await admin.describe(wanted, signal);
+    // The material of an RSA key is a private key, which is made for and by KMS here.
+    if (spec !== 'SYMMETRIC_DEFAULT') throw keysError('KEY_KIND_UNSUITABLE', { keyArn, spec });
     if (origin !== 'EXTERNAL') throw keysError('KEY_ORIGIN_UNSUITABLE', { keyArn, origin });
 
     const wrapped = await wrappedOf(request, async (material, wrapping): Promise<WrappedMaterial> => {

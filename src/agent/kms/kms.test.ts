@@ -89,6 +89,19 @@ async function setup() {
   return { kms, launch, folder, create, external, material, importing, status };
 }
 
+describe('an RSA key', () => {
+  it('is made with the policy for one, is not rotated, and takes no imported material', async () => {
+    const { create, importing, status } = await setup();
+
+    const { keyArn = '', isRotating, policy } = await create({ spec: 'RSA_2048' });
+
+    expect(isRotating).toBe(false);
+    expect(policy).toContain('"kms:EncryptionAlgorithm": "RSAES_OAEP_SHA_256"');
+    expect((await status(keyArn)).status).toMatchObject({ spec: 'RSA_2048', state: 'Enabled' });
+    await expect(importing(keyArn)).rejects.toMatchObject({ code: 'KEY_KIND_UNSUITABLE' });
+  });
+});
+
 describe('kms create-key', () => {
   it('makes a key that rotates, under its alias', async () => {
     const { create, status } = await setup();

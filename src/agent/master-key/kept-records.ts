@@ -7,7 +7,7 @@ import { parseHeader } from '../../keys/sealed-message.ts';
 import { secretsError } from '../../secrets/errors.ts';
 import { secretsEvent } from '../../secrets/log-events.ts';
 import type { OpenedSealedFile } from '../../secrets/sealed-file.ts';
-import { type MasterKeyState, openMasterKeyState, sealingGeneration } from './state.ts';
+import { fingerprintOnRecord, type MasterKeyState, openMasterKeyState, sealingGeneration } from './state.ts';
 import type { Watermark } from './watermark.ts';
 
 /**
@@ -16,6 +16,8 @@ import type { Watermark } from './watermark.ts';
  */
 export interface KeptRecords {
   proven(generation: number, proof: Proof): void;
+  /** Which key a generation was before; undefined where that is not known. */
+  fingerprint(generation: number): string | undefined;
   /** The generation that seals now. Not best effort. @throws MASTER_KEY_ABSENT, LEDGER_…, STATE_DIRECTORY_… */
   sealingGeneration(): number;
   /** Notes a file that opened. @throws SECRET_ROLLED_BACK where a newer version was seen under its name */
@@ -97,6 +99,8 @@ export function keptRecords({ stateDirectory, log, ...options }: KeptRecordsOpti
 
   return {
     proven: (generation, proof) => bestEffort(() => opened().ledger.proven(generation, proof)),
+
+    fingerprint: (generation) => bestEffort(() => fingerprintOnRecord(opened(), generation)),
 
     sealingGeneration: () => sealingGeneration(opened()),
 

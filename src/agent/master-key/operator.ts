@@ -13,7 +13,7 @@ import type { GatewayConfig } from '../config.ts';
 import { readGateway } from '../gateway-config/gateway.ts';
 import { bootstrapOf, type Host, openHost } from '../host.ts';
 import type { Launch } from '../launch.ts';
-import { type MasterKeyState, openMasterKeyState } from './state.ts';
+import { fingerprintOnRecord, type MasterKeyState, openMasterKeyState } from './state.ts';
 
 /** What an operator's command on the master key works with. */
 export interface Operator {
@@ -55,6 +55,7 @@ export async function asOperator<T>(
     agentName,
     readWrapped: (generation) => state.readWrapped(generation),
     bindingKey: namedUnwrapper(kmsFor),
+    fingerprintOnRecord: (generation) => fingerprintOnRecord(state, generation),
   });
   try {
     return await work({ host, kmsFor, log: host.recorder.log, agentName, state, keys });

@@ -93,6 +93,14 @@ export function openMasterKeyState(
   return state;
 }
 
+/** Which key a generation was when it was opened on this host; undefined where it never was. */
+export function fingerprintOnRecord(
+  { ledger }: Pick<MasterKeyState, 'ledger'>,
+  generation: number,
+): string | undefined {
+  return ledger.generations().find(({ number }) => number === generation)?.proof?.fingerprint;
+}
+
 /** The generation that seals now. @throws MASTER_KEY_ABSENT */
 export function sealingGeneration({ folder, ledger }: MasterKeyState): number {
   const generation = ledger.sealing();

@@ -19,7 +19,7 @@ import { agentError } from '../errors.ts';
 import { bootstrapOf, openHost } from '../host.ts';
 import type { Launch } from '../launch.ts';
 import { namedUnwrapper } from '../master-key/operator.ts';
-import { type MasterKeyState, openMasterKeyState } from '../master-key/state.ts';
+import { fingerprintOnRecord, type MasterKeyState, openMasterKeyState } from '../master-key/state.ts';
 
 export interface SealRequest {
   /** The secret's name; the file opens under no other. */
@@ -96,6 +96,7 @@ export async function withSealing<T>(
           agentName,
           readWrapped: (generation) => state.readWrapped(generation),
           bindingKey: namedUnwrapper(kmsFor),
+          fingerprintOnRecord: (generation) => fingerprintOnRecord(state, generation),
         });
   try {
     const master = state === undefined || keys === undefined ? undefined : { state, keys };
