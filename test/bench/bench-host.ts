@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -17,6 +18,14 @@ export interface BenchHostOptions {
   readonly sealedFiles?: number;
   /** Where CloudWatch Logs is; in the sandbox where absent. */
   readonly logsUrl?: string;
+  /** Authorities to trust instead of Node's own, a file. */
+  readonly caBundle?: string | undefined;
+  /** Keys of the source `app`, beside its files. */
+  readonly app?: Readonly<Record<string, unknown>>;
+  /** Keys of `events`, beside its sources. */
+  readonly events?: Readonly<Record<string, unknown>>;
+  /** So many secrets more, which redaction looks for. */
+  readonly secretsMany?: number;
   /** Only a gateway config: no secret, no delivery, no events. */
   readonly isBare?: boolean;
   /** A consumer `app` with a role of its own, and every way to its credentials; ports are the system's choice. */
@@ -68,6 +77,7 @@ export async function benchHost(
     AWS_EC2_METADATA_SERVICE_ENDPOINT: listener.url,
     // As systemd gives it with CacheDirectory=: see systemd/gatehouse.service.
     CACHE_DIRECTORY: join(disk, 'cache'),
+    ...(options.caBundle === undefined ? {} : { AWS_CA_BUNDLE: options.caBundle }),
     ...(options.logsUrl === undefined ? {} : { AWS_ENDPOINT_URL_CLOUDWATCH_LOGS: options.logsUrl }),
   };
   mkdirSync(env.CACHE_DIRECTORY, { mode: 0o700 });
@@ -100,9 +110,15 @@ export async function benchHost(
   for (let index = 0; index < (options.sealedFiles ?? 0); index += 1) {
     sealed[`sealed-${index}`] = { sealedFile: await seal(`sealed-${index}`) };
   }
+  const many: Record<string, unknown> = {};
+  for (let index = 0; index < (options.secretsMany ?? 0); index += 1) {
+    await store(`prod/many-${index}`, { value: randomBytes(24).toString('base64') });
+    many[`many-${index}`] = { secretsManager: { secretId: `prod/many-${index}`, jsonField: 'value' } };
+  }
   const secrets = {
     'database-password': { secretsManager: { secretId: 'prod/database', jsonField: 'password' } },
     ...sealed,
+    ...many,
   };
   const usual = {
     keys: { bindingKey },
@@ -111,7 +127,10 @@ export async function benchHost(
       secret,
       file: join(runtimeDirectory, 'secrets', secret),
     })),
-    events: { sources: { app: { files: [join(logFolder, '*.log')] }, agent: { audit: true } } },
+    events: {
+      ...options.events,
+      sources: { app: { files: [join(logFolder, '*.log')], ...options.app }, agent: { audit: true } },
+    },
   };
   const consumers = options.hasConsumer === true ? withConsumer(sandbox, runtimeDirectory) : undefined;
   await store(gatewaySecret, {

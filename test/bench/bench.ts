@@ -1,8 +1,10 @@
 import { parseArgs } from 'node:util';
+import { backlog } from './backlog.ts';
 import { credentialProcess } from './credential-process.ts';
 import { endpoints } from './endpoints.ts';
-import { events } from './events.ts';
+import { eventsBenches } from './events-cases.ts';
 import { idle } from './idle.ts';
+import { latency } from './latency.ts';
 import { machine } from './machine.ts';
 import { type Bench, type BenchOptions, measure, type Report } from './measure.ts';
 import { type Program, programHere, programOf } from './program.ts';
@@ -11,7 +13,17 @@ import { seal } from './seal.ts';
 import { start } from './start.ts';
 import { steady } from './steady.ts';
 
-const benches: readonly Bench[] = [start, credentialProcess, events, idle, steady, endpoints, seal];
+const benches: readonly Bench[] = [
+  start,
+  credentialProcess,
+  ...eventsBenches,
+  latency,
+  backlog,
+  idle,
+  steady,
+  endpoints,
+  seal,
+];
 const names = benches.map(({ name }) => name);
 
 const usage = `usage: npm run bench -- [${names.join('|')}]… [--json] [--quick] [--rounds N] [--compare REF] [--built]
@@ -23,7 +35,7 @@ const usage = `usage: npm run bench -- [${names.join('|')}]… [--json] [--quick
   --built        measures dist/ as it is, instead of building it first
 `;
 
-/** Runs the benches that the command line names, all without a name; resolves with the exit code. */
+/** Runs the benches that the command line names, the usual ones without a name; resolves with the exit code. */
 async function main(argv: readonly string[]): Promise<number> {
   const { values, positionals } = parseArgs({
     args: [...argv],
@@ -37,7 +49,8 @@ async function main(argv: readonly string[]): Promise<number> {
       help: { type: 'boolean', default: false },
     },
   });
-  const wanted = positionals.length === 0 ? names : positionals;
+  const usual = benches.filter(({ isByName }) => isByName !== true).map(({ name }) => name);
+  const wanted = positionals.length === 0 ? usual : positionals;
   const strange = wanted.find((name) => !names.includes(name));
   const rounds = values.rounds === undefined ? undefined : Number(values.rounds);
   if (values.help || strange !== undefined || (rounds !== undefined && !(rounds >= 1))) {

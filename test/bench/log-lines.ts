@@ -42,13 +42,49 @@ export function* logLines(seed = 1): Generator<string> {
   }
 }
 
+/** JSON lines of a kilobyte, as a service logs its requests. */
+function* jsonLines(seed: number): Generator<string> {
+  const words = 'order customer payment item basket delivery address invoice refund voucher'.split(' ');
+  for (const line of logLines(seed)) {
+    const rest = Array.from({ length: 9 }, (_, index) => [
+      `${words[index % words.length]}_${index}`,
+      { id: line.slice(index * 7, index * 7 + 12), note: line.slice(60 + index, 110 + index) },
+    ]);
+    yield JSON.stringify({
+      time: line.slice(0, 24),
+      level: 'info',
+      message: line.slice(25),
+      ...Object.fromEntries(rest),
+    });
+  }
+}
+
+/** What a Java service logs when it fails: a line, a trace of 20 frames, and what caused it. */
+function* stackLines(seed: number): Generator<string> {
+  let number = 0;
+  for (const line of logLines(seed)) {
+    number += 1;
+    yield `${line.slice(0, 24)} ERROR [worker-${number % 8}] c.e.orders.OrderService - ${line.slice(25, 90)}`;
+    yield `java.lang.IllegalStateException: order ${number} of ${line.slice(30, 44)} is not open`;
+    for (let frame = 0; frame < 20; frame += 1) {
+      yield `\tat com.example.orders.layer${frame}.Handler$${number % 97}.invoke(Handler.java:${(number * 31 + frame * 17) % 900})`;
+    }
+    yield `Caused by: java.sql.SQLException: connection ${number % 1000} was closed`;
+    yield '\t... 12 more';
+  }
+}
+
+const kinds = { access: logLines, json: jsonLines, stacks: stackLines } as const;
+
+export type LineKind = keyof typeof kinds;
+
 const pieceBytes = 1 << 20;
 
 /** Lines of at least `bytes`, as one text. */
-export function logText(bytes: number, seed = 1): string {
+export function logText(bytes: number, seed = 1, kind: LineKind = 'access'): string {
   const lines: string[] = [];
   let length = 0;
-  for (const line of logLines(seed)) {
+  for (const line of kinds[kind](seed)) {
     lines.push(line);
     length += line.length + 1;
     if (length >= bytes) break;
@@ -64,14 +100,19 @@ export interface LogFile {
 }
 
 /** Writes a file of about `bytes`; `lastLine` is its last. */
-export function writeLogFile(path: string, bytes: number, lastLine: string): LogFile {
+export function writeLogFile(
+  path: string,
+  bytes: number,
+  lastLine: string,
+  kind: LineKind = 'access',
+): LogFile {
   const file = openSync(path, 'wx');
   let written = 0;
   let lines = 0;
   let compression = 0;
   try {
     for (let seed = 1; written < bytes; seed += 1) {
-      const text = logText(Math.min(pieceBytes, bytes - written), seed);
+      const text = logText(Math.min(pieceBytes, bytes - written), seed, kind);
       if (seed === 1) compression = text.length / zstdCompressSync(text, { params: { 100: 1 } }).length;
       written += writeSync(file, text);
       lines += text.split('\n').length - 1;

@@ -30,6 +30,8 @@ export interface Bench {
   /** What is wanted, by subject and quantity: most, above the first baseline where `above` says so. */
   readonly aims?: readonly Aim[];
   readonly rounds: { readonly usual: number; readonly quick: number };
+  /** Only measured when it is asked for. */
+  readonly isByName?: boolean;
   /** Makes the subjects; what they need is released with `opened`. Facts about the run go to `note`. */
   prepare(
     options: BenchOptions,
@@ -42,8 +44,10 @@ export interface Aim {
   readonly subject: string;
   readonly quantity: string;
   readonly most: number;
-  /** The baseline that `most` is counted from. */
+  /** The baseline that `most` is counted from, */
   readonly above?: string;
+  /** or that it is a multiple of. */
+  readonly times?: string;
 }
 
 /** A figure beside another of the same run: medians over rounds of what was paired within each round. */
@@ -63,7 +67,7 @@ export interface Figure {
   readonly low: number;
   readonly high: number;
   readonly beside: readonly Beside[];
-  readonly aim?: { readonly most: number; readonly above?: string; readonly isMet: boolean };
+  readonly aim?: Omit<Aim, 'subject' | 'quantity'> & { readonly isMet: boolean };
 }
 
 export interface Result {
@@ -163,10 +167,11 @@ function besideOf(other: Subject, values: readonly number[], others: readonly nu
   };
 }
 
-function heldTo({ most, above }: Aim, { median: value, beside }: Figure): Figure['aim'] & {} {
-  const reached =
-    above === undefined ? value : (beside.find(({ subject }) => subject === above)?.difference ?? Infinity);
-  return { most, ...(above === undefined ? {} : { above }), isMet: reached <= most };
+function heldTo({ most, above, times }: Aim, { median: value, beside }: Figure): Figure['aim'] & {} {
+  const held = (name: string) => beside.find(({ subject }) => subject === name);
+  if (above !== undefined) return { most, above, isMet: (held(above)?.difference ?? Infinity) <= most };
+  if (times !== undefined) return { most, times, isMet: (held(times)?.ratio ?? Infinity) <= most };
+  return { most, isMet: value <= most };
 }
 
 export function median(values: readonly number[]): number {

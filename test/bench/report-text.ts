@@ -33,7 +33,8 @@ function besideText(beside: Beside, { program, unit }: Figure): string {
 function aimText({ aim, unit }: Figure): string[] {
   if (aim === undefined) return [];
   const from = aim.above === undefined ? '' : ` above ${aim.above}`;
-  return [`aim ${aim.most} ${unit}${from}: ${aim.isMet ? 'met' : 'MISSED'}`];
+  const most = aim.times === undefined ? `${aim.most} ${unit}${from}` : `${aim.most} × ${aim.times}`;
+  return [`aim ${most}: ${aim.isMet ? 'met' : 'MISSED'}`];
 }
 
 /** Three digits that matter. */

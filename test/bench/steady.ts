@@ -53,7 +53,7 @@ async function bare(): Promise<Sample> {
 
 async function shipping(program: Program, seconds: number): Promise<Sample> {
   await using opened = new AsyncDisposableStack();
-  const receiver = await startReceiver(lastLine, opened);
+  const receiver = await startReceiver({ lastLine }, opened);
   const host = await benchHost(program, { logsUrl: receiver.url }, opened);
   const { agent } = await host.started();
   opened.use(agent);
@@ -67,12 +67,12 @@ async function shipping(program: Program, seconds: number): Promise<Sample> {
 
 async function looping(seconds: number): Promise<Sample> {
   await using opened = new AsyncDisposableStack();
-  const receiver = await startReceiver(lastLine, opened);
+  const receiver = await startReceiver({ lastLine }, opened);
   const folder = mkdtempSync(join(tmpdir(), 'gatehouse-bench-'));
   opened.defer(() => rmSync(folder, { recursive: true, force: true }));
   const path = join(folder, 'app.log');
   appendFileSync(path, logText(1));
-  const loop = opened.use(startPlainLoop(receiver, path, lastLine));
+  const loop = opened.use(startPlainLoop(receiver, [path], lastLine));
   await loop.line('ready');
   loop.write('go');
   return await timed(loop, path, seconds, async () => (await receiver.last()).atMs);

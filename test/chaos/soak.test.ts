@@ -32,7 +32,7 @@ it(
   `memory, handles and files are flat after ${minutes} minutes of ${mbPerSecond === Infinity ? 'full speed' : `${mbPerSecond} MB/s`}`,
   async () => {
     await using opened = new AsyncDisposableStack();
-    const receiver = await startReceiver('never the last line', opened);
+    const receiver = await startReceiver({ lastLine: 'never the last line' }, opened);
     const program = await programHere({ isBuilt: true });
     const host = await benchHost(program, { logsUrl: receiver.url }, opened);
     const { agent } = await host.started();
