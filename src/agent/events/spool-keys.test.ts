@@ -6,6 +6,7 @@ import { memoryKms } from '../../../test/support/memory-kms.ts';
 import { temporaryDirectory } from '../../../test/support/temporary-directory.ts';
 import type { LogEvent } from '../../base/log-events.ts';
 import { Secret } from '../../base/secret.ts';
+import { keyKeeperContract } from '../../events/spool/key-keeper.contract.ts';
 import { bindingKey } from '../../keys/binding-key.ts';
 import { dataKeys } from '../../keys/data-keys.ts';
 import { keysError } from '../../keys/errors.ts';
@@ -49,6 +50,17 @@ async function setup() {
   const files = (): string[] => readdirSync(folder).toSorted();
   return { kms, keyArn, path, folder, clock, events, keysOf, files, master };
 }
+
+keyKeeperContract('spoolKeys under a symmetric key', async () => {
+  const { clock, keysOf } = await setup();
+  return { keeper: () => keysOf(), pass: () => clock.advance(1000) };
+});
+
+keyKeeperContract('spoolKeys under an RSA key', async () => {
+  const { kms, clock, keysOf } = await setup();
+  const rsa = kms.addKey({ rsa: 2048 });
+  return { keeper: () => keysOf(rsa), pass: () => clock.advance(1000) };
+});
 
 test('the first start makes a key of 32 bytes and keeps it wrapped, private and nowhere in clear', async () => {
   const { folder, keysOf, files } = await setup();
@@ -253,10 +265,10 @@ test('a host that has another name by now makes a new key where the old one is d
   // Where the key's policy allows it, the old key opens.
   expect((await renamed.current()).keyId).toBe(keyId);
   kms.failWith(keysError('KEY_DENIED'), 'Decrypt');
+  await expect((await keysOf()).current()).rejects.toMatchObject({ code: 'KEY_DENIED' });
 
   expect((await renamed.current()).keyId).not.toBe(keyId);
   expect(events.filter(({ name }) => name === 'events.key-lost')).toHaveLength(1);
-  await expect((await keysOf()).current()).rejects.toMatchObject({ code: 'KEY_DENIED' });
 });
 
 test('under an RSA key the master key wraps them, without a call to KMS', async () => {

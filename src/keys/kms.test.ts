@@ -1,0 +1,7 @@
+import { memoryKms } from '../../test/support/memory-kms.ts';
+import { kmsContract } from './kms.contract.ts';
+
+kmsContract('memoryKms', () => {
+  const kms = memoryKms();
+  return { kms, addKey: kms.addKey, putInto: (state, keyArn) => kms.setState(keyArn, state) };
+});
