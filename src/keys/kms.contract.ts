@@ -9,8 +9,8 @@ const context = { 'gatehouse:purpose': 'test', 'gatehouse:name': 'x' };
 export interface KmsFixture {
   readonly kms: Kms;
   /** Makes a key and gives its ARN. */
-  addKey(options?: { readonly alias?: string; readonly rsa?: 2048 }): Promise<string> | string;
-  putInto(state: 'Disabled' | 'PendingDeletion', keyArn: string): Promise<unknown> | unknown;
+  readonly addKey: (options?: { readonly alias?: string; readonly rsa?: 2048 }) => Promise<string>;
+  readonly putInto: (state: 'Disabled' | 'PendingDeletion', keyArn: string) => Promise<void>;
 }
 
 /** What every KMS must do. `make` gives one without keys. */

@@ -3,5 +3,9 @@ import { kmsContract } from './kms.contract.ts';
 
 kmsContract('memoryKms', () => {
   const kms = memoryKms();
-  return { kms, addKey: kms.addKey, putInto: (state, keyArn) => kms.setState(keyArn, state) };
+  return {
+    kms,
+    addKey: async (options) => kms.addKey(options),
+    putInto: async (state, keyArn) => kms.setState(keyArn, state),
+  };
 });

@@ -16,6 +16,8 @@ const gatewaySecret = 'prod/gatehouse/web';
 export interface BenchHostOptions {
   /** Secrets in sealed files, each delivered to a file of its own. */
   readonly sealedFiles?: number;
+  /** They, and the spool, are under a master key that an RSA key wraps; else each is under a symmetric key itself. */
+  readonly isUnderRsa?: boolean;
   /** Where CloudWatch Logs is; in the sandbox where absent. */
   readonly logsUrl?: string;
   /** Authorities to trust instead of Node's own, a file. */
@@ -83,19 +85,30 @@ export async function benchHost(
   mkdirSync(env.CACHE_DIRECTORY, { mode: 0o700 });
   const entry = join(program.dist, 'gatehouse.mjs');
 
+  const consumers = options.hasConsumer === true ? withConsumer(sandbox, runtimeDirectory) : undefined;
+  const configFile = join(disk, 'config.json');
+  const bootstrap = {
+    name: 'web-1',
+    region: sandbox.region,
+    gatewayConfig: { secretName: gatewaySecret },
+    stateDirectory,
+    runtimeDirectory,
+    allow: { readFrom: [logFolder], ...consumers?.allow },
+  };
+  writeFileSync(configFile, JSON.stringify(bootstrap), { mode: 0o600 });
+
+  /** Runs a command of the operator's. */
+  const operate = (...args: readonly string[]): Promise<unknown> =>
+    promisify(execFile)(process.execPath, [entry, ...args, '--config', configFile], {
+      env: { ...env, AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey },
+    });
+  const isUnderRsa = options.isUnderRsa === true;
   const seal = async (name: string): Promise<string> => {
     const input = join(disk, `${name}.txt`);
     const file = join(disk, `${name}.sealed`);
     writeFileSync(input, `the value of ${name}, as long as a password is`, { mode: 0o600 });
-    const args = ['--name', name, '--in', input, '--out', file, '--wrap', 'kms', '--key-id', bindingKey];
-    await promisify(execFile)(process.execPath, [entry, 'seal', ...args], {
-      env: {
-        ...env,
-        AWS_REGION: sandbox.region,
-        AWS_ACCESS_KEY_ID: accessKeyId,
-        AWS_SECRET_ACCESS_KEY: secretAccessKey,
-      },
-    });
+    const wrap = isUnderRsa ? [] : ['--wrap', 'kms', '--key-id', bindingKey];
+    await operate('seal', '--name', name, '--in', input, '--out', file, ...wrap);
     return file;
   };
 
@@ -103,9 +116,11 @@ export async function benchHost(
   const secretsManager = new SecretsManagerClient(awsConfig);
   const store = (name: string, value: unknown): Promise<unknown> =>
     secretsManager.send(new CreateSecretCommand({ Name: name, SecretString: JSON.stringify(value) }));
-  const { KeyMetadata: key } = await kms.send(new CreateKeyCommand({}));
+  const spec = isUnderRsa ? ({ KeySpec: 'RSA_2048', KeyUsage: 'ENCRYPT_DECRYPT' } as const) : {};
+  const { KeyMetadata: key } = await kms.send(new CreateKeyCommand(spec));
   await kms.send(new CreateAliasCommand({ AliasName: bindingKey, TargetKeyId: key?.KeyId }));
   await store('prod/database', { user: 'app', password: 'correct horse battery staple' });
+  if (isUnderRsa) await operate('master-key', 'create', '--key-id', bindingKey);
   const sealed: Record<string, unknown> = {};
   for (let index = 0; index < (options.sealedFiles ?? 0); index += 1) {
     sealed[`sealed-${index}`] = { sealedFile: await seal(`sealed-${index}`) };
@@ -132,24 +147,12 @@ export async function benchHost(
       sources: { app: { files: [join(logFolder, '*.log')], ...options.app }, agent: { audit: true } },
     },
   };
-  const consumers = options.hasConsumer === true ? withConsumer(sandbox, runtimeDirectory) : undefined;
   await store(gatewaySecret, {
     version: 1,
     ...(options.isBare === true ? {} : usual),
     ...consumers?.gateway,
   });
   for (const client of [kms, secretsManager]) client.destroy();
-
-  const configFile = join(disk, 'config.json');
-  const bootstrap = {
-    name: 'web-1',
-    region: sandbox.region,
-    gatewayConfig: { secretName: gatewaySecret },
-    stateDirectory,
-    runtimeDirectory,
-    allow: { readFrom: [logFolder], ...consumers?.allow },
-  };
-  writeFileSync(configFile, JSON.stringify(bootstrap), { mode: 0o600 });
 
   const start = (nodeOptions: readonly string[] = []): Child =>
     startNode([...program.nodeFlags, ...nodeOptions, entry, 'run', '--config', configFile], env);

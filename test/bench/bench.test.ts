@@ -20,6 +20,7 @@ test('npm run bench -- start --json --quick prints one JSON document with every 
     ['agent, gateway config only', ['node -e 0', 'import only']],
     ['agent', ['node -e 0', 'import only']],
     ['agent, 20 sealed files', ['node -e 0', 'import only']],
+    ['agent, 20 sealed files under an RSA key', ['node -e 0', 'import only']],
   ]);
   for (const { unit, median } of figures) {
     expect(unit).toBe('ms');

@@ -12,6 +12,7 @@ const bareNode = 'node -e 0';
 const imports = 'import only';
 const usual = 'agent';
 const withSealed = 'agent, 20 sealed files';
+const underRsa = 'agent, 20 sealed files under an RSA key';
 
 /**
  * From the start of the process to `agent.ready` on its stderr. The AWS is the sandbox in the bench's process, so its
@@ -25,6 +26,7 @@ export const start: Bench = {
   aims: [
     { subject: usual, quantity: 'wall', most: 200, above: bareNode },
     { subject: withSealed, quantity: 'wall', most: 300, above: bareNode },
+    { subject: underRsa, quantity: 'wall', most: 300, above: bareNode },
   ],
   rounds: { usual: 11, quick: 1 },
   prepare,
@@ -47,6 +49,9 @@ async function prepare(
     subjects.push({ name: usual, program, measure: () => ready(host) });
     const sealed = await warmHost(program, { sealedFiles: isQuick ? 2 : 20 }, opened);
     subjects.push({ name: withSealed, program, measure: () => ready(sealed) });
+    const rsa = { sealedFiles: isQuick ? 2 : 20, isUnderRsa: true };
+    const oneCall = await warmHost(program, rsa, opened);
+    subjects.push({ name: underRsa, program, measure: () => ready(oneCall) });
   }
   return subjects;
 }
