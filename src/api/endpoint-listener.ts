@@ -2,8 +2,9 @@ import { rm } from 'node:fs/promises';
 import type { ListenOptions } from 'node:net';
 import { bindSocket, type SocketPermissions } from './bind-socket.ts';
 import type { Endpoint } from './endpoint.ts';
-import { type EndpointServer, endpointServer } from './endpoint-server.ts';
+import { endpointServer } from './endpoint-server.ts';
 import { apiError } from './errors.ts';
+import type { HttpServer } from './http-server.ts';
 
 /** An endpoint that is being listened for. */
 export interface EndpointListener {
@@ -62,7 +63,7 @@ export async function listenOnInherited(fd: number, endpoint: Endpoint): Promise
   throw apiError('API_SOCKET_UNAVAILABLE', { fd, problem: 'not a unix socket' });
 }
 
-function listening({ http }: EndpointServer, options: ListenOptions & { fd?: number }): Promise<void> {
+function listening({ http }: HttpServer, options: ListenOptions & { fd?: number }): Promise<void> {
   return new Promise((resolve, reject) => {
     http.once('error', reject);
     http.listen(options, resolve);

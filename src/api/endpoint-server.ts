@@ -1,22 +1,8 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type Endpoint, type EndpointReply, failure, problem } from './endpoint.ts';
+import { type HttpLimits, type HttpServer, httpServer } from './http-server.ts';
 
-/** What one listener takes. */
-export interface EndpointLimits {
-  /** Beyond it a new connection is closed at once. */
-  readonly connectionsMax: number;
-  /** Header bytes of one request; beyond it the answer is 431. */
-  readonly headerBytesMax: number;
-  /** From the first byte to the last of one request's headers, and of all of it; beyond it the answer is 408. */
-  readonly headersWithinMs: number;
-  readonly requestWithinMs: number;
-  /** How long a connection may be idle between two requests. */
-  readonly idleMs: number;
-  /** How often those times are looked at. */
-  readonly lookEveryMs: number;
-}
-
-export const endpointLimits: EndpointLimits = {
+export const endpointLimits: HttpLimits = {
   connectionsMax: 128,
   headerBytesMax: 8_192,
   headersWithinMs: 5_000,
@@ -25,41 +11,9 @@ export const endpointLimits: EndpointLimits = {
   lookEveryMs: 1_000,
 };
 
-export interface EndpointServer {
-  /** To be told where to listen. */
-  readonly http: Server;
-  /** Stops listening and ends what is under way. */
-  close(): Promise<void>;
-}
-
-/** An HTTP server of one endpoint, bounded in everything; a request with a body is refused. It listens nowhere yet. */
-export function endpointServer(endpoint: Endpoint, limits: EndpointLimits = endpointLimits): EndpointServer {
-  const stopping = new AbortController();
-  const http = createServer(
-    {
-      maxHeaderSize: limits.headerBytesMax,
-      headersTimeout: limits.headersWithinMs,
-      requestTimeout: limits.requestWithinMs,
-      keepAliveTimeout: limits.idleMs,
-      connectionsCheckingInterval: limits.lookEveryMs,
-    },
-    (request, response) => {
-      void answer(endpoint, request, response, stopping.signal);
-    },
-  );
-  http.maxConnections = limits.connectionsMax;
-
-  return {
-    http,
-    async close() {
-      stopping.abort();
-      const closed = new Promise<void>((resolve) => {
-        http.close(() => resolve());
-      });
-      http.closeAllConnections();
-      await closed;
-    },
-  };
+/** An HTTP server of one endpoint; a request with a body is refused. */
+export function endpointServer(endpoint: Endpoint, limits: HttpLimits = endpointLimits): HttpServer {
+  return httpServer(limits, (request, response, signal) => answer(endpoint, request, response, signal));
 }
 
 async function answer(

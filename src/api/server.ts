@@ -1,40 +1,20 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { asGatehouseError, reportOf } from '../base/errors.ts';
+import { type HttpLimits, type HttpServer, httpServer } from './http-server.ts';
 import { type Api, type ApiReply, type ApiRequest, dispatch } from './route.ts';
 
-export interface ApiServer {
-  /** To be told where to listen. */
-  readonly http: Server;
-  /** Stops listening and ends what is under way. */
-  close(): Promise<void>;
-}
+const apiLimits: HttpLimits = {
+  connectionsMax: 64,
+  headerBytesMax: 8_192,
+  headersWithinMs: 30_000,
+  requestWithinMs: 30_000,
+  idleMs: 5_000,
+  lookEveryMs: 10_000,
+};
 
-const connectionsMax = 64;
-const requestTimeoutMs = 30_000;
-const headerBytesMax = 8_192;
-
-/** An HTTP server for an API, bounded in connections, time and header bytes; a body is not read. It listens nowhere. */
-export function apiServer(api: Api): ApiServer {
-  const stopping = new AbortController();
-  const http = createServer(
-    { maxHeaderSize: headerBytesMax, requestTimeout: requestTimeoutMs },
-    (request, response) => {
-      void answer(api, request, response, stopping.signal);
-    },
-  );
-  http.maxConnections = connectionsMax;
-
-  return {
-    http,
-    async close() {
-      stopping.abort();
-      const closed = new Promise<void>((resolve) => {
-        http.close(() => resolve());
-      });
-      http.closeAllConnections();
-      await closed;
-    },
-  };
+/** An HTTP server for an API; a body is not read. */
+export function apiServer(api: Api): HttpServer {
+  return httpServer(apiLimits, (request, response, signal) => answer(api, request, response, signal));
 }
 
 async function answer(

@@ -100,6 +100,9 @@ function secondsIn(written: string): number {
   throw agentError('USAGE', { problem: `--session-duration takes seconds, not ${written}` });
 }
 
+const tpmInstead =
+  'a key in a TPM is used through its PKCS#11 module (libtpm2_pkcs11.so): give --pkcs11-lib and a pkcs11: URI as --private-key';
+
 /** Flags of AWS's helper that are not carried here, and what to do instead. */
 const notCarried: Readonly<Record<string, string>> = {
   'no-verify-ssl': 'name the authority to trust in AWS_CA_BUNDLE',
@@ -108,8 +111,8 @@ const notCarried: Readonly<Record<string, string>> = {
   'cert-selector': 'export the certificate to a file and give --certificate and --private-key',
   'system-store-name': 'export the certificate to a file and give --certificate and --private-key',
   'use-latest-expiring-certificate': 'name the one certificate to use with --certificate',
-  'tpm-key-password': 'keys in a TPM are not read',
-  'no-tpm-key-password': 'keys in a TPM are not read',
+  'tpm-key-password': tpmInstead,
+  'no-tpm-key-password': tpmInstead,
 };
 
 /** @throws USAGE for a flag of AWS's helper that is not carried, naming what to use */

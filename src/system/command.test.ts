@@ -2,7 +2,9 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as timeout } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
+import { scriptedCommands } from '../../test/support/scripted-commands.ts';
 import { temporaryDirectory } from '../../test/support/temporary-directory.ts';
+import { commandContract } from './command.contract.ts';
 import { runCommand } from './command.ts';
 
 const signal = new AbortController().signal;
@@ -36,6 +38,29 @@ async function ended(pidFile: string): Promise<void> {
 async function exists(file: string): Promise<void> {
   while (!existsSync(file)) await timeout(10);
 }
+
+const shell = (script: string): readonly string[] => ['sh', '-c', script];
+
+commandContract('runCommand', () => ({
+  run: runCommand,
+  talks: shell('echo out; echo said >&2; exit 3'),
+  floods: shell('head -c 4097 /dev/zero'),
+  lasts: ['sleep', '60'],
+  dies: shell('kill -TERM $$'),
+}));
+
+commandContract('scriptedCommands', () => ({
+  run: scriptedCommands({
+    talks: () => ({ stdout: 'out\n', stderr: 'said\n', exitCode: 3 }),
+    floods: () => ({ stdout: Buffer.alloc(4097) }),
+    lasts: () => 'lasts',
+    dies: () => ({ exitCode: 143, signalName: 'SIGTERM' }),
+  }).run,
+  talks: ['talks'],
+  floods: ['floods'],
+  lasts: ['lasts'],
+  dies: ['dies'],
+}));
 
 describe('a command', () => {
   test('gives its output and exit code', async () => {

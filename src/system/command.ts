@@ -57,7 +57,12 @@ const stderrBytesKept = 16 * 1024;
 const drainMs = 500;
 
 /** What a child could take for its own: our supervisor's socket, our identity, our interpreter's options. */
-const forbiddenVariable = /^(?:NOTIFY_SOCKET|WATCHDOG_.*|LISTEN_.*|NODE_OPTIONS|AWS_.*|GATEHOUSE_.*|PATH)$/u;
+const forbidden = /^(?:NOTIFY_SOCKET|WATCHDOG_.*|LISTEN_.*|NODE_OPTIONS|AWS_.*|GATEHOUSE_.*|PATH)$/u;
+
+/** Whether a command is never given this variable. */
+export function isForbiddenVariable(variable: string): boolean {
+  return forbidden.test(variable);
+}
 
 export const runCommand: RunCommand = async (argv, limits, signal) => {
   signal.throwIfAborted();
@@ -128,8 +133,8 @@ function started(
   args: readonly string[],
   limits: Pick<CommandLimits, 'env' | 'stdin' | 'notifySocket'> & { readonly stderr?: 'ignore' },
 ): ChildProcess {
-  const forbidden = Object.keys(limits.env ?? {}).find((variable) => forbiddenVariable.test(variable));
-  if (forbidden !== undefined) throw new TypeError(`a command must not be given ${forbidden}`);
+  const refused = Object.keys(limits.env ?? {}).find((variable) => isForbiddenVariable(variable));
+  if (refused !== undefined) throw new TypeError(`a command must not be given ${refused}`);
 
   const { notifySocket } = limits;
   const plain = withoutCapabilities({ file: command, args }, searchPath, ambientCapabilities());

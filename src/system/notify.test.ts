@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import { scriptedCommands } from '../../test/support/scripted-commands.ts';
 import type { LogEvent } from '../base/log-events.ts';
-import { Secret } from '../base/secret.ts';
-import type { CommandLimits, RunCommand } from './command.ts';
 import { systemError } from './errors.ts';
 import { notifySystemd } from './notify.ts';
 
@@ -9,15 +8,13 @@ type Outcome = number | Error;
 
 /** A systemd-notify that ends as `outcomes` says, turn by turn, and with 0 after that. */
 function setup(env: Record<string, string> = {}, outcomes: Outcome[] = []) {
-  const calls: { argv: readonly string[]; limits: CommandLimits }[] = [];
   const events: LogEvent[] = [];
-  const runCommand: RunCommand = async (argv, limits) => {
-    calls.push({ argv, limits });
-    const outcome = outcomes.shift() ?? 0;
-    await Promise.resolve();
-    if (outcome instanceof Error) throw outcome;
-    return { stdout: Buffer.alloc(0), stderr: Secret.ofText(''), stderrBytes: 0, exitCode: outcome };
-  };
+  const { run: runCommand, calls } = scriptedCommands({
+    'systemd-notify'() {
+      const outcome = outcomes.shift() ?? 0;
+      return outcome instanceof Error ? outcome : { exitCode: outcome };
+    },
+  });
   const notify = notifySystemd({
     env,
     pid: 42,

@@ -1,32 +1,14 @@
 import { expect, onTestFinished, test } from 'vitest';
 import { fakeClock } from '../../../test/support/fake-clock.ts';
-import { Secret } from '../../base/secret.ts';
-import type { CredentialSource } from '../../identity/credential-source.ts';
-import { identityError } from '../../identity/errors.ts';
+import { hourlySource } from '../../../test/support/hourly-source.ts';
+import type { identityError } from '../../identity/errors.ts';
 import { serve } from './serve.ts';
-
-const hourMs = 3_600_000;
 
 /** A source that hands out an hour at a time unless it is in trouble, served. */
 function setup(trouble?: Parameters<typeof identityError>[0]) {
   const clock = fakeClock();
   const stop = new AbortController();
-  const world = { loads: 0, trouble };
-  const source: CredentialSource = {
-    name: 'fake',
-    absence: 'it is a fake',
-    async load() {
-      world.loads += 1;
-      if (world.trouble !== undefined) throw identityError(world.trouble);
-      return {
-        accessKeyId: `ASIA${world.loads}`,
-        secretAccessKey: Secret.ofText('secret'),
-        sessionToken: Secret.ofText('token'),
-        expiration: new Date(clock.now().getTime() + hourMs),
-        source: 'fake',
-      };
-    },
-  };
+  const { source, world } = hourlySource(clock, 'secret', trouble);
   const listening = Promise.withResolvers<string>();
   const logged: { event: string }[] = [];
   const ended = serve(

@@ -2,10 +2,8 @@ import { chmodSync, lstatSync, mkdirSync, readFileSync, statSync, symlinkSync, w
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { fakeClock } from '../../../test/support/fake-clock.ts';
+import { hourlySource } from '../../../test/support/hourly-source.ts';
 import { temporaryDirectory } from '../../../test/support/temporary-directory.ts';
-import { Secret } from '../../base/secret.ts';
-import type { CredentialSource } from '../../identity/credential-source.ts';
-import { identityError } from '../../identity/errors.ts';
 import { update } from './update.ts';
 
 const minuteMs = 60_000;
@@ -18,22 +16,7 @@ function setup(env: Record<string, string> = {}) {
   const clock = fakeClock();
   const stop = new AbortController();
   const logged: { event: string; error?: { code: string } }[] = [];
-  const world: { loads: number; trouble?: Parameters<typeof identityError>[0] | undefined } = { loads: 0 };
-  const source: CredentialSource = {
-    name: 'fake',
-    absence: 'it is a fake',
-    async load() {
-      world.loads += 1;
-      if (world.trouble !== undefined) throw identityError(world.trouble);
-      return {
-        accessKeyId: `ASIA${world.loads}`,
-        secretAccessKey: Secret.ofText('the secret of the fake'),
-        sessionToken: Secret.ofText('token'),
-        expiration: new Date(clock.now().getTime() + hourMs),
-        source: 'fake',
-      };
-    },
-  };
+  const { source, world } = hourlySource(clock, 'the secret of the fake');
   const launch = {
     env: { HOME: home, ...env },
     clock,
