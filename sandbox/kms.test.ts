@@ -125,13 +125,13 @@ describe('keys', () => {
     );
   });
 
-  it('only encryption keys of this region are made', () => {
+  it('only symmetric and RSA keys of this region are made', () => {
     const { refusal } = setup();
 
     expect(refusal('CreateKey', { KeySpec: 'RSA_2048' })).toBe(
       'ValidationException: You must specify a KeyUsage value for an asymmetric CMK.',
     );
-    expect(refusal('CreateKey', { KeySpec: 'RSA_2048', KeyUsage: 'SIGN_VERIFY' })).toMatch(
+    expect(refusal('CreateKey', { KeySpec: 'ECC_NIST_P256', KeyUsage: 'SIGN_VERIFY' })).toMatch(
       /^UnsupportedOperationException/u,
     );
     expect(refusal('CreateKey', { KeySpec: 'ECC_NIST_P256', KeyUsage: 'ENCRYPT_DECRYPT' })).toMatch(

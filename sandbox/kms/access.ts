@@ -3,6 +3,7 @@ import { type Access, verdictOf } from '../iam/evaluate.ts';
 import { resourceStatements } from '../iam/policy-document.ts';
 import { AwsError, type CallContext } from '../service.ts';
 import type { EncryptionContext } from './ciphertext.ts';
+import { usageOf } from './rsa.ts';
 import type { GrantRecord, KeyRecord, KmsState } from './state.ts';
 
 /** What policies and grants may look at beside the key and the caller. */
@@ -106,7 +107,7 @@ function conditionKeys(
   return {
     'kms:CallerAccount': caller.accountId,
     'kms:KeySpec': key.spec,
-    'kms:KeyUsage': 'ENCRYPT_DECRYPT',
+    'kms:KeyUsage': usageOf(key),
     'kms:KeyOrigin': key.origin,
     'kms:MultiRegion': 'false',
     'kms:RequestAlias': alias,

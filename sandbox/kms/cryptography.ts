@@ -14,7 +14,7 @@ import { AwsError, type CallContext, type JsonObject, type Operation } from '../
 import { authorizeKey } from './access.ts';
 import { contextBytes, decrypt, type EncryptionContext, encrypt, keyIdOf } from './ciphertext.ts';
 import { grantTokens, keyIdentifier } from './members.ts';
-import { algorithmsOf, decryptRsa, encryptRsa, publicKeyOf } from './rsa.ts';
+import { algorithmsOf, decryptRsa, encryptRsa, publicKeyOf, toldAlgorithms, usageOf } from './rsa.ts';
 import { arnOf, assertUsable, type KeyRecord, type KmsState, keyOrAlias } from './state.ts';
 
 /** "Encryption context", KMS developer guide: 8192 bytes in all. */
@@ -78,6 +78,7 @@ export const cryptographyOperations = {
       grantTokens: request.GrantTokens,
     });
     assertUsable(key, state);
+    assertUsage('Encrypt', key);
     assertAlgorithm(algorithm, key);
     assertContext(request.EncryptionContext, key);
     const CiphertextBlob = encryptUnder(key, algorithm, request.Plaintext, encryptionContext);
@@ -98,6 +99,7 @@ export const cryptographyOperations = {
       grantTokens: request.GrantTokens,
     });
     assertUsable(key, state);
+    assertUsage('Decrypt', key);
     assertAlgorithm(algorithm, key);
     assertContext(request.EncryptionContext, key);
     const plaintext = decryptUnder(key, algorithm, request.CiphertextBlob, encryptionContext);
@@ -151,6 +153,7 @@ export const cryptographyOperations = {
       [destination, to, request.DestinationEncryptionContext],
     ] as const) {
       assertUsable(key, state);
+      assertUsage('ReEncrypt', key);
       assertAlgorithm(algorithm, key);
       assertContext(given, key);
     }
@@ -184,8 +187,8 @@ export const cryptographyOperations = {
       PublicKey: publicKeyOf(key).toString('base64'),
       CustomerMasterKeySpec: key.spec,
       KeySpec: key.spec,
-      KeyUsage: 'ENCRYPT_DECRYPT',
-      EncryptionAlgorithms: algorithmsOf(key.spec),
+      KeyUsage: usageOf(key),
+      ...toldAlgorithms(key),
     };
   },
 } as const satisfies Record<string, Operation<KmsState>>;
@@ -213,6 +216,7 @@ function dataKey(operation: string, request: DataKeyRequest, state: KmsState, co
     grantTokens: request.GrantTokens,
   });
   assertUsable(key, state);
+  assertUsage(operation, key);
   if (key.spec !== 'SYMMETRIC_DEFAULT') {
     throw new AwsError(
       'InvalidKeyUsageException',
@@ -307,6 +311,14 @@ function bounded(encryptionContext: EncryptionContext = new Map()): EncryptionCo
     );
   }
   return encryptionContext;
+}
+
+function assertUsage(operation: string, key: KeyRecord): void {
+  if (usageOf(key) === 'ENCRYPT_DECRYPT') return;
+  throw new AwsError(
+    'InvalidKeyUsageException',
+    `${key.arn} key usage is ${usageOf(key)} which is not valid for ${operation}.`,
+  );
 }
 
 function assertAlgorithm(name: string, { spec }: KeyRecord): void {

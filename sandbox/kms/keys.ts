@@ -7,7 +7,7 @@ import { authorizeKey } from './access.ts';
 import { connectedStore, storeIdentifier } from './custom-key-stores.ts';
 import { grantTokens, invalidMarker, keyIdentifier, marker } from './members.ts';
 import { assertNoLockout, assertPolicy, bypassKey, defaultPolicy, policyText } from './policies.ts';
-import { algorithmsOf, newRsaMaterial } from './rsa.ts';
+import { newRsaMaterial, toldAlgorithms, usageOf } from './rsa.ts';
 import {
   arnOf,
   assertEnabled,
@@ -58,7 +58,7 @@ export const keyOperations = {
       resource: '*',
       keys: {
         'kms:KeySpec': kind.spec,
-        'kms:KeyUsage': 'ENCRYPT_DECRYPT',
+        'kms:KeyUsage': usageOf(kind),
         'kms:KeyOrigin': kind.origin,
         'kms:MultiRegion': 'false',
         'kms:CallerAccount': context.caller.accountId,
@@ -235,7 +235,7 @@ function metadata(record: KeyRecord, state: KmsState): JsonObject {
     CreationDate: epochSeconds(new Date(record.createdAt)),
     Enabled: told === 'Enabled',
     Description: record.description,
-    KeyUsage: 'ENCRYPT_DECRYPT',
+    KeyUsage: usageOf(record),
     KeyState: told,
     ...(record.deletionAt !== undefined && { DeletionDate: epochSeconds(new Date(record.deletionAt)) }),
     ...(materialExpiresAt !== undefined && { ValidTo: epochSeconds(new Date(materialExpiresAt)) }),
@@ -252,13 +252,13 @@ function metadata(record: KeyRecord, state: KmsState): JsonObject {
     KeyManager: 'CUSTOMER',
     CustomerMasterKeySpec: record.spec,
     KeySpec: record.spec,
-    EncryptionAlgorithms: algorithmsOf(record.spec),
+    ...toldAlgorithms(record),
     MultiRegion: false,
     ...(hasMaterialId && record.materialId !== undefined && { CurrentKeyMaterialId: record.materialId }),
   };
 }
 
-type KeyKind = Pick<KeyRecord, 'spec' | 'origin' | 'customKeyStoreId'>;
+type KeyKind = Pick<KeyRecord, 'spec' | 'usage' | 'origin' | 'customKeyStoreId'>;
 
 const specs = ['SYMMETRIC_DEFAULT', 'RSA_2048', 'RSA_3072', 'RSA_4096'] as const;
 
@@ -295,12 +295,13 @@ function kindOf(request: {
     );
   }
   const spec = specs.find((one) => one === wanted);
-  const isOurs = spec !== undefined && usage === 'ENCRYPT_DECRYPT' && request.MultiRegion !== true;
+  const isOurUsage = usage === 'ENCRYPT_DECRYPT' || usage === 'SIGN_VERIFY';
+  const isOurs = spec !== undefined && isOurUsage && request.MultiRegion !== true;
   if (!isOurs || (origin !== 'AWS_KMS' && origin !== 'EXTERNAL' && origin !== 'AWS_CLOUDHSM')) {
     throw new AwsError(
       'UnsupportedOperationException',
-      'The sandbox makes single-region encryption keys, SYMMETRIC_DEFAULT and RSA, of no external key store.',
+      'The sandbox makes single-region keys, SYMMETRIC_DEFAULT and RSA, of no external key store.',
     );
   }
-  return { spec, origin, customKeyStoreId };
+  return { spec, origin, customKeyStoreId, ...(usage === 'SIGN_VERIFY' && { usage }) };
 }

@@ -127,4 +127,24 @@ describe('RSA keys', { timeout: 60_000 }, () => {
     expect(there['SourceKeyMaterialId']).toBeUndefined();
     expect(there['DestinationKeyMaterialId']).toBeDefined();
   });
+
+  it('that sign have a public key, and encrypt nothing', () => {
+    const { call, refusal, newKey } = setup();
+    const { id, arn } = newKey({ KeySpec: 'RSA_2048', KeyUsage: 'SIGN_VERIFY' });
+    const why = (operation: string) =>
+      `InvalidKeyUsageException: ${arn} key usage is SIGN_VERIFY which is not valid for ${operation}.`;
+    const blob = base64(Buffer.alloc(256, 1));
+
+    const reply = call('GetPublicKey', { KeyId: id });
+
+    expect(reply).toMatchObject({ KeyUsage: 'SIGN_VERIFY', SigningAlgorithms: expect.any(Array) });
+    expect(reply).not.toHaveProperty('EncryptionAlgorithms');
+    const metadata = call('DescribeKey', { KeyId: id })['KeyMetadata'];
+    expect(metadata).toMatchObject({ KeyUsage: 'SIGN_VERIFY', SigningAlgorithms: expect.any(Array) });
+    expect(refusal('Encrypt', { KeyId: id, Plaintext: base64('x'), EncryptionAlgorithm })).toBe(
+      why('Encrypt'),
+    );
+    expect(refusal('Decrypt', { KeyId: id, CiphertextBlob: blob, EncryptionAlgorithm })).toBe(why('Decrypt'));
+    expect(refusal('GenerateDataKey', { KeyId: id, KeySpec: 'AES_256' })).toBe(why('GenerateDataKey'));
+  });
 });

@@ -8,10 +8,25 @@ import {
   publicEncrypt,
 } from 'node:crypto';
 import { validationException } from '../constraints.ts';
-import { AwsError } from '../service.ts';
+import { AwsError, type JsonObject } from '../service.ts';
 import type { KeyRecord, KeySpec } from './state.ts';
 
 export const rsaAlgorithms = ['RSAES_OAEP_SHA_1', 'RSAES_OAEP_SHA_256'] as const;
+
+const signingAlgorithms = ['PKCS1_V1_5', 'PSS'].flatMap((padding) =>
+  ['256', '384', '512'].map((bits) => `RSASSA_${padding}_SHA_${bits}`),
+);
+
+export function usageOf({ usage }: Pick<KeyRecord, 'usage'>): string {
+  return usage ?? 'ENCRYPT_DECRYPT';
+}
+
+/** What DescribeKey and GetPublicKey say of the algorithms that a key is for. */
+export function toldAlgorithms({ spec, usage }: Pick<KeyRecord, 'spec' | 'usage'>): JsonObject {
+  return usage === 'SIGN_VERIFY'
+    ? { SigningAlgorithms: signingAlgorithms }
+    : { EncryptionAlgorithms: algorithmsOf(spec) };
+}
 
 /** What keys of a spec encrypt with. */
 export function algorithmsOf(spec: KeySpec): readonly string[] {

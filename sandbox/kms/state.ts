@@ -10,6 +10,8 @@ export interface KeyRecord {
   readonly accountId: string;
   readonly createdAt: number;
   readonly spec: KeySpec;
+  /** Absent: `ENCRYPT_DECRYPT`. Keys that sign are there to be refused: nothing here signs. */
+  readonly usage?: 'SIGN_VERIFY';
   readonly origin: 'AWS_KMS' | 'EXTERNAL' | 'AWS_CLOUDHSM';
   /** Of a key of origin `AWS_CLOUDHSM`. */
   readonly customKeyStoreId: string | undefined;

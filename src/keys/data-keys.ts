@@ -113,7 +113,12 @@ export function dataKeys({ bindingKey, masterKeyOf, sealingGeneration, log }: Da
       const bytes = randomBytes(dataKeyLength);
       const plaintext = Secret.ofBytes(bytes);
       bytes.fill(0);
-      return { plaintext, ...(await wrap(plaintext, context, signal)) };
+      try {
+        return { plaintext, ...(await wrap(plaintext, context, signal)) };
+      } catch (error) {
+        plaintext.dispose();
+        throw error;
+      }
     },
 
     async open(kept, { opens, anew }, signal) {

@@ -38,7 +38,7 @@ export const keysErrors = {
   KEY_KIND_UNSUITABLE: {
     summary: 'the KMS key is of a kind that cannot be used for this',
     remedy:
-      'Use a key with usage ENCRYPT_DECRYPT and spec SYMMETRIC_DEFAULT, or to bind a master key RSA_2048 to RSA_4096.',
+      'Use a key with usage ENCRYPT_DECRYPT and spec SYMMETRIC_DEFAULT, or to bind a master key RSA_2048 to RSA_4096. Of an RSA key allow kms:DescribeKey: without it, it is taken for a symmetric one.',
     retry: false,
     exitCode: exitCode.configuration,
   },

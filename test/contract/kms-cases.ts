@@ -435,6 +435,39 @@ export const kmsCases: readonly ContractCase[] = [
     },
   },
   {
+    name: 'an RSA key that signs gives its public half, and encrypts and decrypts nothing',
+    async run({ kms }) {
+      const command = new CreateKeyCommand({ KeySpec: 'RSA_2048', KeyUsage: 'SIGN_VERIFY' });
+      const { KeyMetadata } = await kms.send(command);
+      const KeyId = KeyMetadata?.KeyId ?? '';
+      const { KeyUsage, EncryptionAlgorithms } = await kms.send(new GetPublicKeyCommand({ KeyId }));
+      const EncryptionAlgorithm = 'RSAES_OAEP_SHA_256';
+      const blob = { CiphertextBlob: Buffer.alloc(256, 1), EncryptionAlgorithm } as const;
+      return {
+        KeyUsage,
+        EncryptionAlgorithms,
+        encrypt: await outcome(kms.send(new EncryptCommand({ KeyId, Plaintext, EncryptionAlgorithm }))),
+        decrypt: await outcome(kms.send(new DecryptCommand({ KeyId, ...blob }))),
+      };
+    },
+    expected: {
+      KeyUsage: 'SIGN_VERIFY',
+      EncryptionAlgorithms: undefined,
+      encrypt: refused('InvalidKeyUsageException'),
+      decrypt: refused('InvalidKeyUsageException'),
+    },
+    moto: {
+      sees: {
+        KeyUsage: 'SIGN_VERIFY',
+        EncryptionAlgorithms: undefined,
+        encrypt: accepted,
+        decrypt: refused('AccessDeniedException'),
+      },
+      because: 'it encrypts under any key',
+      documentation: `${reference}API_Encrypt.html`,
+    },
+  },
+  {
     name: 'a key of external origin waits for its material, takes it, and takes no other',
     async run(bench) {
       const { KeyMetadata } = await bench.kms.send(new CreateKeyCommand({ Origin: 'EXTERNAL' }));

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { DisableKeyCommand } from '@aws-sdk/client-kms';
+import { CreateAliasCommand, CreateKeyCommand, DisableKeyCommand } from '@aws-sdk/client-kms';
 import { describe, expect, it } from 'vitest';
 import { awsKms } from '../../src/keys/aws-kms.ts';
 import { kmsUnwrapper } from '../../src/keys/kms-keyring.ts';
@@ -59,6 +59,20 @@ describe('an agent whose binding key is an RSA key', () => {
     // And one can be made.
     expect(await host.run(['master-key', 'create'])).toMatchObject({ code: 0 });
     await host.started();
+  });
+
+  it('does not start with a key that signs, and says so', async () => {
+    const host = await setup({ gateway: (document) => (document.keys = { bindingKey: 'alias/signing' }) });
+    const { KeyMetadata: key } = await host.operator.kms.send(
+      new CreateKeyCommand({ KeySpec: 'RSA_2048', KeyUsage: 'SIGN_VERIFY' }),
+    );
+    await host.operator.kms.send(
+      new CreateAliasCommand({ AliasName: 'alias/signing', TargetKeyId: key?.KeyId }),
+    );
+
+    const { code, stderr } = await host.start().finished;
+
+    expect({ code, stderr }).toEqual({ code: 78, stderr: expect.stringContaining('(KEY_KIND_UNSUITABLE)') });
   });
 
   it('takes over from a symmetric key what waits in the spool, and that key can go', async () => {
