@@ -8,7 +8,7 @@ import { sealedBytesMax } from '../keys/sealer.ts';
 import { sealedFile } from '../secrets/sealed-file.ts';
 import type { SecretReading } from '../secrets/secret-source.ts';
 import { type SecretStatus, secrets } from '../secrets/secrets.ts';
-import { secretsManager } from '../secrets/secrets-manager.ts';
+import { type SecretsManagerReference, secretsManager } from '../secrets/secrets-manager.ts';
 import { runCommand } from '../system/command.ts';
 import { openDirectory, readRegularFile } from '../system/files.ts';
 import { owners } from '../system/owners.ts';
@@ -62,13 +62,10 @@ export function workloadSecrets(
   const { clock } = host.launch;
   const { name, allow } = host.bootstrap.config;
 
-  const inSecretsManager = gated(
-    gate,
-    secretsManager(({ roleArn, externalId, sessionName }) => {
-      const { aws } = roleArn === undefined ? host : host.roles.as({ roleArn, externalId, sessionName });
-      return aws.secretsManager();
-    }),
-  );
+  const client = ({ roleArn, externalId, sessionName }: SecretsManagerReference) => {
+    const { aws } = roleArn === undefined ? host : host.roles.as({ roleArn, externalId, sessionName });
+    return aws.secretsManager();
+  };
   const inSealedFile = gated(
     gate,
     sealedFile({
@@ -89,10 +86,15 @@ export function workloadSecrets(
   const held = secrets({
     clock,
     log,
-    sources: {
-      secretsManager: (secret, place, signal) => redacted(secret, inSecretsManager.read(place, signal)),
-      sealedFile: (secret, path, signal) =>
-        redacted(secret, inSealedFile.read({ name: secret, path }, signal)),
+    round() {
+      const values = secretsManager(client);
+      const inSecretsManager = gated(gate, values);
+      return {
+        secretsManager: (secret, place, signal) => redacted(secret, inSecretsManager.read(place, signal)),
+        sealedFile: (secret, path, signal) =>
+          redacted(secret, inSealedFile.read({ name: secret, path }, signal)),
+        [Symbol.dispose]: () => values[Symbol.dispose](),
+      };
     },
   });
 

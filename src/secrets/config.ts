@@ -111,3 +111,20 @@ export const secretsConfig = z
 export type SecretsConfig = z.infer<typeof secretsConfig>;
 export type SecretConfig = SecretsConfig[string];
 export type SecretSourceName = keyof SecretConfig;
+
+export const secretSourceNames = Object.keys(places) as readonly SecretSourceName[];
+
+/**
+ * The same text for secrets that are read from one value, each perhaps a field of it; undefined where a value is a
+ * secret's own.
+ */
+export function sharedValue({ secretsManager: place }: SecretConfig): string | undefined {
+  return place === undefined ? undefined : valueKey(place);
+}
+
+/** Which value of which secret, read by whom: whatever field is taken of it. */
+export function valueKey(place: NonNullable<SecretConfig['secretsManager']>): string {
+  const { secretId, versionId, versionStage = versionId === undefined ? 'AWSCURRENT' : undefined } = place;
+  const { roleArn, externalId, sessionName } = place;
+  return JSON.stringify([secretId, versionId, versionStage, roleArn, externalId, sessionName]);
+}

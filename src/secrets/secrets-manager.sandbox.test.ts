@@ -6,8 +6,9 @@ import {
 } from '@aws-sdk/client-secrets-manager';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { createSandbox } from '../../sandbox/sandbox.ts';
+import { readingAnew } from '../../test/support/reading-anew.ts';
 import { secretSourceContract } from './secret-source.contract.ts';
-import { getSecretValue, secretsManager } from './secrets-manager.ts';
+import { getSecretValue } from './secrets-manager.ts';
 
 const never = new AbortController().signal;
 
@@ -18,7 +19,7 @@ async function setup() {
   const credentials = sandbox.identities.createUser('reader');
   const client = new SecretsManagerClient({ region: 'eu-west-1', endpoint: listener.url, credentials });
   await client.send(new CreateSecretCommand({ Name: 'prod/database', SecretString: '{"port":5432}' }));
-  return { client, source: secretsManager(async () => client) };
+  return { client, source: readingAnew(async () => client) };
 }
 
 secretSourceContract('secretsManager over HTTP', async () => {

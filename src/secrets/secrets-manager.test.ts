@@ -1,5 +1,6 @@
 import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { describe, expect, it } from 'vitest';
+import { readingAnew } from '../../test/support/reading-anew.ts';
 import { type ScriptedAnswer, scriptedAws } from '../../test/support/scripted-aws.ts';
 import { reportOf } from '../base/errors.ts';
 import { secretSourceContract } from './secret-source.contract.ts';
@@ -11,7 +12,7 @@ const arn = 'arn:aws:secretsmanager:eu-west-1:123456789012:secret:prod/database-
 function setup(answer: (input: Readonly<Record<string, unknown>>) => ScriptedAnswer) {
   const { options, calls } = scriptedAws(({ input }) => answer(input));
   const client = new SecretsManagerClient(options);
-  const source = secretsManager(async () => client);
+  const source = readingAnew(async () => client);
   const failure = async (reference: SecretsManagerReference = { secretId: 'x' }) => {
     try {
       await source.read(reference, never);
@@ -42,6 +43,47 @@ secretSourceContract('secretsManager', () => {
       members = { VersionId: `v${version}`, SecretBinary: bytes.toString('base64') };
     },
   };
+});
+
+describe('a round of reading', () => {
+  it('asks once for a value of which several fields are wanted, so that they are of one version', async () => {
+    let version = 0;
+    const { client, calls } = setup(() => {
+      version += 1;
+      const text = JSON.stringify({ user: `user-${version}`, password: `password-${version}` });
+      return value({ VersionId: `v${version}`, SecretString: text });
+    });
+    using round = secretsManager(async () => client);
+    const read = async (more: Partial<SecretsManagerReference>) => {
+      const reading = await round.read({ secretId: 'prod/database', ...more }, never);
+      return `${reading.version} ${reading.value.revealText()}`;
+    };
+
+    const fields = await Promise.all([
+      read({ jsonField: 'user' }),
+      read({ jsonField: 'password', versionStage: 'AWSCURRENT' }),
+    ]);
+    const other = await read({ jsonField: 'user', versionStage: 'AWSPREVIOUS' });
+
+    expect(fields).toEqual(['v1 user-1', 'v1 password-1']);
+    expect(other).toBe('v2 user-2');
+    expect(calls).toHaveLength(2);
+  });
+
+  it('gives each reader bytes of its own, and overwrites what it read', async () => {
+    const { client } = setup(() => value({ SecretBinary: Buffer.from('binary').toString('base64') }));
+    const round = secretsManager(async () => client);
+    const [one, other] = await Promise.all([
+      round.read({ secretId: 'x' }, never),
+      round.read({ secretId: 'x' }, never),
+    ]);
+
+    one.value.dispose();
+    round[Symbol.dispose]();
+    await Promise.resolve();
+
+    expect(other.value.revealText()).toBe('binary');
+  });
 });
 
 describe('getSecretValue', () => {

@@ -2,6 +2,7 @@ import type { GetSecretValueCommandOutput, SecretsManagerClient } from '@aws-sdk
 import { awsErrorCode, requestIdOf } from '../base/aws-error.ts';
 import { GatehouseError } from '../base/errors.ts';
 import { Secret } from '../base/secret.ts';
+import { valueKey } from './config.ts';
 import { secretsError } from './errors.ts';
 import { jsonField } from './json-field.ts';
 import type { SecretSource } from './secret-source.ts';
@@ -56,16 +57,35 @@ const codes: Readonly<Record<string, SecretCode>> = {
   MissingAuthenticationTokenException: 'SECRET_CREDENTIALS_REFUSED',
 };
 
-/** Secrets in AWS Secrets Manager. `connect` gives the client for a reference, the same one for the same role. */
-export function secretsManager(
-  connect: (reference: SecretsManagerReference) => Promise<Client>,
-): SecretSource<SecretsManagerReference> {
+type Connect = (reference: SecretsManagerReference) => Promise<Client>;
+
+/**
+ * Secrets in AWS Secrets Manager, for one round of reading: each value is asked for once, so that a user and a password
+ * that are fields of one secret always come from one version of it. What was read is overwritten when the round is over.
+ * `connect` gives the client for a reference, the same one for the same role.
+ */
+export function secretsManager(connect: Connect): SecretSource<SecretsManagerReference> & Disposable {
+  const values = new Map<string, Promise<SecretValue>>();
+  const valueAt = async (reference: SecretsManagerReference, signal: AbortSignal): Promise<SecretValue> =>
+    getSecretValue(await connect(reference), reference, signal);
+
   return {
     async read(reference, signal) {
-      const answer = await getSecretValue(await connect(reference), reference, signal);
-      const { text, bytes, versionId: version, awsRequestId } = answer;
+      const key = valueKey(reference);
+      const reading = values.get(key) ?? valueAt(reference, signal);
+      values.set(key, reading);
+      const { text, bytes, versionId: version, awsRequestId } = await reading;
       const value = valueOf(reference, text, bytes);
       return { value, version, ...(awsRequestId === undefined ? {} : { awsRequestId }) };
+    },
+
+    [Symbol.dispose]() {
+      for (const reading of values.values()) {
+        reading.then(
+          ({ bytes }) => bytes?.fill(0),
+          () => undefined,
+        );
+      }
     },
   };
 }
@@ -79,10 +99,7 @@ function valueOf(
     if (text === undefined) throw secretsError('SECRET_NOT_JSON', { secretId: reference.secretId });
     return jsonField(text, reference.jsonField, { secretId: reference.secretId });
   }
-  if (bytes === undefined) return Secret.ofText(text ?? '');
-  const value = Secret.ofBytes(bytes);
-  bytes.fill(0);
-  return value;
+  return bytes === undefined ? Secret.ofText(text ?? '') : Secret.ofBytes(bytes);
 }
 
 /**

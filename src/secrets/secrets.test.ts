@@ -49,10 +49,11 @@ function setup(names: readonly string[] = ['a', 'b']) {
   const events: LogEvent[] = [];
   const clock = fakeClock();
   const held = secrets({
-    sources: {
+    round: () => ({
       secretsManager: (_name, place, signal) => source.read(place, signal),
       sealedFile: (_name, path, signal) => source.read({ secretId: path }, signal),
-    },
+      [Symbol.dispose]: () => undefined,
+    }),
     clock,
     log: (event) => events.push(event),
   });
@@ -102,6 +103,20 @@ describe('secrets', () => {
       },
       { name: 'b', source: 'secretsManager', version: 'three-version', readAt: clock.now().toISOString() },
     ]);
+  });
+
+  it('reads those that are fields of one value together, also where one of them is asked for', async () => {
+    const { held, put, text, mostUnderWay } = setup();
+    const field = (jsonField: string) => ({ secretsManager: { secretId: 'prod/database', jsonField } });
+    held.configure({ user: field('user'), password: field('password'), c: { sealedFile: '/etc/c' } });
+    put('prod/database', 'one');
+    put('/etc/c', 'three');
+
+    const { changed } = await held.refresh(['user'], never);
+
+    expect(changed.toSorted()).toEqual(['password', 'user']);
+    expect(text('c')).toBeUndefined();
+    expect(mostUnderWay()).toBe(2);
   });
 
   it('audits each version once, a failure once until it changes, and its end', async () => {

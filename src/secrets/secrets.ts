@@ -2,7 +2,13 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '../base/clock.ts';
 import { asGatehouseError, type GatehouseError, reportOf } from '../base/errors.ts';
 import type { Log } from '../base/log-events.ts';
-import type { SecretConfig, SecretSourceName, SecretsConfig } from './config.ts';
+import {
+  type SecretConfig,
+  type SecretSourceName,
+  type SecretsConfig,
+  secretSourceNames,
+  sharedValue,
+} from './config.ts';
 import { secretsError } from './errors.ts';
 import { secretsEvent } from './log-events.ts';
 import type { SecretReading } from './secret-source.ts';
@@ -16,7 +22,8 @@ export type SecretSources = {
 };
 
 export interface SecretsOptions {
-  readonly sources: SecretSources;
+  /** Sources for one round of reading: what several secrets take fields of is read once in it. */
+  readonly round: () => SecretSources & Disposable;
   readonly clock: Pick<Clock, 'now'>;
   readonly log: Log;
 }
@@ -48,8 +55,8 @@ export interface Secrets {
    */
   configure(config: SecretsConfig): void;
   /**
-   * Reads the named secrets, or all, each on its own: one failure never stops another. Refreshes never overlap.
-   * Throws only the reason of an aborted signal.
+   * Reads the named secrets, and those that are fields of the same value, or all, each on its own: one failure never
+   * stops another. Refreshes never overlap. Throws only the reason of an aborted signal.
    */
   refresh(names: readonly string[] | undefined, signal: AbortSignal): Promise<SecretsRefresh>;
   /** The last good value; undefined where there is none. Owned by this holder: not to be disposed of. */
@@ -62,7 +69,7 @@ export interface Secrets {
 /** One place where a secret is read. */
 interface Place<Source extends SecretSourceName = SecretSourceName> {
   readonly source: Source;
-  read(signal: AbortSignal): Promise<SecretReading>;
+  read(sources: SecretSources, signal: AbortSignal): Promise<SecretReading>;
 }
 
 interface Held {
@@ -76,15 +83,20 @@ interface Held {
 /** Reads under way at once: a host has few secrets, and Secrets Manager many hosts. */
 const readsMax = 8;
 
-export function secrets({ sources, clock, log }: SecretsOptions): Secrets {
+export function secrets({ round, clock, log }: SecretsOptions): Secrets {
   const all = new Map<string, Held>();
   let last: Promise<unknown> = Promise.resolve();
 
   /** True when the secret changed. */
-  async function readOne(name: string, held: Held, signal: AbortSignal): Promise<boolean> {
+  async function readOne(
+    name: string,
+    held: Held,
+    sources: SecretSources,
+    signal: AbortSignal,
+  ): Promise<boolean> {
     const { source } = held.place;
     try {
-      const reading = await held.place.read(signal);
+      const reading = await held.place.read(sources, signal);
       if (all.get(name) !== held) {
         // It moved, or left the config, meanwhile.
         reading.value.dispose();
@@ -114,6 +126,17 @@ export function secrets({ sources, clock, log }: SecretsOptions): Secrets {
     }
   }
 
+  /** These, and those that take fields of the same values: one of them alone would be of another version. */
+  function withSiblings(names: readonly string[]): string[] {
+    const shared = (name: string): string | undefined => {
+      const held = all.get(name);
+      return held === undefined ? undefined : sharedValue(held.config);
+    };
+    const values = new Set(names.map(shared).filter((value) => value !== undefined));
+    const siblings = [...all.keys()].filter((name) => values.has(shared(name) ?? ''));
+    return [...new Set([...names, ...siblings])];
+  }
+
   async function refreshNow(
     names: readonly string[] | undefined,
     signal: AbortSignal,
@@ -121,7 +144,8 @@ export function secrets({ sources, clock, log }: SecretsOptions): Secrets {
     signal.throwIfAborted();
     const changed: string[] = [];
     const failed = new Map<string, GatehouseError>();
-    const waiting = [...new Set(names ?? all.keys())].values();
+    using sources = round();
+    const waiting = (names === undefined ? [...all.keys()] : withSiblings(names)).values();
 
     const lane = async (): Promise<void> => {
       for (const name of waiting) {
@@ -131,7 +155,7 @@ export function secrets({ sources, clock, log }: SecretsOptions): Secrets {
           continue;
         }
         try {
-          if (await readOne(name, held, signal)) changed.push(name);
+          if (await readOne(name, held, sources, signal)) changed.push(name);
         } catch (error) {
           signal.throwIfAborted();
           failed.set(name, asGatehouseError(error));
@@ -149,7 +173,7 @@ export function secrets({ sources, clock, log }: SecretsOptions): Secrets {
       }
       for (const [name, secret] of Object.entries(config)) {
         if (isDeepStrictEqual(all.get(name)?.config, secret)) continue;
-        all.set(name, { config: secret, place: placeOf(name, secret, sources) });
+        all.set(name, { config: secret, place: placeOf(name, secret) });
       }
     },
 
@@ -180,14 +204,13 @@ function statusOf(name: string, { place: { source }, current, readAt, failing }:
   };
 }
 
-function placeOf(name: string, config: SecretConfig, sources: SecretSources): Place {
+function placeOf(name: string, config: SecretConfig): Place {
   const placeIn = <Source extends SecretSourceName>(source: Source): Place<Source> | undefined => {
     const place = config[source];
     if (place === undefined) return undefined;
-    return { source, read: (signal) => sources[source](name, place, signal) };
+    return { source, read: (sources, signal) => sources[source](name, place, signal) };
   };
-  const isSource = (key: string): key is SecretSourceName => Object.hasOwn(sources, key);
-  for (const source of Object.keys(sources).filter(isSource)) {
+  for (const source of secretSourceNames) {
     const place = placeIn(source);
     if (place !== undefined) return place;
   }
