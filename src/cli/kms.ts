@@ -2,11 +2,13 @@ import { agentError } from '../agent/errors.ts';
 import type { CreatedKey } from '../agent/kms/create-key.ts';
 import type { ImportedMaterial, ImportRequest, MaterialPlace } from '../agent/kms/import-key-material.ts';
 import type { KeyStatus } from '../agent/kms/key-status.ts';
+import type { Renewal, RenewalStep } from '../agent/kms/renew.ts';
 import { exitCode } from '../base/exit-code.ts';
 import { stopSignal } from '../system/signals.ts';
 import { command } from './command.ts';
 import { inputBytes } from './input.ts';
 import { operatorLaunchOf } from './launch.ts';
+import { passwordsOf } from './password.ts';
 import { rowsText } from './rows.ts';
 
 const policyBytesMax = 32 * 1024;
@@ -15,6 +17,30 @@ const keyId = {
   type: 'string',
   describe: 'KMS key: id, ARN or alias; without it keys.bindingKey of the gateway config',
   requiresArg: true,
+} as const;
+
+const newMaterial = {
+  material: {
+    type: 'string',
+    describe: 'File with the material: 32 bytes, as openssl rand 32 writes',
+    requiresArg: true,
+  },
+  generate: {
+    type: 'boolean',
+    default: false,
+    describe: 'Make the material here and keep no copy: what expires or is deleted then is gone',
+  },
+  expires: {
+    type: 'string',
+    describe: 'When it expires: an ISO 8601 time, or in how long (90d, 12h); never without it',
+    requiresArg: true,
+  },
+  wrapping: {
+    choices: ['RSAES_OAEP_SHA_256', 'RSAES_OAEP_SHA_1'] as const,
+    default: 'RSAES_OAEP_SHA_256' as const,
+    describe: 'How it is wrapped on its way',
+    requiresArg: true,
+  },
 } as const;
 
 const createKeyCommand = command({
@@ -112,27 +138,7 @@ const importCommand = command({
   summary: 'Import key material into a KMS key that was made with --external, at once or in three steps',
   options: {
     'key-id': keyId,
-    material: {
-      type: 'string',
-      describe: 'File with the material: 32 bytes, as openssl rand 32 writes',
-      requiresArg: true,
-    },
-    generate: {
-      type: 'boolean',
-      default: false,
-      describe: 'Make the material here and keep no copy: what expires or is deleted then is gone',
-    },
-    expires: {
-      type: 'string',
-      describe: 'When it expires: an ISO 8601 time, or in how long (90d, 12h); never without it',
-      requiresArg: true,
-    },
-    wrapping: {
-      choices: ['RSAES_OAEP_SHA_256', 'RSAES_OAEP_SHA_1'] as const,
-      default: 'RSAES_OAEP_SHA_256' as const,
-      describe: 'How it is wrapped on its way',
-      requiresArg: true,
-    },
+    ...newMaterial,
     download: {
       type: 'string',
       describe:
@@ -173,6 +179,7 @@ const importCommand = command({
       }
       await actions.wrapOffline({ folder: args['wrap-only'], material, wrapping, out: args.out });
       stderr.write(`wrapped into ${args.out}\n`);
+      if (material !== 'made here') stderr.write(clearFileText(material.file));
       return exitCode.done;
     }
     const from = importedFrom(args, wrapping);
@@ -181,6 +188,55 @@ const importCommand = command({
     const done = await actions.importKeyMaterial(launch, request, stopSignal());
     if (args.json) stdout.write(`${JSON.stringify(done)}\n`);
     else stderr.write(importedText(done));
+    return exitCode.done;
+  },
+});
+
+const renewCommand = command({
+  usage: 'renew',
+  summary:
+    'Give an alias a new key with new imported material and rewrap the master key of this host, or go on where that stopped',
+  options: {
+    alias: {
+      type: 'string',
+      describe: 'alias/NAME of the key; without it keys.bindingKey of the gateway config',
+      requiresArg: true,
+    },
+    ...newMaterial,
+    'accept-durability': {
+      type: 'boolean',
+      default: false,
+      describe: 'I keep the material, for AWS cannot bring it back',
+    },
+    'dry-run': { type: 'boolean', default: false, describe: 'Show what is done and what is to be done' },
+    'password-file': {
+      type: 'string',
+      describe: 'File with the password of the master key; without it, it is asked for where there is one',
+      requiresArg: true,
+    },
+    'password-credential': {
+      type: 'string',
+      describe: 'The same from a systemd credential of this name',
+      requiresArg: true,
+    },
+  },
+  async run(args, invocation) {
+    const { renewKey } = await import('../agent/kms/renew.ts');
+    const launch = operatorLaunchOf(args, invocation);
+    const current = { file: args['password-file'], credential: args['password-credential'] };
+    const request = {
+      alias: args.alias,
+      material: materialOf(args),
+      wrapping: args.wrapping,
+      expiresAt: args.expires === undefined ? undefined : timeOf(args.expires, launch.clock.now()),
+      isDurabilityAccepted: args['accept-durability'],
+      isDryRun: args['dry-run'],
+      passwords: passwordsOf({ current, next: {} }, invocation),
+    };
+    const done = await renewKey(launch, request, stopSignal());
+    if (args.json) invocation.stdout.write(`${JSON.stringify(done)}\n`);
+    else if (args['dry-run']) invocation.stdout.write(renewalPlan(done));
+    else invocation.stderr.write(renewedText(done));
     return exitCode.done;
   },
 });
@@ -204,7 +260,7 @@ export const kmsCommand = command({
   usage: 'kms',
   summary: 'Make and look after the KMS keys that wrap what is sealed',
   options: {},
-  subcommands: [createKeyCommand, importCommand, statusCommand],
+  subcommands: [createKeyCommand, importCommand, renewCommand, statusCommand],
   run: () => Promise.resolve(exitCode.done),
 });
 
@@ -275,11 +331,38 @@ function createdText({ alias, isRotating }: CreatedKey, isExternal: boolean): st
 
 function importedText({ keyArn, materialExpiresAt, clearFile }: ImportedMaterial): string {
   const until = materialExpiresAt === undefined ? 'and does not expire' : `until ${materialExpiresAt}`;
-  const lines = [`${keyArn} has its material, and works, ${until}`];
-  if (clearFile !== undefined) {
-    lines.push(`${clearFile} holds the material in clear: put it where it is safe, and shred this copy`);
-  }
-  return `${lines.join('\n')}\n`;
+  return `${keyArn} has its material, and works, ${until}\n${clearFile === undefined ? '' : clearFileText(clearFile)}`;
+}
+
+function clearFileText(file: string): string {
+  return `${file} holds the material in clear: put it where it is safe, and shred this copy\n`;
+}
+
+const stepTexts: Readonly<Record<RenewalStep, string>> = {
+  create: 'make a key for new material, with the policy of the old one',
+  import: 'import the material, and try it',
+  'move alias': 'let the alias stand for the new key',
+  rewrap: 'wrap the master key of this host under it',
+};
+
+function renewalPlan({ alias, oldKeyArn, newKeyArn, before, now }: Renewal): string {
+  return rowsText([
+    ['alias', alias],
+    ['old key', oldKeyArn],
+    ['new key', newKeyArn ?? 'not made yet'],
+    ...before.map((step): [string, string] => ['done', stepTexts[step]]),
+    ...now.map((step): [string, string] => ['to do', stepTexts[step]]),
+  ]);
+}
+
+function renewedText({ alias, oldKeyArn, newKeyArn, now, clearFile }: Renewal): string {
+  const done = now.length === 0 ? 'was renewed already: it stands' : 'stands now';
+  return [
+    `${alias} ${done} for ${newKeyArn}\n`,
+    clearFile === undefined ? '' : clearFileText(clearFile),
+    `on every other host: gatehouse master-key rewrap, then systemctl restart gatehouse\n`,
+    `keep ${oldKeyArn} and its material until nothing is under it: disable it first, and delete it later\n`,
+  ].join('');
 }
 
 function statusText(status: KeyStatus): string {

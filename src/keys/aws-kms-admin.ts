@@ -6,6 +6,9 @@ import type { KmsAdmin } from './kms-admin.ts';
 /** Loaded with the first call. */
 const sdk = () => import('@aws-sdk/client-kms');
 
+/** https://docs.aws.amazon.com/kms/latest/APIReference/API_ListKeys.html */
+const listPageMax = 1000;
+
 /** KMS's administration by way of the AWS SDK. `connect` gives the region's client, the same one each time. */
 export function awsKmsAdmin(connect: () => Promise<Pick<KMSClient, 'send'>>): KmsAdmin {
   return {
@@ -21,6 +24,8 @@ export function awsKmsAdmin(connect: () => Promise<Pick<KMSClient, 'send'>>): Km
         arn: key.Arn,
         state: key.KeyState,
         spec: key.KeySpec ?? 'SYMMETRIC_DEFAULT',
+        description: key.Description ?? '',
+        createdAt: key.CreationDate ?? new Date(0),
         origin: key.Origin ?? 'AWS_KMS',
         ...(key.ValidTo === undefined ? {} : { materialExpiresAt: key.ValidTo }),
         ...(key.DeletionDate === undefined ? {} : { deletedAt: key.DeletionDate }),
@@ -65,6 +70,42 @@ export function awsKmsAdmin(connect: () => Promise<Pick<KMSClient, 'send'>>): Km
       await translated('kms:CreateAlias', alias, signal, async () =>
         (await connect()).send(new CreateAliasCommand(input), { abortSignal: signal }),
       );
+    },
+
+    async list(limit, signal) {
+      const { ListKeysCommand } = await sdk();
+      const found: string[] = [];
+      for (let marker: string | undefined, isMore = true; isMore && found.length < limit; ) {
+        const from = marker === undefined ? {} : { Marker: marker };
+        const list = new ListKeysCommand({ Limit: Math.min(limit - found.length, listPageMax), ...from });
+        const answer = await translated('kms:ListKeys', 'all', signal, async () =>
+          (await connect()).send(list, { abortSignal: signal }),
+        );
+        found.push(...(answer.Keys ?? []).flatMap(({ KeyArn }) => KeyArn ?? []));
+        marker = answer.NextMarker;
+        isMore = marker !== undefined;
+      }
+      return found;
+    },
+
+    async tagsOf(keyArn, signal) {
+      const { ListResourceTagsCommand } = await sdk();
+      // A key has 50 at most, which is what one answer holds.
+      const { Tags = [] } = await translated('kms:ListResourceTags', keyArn, signal, async () =>
+        (await connect()).send(new ListResourceTagsCommand({ KeyId: keyArn }), { abortSignal: signal }),
+      );
+      return Object.fromEntries(Tags.map(({ TagKey = '', TagValue = '' }) => [TagKey, TagValue]));
+    },
+
+    async policyOf(keyArn, signal) {
+      const { GetKeyPolicyCommand } = await sdk();
+      const { Policy } = await translated('kms:GetKeyPolicy', keyArn, signal, async () =>
+        (await connect()).send(new GetKeyPolicyCommand({ KeyId: keyArn, PolicyName: 'default' }), {
+          abortSignal: signal,
+        }),
+      );
+      if (Policy === undefined) throw incompleteAnswer('kms:GetKeyPolicy', keyArn);
+      return Policy;
     },
 
     async enableRotation(keyArn, signal) {

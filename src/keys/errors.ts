@@ -149,6 +149,21 @@ export const keysErrors = {
     retry: false,
     exitCode: exitCode.configuration,
   },
+  KEY_ALIAS_NEEDED: {
+    summary: 'a key is renewed under its alias, and none is named',
+    remedy:
+      'Name it: --alias alias/NAME, or keys.bindingKey in the gateway config, which is an alias for a key that is renewed.',
+    retry: false,
+    exitCode: exitCode.usage,
+  },
+  KEY_RENEWAL_UNTRUSTED: {
+    summary:
+      'the old key is not accepted any more once the alias stands for the new one, but things are under it',
+    remedy:
+      'Add the ARN in the details to keys.trustedKeys of the gateway config, and run it again: what is done stays done.',
+    retry: false,
+    exitCode: exitCode.configuration,
+  },
   KEY_MATERIAL_INVALID: {
     summary: 'this is no key material: it has another length',
     remedy: 'Make it with: openssl rand -out FILE 32.',
@@ -158,7 +173,7 @@ export const keysErrors = {
   KEY_MATERIAL_OTHER: {
     summary: 'the KMS key had other material before, and takes that again and no other',
     remedy:
-      'Import the material it had; for other material make a new key, and rewrap the master key under it.',
+      'Import the material it had; for other material the alias needs a new key: gatehouse kms renew.',
     retry: false,
     exitCode: exitCode.refused,
   },

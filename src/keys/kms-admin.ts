@@ -5,6 +5,8 @@ export interface KeyDetails {
   readonly state: string;
   /** `SYMMETRIC_DEFAULT`, `RSA_2048`, … */
   readonly spec: string;
+  readonly description: string;
+  readonly createdAt: Date;
   /** `AWS_KMS`, `EXTERNAL` (imported material), `AWS_CLOUDHSM`, `EXTERNAL_KEY_STORE`. */
   readonly origin: string;
   /** When imported material expires; absent where it does not, or is not imported. */
@@ -53,6 +55,11 @@ export interface KmsAdmin {
   create(key: NewKey, signal: AbortSignal): Promise<string>;
   /** Lets `alias/NAME` stand for the key. @throws KEY_ALIAS_EXISTS without `isMoved` */
   nameKey(alias: string, keyArn: string, isMoved: boolean, signal: AbortSignal): Promise<void>;
+  /** ARNs of the keys of this account and region, so many at most. */
+  list(limit: number, signal: AbortSignal): Promise<readonly string[]>;
+  tagsOf(keyArn: string, signal: AbortSignal): Promise<Readonly<Record<string, string>>>;
+  /** The key policy, JSON. */
+  policyOf(keyArn: string, signal: AbortSignal): Promise<string>;
   enableRotation(keyArn: string, signal: AbortSignal): Promise<void>;
   /** When KMS makes the next backing key; undefined where it does not. */
   nextRotation(keyArn: string, signal: AbortSignal): Promise<Date | undefined>;

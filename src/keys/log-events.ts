@@ -65,6 +65,12 @@ export const keysLogEvents = {
     fields: { keyArn: 'the key', expiresAt: 'when it expires; absent where it does not' },
     audit: 'success',
   },
+  'kms-key.alias-moved': {
+    level: 'info',
+    summary: 'an alias stands for another KMS key',
+    fields: { alias: 'the alias', keyArn: 'the key that it stands for now', before: 'the key before' },
+    audit: 'success',
+  },
   'master-key.opened': {
     level: 'info',
     summary: 'a generation of the master key was opened; it stays in memory',
