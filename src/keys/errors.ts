@@ -172,8 +172,7 @@ export const keysErrors = {
   },
   KEY_MATERIAL_OTHER: {
     summary: 'the KMS key had other material before, and takes that again and no other',
-    remedy:
-      'Import the material it had; for other material the alias needs a new key: gatehouse kms renew.',
+    remedy: 'Import the material it had; for other material the alias needs a new key: gatehouse kms renew.',
     retry: false,
     exitCode: exitCode.refused,
   },

@@ -112,7 +112,9 @@ export type SecretsConfig = z.infer<typeof secretsConfig>;
 export type SecretConfig = SecretsConfig[string];
 export type SecretSourceName = keyof SecretConfig;
 
-export const secretSourceNames = Object.keys(places) as readonly SecretSourceName[];
+const isSourceName = (name: string): name is SecretSourceName => Object.hasOwn(places, name);
+
+export const secretSourceNames: readonly SecretSourceName[] = Object.keys(places).filter(isSourceName);
 
 /**
  * The same text for secrets that are read from one value, each perhaps a field of it; undefined where a value is a

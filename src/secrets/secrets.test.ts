@@ -64,6 +64,9 @@ function setup(names: readonly string[] = ['a', 'b']) {
   return { held, values, put, text, events, clock, mostUnderWay };
 }
 
+/** A secret that is a field of one value. */
+const field = (jsonField: string) => ({ secretsManager: { secretId: 'prod/database', jsonField } });
+
 describe('secrets', () => {
   it('reads all, each from its own source', async () => {
     const { held, put, text } = setup();
@@ -107,7 +110,6 @@ describe('secrets', () => {
 
   it('reads those that are fields of one value together, also where one of them is asked for', async () => {
     const { held, put, text, mostUnderWay } = setup();
-    const field = (jsonField: string) => ({ secretsManager: { secretId: 'prod/database', jsonField } });
     held.configure({ user: field('user'), password: field('password'), c: { sealedFile: '/etc/c' } });
     put('prod/database', 'one');
     put('/etc/c', 'three');
