@@ -28,6 +28,6 @@ ENV GATEHOUSE_STATE_DIRECTORY=/var/lib/gatehouse \
 USER 10001:10001
 # Alive, started and not wedged. Degraded is healthy: what degrades, an orchestrator's restart does not mend.
 HEALTHCHECK --interval=30s --timeout=10s --start-period=60s CMD ["gatehouse", "status", "--check", "ready"]
-# Node waits only for its own children; tini reaps the rest.
+# Node waits only for its own children; tini reaps the rest. With `exec -- COMMAND` it runs a workload: docs/exec.md.
 ENTRYPOINT ["tini", "--", "gatehouse"]
 CMD ["run"]

@@ -14,6 +14,8 @@ const exitCodeMeaning: Readonly<Record<keyof typeof exitCode, string>> = {
   tryAgain: 'try again later',
   refused: 'refused: credentials or permissions',
   configuration: 'the configuration is wrong',
+  commandNotStarted: 'the command of `exec` cannot be executed',
+  commandNotFound: 'the command of `exec` is not found',
 };
 
 /** docs/reference/errors.md: every code with what it means, what to do, how the process exits and whether to retry. */

@@ -42,7 +42,8 @@ export const adapters: readonly string[] = [
 ];
 
 const environmentReaders = ['src/main.ts'];
-const processStarters = ['src/system/command.ts'];
+/** Of helpers, with a scrubbed environment; and of the one workload that the program was started for. */
+const processStarters = ['src/system/command.ts', 'src/system/workload.ts'];
 const sandboxStarters = ['src/cli/sandbox.ts', 'src/cli/demo.ts'];
 
 type Rule = (reference: Reference) => string | undefined;

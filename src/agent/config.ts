@@ -8,7 +8,7 @@ import { exampleOf } from '../config/example.ts';
 import type { Rule } from '../config/gateway.ts';
 import { isGlobBelow } from '../config/glob-below.ts';
 import { pathText } from '../config/path-text.ts';
-import { deliveriesConfig } from '../delivery/config.ts';
+import { deliveriesConfig, execConfig } from '../delivery/config.ts';
 import { auditConfig, eventsConfig } from '../events/config.ts';
 import { credentialsConfig } from '../identity/config.ts';
 import { keysConfig } from '../keys/config.ts';
@@ -41,6 +41,7 @@ export const gatewaySchema = z.strictObject({
   keys: keysConfig.prefault({}),
   secrets: secretsConfig.default({}),
   deliveries: deliveriesConfig.default([]),
+  exec: execConfig.prefault({}),
   credentialEndpoints: credentialEndpointsConfig.prefault({}).meta({
     description: 'AWS credentials for other programs of this host, each with its own.',
     applies: 'live',
@@ -69,7 +70,7 @@ export function gatewayRules(
     (gateway) => sourcesStayInside(gateway, readFrom),
     (gateway) => socketsStayInside(gateway, bootstrap),
     (gateway) => journalsStayInside(gateway, readFrom),
-    standardInputIsOne,
+    streamsAreReadOnce,
     (gateway) => rolesArePermitted(gateway, assumeRoles),
     spoolIsSealed,
     auditIsShipped,
@@ -78,13 +79,20 @@ export function gatewayRules(
   ];
 }
 
-function deliveriesNameSecrets({ deliveries, secrets }: GatewayConfig): Problem[] {
+function deliveriesNameSecrets({ deliveries, exec, secrets }: GatewayConfig): Problem[] {
   const names = Object.keys(secrets);
-  return deliveries.flatMap(({ secret }, index) => {
+  const wanted = [
+    ...deliveries.map(({ secret }, index) => ({ secret, at: ['deliveries', index, 'secret'] })),
+    ...Object.entries(exec.environment).map(([variable, secret]) => ({
+      secret,
+      at: ['exec', 'environment', variable],
+    })),
+  ];
+  return wanted.flatMap(({ secret, at }) => {
     if (names.includes(secret)) return [];
     const meant = closest(secret, names);
     const hint = meant === undefined ? '' : `; did you mean "${meant}"?`;
-    return [{ path: pathText(['deliveries', index, 'secret']), message: `secrets has no such name${hint}` }];
+    return [{ path: pathText(at), message: `secrets has no such name${hint}` }];
   });
 }
 
@@ -201,14 +209,16 @@ function journalsStayInside({ events }: GatewayConfig, readFrom: readonly string
   });
 }
 
-function standardInputIsOne({ events }: GatewayConfig): Problem[] {
-  const names = Object.entries(events?.sources ?? {}).flatMap(([name, { stdin }]) =>
-    stdin === true ? [name] : [],
-  );
-  return names.slice(1).map((name) => ({
-    path: pathText(['events', 'sources', name, 'stdin']),
-    message: `is read by ${names[0]} already`,
-  }));
+function streamsAreReadOnce({ events }: GatewayConfig): Problem[] {
+  return (['stdin', 'exec'] as const).flatMap((kind) => {
+    const names = Object.entries(events?.sources ?? {}).flatMap(([name, source]) =>
+      source[kind] === true ? [name] : [],
+    );
+    return names.slice(1).map((name) => ({
+      path: pathText(['events', 'sources', name, kind]),
+      message: `is read by ${names[0]} already`,
+    }));
+  });
 }
 
 function spoolIsSealed({ events, keys }: GatewayConfig): Problem[] {

@@ -154,6 +154,18 @@ export const agentErrors = {
     retry: false,
     exitCode: exitCode.damagedInput,
   },
+  WORKLOAD_SECRET_MISSING: {
+    summary: 'the command was not started, for a secret of its environment could not be read',
+    remedy: 'See why in the log line secret.failed of that secret, or take it out of exec.environment.',
+    retry: true,
+    exitCode: exitCode.unavailable,
+  },
+  WORKLOAD_SECRET_UNFIT: {
+    summary: 'the command was not started, for a secret of its environment is no text, or has a NUL in it',
+    remedy: 'Deliver this secret as a file: an environment variable cannot hold it.',
+    retry: false,
+    exitCode: exitCode.configuration,
+  },
   SANDBOX_ADDRESS_IN_USE: {
     summary: 'the sandbox cannot listen on this port',
     remedy: 'Choose another port, or let --port 0 choose one that is free.',

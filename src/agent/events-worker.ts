@@ -30,6 +30,7 @@ import type { RedactionStage, Redactor } from '../events/redaction/redactor.ts';
 import { sinkByRole } from '../events/sink/by-role.ts';
 import { cloudwatchLogsSink, type RetentionWishes } from '../events/sink/cloudwatch-logs.ts';
 import { type AuditSource, auditSource } from '../events/source/audit.ts';
+import { type OutputSource, outputSource } from '../events/source/output.ts';
 import { type AuditShareOptions, auditShareBytes, withAuditShare } from '../events/spool/audit-share.ts';
 import { type DataKey, type KeyKeeper, keyRing } from '../events/spool/data-keys.ts';
 import { diskSpool, type SpoolFolders } from '../events/spool/disk.ts';
@@ -104,7 +105,7 @@ async function work({ settings, isSealed, dataKey }: WorkerStart): Promise<void>
     const secretsKnown = Promise.withResolvers<void>();
     const shipped = (name: string, source: EventSource, stage: RedactionStage): EventSource =>
       redactingSource({ name, source, redactor: redaction, stage, known: secretsKnown.promise });
-    const { sources, audits, chains } = sourcesOf(settings, kept, shipped);
+    const { sources, audits, chains, outputs } = sourcesOf(settings, kept, shipped);
     const spool = chains.length === 0 ? kept : withAuditShare(kept, auditShareOf(chains));
     const called: LogsCalls[] = [];
     const sink = sinkByRole((roleOf) => {
@@ -152,6 +153,10 @@ async function work({ settings, isSealed, dataKey }: WorkerStart): Promise<void>
           break;
         case 'status-wanted':
           say({ kind: 'status', id: message.id, status: statusOf(line, chains, redaction) });
+          break;
+        case 'output':
+          for (const output of outputs)
+            output.push(message.stream, message.bytes && Buffer.from(message.bytes.buffer));
           break;
         case 'asked':
           void atDesk(message.question).then(
@@ -317,12 +322,18 @@ function sourcesOf(
   const chains: ChainedSource[] = [];
   const clock = systemClock;
   const sources: PipelineSource[] = [];
+  const outputs: OutputSource[] = [];
   for (const [source, own] of Object.entries(config.sources)) {
     const streamOf = streamNames(source, config, values, log);
     const fields = streamFields(source, config);
     const lines = eventSource(source, own, (plain, stage) => shipped(source, plain, stage), {
       hostId,
       fields,
+      output() {
+        const output = outputSource({ clock, onTaken: (bytes) => say({ kind: 'output-taken', bytes }) });
+        outputs.push(output);
+        return output;
+      },
       readFrom,
       clock,
       log,
@@ -346,5 +357,5 @@ function sourcesOf(
       { name: headsOf(source), source: heads, streamOf: () => headsTo, isSpared: true },
     );
   }
-  return { sources, audits, chains };
+  return { sources, audits, chains, outputs };
 }

@@ -16,8 +16,10 @@ import {
 import type { DeskQuestion } from '../events/desk.ts';
 import { eventsError, isEventsErrorCode } from '../events/errors.ts';
 import { eventsEvent } from '../events/log-events.ts';
+import type { OutputStream } from '../events/source/output.ts';
 import type { DataKey, KeyKeeper } from '../events/spool/data-keys.ts';
 import type { EventsStatus } from '../events/status.ts';
+import { wake } from '../events/wake.ts';
 import type { Credentials } from '../identity/credential-source.ts';
 import type { Denial, Denials } from '../identity/denials.ts';
 import { codeCacheEnvironment } from '../system/code-cache.ts';
@@ -59,6 +61,11 @@ export interface Events {
    * @throws EVENTS_WORKER_DIED
    */
   redact(secret: string, value: Secret): Promise<void>;
+  /**
+   * Hands over what the workload wrote, or that this was all. Resolves when there is room for more: while the spool is
+   * full the workload waits, unless it is to lose what it writes.
+   */
+  output(stream: OutputStream, bytes: Uint8Array<ArrayBuffer> | undefined): Promise<void>;
   /** Says which secrets there are, once their values were told. With the first call sources begin to be read. */
   secretsAre(names: readonly string[]): void;
   status(): Promise<EventsStatus>;
@@ -75,6 +82,8 @@ export interface Events {
   readonly done: Promise<void>;
 }
 
+/** Output of the workload on its way to the worker. */
+const outputBytesMax = 2 ** 20;
 /** Audit records on their way to the worker. More than what waits in the recorder, which comes all at once. */
 const auditsUnderWayMax = 10_000;
 /** What records may take to become durable. They wait for company for a quarter of a second. */
@@ -96,6 +105,8 @@ export async function startEvents(options: EventsOptions, signal: AbortSignal): 
   const statuses = questions<EventsStatus>();
   const answers = questions<unknown>();
   const redactions = questions<void>();
+  let outputBytes = 0;
+  const outputRoom = { stdout: wake(), stderr: wake() };
   const ready = Promise.withResolvers<void>();
   const ended = Promise.withResolvers<void>();
   let auditsUnderWay = 0;
@@ -116,6 +127,10 @@ export async function startEvents(options: EventsOptions, signal: AbortSignal): 
       case 'audit-taken':
         auditsUnderWay -= 1;
         noteAuditRoom();
+        break;
+      case 'output-taken':
+        outputBytes -= message.bytes;
+        ringOutput();
         break;
       case 'audit-settled':
         settlements.answer(message.id, message.isSettled);
@@ -164,6 +179,7 @@ export async function startEvents(options: EventsOptions, signal: AbortSignal): 
   signal.addEventListener('abort', () => void end(signal.reason), { once: true });
   const onEnd = (error: unknown): void => {
     hasEnded = true;
+    ringOutput();
     statuses.close(error);
     answers.close(error);
     redactions.close(error);
@@ -217,6 +233,15 @@ export async function startEvents(options: EventsOptions, signal: AbortSignal): 
     }
   }
 
+  function ringOutput(): void {
+    for (const room of Object.values(outputRoom)) room.ring();
+  }
+
+  /** Where nobody reads it any more the workload must not wait for that. */
+  function isOutputFull(): boolean {
+    return outputBytes > outputBytesMax && !hasEnded && !signal.aborted;
+  }
+
   async function end(reason: unknown): Promise<void> {
     ended.reject(reason);
     await worker.terminate();
@@ -254,6 +279,16 @@ export async function startEvents(options: EventsOptions, signal: AbortSignal): 
         const own = new Uint8Array(value.revealBytes());
         worker.postMessage({ kind: 'redact', id, secret, value: own } satisfies ToWorker, [own.buffer]);
       }),
+
+    async output(stream, bytes) {
+      outputBytes += bytes?.length ?? 0;
+      worker.postMessage(
+        { kind: 'output', stream, bytes } satisfies ToWorker,
+        bytes === undefined ? [] : [bytes.buffer],
+      );
+      if (bytes === undefined) return;
+      while (isOutputFull()) await outputRoom[stream].rung(signal);
+    },
 
     secretsAre: (names) => send({ kind: 'secrets', names }),
 

@@ -21,12 +21,14 @@ function setup() {
     clock,
     credentials: { run: untilAborted },
     certificate: undefined,
+    attended: undefined,
     config: {
       current: () => ({
         version: 1,
         keys: { trustedKeys: [] },
         secrets: {},
         deliveries: [],
+        exec: { environment: {} },
         credentialEndpoints: { consumers: {} },
         audit: { whenFull: 'allow' },
         schedules: { refreshSecretsCron: '*/10 * * * *' },

@@ -32,6 +32,8 @@ export interface Agent {
   readonly inTurn: InTurn;
   readonly supervised: Pick<Supervision, 'watch'>;
   readonly monitoring: Pick<MonitoringListener, 'run'> | undefined;
+  /** What goes on beside all this in an agent that was started for it: a workload. */
+  readonly attended: ((signal: AbortSignal) => Promise<void>) | undefined;
   /** Reads config and secrets again. */
   reload(by: string, signal: AbortSignal): Promise<Reloaded>;
 }
@@ -57,6 +59,7 @@ export async function follow(agent: Agent, reloads: HangUps, stop: AbortSignal):
       (signal) => agent.reads.run(signal),
       async (signal) => agent.keyExpiry?.run(signal),
       (signal) => untilDeath(agent.events, signal),
+      async (signal) => agent.attended?.(signal),
       (signal) => agent.supervised.watch(signal),
       async (signal) => agent.monitoring?.run(signal),
       (signal) => runOnSchedule(() => agent.refreshConfigCron, refreshConfig, clock, signal),

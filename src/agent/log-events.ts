@@ -151,6 +151,27 @@ export const agentLogEvents = {
     },
     audit: 'failure',
   },
+  'workload.started': {
+    level: 'info',
+    summary: 'the command of gatehouse exec was started',
+    fields: {
+      command: 'its name, without arguments',
+      pid: 'its process',
+      secrets: 'environment variables that have secrets',
+    },
+    audit: 'success',
+  },
+  'workload.killed': {
+    level: 'warn',
+    summary: 'the command of gatehouse exec did not end when it was asked to, and was killed',
+    fields: { pid: 'its process', afterMs: 'how long it was waited for' },
+  },
+  'workload.ended': {
+    level: 'info',
+    summary: 'the command of gatehouse exec ended; the agent ends with it',
+    fields: { pid: 'its process', exitCode: 'its exit code, or 128 + n when signal n ended it' },
+    audit: 'success',
+  },
   'watchdog.withheld': {
     level: 'error',
     summary: 'systemd gets no sign of life, and will restart the agent unless this passes',

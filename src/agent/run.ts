@@ -2,20 +2,23 @@ import { controlRoutes } from '../api/control.ts';
 import { type Monitoring, monitoringRoutes } from '../api/monitoring.ts';
 import { listenOnSocket } from '../api/socket-server.ts';
 import { reportOf } from '../base/errors.ts';
+import type { Log } from '../base/log-events.ts';
 import { requireSecretName } from '../config/bootstrap.ts';
 import type { CertificateWatch } from '../identity/certificate-watch.ts';
 import { flushCompiledCode } from '../system/code-cache.ts';
 import { runCommand } from '../system/command.ts';
 import { notifySystemd } from '../system/notify.ts';
 import { ensureRuntimeDirectory } from '../system/runtime-directory.ts';
-import { hangUps, onDebugSignal } from '../system/signals.ts';
+import { hangUps, noHangUps, onDebugSignal } from '../system/signals.ts';
 import { lockStateDirectory } from '../system/state-directory.ts';
+import type { GatewayConfig } from './config.ts';
 import { consumerReads } from './consumers/consumer-reads.ts';
 import { consumersOf } from './consumers/consumers-start.ts';
 import { agentError } from './errors.ts';
 import { auditGate } from './events/audit-gate.ts';
 import { eventsDesk } from './events/events-desk.ts';
 import { openEvents, threadAhead } from './events/events-start.ts';
+import type { Events } from './events.ts';
 import { requireExpectedCaller } from './expected-caller.ts';
 import { type Agent, follow, type Reloaded } from './follow.ts';
 import { type FollowedConfig, followedConfig } from './gateway-config/followed-config.ts';
@@ -39,11 +42,28 @@ const controlSocketMode = 0o600;
 /** The part of the stop time-out that draining may take; the rest is for closing what is open. */
 const drainShare = 0.8;
 
+/** What an agent is started for, if not for itself alone. */
+export interface Attended {
+  /** Goes on while the agent does, from when it is ready. Its signals are not the agent's. */
+  attend(ready: Ready, signal: AbortSignal): Promise<void>;
+  /** The part of the stop time-out that draining may take. */
+  readonly drainShare: number;
+}
+
+/** An agent that is up, for what it attends. */
+export interface Ready {
+  readonly gateway: GatewayConfig;
+  readonly workload: Pick<WorkloadSecrets, 'value'>;
+  readonly events: Pick<Events, 'output'> | undefined;
+  readonly stopTimeoutSeconds: number;
+  readonly log: Log;
+}
+
 /**
  * Runs the agent until `stop` aborts and all is drained and closed. Throws the first error that it cannot live with:
  * CONFIG_…, GATEWAY_CONFIG_…, CREDENTIALS_…, SECRET_… (of the gateway config itself), KEY_…, STATE_…, EVENTS_….
  */
-export async function run(launch: Launch, stop: AbortSignal): Promise<void> {
+export async function run(launch: Launch, stop: AbortSignal, attended?: Attended): Promise<void> {
   const bootstrap = bootstrapOf(launch);
   const secretName = requireSecretName(bootstrap.config);
   const host = openHost(launch, bootstrap);
@@ -52,12 +72,17 @@ export async function run(launch: Launch, stop: AbortSignal): Promise<void> {
   log(
     agentEvent('agent.starting', { name: bootstrap.config.name, version: launch.version, pid: process.pid }),
   );
-  await live(host, secretName, stop);
+  await live(host, secretName, stop, attended);
   log(agentEvent('agent.stopped', {}));
 }
 
 /** Start, life and stop. What was opened is closed in reverse order, however it ends. */
-async function live(host: Host, secretName: string, stop: AbortSignal): Promise<void> {
+async function live(
+  host: Host,
+  secretName: string,
+  stop: AbortSignal,
+  attended: Attended | undefined,
+): Promise<void> {
   await using opened = new AsyncDisposableStack();
   const { log } = host.recorder;
   const logLevel = logLevelSwitch({
@@ -65,11 +90,11 @@ async function live(host: Host, secretName: string, stop: AbortSignal): Promise<
     configured: host.bootstrap.config.logLevel,
     log,
   });
-  onDebugSignal(() => logLevel.toggleDebug('signal'));
+  if (attended === undefined) onDebugSignal(() => logLevel.toggleDebug('signal'));
   const parts: AgentParts = { host, startedAt: host.launch.clock.now(), phase: 'starting', logLevel };
-  const reloads = hangUps();
+  const reloads = attended === undefined ? hangUps() : noHangUps;
   try {
-    const agent = await start(parts, secretName, opened, stop);
+    const agent = await start(parts, secretName, attended, opened, stop);
     await follow(agent, reloads, stop);
     log(agentEvent('agent.stopping', { cause: String(stop.reason?.message) }));
   } catch (error) {
@@ -86,6 +111,7 @@ async function live(host: Host, secretName: string, stop: AbortSignal): Promise<
 async function start(
   parts: AgentParts,
   secretName: string,
+  attended: Attended | undefined,
   opened: AsyncDisposableStack,
   signal: AbortSignal,
 ): Promise<Agent> {
@@ -173,7 +199,9 @@ async function start(
   recorder.auditTo((record) => events?.audit(record));
   if (events !== undefined) {
     parts.events = events;
-    opened.defer(() => events.stop(bootstrap.stopTimeoutSeconds * 1000 * drainShare));
+    opened.defer(() =>
+      events.stop(bootstrap.stopTimeoutSeconds * 1000 * (attended?.drainShare ?? drainShare)),
+    );
   }
   // Closed after whoever serves consumers and before the audit's way out.
   const reads = consumerReads({ clock, log });
@@ -195,6 +223,8 @@ async function start(
   const { name } = bootstrap;
   log(agentEvent('agent.ready', { name, hostId: state.hostId, configVersion, state: readiness, startMs }));
   flushCompiledCode();
+  const { stopTimeoutSeconds } = bootstrap;
+  const ready: Ready = { gateway, workload, events, stopTimeoutSeconds, log };
   // The last to be opened, so the first to happen at a stop.
   opened.defer(() => supervised.stopping(bootstrap.stopTimeoutSeconds * 1000));
   await supervised.ready();
@@ -212,6 +242,7 @@ async function start(
     inTurn,
     supervised,
     monitoring: listener,
+    attended: attended && ((sig) => attended.attend(ready, sig)),
     reload,
   };
 }

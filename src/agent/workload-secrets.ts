@@ -1,4 +1,5 @@
 import { backoffMs } from '../base/retry.ts';
+import type { Secret } from '../base/secret.ts';
 import { runTasks } from '../base/task-group.ts';
 import type { DeliveryStatus } from '../delivery/deliveries.ts';
 import { deliveries } from '../delivery/deliveries.ts';
@@ -27,6 +28,8 @@ export interface WorkloadSecrets {
   /** Tries again what failed, secrets and deliveries, until the signal aborts. */
   run(signal: AbortSignal): Promise<void>;
   status(): { readonly secrets: readonly SecretStatus[]; readonly deliveries: readonly DeliveryStatus[] };
+  /** The last good value; undefined where there is none. Not to be disposed of. */
+  value(name: string): Secret | undefined;
   /** Overwrites every value held. */
   close(): void;
 }
@@ -138,6 +141,7 @@ export function workloadSecrets(
     refresh: (signal) => refresh(undefined, signal),
     run: (signal) => runTasks([(sig) => delivered.run(sig), retryFailed], signal),
     status: () => ({ secrets: held.status(), deliveries: delivered.status() }),
+    value: (secret) => held.get(secret)?.value,
     close: () => held.close(),
   };
 }

@@ -11,6 +11,9 @@ export const exitCode = {
   tryAgain: 75,
   refused: 77,
   configuration: 78,
+  /** As a shell has them. */
+  commandNotStarted: 126,
+  commandNotFound: 127,
 } as const;
 
 export type ExitCode = (typeof exitCode)[keyof typeof exitCode];

@@ -9,6 +9,7 @@ import type { ConfiguredIdentity } from './credential-process.ts';
 import { decommissionCommand } from './decommission.ts';
 import { demoCommand } from './demo.ts';
 import { eventsCommand } from './events.ts';
+import { execCommand } from './exec.ts';
 import { helperCommands } from './helper-commands.ts';
 import { refuseForeignFlags } from './helper-options.ts';
 import { hasHelperFlags } from './helper-words.ts';
@@ -38,6 +39,7 @@ const configured: ConfiguredIdentity = async (launch) => {
 /** Every command, in the order that help and reference show them. */
 export const commands: readonly Command[] = [
   runCommand,
+  execCommand,
   statusCommand,
   topCommand,
   logLevelCommand,
@@ -66,7 +68,8 @@ export function main(
   return outcomeOf(argv, env, runCommandLine);
 }
 
-async function runCommandLine(argv: readonly string[], invocation: Invocation): Promise<number> {
+async function runCommandLine(all: readonly string[], given: Invocation): Promise<number> {
+  const { argv, invocation } = withOperands(all, given);
   const plain = plainArguments(argv, commands);
   if (plain !== undefined) return plain.command.run(plain.args, invocation);
   refuseTypographicDashes(argv);
@@ -100,6 +103,17 @@ async function runCommandLine(argv: readonly string[], invocation: Invocation): 
   if (help === true || isVersion === true) return exitCode.done;
   // A command behind `--` is an operand to yargs, and nobody's.
   throw agentError('USAGE', { problem: nameACommand });
+}
+
+/** Takes what is behind `--` away from a command line, where its command wants it as it is. */
+function withOperands(all: readonly string[], given: Invocation) {
+  const end = all.indexOf('--');
+  const argv = end < 0 ? all : all.slice(0, end);
+  const taking = commands.find(({ usage, takesOperands }) => takesOperands === true && argv.includes(usage));
+  if (end < 0 || taking === undefined) return { argv: all, invocation: given };
+  // Its streams are made when they are asked for.
+  const invocation: Invocation = Object.create(given, { operands: { value: all.slice(end + 1) } });
+  return { argv, invocation };
 }
 
 const nameACommand = 'Name a command.';

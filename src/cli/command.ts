@@ -9,6 +9,8 @@ export interface Invocation {
   /** Talk and logs. */
   readonly stderr: NodeJS.WriteStream;
   readonly stdin: NodeJS.ReadStream;
+  /** What stands behind `--`, for a command that takes that as it is. */
+  readonly operands?: readonly string[];
 }
 
 /** Flags that every command takes. */
@@ -38,6 +40,8 @@ export interface Command {
   readonly options: OptionTable;
   /** What `<word>`s of the usage mean. */
   readonly positionals?: PositionalTable;
+  /** What stands behind `--` is nobody's but its own. */
+  readonly takesOperands?: boolean;
   /** Commands below this one; it does nothing by itself then. */
   readonly subcommands?: readonly Command[];
   /** Takes the arguments that its options declare; `command` knows their types. Resolves with the exit code. */

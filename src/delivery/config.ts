@@ -82,5 +82,34 @@ export const deliveriesConfig = z
     ],
   });
 
+/** Names by which a loader, a shell or an interpreter would run what a secret says. */
+const loaderVariable =
+  /^(?:PATH|IFS|ENV|BASH_.*|LD_.*|GCONV_PATH|NODE_.*|PYTHON.*|PERL.*|RUBY.*|JAVA_TOOL_OPTIONS|_JAVA_OPTIONS|JDK_JAVA_OPTIONS|GIT_.*)$/u;
+/** What is the agent's own. */
+const ownVariable = /^(?:GATEHOUSE_.*|NOTIFY_SOCKET|WATCHDOG_.*|LISTEN_.*)$/u;
+
+/** The `exec` section of the gateway config. */
+export const execConfig = z
+  .strictObject({
+    environment: z
+      .record(
+        z
+          .string()
+          .regex(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/u, 'expected the name of an environment variable')
+          .refine((name) => !loaderVariable.test(name), 'a secret must not say what the command loads')
+          .refine((name) => !ownVariable.test(name), 'is for the agent alone'),
+        z.string().regex(secretNamePattern, 'expected the name of a secret'),
+      )
+      .refine((named) => Object.keys(named).length <= deliveriesMax, `at most ${deliveriesMax} variables`)
+      .default({})
+      .meta({
+        description:
+          'Environment variables of the command of gatehouse exec, each with the name of the secret whose value it has.',
+        applies: 'restart',
+        examples: [{ DATABASE_PASSWORD: 'database-password' }],
+      }),
+  })
+  .meta({ description: 'What the command of gatehouse exec is given.', applies: 'restart' });
+
 export type DeliveriesConfig = z.infer<typeof deliveriesConfig>;
 export type DeliveryConfig = DeliveriesConfig[number];

@@ -2,6 +2,7 @@ import type { ErrorReport } from '../base/errors.ts';
 import type { LogEvent } from '../base/log-events.ts';
 import type { EventsConfig } from './config.ts';
 import type { DeskQuestion } from './desk.ts';
+import type { OutputStream } from './source/output.ts';
 import type { EventsStatus } from './status.ts';
 
 /** What the worker starts with: plain data, for it crosses a thread. */
@@ -77,6 +78,8 @@ export type ToWorker =
   /** The secrets there are; with the first of these sources are read. */
   | { readonly kind: 'secrets'; readonly names: readonly string[] }
   | { readonly kind: 'asked'; readonly id: number; readonly question: DeskQuestion }
+  /** What the workload wrote; moved, not copied. Undefined: that was all. */
+  | { readonly kind: 'output'; readonly stream: OutputStream; readonly bytes: Uint8Array | undefined }
   | { readonly kind: 'stop'; readonly deadlineMs: number };
 
 /** Whose credentials it is about: those of the role that `StreamName.roleOf` leads to. */
@@ -89,6 +92,7 @@ export type FromWorker =
   | { readonly kind: 'ready' }
   | { readonly kind: 'log'; readonly event: LogEvent }
   | { readonly kind: 'audit-taken' }
+  | { readonly kind: 'output-taken'; readonly bytes: number }
   | { readonly kind: 'audit-settled'; readonly id: number; readonly isSettled: boolean }
   | ({ readonly kind: 'credentials-wanted'; readonly id: number } & UnderRole)
   /** AWS denied the credentials of a call: are there newer ones? */

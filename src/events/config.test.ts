@@ -31,11 +31,11 @@ describe('the events config', () => {
   test.each([
     [
       { sources: { a: {} } },
-      'sources.a: must have exactly one of files, journald, syslog, stdin, http, audit',
+      'sources.a: must have exactly one of files, journald, syslog, stdin, http, exec, audit',
     ],
     [
       { sources: { a: { audit: true, files: ['/x'] } } },
-      'sources.a: must have exactly one of files, journald, syslog, stdin, http, audit',
+      'sources.a: must have exactly one of files, journald, syslog, stdin, http, exec, audit',
     ],
     [{ sources: { a: { audit: true, exclude: ['/x'] } } }, 'sources.a.exclude: goes with files only'],
     [{ sources: { a: { files: ['x.log'] } } }, 'sources.a.files.0: must be an absolute path'],

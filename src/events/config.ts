@@ -252,7 +252,7 @@ const http = z
     examples: [{ listen: '127.0.0.1:8125' }],
   });
 
-const kinds = ['files', 'journald', 'syslog', 'stdin', 'http', 'audit'] as const;
+const kinds = ['files', 'journald', 'syslog', 'stdin', 'http', 'exec', 'audit'] as const;
 
 const sourceConfig = z
   .strictObject({
@@ -293,6 +293,15 @@ const sourceConfig = z
         examples: [true],
       }),
     http: http.optional(),
+    exec: z
+      .literal(true)
+      .optional()
+      .meta({
+        description:
+          'Ship what the command of gatehouse exec writes to stdout and stderr, {file} in a name; one source can. Without that command it has nothing to ship',
+        applies: 'restart',
+        examples: [true],
+      }),
     audit: z
       .literal(true)
       .optional()

@@ -14,6 +14,18 @@ export const systemErrors = {
     retry: true,
     exitCode: exitCode.failed,
   },
+  WORKLOAD_NOT_FOUND: {
+    summary: 'the command of gatehouse exec is not found',
+    remedy: 'Give its path, or a name that is found on the PATH that gatehouse was started with.',
+    retry: false,
+    exitCode: exitCode.commandNotFound,
+  },
+  WORKLOAD_NOT_STARTED: {
+    summary: 'the command of gatehouse exec cannot be executed',
+    remedy: 'See the errno in the details: mostly its mode has no x, or its interpreter is not there.',
+    retry: false,
+    exitCode: exitCode.commandNotStarted,
+  },
   COMMAND_TIMED_OUT: {
     summary: 'a command took longer than it may and was killed',
     remedy: 'Run it by hand to see what it waits for.',

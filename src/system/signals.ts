@@ -1,4 +1,5 @@
 import { constants } from 'node:os';
+import { aborted as abortOf } from '../base/aborted.ts';
 
 const stopping = ['SIGTERM', 'SIGINT'] as const;
 
@@ -8,7 +9,7 @@ export class StopRequested extends Error {
   /** What a shell would say of a process that this signal ended: 128 + n. */
   readonly exitCode: number;
 
-  constructor(signal: (typeof stopping)[number]) {
+  constructor(signal: NodeJS.Signals) {
     super(signal);
     this.exitCode = 128 + constants.signals[signal];
   }
@@ -43,6 +44,14 @@ export interface HangUps {
    */
   next(signal: AbortSignal): Promise<void>;
 }
+
+/** Of a process whose SIGHUPs are somebody else's. */
+export const noHangUps: HangUps = {
+  async next(signal) {
+    await abortOf(signal);
+    signal.throwIfAborted();
+  },
+};
 
 /** Counts SIGHUPs from this call on, for the rest of the process: also one that comes while it drains ends nothing. */
 export function hangUps(): HangUps {

@@ -7,6 +7,8 @@ import { fileSource } from '../../events/source/file.ts';
 
 export interface EventSourceDeps {
   readonly hostId: string;
+  /** What gives the output of the workload. */
+  readonly output: () => EventSource;
   /** Fields of events that the source's stream is named by. */
   readonly fields: readonly string[];
   /** `allow.readFrom`. */
@@ -26,7 +28,7 @@ export function eventSource(
   shipped: (source: EventSource, stage: RedactionStage) => EventSource,
   deps: EventSourceDeps,
 ): EventSource | undefined {
-  const plain = plainSource(name, config, deps);
+  const plain = config.exec === undefined ? plainSource(name, config, deps) : deps.output();
   if (plain === undefined) return undefined;
   const { fields, hostId, clock, log } = deps;
   if (!isTransforming(config) && fields.length === 0) return shipped(plain, 'read');

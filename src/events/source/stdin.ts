@@ -6,6 +6,7 @@ import type { Clock } from '../../base/clock.ts';
 import type { Log } from '../../base/log-events.ts';
 import type { EventSource } from '../event-source.ts';
 import { eventsEvent } from '../log-events.ts';
+import { lineChunks } from './line-chunks.ts';
 import { lineCutter } from './line-cutter.ts';
 import { textFormat } from './text-format.ts';
 
@@ -16,9 +17,6 @@ export interface StdinSourceOptions {
   /** What is read; our own standard input when absent. */
   readonly input?: Readable;
 }
-
-/** How long a last line waits for its end before it is shipped without. */
-const partialLineMs = 5_000;
 
 /**
  * Lines of standard input. A writer waits while the spool is full. Guarantee on kill: what was read and is not in the
@@ -31,21 +29,10 @@ export function stdinSource({ name, clock, log, input }: StdinSourceOptions): Ev
   return {
     async *chunks(_from, signal) {
       const stream = input ?? standardInput();
-      const pieces = stream[Symbol.asyncIterator]();
-      let pending: Promise<IteratorResult<Buffer>> | undefined;
       const stop = (): void => void stream.destroy();
       signal.addEventListener('abort', stop, { once: true });
       try {
-        for (;;) {
-          pending ??= pieces.next().catch((): IteratorResult<Buffer> => ({ done: true, value: undefined }));
-          const next = cutter.heldBytes === 0 ? await pending : await inTime(pending, signal);
-          if (next !== undefined) pending = undefined;
-          const isOver = next === undefined || next.done === true;
-          for (const taken of isOver ? cutter.end() : cutter.push(next.value)) {
-            yield { ...taken, timeMs: clock.now().getTime(), positions: [], file: undefined };
-          }
-          if (next?.done === true) break;
-        }
+        yield* lineChunks({ stream, cutter, file: undefined, clock }, signal);
       } finally {
         signal.removeEventListener('abort', stop);
         stream.destroy();
@@ -54,21 +41,6 @@ export function stdinSource({ name, clock, log, input }: StdinSourceOptions): Ev
     },
     counts: () => ({ lagBytes: cutter.heldBytes, items: 1 }),
   };
-
-  /** Undefined when nothing came in time. */
-  async function inTime<T>(next: Promise<T>, signal: AbortSignal): Promise<T | undefined> {
-    const done = new AbortController();
-    const either = AbortSignal.any([signal, done.signal]);
-    const late = clock.sleep(partialLineMs, either).then(
-      () => undefined,
-      () => next,
-    );
-    try {
-      return await Promise.race([next, late]);
-    } finally {
-      done.abort();
-    }
-  }
 }
 
 /** A pipe or socket without a thread that waits in a read, which could not be ended. */
