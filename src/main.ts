@@ -1,6 +1,8 @@
 import { argumentsAs, isHelperCommand } from './cli/helper-words.ts';
 
 const nodeMajorMin = 26;
+/** Words of the command that is started by others, who wait for it. */
+const agentWords: ReadonlySet<string> = new Set(['run', 'start']);
 
 const nodeMajor = Number.parseInt(process.versions.node, 10);
 if (nodeMajor < nodeMajorMin) {
@@ -11,7 +13,7 @@ if (nodeMajor < nodeMajorMin) {
   process.exitCode = 78;
 } else {
   const argv = argumentsAs(process.argv[1] ?? '', process.argv.slice(2));
-  process.exitCode = (await helped(argv)) ?? (await commanded(argv));
+  process.exitCode = (await helped(argv)) ?? (await started(argv)) ?? (await commanded(argv));
 }
 
 /** SDKs wait for the commands of aws_signing_helper, so those load nothing that they do not need. */
@@ -21,10 +23,22 @@ async function helped(argv: readonly string[]): Promise<number | undefined> {
   return signingHelper(argv, process.env);
 }
 
+/** What the agent needs is in few files of its own. */
+async function started(argv: readonly string[]): Promise<number | undefined> {
+  if (!agentWords.has(argv[0] ?? '')) return undefined;
+  await withCompiledCode();
+  const { agent } = await import('./cli/agent.ts');
+  return agent(argv, process.env);
+}
+
 async function commanded(argv: readonly string[]): Promise<number> {
-  // First: only what is loaded after it comes out of the cache.
-  const { keepCompiledCode } = await import('./system/code-cache.ts');
-  keepCompiledCode(process.env['CACHE_DIRECTORY']);
+  await withCompiledCode();
   const { main } = await import('./cli/cli.ts');
   return main(argv, process.env);
+}
+
+/** First: only what is loaded after it comes out of the cache. */
+async function withCompiledCode(): Promise<void> {
+  const { keepCompiledCode } = await import('./system/code-cache.ts');
+  keepCompiledCode(process.env['CACHE_DIRECTORY']);
 }
