@@ -137,6 +137,13 @@ export const keysErrors = {
     retry: false,
     exitCode: exitCode.configuration,
   },
+  KEY_POLICY_LEAVES_OUT: {
+    summary: 'under this key policy whoever makes the master key could not open it',
+    remedy:
+      'Run it under the role of the host, or name yourself as --user too; without --user the IAM policies of the account decide.',
+    retry: false,
+    exitCode: exitCode.configuration,
+  },
   KEY_DURABILITY_UNACCEPTED: {
     summary: 'whoever imports key material is responsible for keeping it: AWS cannot bring it back',
     remedy: 'Say that this is understood with --accept-durability, and keep a copy of the material offline.',

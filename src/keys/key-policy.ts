@@ -112,6 +112,19 @@ export function requireNoLockout(
   if (!mayChange) throw keysError('KEY_POLICY_LOCKS_OUT', { caller: caller.arn });
 }
 
+/**
+ * Refuses users among whom the caller is not, where the caller is going to use the key. Without users it is the account's
+ * to say.
+ * @throws KEY_POLICY_LEAVES_OUT
+ */
+export function requireUser(
+  users: readonly string[],
+  caller: { readonly arn: string; readonly accountId: string },
+): void {
+  if (users.length === 0 || users.some((user) => isCaller(user, caller))) return;
+  throw keysError('KEY_POLICY_LEAVES_OUT', { caller: caller.arn, users });
+}
+
 type Fields = Readonly<Record<string, unknown>>;
 
 function parsed(policy: string): Fields {

@@ -163,6 +163,17 @@ describe('master-key create --rsa', () => {
     expect(kmsCalls(host).filter((operation) => operation === 'CreateKey')).toHaveLength(1);
   });
 
+  it('makes no KMS key that its maker could not use', async () => {
+    const host = await setup();
+    const other = `arn:aws:iam::${host.sandbox.accountId}:role/Other`;
+    host.sandbox.identities.createRole('Other');
+
+    const refused = await host.run(['master-key', 'create', '--rsa', '2048', '--user', other]);
+
+    expect(refused).toMatchObject({ code: 78, stderr: expect.stringContaining('(KEY_POLICY_LEAVES_OUT)') });
+    expect(kmsCalls(host).filter((operation) => operation === 'CreateKey')).toHaveLength(1);
+  });
+
   it('says which KMS key it made where the master key could not be, and goes on with that', async () => {
     const host = await setup();
     host.sandbox.faults.add({

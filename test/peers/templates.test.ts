@@ -369,6 +369,8 @@ describe.skipIf(arePeersMissing('python'))('the policies of the templates, in th
     };
 
     expect(await encrypting(a, { 'gatehouse:purpose': 'spool', 'gatehouse:host': 'x' })).toBe(accepted);
+    const spool = { 'gatehouse:purpose': 'spool', 'gatehouse:agent': 'web-a', 'gatehouse:key': '1' };
+    expect([await encrypting(a, spool), await encrypting(b, spool)]).toEqual([accepted, denied]);
     expect(await encrypting(a, sealed)).toBe(accepted);
     expect(await encrypting(a, { ...sealed, 'gatehouse:agent': 'web-a' })).toBe(accepted);
     expect(await encrypting(b, { ...sealed, 'gatehouse:agent': 'web-a' })).toEqual(denied);

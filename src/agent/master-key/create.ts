@@ -2,6 +2,7 @@ import { GatehouseError, reportOf } from '../../base/errors.ts';
 import { retrying } from '../../base/retry.ts';
 import { type Binding, kmsBinding } from '../../keys/binding.ts';
 import { keysError } from '../../keys/errors.ts';
+import { requireUser } from '../../keys/key-policy.ts';
 import { keysEvent } from '../../keys/log-events.ts';
 import {
   fingerprintOf,
@@ -13,6 +14,7 @@ import {
 } from '../../keys/master-key.ts';
 import { newVerifier, type PasswordVerifier, requireStrong } from '../../keys/password.ts';
 import type { Host } from '../host.ts';
+import { callerOf } from '../kms/admin.ts';
 import { type CreateKeyRequest, createKeyAt } from '../kms/create-key.ts';
 import type { Launch } from '../launch.ts';
 import { asOperator, configuredKeys, type Operator, type Passwords, wantedBinding } from './operator.ts';
@@ -122,6 +124,7 @@ async function keptUnderNewKey(
     policy: undefined,
     isDryRun: false,
   };
+  requireUser(users, await callerOf(host, signal));
   const { keyArn = '' } = await createKeyAt(host, request, signal);
   const binding = kmsBinding({ keyArn, kind: 'rsa', kmsFor });
   try {
