@@ -170,6 +170,11 @@ const rewrapCommand = command({
     else {
       const { generations, bindingKeyArn } = done;
       invocation.stderr.write(`master key ${generations.join(', ')} is wrapped by ${bindingKeyArn} now\n`);
+      if (args['key-id'] !== undefined) {
+        invocation.stderr.write(
+          'name it in keys.bindingKey or keys.trustedKeys of the gateway config: an agent that starts without opens nothing\n',
+        );
+      }
     }
     return 0;
   },
