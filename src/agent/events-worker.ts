@@ -35,6 +35,7 @@ import { type AuditShareOptions, auditShareBytes, withAuditShare } from '../even
 import { type DataKey, type KeyKeeper, keyRing } from '../events/spool/data-keys.ts';
 import { diskSpool, type SpoolFolders } from '../events/spool/disk.ts';
 import { folderStorage } from '../events/spool/folder-storage.ts';
+import { whenNeeded } from '../events/spool/when-needed.ts';
 import type { Spool } from '../events/spool.ts';
 import type { EventsStatus, PipelineStatus } from '../events/status.ts';
 import { streamFields, streamNames } from '../events/stream-names.ts';
@@ -106,7 +107,8 @@ async function work({ settings, isSealed, dataKey }: WorkerStart): Promise<void>
     const shipped = (name: string, source: EventSource, stage: RedactionStage): EventSource =>
       redactingSource({ name, source, redactor: redaction, stage, known: secretsKnown.promise });
     const { sources, audits, chains, outputs } = sourcesOf(settings, kept, shipped);
-    const spool = chains.length === 0 ? kept : withAuditShare(kept, auditShareOf(chains));
+    const durable = chains.length === 0 ? kept : withAuditShare(kept, auditShareOf(chains));
+    const spool = config.spool.mode === 'always' ? durable : whenNeeded(durable, { clock, log });
     const called: LogsCalls[] = [];
     const sink = sinkByRole((roleOf) => {
       const { credentials, denials } = accessUnder(roleOf);
@@ -341,7 +343,9 @@ function sourcesOf(
     if (lines !== undefined) {
       // What HTTP answered for is in the spool: nothing of it is dropped, its callers are told to wait.
       const isSpared = own.http !== undefined;
-      sources.push({ name: source, source: lines, streamOf, isSpread: fields.length > 0, isSpared });
+      const canBeReadAgain = own.files !== undefined || own.journald !== undefined;
+      const isSpread = fields.length > 0;
+      sources.push({ name: source, source: lines, streamOf, canBeReadAgain, isSpread, isSpared });
       continue;
     }
     const audit = auditSource({ name: source, clock, log });

@@ -10,6 +10,7 @@ import { transformKeys, transformNames } from './transform/config.ts';
 import { redactionPatternProblem } from './transform/pattern.ts';
 
 const mebibyte = 2 ** 20;
+const spoolModes = ['always', 'when-needed'] as const;
 const nameRule = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/u;
 /** All of them together are one automaton. */
 const redactionPatternsMax = 50;
@@ -396,6 +397,15 @@ const eventsKeys = z.strictObject({
           applies: 'restart',
           unit: 'bytes',
           examples: [1073741824],
+        }),
+      mode: z
+        .enum(spoolModes)
+        .default('always')
+        .meta({
+          description:
+            'always: what was read is on the disk before its place is remembered. when-needed: events of files and journald are held in memory while they are acknowledged within two seconds, and spooled when they are late or at risk: less CPU, and lines are lost where the agent is killed and their file is gone before it starts again',
+          applies: 'restart',
+          examples: ['when-needed'],
         }),
       whenFull: z
         .enum(overflowPolicies)

@@ -20,6 +20,8 @@ export interface Chunk extends ChunkShape {
   readonly lineOffsets?: readonly number[];
   /** Values for `{field.NAME}` in the name of a log stream, in the order of the template: a transform finds them. */
   readonly fields?: readonly string[];
+  /** It may soon be gone from where it was read: its file is no longer at its path. */
+  readonly isAtRisk?: boolean;
   /** Somebody waits to be told that `bytes` are durable: called once, then. Such a chunk goes to the spool at once. */
   readonly onDurable?: () => void;
 }

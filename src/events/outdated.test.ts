@@ -25,7 +25,7 @@ function setup(changed: Partial<Spool> = {}) {
     spool,
     watching,
     stop,
-    append: (logStream: string, ...messages: string[]): Promise<void> => {
+    append: (logStream: string, ...messages: string[]): Promise<number> => {
       const lines = messages.map((message) => ({ timestamp: clock.now().getTime(), message }));
       return spool.append(partOf({ stream: { logGroup: 'g', logStream } }, lines), [], stop.signal);
     },

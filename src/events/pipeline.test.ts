@@ -67,8 +67,9 @@ function spreadSetup(limits: Partial<PipelineLimits> = {}) {
     ...spool,
     async append(batch, positions, signal) {
       await gate.opened;
-      await spool.append(batch, positions, signal);
+      const id = await spool.append(batch, positions, signal);
       kept.push(...eventsOf(batch).map(({ message }) => message.slice(0, 8).trim()), ...at(positions));
+      return id;
     },
     async keep(positions) {
       await spool.keep(positions);
@@ -150,7 +151,7 @@ describe('a pipeline', () => {
       ...spool,
       async append(...args) {
         await gate.promise;
-        await spool.append(...args);
+        return spool.append(...args);
       },
     };
     start({ spool: slow });
@@ -409,7 +410,7 @@ describe('a pipeline', () => {
       ...spool,
       append: async (...append) => {
         if (isStuck) await waits.promise;
-        await spool.append(...append);
+        return spool.append(...append);
       },
     };
     const { line } = start({ spool: stuck });
@@ -467,7 +468,7 @@ describe('a pipeline', () => {
       ...spool,
       async append(...args) {
         await gate.promise;
-        await spool.append(...args);
+        return spool.append(...args);
       },
     };
     start({ spool: slow });
@@ -519,7 +520,7 @@ describe('a pipeline', () => {
       async append(batch, positions, signal) {
         await clock.sleep(700, signal);
         appended.push(positions.length);
-        await spool.append(batch, positions, signal);
+        return spool.append(batch, positions, signal);
       },
     };
     const { line, done } = start({ spool: slow });

@@ -14,13 +14,22 @@ import { movement } from './movement.ts';
 import { type Outdated, outdated } from './outdated.ts';
 import { type Overflow, type OverflowPolicy, overflow } from './overflow.ts';
 import type { Sink } from './sink.ts';
-import { type RefusedEvent, type SourcePosition, type Spool, type SpooledBatch, streamKey } from './spool.ts';
+import {
+  type RefusedEvent,
+  type RereadableSource,
+  type SourcePosition,
+  type Spool,
+  type SpooledBatch,
+  streamKey,
+} from './spool.ts';
 import type { PipelineStatus, SourceStatus } from './status.ts';
 import { wake } from './wake.ts';
 
 export interface PipelineSource {
   readonly name: string;
   readonly source: EventSource;
+  /** What was read is still there after a crash, and is read again from its position: files, journals. */
+  readonly canBeReadAgain?: boolean;
   /** Nothing of it is dropped, whatever `whenFull` says: audit. */
   readonly isSpared?: boolean;
   /**
@@ -98,6 +107,8 @@ interface Filling {
   readonly batch: OpenBatch;
   readonly positions: Map<string, Position>;
   readonly sinceMs: number;
+  /** Some of it may soon be gone from where it was read. */
+  isAtRisk: boolean;
   /** Told once it is durable. */
   readonly waiting: (() => void)[];
 }
@@ -203,6 +214,7 @@ export function pipeline(options: PipelineOptions): Pipeline {
       // Before anything is waited for: another source's chunk is encoded in the same memory.
       const filling = intake.filling.get(key) ?? start(intake, key, stream);
       filling.batch.add(piece);
+      filling.isAtRisk ||= chunk.isAtRisk === true;
       intake.counts.events += piece.events;
       await before;
     }
@@ -288,7 +300,8 @@ export function pipeline(options: PipelineOptions): Pipeline {
   function start(intake: Intake, key: string, stream: StreamName): Filling {
     const { positions } = intake.moved.get(key) ?? newMoved();
     intake.moved.delete(key);
-    const filling = { batch: openBatch(stream), positions, sinceMs: clock.monotonic(), waiting: [] };
+    const sinceMs = clock.monotonic();
+    const filling = { batch: openBatch(stream), positions, sinceMs, isAtRisk: false, waiting: [] };
     intake.filling.set(key, filling);
     opened.ring();
     return filling;
@@ -315,6 +328,7 @@ export function pipeline(options: PipelineOptions): Pipeline {
     const batch = filling.batch.seal();
     const positions = positionsOf(intake, filling);
     // Somebody who is told when it is durable can wait, and nothing of it is dropped.
+    const from = rereadable(intake, filling);
     const isDroppable = spill !== undefined && intake.isSpared !== true && filling.waiting.length === 0;
     await inTurn(key, async () => {
       await share.room(batch, signal);
@@ -322,7 +336,10 @@ export function pipeline(options: PipelineOptions): Pipeline {
         !isDroppable || (await untilDone(`admit ${key}`, () => spill.admit(batch, signal), signal));
       await untilDone(
         `append ${key}`,
-        () => (isKept ? spool.append(batch, positions, signal) : spool.keep(positions)),
+        async () => {
+          if (isKept) await spool.append(batch, positions, signal, from);
+          else await spool.keep(positions);
+        },
         signal,
       );
     });
@@ -493,7 +510,9 @@ export function pipeline(options: PipelineOptions): Pipeline {
 
   async function put(batch: Batch, signal: AbortSignal): Promise<void> {
     const key = streamKey(batch.stream);
-    await inTurn(key, () => untilDone(`append ${key}`, () => spool.append(batch, [], signal), signal));
+    await inTurn(key, async () => {
+      await untilDone(`append ${key}`, () => spool.append(batch, [], signal), signal);
+    });
     appended.ring();
   }
 
@@ -638,6 +657,15 @@ function announcing(spool: Spool, onSettled: () => void): Spool {
       return isRemoved;
     },
   };
+}
+
+/** Positions of a source that is spread wait for all of its batches to be durable; so do those who are told of it. */
+function rereadable(
+  { name: source, canBeReadAgain, isSpread }: Intake,
+  { isAtRisk, waiting }: Filling,
+): RereadableSource | undefined {
+  if (canBeReadAgain !== true || isSpread === true || waiting.length > 0) return undefined;
+  return { source, isAtRisk };
 }
 
 function positionsOf({ name: source }: Intake, { positions }: Pick<Moved, 'positions'>): SourcePosition[] {

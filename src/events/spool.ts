@@ -27,6 +27,13 @@ export interface SourcePosition extends Position {
   readonly source: string;
 }
 
+/** Where a batch comes from that can be read again as long as its position has not moved. */
+export interface RereadableSource {
+  readonly source: string;
+  /** Soon it may not be there any more: its file is no longer at its path. */
+  readonly isAtRisk: boolean;
+}
+
 export interface ReadLimits {
   readonly stream: StreamName;
   readonly batchesMax: number;
@@ -67,9 +74,15 @@ export interface DeadLetter {
 export interface Spool {
   /**
    * Makes the batch and the positions durable in one step: after a crash there are both or neither.
-   * Waits while the spool is full. @throws EVENTS_SPOOL_UNWRITABLE, and then neither is there.
+   * Waits while the spool is full. Resolves with the batch's id. A spool may hold it in memory where `from` says that it
+   * can be read again: its position is made durable later then. @throws EVENTS_SPOOL_UNWRITABLE, and then neither is there.
    */
-  append(batch: Batch, positions: readonly SourcePosition[], signal: AbortSignal): Promise<void>;
+  append(
+    batch: Batch,
+    positions: readonly SourcePosition[],
+    signal: AbortSignal,
+    from?: RereadableSource,
+  ): Promise<number>;
   /** What the batch would take of `bytesMax`: whoever asks whether there is room must count as `append` does. */
   sizeOf(batch: Batch): number;
   /** Makes positions durable by themselves: notes of what is under way, which belong to no batch. */

@@ -1,10 +1,11 @@
 import { execFileSync } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { tell } from '../support/dice.ts';
 import { eventually, type Host, setup } from '../support/host.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
+import { type SpoolMode, spooling, spoolModes } from './spool-modes.ts';
 
 const lines = 40_000;
 const diskMb = 4;
@@ -25,9 +26,9 @@ function mount(...args: readonly string[]): void {
 }
 
 /** An agent whose state lies on a small disk, while CloudWatch Logs is away, so that all must wait on that disk. */
-async function withSmallDisk() {
+async function withSmallDisk(mode: SpoolMode) {
   const stateDirectory = smallDisk();
-  const host = await setup({ bootstrap: { stateDirectory } });
+  const host = await setup({ bootstrap: { stateDirectory }, gateway: spooling(mode) });
   const agent = await host.started();
   write(host, 0, 1);
   await host.arrived(1);
@@ -57,10 +58,9 @@ async function expectAllThere(host: Host): Promise<void> {
   );
 }
 
-it.skipIf(process.getuid?.() !== 0)(
-  'a disk that is full, and has room again, loses nothing, and the agent lives on',
-  async () => {
-    const { host, agent, stateDirectory } = await withSmallDisk();
+describe.skipIf(process.getuid?.() !== 0).each(spoolModes)('spooling %s', (mode) => {
+  it('a disk that is full, and has room again, loses nothing, and the agent lives on', async () => {
+    const { host, agent, stateDirectory } = await withSmallDisk(mode);
 
     write(host, 1, lines);
     await agent.event('events.spool-failed');
@@ -74,24 +74,21 @@ it.skipIf(process.getuid?.() !== 0)(
     const batches = host.batches().map((batch) => batch.join('\n'));
     tell(`full disk: ${batches.length - new Set(batches).size} batches came twice`);
     expect((await agent.stop()).code).toBe(0);
-  },
-);
+  });
 
-it.skipIf(process.getuid?.() !== 0)('a full disk drains: what is settled needs no room', async () => {
-  const { host, agent } = await withSmallDisk();
+  it('a full disk drains: what is settled needs no room', async () => {
+    const { host, agent } = await withSmallDisk(mode);
 
-  write(host, 1, lines);
-  await agent.event('events.spool-failed');
+    write(host, 1, lines);
+    await agent.event('events.spool-failed');
 
-  await expectAllThere(host);
-  await agent.event('events.spool-recovered');
-  expect((await host.status()).pid).toBe(agent.pid);
-});
+    await expectAllThere(host);
+    await agent.event('events.spool-recovered');
+    expect((await host.status()).pid).toBe(agent.pid);
+  });
 
-it.skipIf(process.getuid?.() !== 0)(
-  'a disk that becomes read-only, and writable again, loses nothing, and the agent lives on',
-  async () => {
-    const { host, agent, stateDirectory } = await withSmallDisk();
+  it('a disk that becomes read-only, and writable again, loses nothing, and the agent lives on', async () => {
+    const { host, agent, stateDirectory } = await withSmallDisk(mode);
     mount('-o', `remount,size=${64 * diskMb}m`, stateDirectory);
     write(host, 1, lines / 2);
     await eventually(
@@ -110,5 +107,5 @@ it.skipIf(process.getuid?.() !== 0)(
 
     await expectAllThere(host);
     expect((await host.status()).pid).toBe(agent.pid);
-  },
-);
+  });
+});

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { FaultEffect } from '../../sandbox/faults.ts';
 import { tell } from '../support/dice.ts';
 import { eventually, type Host, numbered, setup } from '../support/host.ts';
+import { type SpoolMode, spooling, spoolModes } from './spool-modes.ts';
 
 const stopTimeoutSeconds = 3;
 const lines = 20_000;
@@ -13,8 +14,8 @@ const waysToBeDown: readonly (readonly [string, FaultEffect])[] = [
 ];
 
 /** An agent that has shipped something, then lost CloudWatch Logs while lines kept coming. */
-async function downAndLogging(effect: FaultEffect) {
-  const host = await setup({ bootstrap: { stopTimeoutSeconds } });
+async function downAndLogging(effect: FaultEffect, mode: SpoolMode) {
+  const host = await setup({ bootstrap: { stopTimeoutSeconds }, gateway: spooling(mode) });
   const agent = await host.started();
   host.log(numbered(1));
   await host.arrived(1);
@@ -34,9 +35,11 @@ async function expectAllThere(host: Host): Promise<void> {
   expect([...new Set(host.messages())].toSorted()).toStrictEqual(numbered(lines).toSorted());
 }
 
-describe.each(waysToBeDown)('when CloudWatch Logs %s', (what, effect) => {
+const ways = spoolModes.flatMap((mode) => waysToBeDown.map(([what, effect]) => ({ mode, what, effect })));
+
+describe.each(ways)('spooling $mode, when CloudWatch Logs $what', ({ mode, what, effect }) => {
   it('SIGTERM leaves in time and loses nothing', async () => {
-    const { host, agent } = await downAndLogging(effect);
+    const { host, agent } = await downAndLogging(effect, mode);
     const asked = performance.now();
 
     const { code } = await agent.stop();
@@ -49,7 +52,7 @@ describe.each(waysToBeDown)('when CloudWatch Logs %s', (what, effect) => {
   });
 
   it('a second signal leaves at once and loses nothing', async () => {
-    const { host, agent } = await downAndLogging(effect);
+    const { host, agent } = await downAndLogging(effect, mode);
     agent.kill('SIGTERM');
     await agent.event('agent.stopping');
     const asked = performance.now();

@@ -167,7 +167,9 @@ export function fileSource(options: FileSourceOptions): EventSource {
       try {
         const taken = file.take(buffer, nowMs, isOver || quietMs >= limits.partialLineMs);
         failingItems.delete(file.item);
-        if (taken !== undefined) return chunkOf(file, taken, file.position());
+        if (taken !== undefined) {
+          return { ...chunkOf(file, taken, file.position()), isAtRisk: file.isRetired };
+        }
       } catch (error) {
         fail(file, errnoOf(error));
         return undefined;

@@ -90,7 +90,7 @@ test('one that waits can be aborted, and those behind it go on', async () => {
   await expect(aborted).rejects.toThrow('stop');
   for (let settled = 0; settled < 3; settled += 1) await settleOne();
 
-  await expect(behind).resolves.toBeUndefined();
+  await expect(behind).resolves.toBeGreaterThan(0);
 });
 
 test('positions are told of once they are durable, audit or not', async () => {

@@ -44,10 +44,10 @@ export function withAuditShare(spool: Spool, { isAudit, onDurable, log }: AuditS
     }
   }
 
-  async function appendWithRoom(...[batch, positions, signal]: Parameters<Spool['append']>): Promise<void> {
+  async function appendWithRoom(...[batch, positions, signal]: Parameters<Spool['append']>): Promise<number> {
     signal.throwIfAborted();
     await room(spool.sizeOf(batch), signal);
-    await spool.append(batch, positions, signal);
+    return spool.append(batch, positions, signal);
   }
 
   function noteRelief(): void {
@@ -60,14 +60,18 @@ export function withAuditShare(spool: Spool, { isAudit, onDurable, log }: AuditS
   return {
     ...spool,
     async append(batch, positions, signal) {
-      if (isAudit(positions)) {
-        await spool.append(batch, positions, signal);
-      } else {
+      const append = async (): Promise<number> => {
+        if (isAudit(positions)) return spool.append(batch, positions, signal);
         const turn = last.then(() => appendWithRoom(batch, positions, signal));
-        last = turn.catch(() => undefined);
-        await turn;
-      }
+        last = turn.then(
+          () => undefined,
+          () => undefined,
+        );
+        return turn;
+      };
+      const id = await append();
       onDurable(positions);
+      return id;
     },
 
     async settle(batch, refused) {

@@ -362,6 +362,7 @@ export async function diskSpool(options: DiskSpoolOptions): Promise<Spool> {
             remember(id, body);
           },
         );
+        return id;
       });
     },
 

@@ -38,6 +38,7 @@ export function memorySpool({ bytesMax, clock, log }: MemorySpoolOptions): Spool
         lastId += 1;
         batches.set(lastId, { ...batch, id: lastId, addedMs: clock.now().getTime() });
         move(moved);
+        return lastId;
       }),
 
     async keep(moved) {

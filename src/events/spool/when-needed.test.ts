@@ -1,0 +1,298 @@
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { fakeClock } from '../../../test/support/fake-clock.ts';
+import type { LogEvent } from '../../base/log-events.ts';
+import { eventsError } from '../errors.ts';
+import { a, b, batchOf, never, spoolContract, textOf } from '../spool.contract.ts';
+import type { SourcePosition, Spool, SpooledBatch } from '../spool.ts';
+import { memorySpool } from './memory.ts';
+import { type WhenNeededLimits, whenNeeded, whenNeededLimits } from './when-needed.ts';
+
+const files = { source: 'files', isAtRisk: false };
+const lateMs = whenNeededLimits.lateAfterMs * 2;
+
+function at(item: string, value: number): SourcePosition {
+  return { source: 'files', item, value: String(value) };
+}
+
+async function texts(of: Spool, stream = a): Promise<string[]> {
+  return (await of.read({ stream, batchesMax: 100 }, never)).map(textOf);
+}
+
+function setup(limits: Partial<WhenNeededLimits> = {}, bytesMax = 2 ** 20) {
+  const clock = fakeClock();
+  const events: LogEvent[] = [];
+  const log = (event: LogEvent): void => void events.push(event);
+  const memory = memorySpool({ bytesMax, clock, log });
+  const disk = { isBroken: false, keeps: 0 };
+  const kept: Spool = {
+    ...memory,
+    async append(...args) {
+      if (disk.isBroken) throw eventsError('EVENTS_SPOOL_UNWRITABLE', { path: '' });
+      return memory.append(...args);
+    },
+    async keep(positions) {
+      if (disk.isBroken) throw eventsError('EVENTS_SPOOL_UNWRITABLE', { path: '' });
+      disk.keeps += 1;
+      await memory.keep(positions);
+    },
+  };
+  const spool = whenNeeded(kept, { limits, clock, log });
+  onTestFinished(async () => {
+    const closed = spool.close();
+    await clock.advance(60_000);
+    await closed;
+  });
+  const append = (text: string, value: number, stream = a, item = 'file') =>
+    spool.append(batchOf(stream, text), [at(item, value)], never, files);
+  const first = async (stream = a): Promise<SpooledBatch> => {
+    const [batch] = await spool.read({ stream, batchesMax: 1 }, never);
+    if (batch === undefined) throw new Error('nothing waits');
+    return batch;
+  };
+  const position = (item = 'file') => memory.position('files').get(item);
+  return {
+    clock,
+    spool,
+    memory,
+    disk,
+    append,
+    first,
+    position,
+    held: () => texts(spool),
+    onDisk: (stream = a) => texts(memory, stream),
+    said: (name: string) => events.filter((event) => event.name === name).length,
+  };
+}
+
+spoolContract('whenNeeded, of what cannot be read again,', async (making) =>
+  whenNeeded(memorySpool(making), making),
+);
+
+describe('a spool when needed', () => {
+  test('holds what can be read again, and moves its position when it is acknowledged', async () => {
+    const { spool, append, first, position, onDisk, held, clock } = setup();
+
+    await append('one', 3);
+    await append('two', 6);
+
+    expect(await held()).toEqual(['one', 'two']);
+    expect(await onDisk()).toEqual([]);
+    expect(position()).toBeUndefined();
+    expect(spool.counts().batches).toBe(2);
+    expect(spool.streams()).toEqual([a]);
+
+    expect(await spool.settle(await first(), [])).toBe(true);
+    await clock.advance(0);
+
+    expect(position()).toBe('3');
+    expect(await held()).toEqual(['two']);
+    expect(await onDisk()).toEqual([]);
+  });
+
+  test('spools what cannot be read again at once', async () => {
+    const { spool, onDisk } = setup();
+
+    await spool.append(batchOf(a, 'pushed'), [], never);
+
+    expect(await onDisk()).toEqual(['pushed']);
+  });
+
+  test('spools what is late, with all that was read before it', async () => {
+    const { append, position, onDisk, held, clock } = setup();
+    await append('one', 3);
+    await append('two', 6);
+
+    await clock.advance(lateMs);
+
+    expect(await onDisk()).toEqual(['one', 'two']);
+    expect(await held()).toEqual(['one', 'two']);
+    expect(position()).toBe('6');
+  });
+
+  test('while a stream is behind, what comes for it goes to the disk, and is held again after that', async () => {
+    const { append, spool, first, onDisk, clock } = setup();
+    await append('one', 3);
+    await clock.advance(lateMs);
+
+    await append('two', 6);
+    expect(await onDisk()).toEqual(['one', 'two']);
+
+    await spool.settle(await first(), []);
+    await spool.settle(await first(), []);
+    await append('three', 11);
+    expect(await onDisk()).toEqual([]);
+  });
+
+  test('a batch that went to the disk while it was sent ends there', async () => {
+    const { append, spool, first, memory, position, clock } = setup();
+    await append('one', 3);
+    const sent = await first();
+    await clock.advance(lateMs);
+
+    expect(await spool.settle(sent, [])).toBe(true);
+
+    expect(memory.counts().batches).toBe(0);
+    expect(spool.counts().batches).toBe(0);
+    expect(position()).toBe('3');
+    expect(await spool.settle(sent, [])).toBe(false);
+  });
+
+  test('what is at risk goes to the disk, behind what is held of its source', async () => {
+    const { append, spool, onDisk, position } = setup();
+    await append('one', 3);
+
+    await spool.append(batchOf(a, 'two'), [at('file', 6)], never, { source: 'files', isAtRisk: true });
+
+    expect(await onDisk()).toEqual(['one', 'two']);
+    expect(position()).toBe('6');
+  });
+
+  test('a position waits for all that was read before it, whatever stream that went to', async () => {
+    const { append, spool, first, position, clock } = setup();
+    await append('one', 3, a, 'first');
+    await append('two', 6, b, 'second');
+
+    await spool.settle(await first(b), []);
+    await clock.advance(0);
+
+    expect(position('second')).toBeUndefined();
+
+    await spool.settle(await first(a), []);
+    await clock.advance(0);
+
+    expect([position('first'), position('second')]).toEqual(['3', '6']);
+  });
+
+  test('positions that move by themselves wait in the same way', async () => {
+    const { append, spool, first, position, clock } = setup();
+    await append('one', 3);
+
+    await spool.keep([at('file', 9)]);
+    await spool.keep([{ source: 'others', item: 'x', value: '1' }]);
+    await clock.advance(0);
+
+    expect(position()).toBeUndefined();
+    expect(spool.position('others').get('x')).toBe('1');
+
+    await spool.settle(await first(), []);
+    await clock.advance(0);
+
+    expect(position()).toBe('9');
+  });
+
+  test('a source waits while as much is held as may be, and goes on when some of it is acknowledged', async () => {
+    const { append, spool, first, onDisk, held } = setup({ heldBytesMax: 150 });
+    await append('one', 3);
+    const waits = append('two', 6);
+
+    await new Promise(setImmediate);
+    expect(await held()).toEqual(['one']);
+
+    await spool.settle(await first(), []);
+    await waits;
+    expect(await held()).toEqual(['two']);
+    expect(await onDisk()).toEqual([]);
+  });
+
+  test('and where none is, it goes to the disk', async () => {
+    const { append, onDisk, clock } = setup({ heldBytesMax: 150 });
+    await append('one', 3);
+    const waits = append('two', 6);
+
+    await clock.advance(lateMs);
+    await waits;
+
+    expect(await onDisk()).toEqual(['one', 'two']);
+  });
+
+  test('who waits is let go by its signal', async () => {
+    const { spool, append } = setup({ heldBytesMax: 150 });
+    await append('one', 3);
+    const stop = new AbortController();
+    const waits = spool.append(batchOf(a, 'two'), [], stop.signal, files);
+
+    stop.abort(new Error('enough'));
+
+    await expect(waits).rejects.toThrow('enough');
+  });
+
+  test('what was refused is in the dead letter, and its batch is gone', async () => {
+    const { append, spool, first, memory, position, clock } = setup();
+    await append('one', 3);
+    const refused = [{ reason: 'invalid', timestamp: 1, message: 'one' }] as const;
+
+    await spool.settle(await first(), refused);
+    await clock.advance(0);
+
+    expect(spool.deadLetters(10)).toHaveLength(1);
+    expect(memory.counts().batches).toBe(0);
+    expect(spool.counts().batches).toBe(0);
+    expect(position()).toBe('3');
+  });
+
+  test('a disk that fails keeps it in memory, is told of once, and tried again', async () => {
+    const { append, spool, first, disk, position, onDisk, said, clock } = setup();
+    disk.isBroken = true;
+    await append('one', 3);
+    await append('two', 6);
+    await spool.settle(await first(), []);
+    await clock.advance(4 * lateMs);
+
+    expect(said('events.spool-failed')).toBe(1);
+    expect(position()).toBeUndefined();
+
+    disk.isBroken = false;
+    await clock.advance(lateMs);
+
+    expect(said('events.spool-recovered')).toBe(1);
+    expect(await onDisk()).toEqual(['two']);
+    expect(position()).toBe('6');
+  });
+
+  test('one that is acknowledged while it waits for room on the disk leaves no copy there', async () => {
+    const { append, spool, first, memory, position, clock } = setup({}, 120);
+    await spool.append(batchOf(b, 'fills it'), [], never);
+    await append('one', 3);
+    const sent = await first();
+    await clock.advance(lateMs);
+
+    await spool.settle(sent, []);
+    await spool.settle(await first(b), []);
+    await clock.advance(lateMs);
+
+    expect(memory.counts().batches).toBe(0);
+    expect(position()).toBe('3');
+  });
+
+  test('the end puts what is held on the disk', async () => {
+    const { append, spool, onDisk, position } = setup();
+    await append('one', 3);
+
+    await spool.close();
+
+    expect(await onDisk()).toEqual(['one']);
+    expect(position()).toBe('3');
+  });
+
+  test('the end waits for a full disk as long as it may, and leaves the position where it was', async () => {
+    const { append, spool, position, clock } = setup({}, 120);
+    await spool.append(batchOf(b, 'fills it'), [], never);
+    await append('one', 3);
+
+    const closed = spool.close();
+    await clock.advance(whenNeededLimits.closeMsMax + 1);
+    await closed;
+
+    expect(position()).toBeUndefined();
+  });
+
+  test('many acknowledgements at once are one note on the disk', async () => {
+    const { append, spool, first, disk, position, clock } = setup();
+    for (let value = 1; value <= 10; value += 1) await append(`line ${value}`, value);
+    for (let value = 1; value <= 10; value += 1) void spool.settle(await first(), []);
+    await clock.advance(0);
+
+    expect(position()).toBe('10');
+    expect(disk.keeps).toBeLessThan(10);
+  });
+});

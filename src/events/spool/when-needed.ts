@@ -1,0 +1,385 @@
+import type { Clock } from '../../base/clock.ts';
+import { GatehouseError, reportOf } from '../../base/errors.ts';
+import type { Log } from '../../base/log-events.ts';
+import type { Batch } from '../batch.ts';
+import { eventsEvent } from '../log-events.ts';
+import {
+  type RefusedEvent,
+  type SourcePosition,
+  type Spool,
+  type SpooledBatch,
+  streamKey,
+} from '../spool.ts';
+
+export interface WhenNeededOptions {
+  readonly limits?: Partial<WhenNeededLimits>;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+export interface WhenNeededLimits {
+  /** Bodies held in memory. A source with more to say waits, as for a disk that is slow. */
+  readonly heldBytesMax: number;
+  /** What was not acknowledged for so long is spooled. */
+  readonly lateAfterMs: number;
+  /** How long the end waits for a disk. What it does not take by then is read again at the next start. */
+  readonly closeMsMax: number;
+}
+
+export const whenNeededLimits: WhenNeededLimits = {
+  heldBytesMax: 6 * 2 ** 20,
+  lateAfterMs: 2_000,
+  closeMsMax: 5_000,
+};
+
+/** A batch in memory, or positions that moved by themselves, where it says `isDone`. */
+interface Held {
+  readonly batch: SpooledBatch | undefined;
+  readonly positions: readonly SourcePosition[];
+  readonly sinceMs: number;
+  /** Acknowledged. */
+  isDone: boolean;
+  /** Somebody has it to send it, and will settle it under the id that it has here. */
+  isRead: boolean;
+  /** Its append, while that is under way, which may wait for room. */
+  spooling: { readonly stop: AbortController; readonly done: Promise<unknown> } | undefined;
+  /** Whoever settles it sees to it. */
+  isSettling: boolean;
+}
+
+/** What is held of one source, in the order in which it was read, whatever stream it goes to. */
+interface Lane {
+  readonly queue: Held[];
+  /** Of what left the queue and is not in the spool's positions yet, by item. */
+  readonly pending: Map<string, SourcePosition>;
+  /** What is done for it, one after the other, so that no position moves back. */
+  turn: Promise<void>;
+  isCommitting: boolean;
+}
+
+/**
+ * A spool that keeps batches in memory as long as they are acknowledged promptly, where their source can read them
+ * again. Then a position moves on the acknowledgement; the disk gets only what is late, at risk, or left at the end.
+ * **A position is never ahead of what is acknowledged or durable**: those of a source move in the order of its reading,
+ * when all that was read before is one of the two.
+ *
+ * What that gives up: what was read and not acknowledged, at most `lateAfterMs` old, where the agent is killed *and* its
+ * file is gone before the next start.
+ */
+export function whenNeeded(spool: Spool, { limits: given, clock, log }: WhenNeededOptions): Spool {
+  const limits = { ...whenNeededLimits, ...given };
+  const lanes = new Map<string, Lane>();
+  /** By id; those that are acknowledged or spooled are not there any more. */
+  const held = new Map<number, { readonly lane: Lane; readonly entry: Held; readonly batch: SpooledBatch }>();
+  /** Ids in the spool of batches that somebody was sending when they went there. */
+  const spooledIds = new Map<number, number>();
+  const waiting = new Set<() => void>();
+  const stop = new AbortController();
+  // Below all ids of the spool, and growing as they do.
+  let lastId = Number.MIN_SAFE_INTEGER;
+  let heldBytes = 0;
+  let isWatching = false;
+  let isFailing = false;
+
+  function laneOf(source: string): Lane {
+    const lane = lanes.get(source) ?? {
+      queue: [],
+      pending: new Map<string, SourcePosition>(),
+      turn: Promise.resolve(),
+      isCommitting: false,
+    };
+    lanes.set(source, lane);
+    return lane;
+  }
+
+  function inTurn<T>(lane: Lane, work: () => Promise<T>): Promise<T> {
+    const turn = lane.turn.then(work);
+    lane.turn = turn.then(
+      () => undefined,
+      () => undefined,
+    );
+    return turn;
+  }
+
+  function changed(): void {
+    for (const look of waiting) look();
+  }
+
+  function isBehind({ stream }: Batch): boolean {
+    const key = streamKey(stream);
+    return spool.streams().some((other) => streamKey(other) === key);
+  }
+
+  function hasRoom({ body }: Batch): boolean {
+    return heldBytes === 0 || heldBytes + body.length <= limits.heldBytesMax;
+  }
+
+  /** True once the batch may be held; false when the disk is to have it. */
+  async function mayHold(batch: Batch, signal: AbortSignal): Promise<boolean> {
+    while (!stop.signal.aborted && !isBehind(batch)) {
+      if (hasRoom(batch)) return true;
+      signal.throwIfAborted();
+      await new Promise<void>((resolve) => {
+        const look = (): void => {
+          waiting.delete(look);
+          signal.removeEventListener('abort', look);
+          resolve();
+        };
+        waiting.add(look);
+        signal.addEventListener('abort', look, { once: true });
+      });
+    }
+    signal.throwIfAborted();
+    return false;
+  }
+
+  function hold(lane: Lane, batch: Batch, positions: readonly SourcePosition[]): number {
+    lastId += 1;
+    const spooled = { ...batch, id: lastId, addedMs: clock.now().getTime() };
+    const entry: Held = {
+      batch: spooled,
+      positions,
+      sinceMs: clock.monotonic(),
+      isDone: false,
+      isRead: false,
+      spooling: undefined,
+      isSettling: false,
+    };
+    lane.queue.push(entry);
+    held.set(lastId, { lane, entry, batch: spooled });
+    heldBytes += batch.body.length;
+    if (!isWatching) void watch();
+    return lastId;
+  }
+
+  function letGo({ id, body }: SpooledBatch): void {
+    if (held.delete(id)) heldBytes -= body.length;
+    changed();
+  }
+
+  /** Takes what is done off the head; its positions wait for the next step. */
+  function passDone({ queue, pending }: Lane): void {
+    while (queue[0]?.isDone === true) {
+      for (const position of queue.shift()?.positions ?? []) pending.set(position.item, position);
+    }
+  }
+
+  /** Makes the positions durable up to what is neither acknowledged nor spooled. In turn. */
+  async function commit(lane: Lane): Promise<void> {
+    passDone(lane);
+    if (lane.pending.size === 0) return;
+    await spool.keep([...lane.pending.values()]);
+    lane.pending.clear();
+  }
+
+  /** Puts what is held into the spool, from the head on, as long as `isWanted`. In turn. */
+  async function spoolHeld(
+    lane: Lane,
+    isWanted: (entry: Held) => boolean,
+    signal: AbortSignal,
+  ): Promise<void> {
+    for (;;) {
+      passDone(lane);
+      const [entry] = lane.queue;
+      if (entry?.batch === undefined || entry.isSettling || !isWanted(entry)) return;
+      const { batch } = entry;
+      const own = new AbortController();
+      const either = AbortSignal.any([signal, own.signal]);
+      const append = spool.append(batch, [...lane.pending.values(), ...entry.positions], either);
+      entry.spooling = { stop: own, done: append.catch(() => undefined) };
+      try {
+        const id = await append;
+        lane.pending.clear();
+        lane.queue.shift();
+        if (entry.isDone) await spool.settle({ ...batch, id }, []);
+        else if (entry.isRead) spooledIds.set(batch.id, id);
+        letGo(batch);
+      } catch (error) {
+        entry.spooling = undefined;
+        // It was acknowledged while it waited for room.
+        if (!entry.isDone) throw error;
+      }
+    }
+  }
+
+  async function spoolAll(signal: AbortSignal): Promise<void> {
+    const all = [...lanes.values()].map((lane) =>
+      inTurn(lane, async () => {
+        await spoolHeld(lane, () => true, signal);
+        await commit(lane);
+      }),
+    );
+    await Promise.all(all);
+  }
+
+  function commitSoon(lane: Lane): void {
+    if (lane.isCommitting) return;
+    lane.isCommitting = true;
+    void inTurn(lane, async () => {
+      lane.isCommitting = false;
+      await told(() => commit(lane));
+    });
+  }
+
+  /** What the disk does not do is tried again by `watch`; it is said when it begins and when it ends. */
+  async function told(work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+      if (isFailing) log(eventsEvent('events.spool-recovered', {}));
+      isFailing = false;
+    } catch (error) {
+      if (stop.signal.aborted) return;
+      if (!(error instanceof GatehouseError)) throw error;
+      if (!isFailing) log(eventsEvent('events.spool-failed', { error: reportOf(error) }));
+      isFailing = true;
+    }
+  }
+
+  /** Spools what is late, and tries again what failed, as long as anything is held. */
+  async function watch(): Promise<void> {
+    isWatching = true;
+    while (!stop.signal.aborted && [...lanes.values()].some(isBusy)) {
+      await clock.sleep(limits.lateAfterMs / 4, stop.signal).catch(() => undefined);
+      const lateSinceMs = clock.monotonic() - limits.lateAfterMs;
+      for (const lane of lanes.values()) {
+        const isLate = ({ sinceMs }: Held): boolean => sinceMs <= lateSinceMs;
+        const [head] = lane.queue;
+        if (head !== undefined && isLate(head) && head.spooling === undefined) {
+          void inTurn(lane, () => told(() => spoolHeld(lane, isLate, stop.signal)));
+        }
+        commitSoon(lane);
+      }
+    }
+    isWatching = false;
+  }
+
+  function isBusy({ queue, pending }: Lane): boolean {
+    return queue.length > 0 || pending.size > 0;
+  }
+
+  /** A batch that is not to be held, behind what is held of its source. */
+  function appendBehind(
+    lane: Lane,
+    batch: Batch,
+    positions: readonly SourcePosition[],
+    signal: AbortSignal,
+  ): Promise<number> {
+    return inTurn(lane, async () => {
+      await spoolHeld(lane, () => true, signal);
+      const id = await spool.append(batch, [...lane.pending.values(), ...positions], signal);
+      lane.pending.clear();
+      return id;
+    });
+  }
+
+  /** The dead letter is the disk's, and takes what was refused in one step with the end of its batch. */
+  async function letterOf(entry: Held, batch: SpooledBatch, refused: readonly RefusedEvent[]): Promise<void> {
+    entry.isSettling = true;
+    try {
+      const id = await spool.append(batch, [], stop.signal);
+      await spool.settle({ ...batch, id }, refused);
+    } finally {
+      entry.isSettling = false;
+    }
+  }
+
+  async function settleHeld(batch: SpooledBatch, refused: readonly RefusedEvent[]): Promise<boolean> {
+    const found = held.get(batch.id);
+    if (found === undefined) {
+      const id = spooledIds.get(batch.id);
+      spooledIds.delete(batch.id);
+      return spool.settle(id === undefined ? batch : { ...batch, id }, refused);
+    }
+    const { lane, entry } = found;
+    if (refused.length > 0) {
+      if (entry.spooling !== undefined) {
+        entry.isRead = true;
+        await entry.spooling.done;
+        return settleHeld(batch, refused);
+      }
+      await letterOf(entry, found.batch, refused);
+    }
+    entry.isDone = true;
+    // Its memory is used again by whoever settles it, so nobody may read it any more.
+    entry.spooling?.stop.abort(stopped());
+    await entry.spooling?.done;
+    letGo(found.batch);
+    commitSoon(lane);
+    return true;
+  }
+
+  return {
+    ...spool,
+
+    async append(batch, positions, signal, from) {
+      if (from === undefined) return spool.append(batch, positions, signal);
+      const lane = laneOf(from.source);
+      if (!from.isAtRisk && (await mayHold(batch, signal))) return hold(lane, batch, positions);
+      return appendBehind(lane, batch, positions, signal);
+    },
+
+    async keep(positions) {
+      const direct: SourcePosition[] = [];
+      for (const position of positions) {
+        const lane = lanes.get(position.source);
+        if (lane === undefined || !isBusy(lane)) direct.push(position);
+        else {
+          lane.queue.push(movedAlone(position, clock.monotonic()));
+          commitSoon(lane);
+        }
+      }
+      if (direct.length > 0) await spool.keep(direct);
+    },
+
+    async read(readLimits, signal) {
+      const there = await spool.read(readLimits, signal);
+      const key = streamKey(readLimits.stream);
+      const more: SpooledBatch[] = [];
+      for (const { entry, batch } of held.values()) {
+        if (there.length + more.length >= readLimits.batchesMax) break;
+        if (entry.isDone || streamKey(batch.stream) !== key) continue;
+        entry.isRead = true;
+        more.push(batch);
+      }
+      return [...there, ...more];
+    },
+
+    settle: settleHeld,
+
+    streams() {
+      const streams = new Map(spool.streams().map((stream) => [streamKey(stream), stream]));
+      for (const { batch } of held.values()) streams.set(streamKey(batch.stream), batch.stream);
+      return [...streams.values()];
+    },
+
+    counts() {
+      const counts = spool.counts();
+      return { ...counts, batches: counts.batches + held.size, bytes: counts.bytes + heldBytes };
+    },
+
+    async close() {
+      stop.abort(stopped());
+      changed();
+      const { signal } = new AbortController();
+      // What finds no room is where it was: in files and journals, behind the positions that are kept.
+      await clock.deadline(limits.closeMsMax, 'close', signal, spoolAll).catch(() => undefined);
+      await spool.close();
+    },
+  };
+}
+
+function movedAlone(position: SourcePosition, sinceMs: number): Held {
+  return {
+    batch: undefined,
+    positions: [position],
+    sinceMs,
+    isDone: true,
+    isRead: false,
+    spooling: undefined,
+    isSettling: false,
+  };
+}
+
+function stopped(): Error {
+  return new Error('no longer wanted');
+}
