@@ -118,6 +118,7 @@ async function work({ settings, isSealed, dataKey }: WorkerStart): Promise<void>
       return cloudwatchLogsSink({
         client: calls.client,
         putLogEvents: calls.putLogEvents,
+        isSqueezed: config.compression === 'gzip',
         createLogGroup: config.createLogGroup,
         group: { class: config.logGroupClass, kmsKeyArn: config.logGroupKey, tags: config.logGroupTags },
         embeddedMetrics: Object.values(config.sources).some((each) => each.embeddedMetrics === true),

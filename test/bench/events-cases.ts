@@ -21,6 +21,19 @@ export const eventsBenches: readonly Bench[] = [
       ],
     },
     {
+      name: 'events-gzip',
+      summary: '200-byte lines, squeezed and not',
+      agents: [{ name: 'agent, none' }, { name: 'agent, gzip', host: { events: { compression: 'gzip' } } }],
+    },
+    {
+      name: 'events-when-needed',
+      summary: '200-byte lines, spooled always and when needed',
+      agents: [
+        { name: 'agent, always' },
+        { name: 'agent, when needed', host: { events: { spool: { mode: 'when-needed' } } } },
+      ],
+    },
+    {
       name: 'events-redaction',
       summary: '200-byte lines, searched for secrets of this host',
       agents: [

@@ -417,3 +417,26 @@ test.each([
   expect(messages()).toEqual([line]);
   expect(new Set(seen)).toEqual(new Set([header]));
 });
+
+test('a batch is squeezed before it is signed, and is the same when it is sent again', async () => {
+  const seen: { readonly body: Buffer; readonly encoding: string | undefined }[] = [];
+  const { sink, fault, messages } = await setup((putLogEvents) => ({
+    isSqueezed: true,
+    putLogEvents: (body, headers, until) => {
+      seen.push({ body, encoding: headers['content-encoding'] });
+      return putLogEvents(body, headers, until);
+    },
+  }));
+  const batch = batchOf('a line as others are\n'.repeat(1_000));
+  fault({ operation: 'PutLogEvents', nth: 3, effect: { kind: 'lost-answer' } });
+  await sink.send(batchOf('the stream is there\n'), signal);
+
+  await expect(sink.send(batch, signal)).rejects.toBeInstanceOf(GatehouseError);
+  await sink.send(batch, signal);
+
+  const [first, second] = seen.slice(-2);
+  expect(messages()).toHaveLength(1 + 2 * batch.events);
+  expect(first?.encoding).toBe('gzip');
+  expect(first?.body.length).toBeLessThan(batch.body.length / 10);
+  expect(first?.body.equals(second?.body ?? Buffer.alloc(0))).toBe(true);
+});

@@ -1,3 +1,5 @@
+import { promisify } from 'node:util';
+import { gzip } from 'node:zlib';
 import {
   type CloudWatchLogsClient,
   CreateLogGroupCommand,
@@ -20,6 +22,8 @@ export interface CloudwatchLogsSinkOptions {
   /** For groups and streams. Made with one attempt: trying again is the pipeline's. */
   readonly client: CloudWatchLogsClient;
   readonly putLogEvents: PutLogEvents;
+  /** Bodies are sent with gzip: the limits of a call are of what it was before. */
+  readonly isSqueezed?: boolean;
   readonly createLogGroup: boolean;
   /** Of the log groups that this sink creates. */
   readonly group?: GroupOptions;
@@ -79,6 +83,7 @@ export function cloudwatchLogsSink(options: CloudwatchLogsSinkOptions): Sink {
   const {
     client,
     putLogEvents,
+    isSqueezed = false,
     createLogGroup,
     group = {},
     embeddedMetrics = false,
@@ -148,13 +153,17 @@ export function cloudwatchLogsSink(options: CloudwatchLogsSinkOptions): Sink {
   }
 
   async function put({ body, stream }: Batch, signal: AbortSignal): Promise<unknown> {
-    const headers = embeddedMetrics && body.includes(metricsMember) ? metricsFormat : plainFormat;
+    const wire = isSqueezed ? await squeezed(body, { level: 1, chunkSize: squeezedAtOnce }) : body;
+    const headers = {
+      ...(embeddedMetrics && body.includes(metricsMember) ? { 'x-amzn-logs-format': 'json/emf' } : {}),
+      ...(isSqueezed ? { 'content-encoding': 'gzip' } : {}),
+    };
     try {
-      return await putLogEvents(body, headers, signal);
+      return await putLogEvents(wire, headers, signal);
     } catch (error) {
       if (!isNamed(error, 'ResourceNotFoundException')) throw error;
       await createStream(stream, signal);
-      return putLogEvents(body, headers, signal);
+      return putLogEvents(wire, headers, signal);
     }
   }
 
@@ -279,7 +288,10 @@ function memberOf(value: unknown, name: string): unknown {
   return typeof value === 'object' && value !== null ? Reflect.get(value, name) : undefined;
 }
 
-const plainFormat: Readonly<Record<string, string>> = {};
-const metricsFormat: Readonly<Record<string, string>> = { 'x-amzn-logs-format': 'json/emf' };
+/** Off this thread, and the same bytes each time: a batch that is sent again is the same on the wire. */
+const squeezed = promisify(gzip);
+/** Of its output: a batch becomes a few hundred kilobytes. */
+const squeezedAtOnce = 256 * 1024;
+
 /** The member by which an event in the embedded metric format is known, as it is in JSON in JSON. */
 const metricsMember = String.raw`\"CloudWatchMetrics\"`;
