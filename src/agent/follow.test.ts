@@ -47,6 +47,7 @@ function setup() {
     inTurn: turns(),
     supervised: { watch: untilAborted },
     monitoring: { run: untilAborted },
+    openFiles: { run: untilAborted },
     reload: async (by) => {
       happened.push(`reload by ${by}`);
       return { config: 'unchanged' };

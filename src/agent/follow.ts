@@ -3,6 +3,7 @@ import { runTasks } from '../base/task-group.ts';
 import type { CertificateWatch } from '../identity/certificate-watch.ts';
 import type { RefreshingCredentials } from '../identity/refreshing.ts';
 import type { MaterialExpiry } from '../keys/material-expiry.ts';
+import type { OpenFilesWatch } from '../system/open-files.ts';
 import type { HangUps } from '../system/signals.ts';
 import type { ConsumerReads } from './consumers/consumer-reads.ts';
 import type { Consumers } from './consumers.ts';
@@ -34,6 +35,7 @@ export interface Agent {
   readonly monitoring: Pick<MonitoringListener, 'run'> | undefined;
   /** What goes on beside all this in an agent that was started for it: a workload. */
   readonly attended: ((signal: AbortSignal) => Promise<void>) | undefined;
+  readonly openFiles: OpenFilesWatch;
   /** Reads config and secrets again. */
   reload(by: string, signal: AbortSignal): Promise<Reloaded>;
 }
@@ -62,6 +64,7 @@ export async function follow(agent: Agent, reloads: HangUps, stop: AbortSignal):
       async (signal) => agent.attended?.(signal),
       (signal) => agent.supervised.watch(signal),
       async (signal) => agent.monitoring?.run(signal),
+      (signal) => agent.openFiles.run(signal),
       (signal) => runOnSchedule(() => agent.refreshConfigCron, refreshConfig, clock, signal),
       (signal) => runOnSchedule(refreshSecretsCron, refreshSecrets, clock, signal),
       async (signal) => {

@@ -8,6 +8,7 @@ import type { CertificateWatch } from '../identity/certificate-watch.ts';
 import { flushCompiledCode } from '../system/code-cache.ts';
 import { runCommand } from '../system/command.ts';
 import { notifySystemd } from '../system/notify.ts';
+import { openFilesWatch, ownOpenFiles } from '../system/open-files.ts';
 import { ensureRuntimeDirectory } from '../system/runtime-directory.ts';
 import { hangUps, noHangUps, onDebugSignal } from '../system/signals.ts';
 import { lockStateDirectory } from '../system/state-directory.ts';
@@ -243,6 +244,7 @@ async function start(
     supervised,
     monitoring: listener,
     attended: attended && ((sig) => attended.attend(ready, sig)),
+    openFiles: openFilesWatch(ownOpenFiles, { clock, log }),
     reload,
   };
 }

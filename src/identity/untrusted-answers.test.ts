@@ -1,17 +1,23 @@
 import {
+  array,
   assert,
   asyncProperty,
+  constant,
   constantFrom,
   integer,
   json,
   jsonValue,
   oneof,
+  option,
   property,
   record,
   string,
   uint8Array,
 } from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { createSandbox } from '../../sandbox/sandbox.ts';
+import { rolesAnywhereHost } from '../../test/support/roles-anywhere.ts';
+import { temporaryDirectory } from '../../test/support/temporary-directory.ts';
 import { systemClock } from '../base/clock.ts';
 import { asGatehouseError } from '../base/errors.ts';
 import { Secret } from '../base/secret.ts';
@@ -23,6 +29,8 @@ import { scriptedEndpoint } from './endpoint.contract.ts';
 import { identityErrors } from './errors.ts';
 import { instanceRole } from './instance-role.ts';
 import { processOutput } from './process-output.ts';
+import type { Post } from './roles-anywhere/create-session.ts';
+import { rolesAnywhere } from './roles-anywhere/roles-anywhere.ts';
 import { rolesAnywhereHelper } from './roles-anywhere-helper.ts';
 
 const signal = new AbortController().signal;
@@ -116,6 +124,49 @@ describe('whatever is answered', () => {
 
         await outcomeOf(rolesAnywhereHelper(config, run, {}, systemClock));
       }),
+    );
+  });
+
+  test('by IAM Roles Anywhere, with any status and headers, is a typed error', async () => {
+    const { identity } = await rolesAnywhereHost(createSandbox(), temporaryDirectory());
+    // What is tried again is tried at once.
+    const clock = { ...systemClock, sleep: async () => undefined };
+    const endpoint = { endpoint: 'https://127.0.0.1', useFips: false, useDualstack: false };
+    const set = oneof(
+      field,
+      array(record({ credentials: field, assumedRoleUser: field }, { requiredKeys: [] })),
+    );
+    // Right as a rule, so that one wrong member is met alone.
+    const member = (right: string) => oneof({ weight: 6, arbitrary: constant<unknown>(right) }, field);
+    const session = record(
+      {
+        accessKeyId: member('ASIAEXAMPLE'),
+        secretAccessKey: member(canary),
+        sessionToken: member('token'),
+        expiration: member(inAnHour),
+      },
+      { requiredKeys: ['accessKeyId', 'sessionToken', 'expiration'] },
+    );
+    const body = oneof(
+      document,
+      set.map((credentialSet) => JSON.stringify({ credentialSet })),
+      session.map((credentials) => JSON.stringify({ credentialSet: [{ credentials }] })),
+      field.map((message) => JSON.stringify({ __type: message, message })),
+    );
+    const header = option(oneof(constantFrom('AccessDeniedException:', new Date().toUTCString()), string()));
+
+    await assert(
+      asyncProperty(
+        body,
+        constantFrom(200, 201, 201, 204, 301, 400, 403, 404, 429, 500),
+        header,
+        async (text, status, named) => {
+          const post: Post = async () => ({ status, header: () => named ?? undefined, body: text });
+
+          await outcomeOf(rolesAnywhere(identity, { env: {}, clock, endpoint, post }));
+        },
+      ),
+      { numRuns: 300 },
     );
   });
 

@@ -1,4 +1,5 @@
 import { execFile, execFileSync } from 'node:child_process';
+import { X509Certificate } from 'node:crypto';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
@@ -44,7 +45,7 @@ async function setup(key: KeyKind) {
   const listener = await sandbox.listen();
   onTestFinished(() => listener.close());
   const folder = temporaryDirectory();
-  const { identity, file, leaf } = await rolesAnywhereHost(sandbox, folder, { certificate: { key } });
+  const { identity, file, leaf, root } = await rolesAnywhereHost(sandbox, folder, { certificate: { key } });
   const tokens = join(folder, 'tokens');
   mkdirSync(tokens);
   const conf = file('softhsm2.conf', `directories.tokendir = ${tokens}\nlog.level = ERROR\n`);
@@ -93,8 +94,45 @@ async function setup(key: KeyKind) {
     );
     return JSON.parse(stdout) as unknown;
   };
-  return { sandbox, credentials, file, logins };
+  /** The certificate in the token, as the agent's watch sees it before and after another one is put there. */
+  const watched = async (next: Buffer) => {
+    const files = { certificate: tokenCertificate, privateKey: flags['--private-key'], pkcs11Module: module };
+    const put = [putScript, module, pin, next.toString('base64')];
+    const { stdout } = await run(
+      process.execPath,
+      ['--input-type=module', '-e', watchScript, JSON.stringify({ files, put })],
+      { env, cwd: import.meta.dirname },
+    );
+    return JSON.parse(stdout) as unknown;
+  };
+  return { sandbox, credentials, file, logins, watched, leaf, root };
 }
+
+const tokenCertificate = 'pkcs11:token=My%20token;object=web-1';
+
+/** Lets a watch look, puts another certificate into the token, and lets it look again. */
+const watchScript = `
+  import { execFileSync } from 'node:child_process';
+  const { certificateWatch } = await import('../../src/identity/certificate-watch.ts');
+  const { files, put } = JSON.parse(process.argv[1]);
+  const said = [];
+  const stop = new AbortController();
+  let looks = 0;
+  const clock = {
+    now: () => new Date(),
+    async sleep() {
+      looks += 1;
+      said.push(watch.state()?.serialNumber);
+      if (looks === 1) execFileSync(process.execPath, ['-e', ...put]);
+      else stop.abort();
+    },
+  };
+  const log = ({ name }) => said.push(name);
+  const run = () => Promise.reject(new Error('not to be run'));
+  const watch = certificateWatch(files, { env: {}, clock, log, run });
+  await watch.run(stop.signal).catch(() => undefined);
+  process.stdout.write(JSON.stringify(said));
+`;
 
 /** Counts logins to the token; what follows it uses `files`, `keys`, `pinIs` and `codeOf`, and prints `said`. */
 const loginsScript = `
@@ -122,9 +160,8 @@ const loginsScript = `
   process.on('exit', () => process.stdout.write(JSON.stringify(said)));
 `;
 
-/** In a process of its own: SoftHSM reads its configuration once. */
-function putCertificate(der: Buffer, env: NodeJS.ProcessEnv): void {
-  const script = `
+/** Puts a certificate in the place of the one that is in the token. SoftHSM reads its configuration once for a process. */
+const putScript = `
     const p = require('pkcs11js');
     const native = new p.PKCS11();
     native.load(process.argv[1]);
@@ -132,6 +169,10 @@ function putCertificate(der: Buffer, env: NodeJS.ProcessEnv): void {
     const slot = native.C_GetSlotList(true).find((each) => native.C_GetTokenInfo(each).label.trim() === 'My token');
     const session = native.C_OpenSession(slot, p.CKF_SERIAL_SESSION | p.CKF_RW_SESSION);
     native.C_Login(session, p.CKU_USER, process.argv[2]);
+    native.C_FindObjectsInit(session, [{ type: p.CKA_CLASS, value: p.CKO_CERTIFICATE }]);
+    const before = native.C_FindObjects(session, 10);
+    native.C_FindObjectsFinal(session);
+    for (const each of before) native.C_DestroyObject(session, each);
     native.C_CreateObject(session, [
       { type: p.CKA_CLASS, value: p.CKO_CERTIFICATE },
       { type: p.CKA_CERTIFICATE_TYPE, value: p.CKC_X_509 },
@@ -142,7 +183,9 @@ function putCertificate(der: Buffer, env: NodeJS.ProcessEnv): void {
       { type: p.CKA_VALUE, value: Buffer.from(process.argv[3], 'base64') },
     ]);
     native.C_Finalize();`;
-  execFileSync(process.execPath, ['-e', script, module, pin, der.toString('base64')], {
+
+function putCertificate(der: Buffer, env: NodeJS.ProcessEnv): void {
+  execFileSync(process.execPath, ['-e', putScript, module, pin, der.toString('base64')], {
     env,
     cwd: import.meta.dirname,
   });
@@ -153,7 +196,7 @@ describe.skipIf(isMissing())('a key in SoftHSM', () => {
     const { credentials, sandbox } = await setup(key);
 
     const { code, stdout, stderr } = await credentials();
-    const inToken = await credentials({ '--certificate': 'pkcs11:token=My%20token;object=web-1' });
+    const inToken = await credentials({ '--certificate': tokenCertificate });
 
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     expect(inToken).toMatchObject({ code: 0, stderr: '' });
@@ -190,6 +233,16 @@ describe.skipIf(isMissing())('a key in SoftHSM', () => {
       ['done', 1],
       ['done', 1],
     ]);
+  });
+
+  it('and its certificate is watched in the token: another one there is seen', async () => {
+    const { watched, leaf, root } = await setup('ec-p256');
+    const next = await root.issue({ keys: leaf.keys });
+
+    const said = await watched(next.der);
+
+    const serials = [leaf, next].map(({ der }) => BigInt(`0x${new X509Certificate(der).serialNumber}`));
+    expect(said).toEqual([String(serials[0]), 'certificate.replaced', String(serials[1])]);
   });
 
   it('that cannot be used says why', async () => {
