@@ -1,6 +1,7 @@
-import { constants } from 'node:fs';
+import { constants, fstatSync } from 'node:fs';
 import { type FileHandle, mkdir, open, readdir, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
+import { errnoOf } from '../../base/errno.ts';
 import type { Storage, StorageFile } from './storage.ts';
 
 const { O_CREAT, O_EXCL, O_NOFOLLOW, O_RDWR, O_RDONLY, O_DIRECTORY } = constants;
@@ -8,11 +9,23 @@ const { O_CREAT, O_EXCL, O_NOFOLLOW, O_RDWR, O_RDONLY, O_DIRECTORY } = constants
 /** A folder on a local disk; made, with mode 0700, where it is missing. */
 export async function folderStorage(path: string): Promise<Storage> {
   await mkdir(path, { recursive: true, mode: 0o700 });
+
+  async function create(name: string): Promise<StorageFile> {
+    const made = () => open(join(path, name), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
+    try {
+      return storageFile(await made());
+    } catch (error) {
+      // Somebody has deleted the folder: what was in it is told of where it is missed.
+      if (errnoOf(error) !== 'ENOENT') throw error;
+      await mkdir(path, { mode: 0o700 });
+      return storageFile(await made());
+    }
+  }
+
   return {
     path,
     list: () => readdir(path),
-    create: async (name) =>
-      storageFile(await open(join(path, name), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600)),
+    create,
     open: async (name) => storageFile(await open(join(path, name), O_RDWR | O_NOFOLLOW)),
     remove: (name) => unlink(join(path, name)),
 
@@ -49,8 +62,12 @@ export function storageFile(handle: FileHandle): StorageFile {
       }
     },
 
-    // The length is a part of what fdatasync makes durable: without it the bytes could not be read back.
-    sync: () => handle.datasync(),
+    async sync() {
+      // The length is a part of what fdatasync makes durable: without it the bytes could not be read back.
+      await handle.datasync();
+      // Nor could they be from a file that has no name any more: nothing else says that somebody deleted it.
+      if (fstatSync(handle.fd).nlink === 0) throw Object.assign(new Error('deleted'), { code: 'ENOENT' });
+    },
     truncate: (length) => handle.truncate(length),
     close: () => handle.close(),
   };
