@@ -13,7 +13,7 @@ export function dropsIn(table: string, port: number): number {
     .slice(1)
     .map((line) => line.trim().split(/\s+/u))
     .filter(([, local]) => local?.endsWith(`:${hex}`) === true)
-    .reduce((sum, columns) => sum + Number(columns.at(-1) ?? 0), 0);
+    .reduce((sum, columns) => sum + (Number(columns.at(-1)) || 0), 0);
 }
 
 function textOf(path: string): string {

@@ -21,8 +21,8 @@ async function setup() {
   return { ...fixture, path, folders, spool };
 }
 
-function append(spool: Spool, text: string, value: string): Promise<void> {
-  return spool.append(batchOf(a, text), [{ source: 's', item: 'i', value }], never);
+async function append(spool: Spool, text: string, value: string): Promise<void> {
+  await spool.append(batchOf(a, text), [{ source: 's', item: 'i', value }], never);
 }
 
 async function texts(spool: Spool): Promise<string[]> {
