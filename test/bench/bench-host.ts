@@ -1,9 +1,10 @@
-import { execFile } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
+import { text } from 'node:stream/consumers';
 import { CreateAliasCommand, CreateKeyCommand, KMSClient } from '@aws-sdk/client-kms';
 import { CreateSecretCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { createSandbox, type Sandbox } from '../../sandbox/sandbox.ts';
@@ -16,8 +17,8 @@ const gatewaySecret = 'prod/gatehouse/web';
 export interface BenchHostOptions {
   /** Secrets in sealed files, each delivered to a file of its own. */
   readonly sealedFiles?: number;
-  /** They, and the spool, are under a master key that an RSA key wraps; else each is under a symmetric key itself. */
-  readonly isUnderRsa?: boolean;
+  /** They are under a master key that a KMS key of this kind wraps; else each is under a symmetric key itself. */
+  readonly masterKeyUnder?: 'SYMMETRIC_DEFAULT' | 'RSA_2048';
   /** Where CloudWatch Logs is; in the sandbox where absent. */
   readonly logsUrl?: string;
   /** Authorities to trust instead of Node's own, a file. */
@@ -41,8 +42,12 @@ export interface BenchHost {
   readonly runtimeDirectory: string;
   readonly stateDirectory: string;
   readonly controlSocket: string;
+  /** A folder on a disk, for whatever else. */
+  readonly disk: string;
   /** Starts the agent; `nodeOptions` go before the program. */
   start(nodeOptions?: readonly string[]): Child;
+  /** Runs a command of the operator's, with these options of Node; what it writes to stdout is dropped. */
+  operate(nodeOptions: readonly string[], ...args: readonly string[]): Promise<{ readonly stderr: string }>;
   /** Starts it and waits until it is ready; resolves with when that was. */
   started(): Promise<{ readonly agent: Child; readonly readyMs: number }>;
 }
@@ -97,34 +102,44 @@ export async function benchHost(
   };
   writeFileSync(configFile, JSON.stringify(bootstrap), { mode: 0o600 });
 
-  /** Runs a command of the operator's. */
-  const operate = (...args: readonly string[]): Promise<unknown> =>
-    promisify(execFile)(process.execPath, [entry, ...args, '--config', configFile], {
-      env: { ...env, AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey },
+  const operate: BenchHost['operate'] = async (nodeOptions, ...args) => {
+    const argv = [...nodeOptions, entry, ...args, '--config', configFile];
+    const operator = { AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey };
+    const child = spawn(process.execPath, argv, {
+      env: { ...env, ...operator },
+      stdio: ['ignore', 'ignore', 'pipe'],
     });
-  const isUnderRsa = options.isUnderRsa === true;
-  const seal = async (name: string): Promise<string> => {
-    const input = join(disk, `${name}.txt`);
-    const file = join(disk, `${name}.sealed`);
-    writeFileSync(input, `the value of ${name}, as long as a password is`, { mode: 0o600 });
-    const wrap = isUnderRsa ? [] : ['--wrap', 'kms', '--key-id', bindingKey];
-    await operate('seal', '--name', name, '--in', input, '--out', file, ...wrap);
-    return file;
+    const [stderr, [code]] = await Promise.all([text(child.stderr), once(child, 'close')]);
+    if (code !== 0) throw new Error(`${args.join(' ')} ended with ${String(code)}:\n${stderr}`);
+    return { stderr };
+  };
+  const { masterKeyUnder } = options;
+  /** Seals each into a file of its own, in one process. */
+  const seal = async (names: readonly string[]): Promise<Record<string, { sealedFile: string }>> => {
+    const entries = names.map((name) => ({ name, in: `${name}.txt`, out: `${name}.sealed` }));
+    for (const { name, in: input } of entries) {
+      const value = `the value of ${name}, as long as a password is`;
+      writeFileSync(join(disk, input), value, { mode: 0o600 });
+    }
+    const manifest = join(disk, 'manifest.json');
+    writeFileSync(manifest, JSON.stringify({ secrets: entries }));
+    const wrap = masterKeyUnder === undefined ? ['--wrap', 'kms', '--key-id', bindingKey] : [];
+    if (names.length > 0) await operate([], 'seal', '--manifest', manifest, ...wrap);
+    return Object.fromEntries(entries.map(({ name, out }) => [name, { sealedFile: join(disk, out) }]));
   };
 
   const kms = new KMSClient(awsConfig);
   const secretsManager = new SecretsManagerClient(awsConfig);
   const store = (name: string, value: unknown): Promise<unknown> =>
     secretsManager.send(new CreateSecretCommand({ Name: name, SecretString: JSON.stringify(value) }));
-  const spec = isUnderRsa ? ({ KeySpec: 'RSA_2048', KeyUsage: 'ENCRYPT_DECRYPT' } as const) : {};
+  const spec = { KeySpec: masterKeyUnder ?? 'SYMMETRIC_DEFAULT', KeyUsage: 'ENCRYPT_DECRYPT' } as const;
   const { KeyMetadata: key } = await kms.send(new CreateKeyCommand(spec));
   await kms.send(new CreateAliasCommand({ AliasName: bindingKey, TargetKeyId: key?.KeyId }));
   await store('prod/database', { user: 'app', password: 'correct horse battery staple' });
-  if (isUnderRsa) await operate('master-key', 'create', '--key-id', bindingKey);
-  const sealed: Record<string, unknown> = {};
-  for (let index = 0; index < (options.sealedFiles ?? 0); index += 1) {
-    sealed[`sealed-${index}`] = { sealedFile: await seal(`sealed-${index}`) };
-  }
+  if (masterKeyUnder !== undefined) await operate([], 'master-key', 'create', '--key-id', bindingKey);
+  const sealed = await seal(
+    Array.from({ length: options.sealedFiles ?? 0 }, (_each, index) => `sealed-${index}`),
+  );
   const many: Record<string, unknown> = {};
   for (let index = 0; index < (options.secretsMany ?? 0); index += 1) {
     await store(`prod/many-${index}`, { value: randomBytes(24).toString('base64') });
@@ -162,6 +177,8 @@ export async function benchHost(
     runtimeDirectory,
     stateDirectory,
     controlSocket: join(runtimeDirectory, 'control.sock'),
+    disk,
+    operate,
     start,
     async started() {
       const agent = start();

@@ -1,6 +1,6 @@
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
-import { open, readFile, rename } from 'node:fs/promises';
+import { open, readFile, rename, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
@@ -16,40 +16,65 @@ import { messageSealer, openBytes, openVerified } from '../../src/keys/message-s
 import { reencrypt } from '../../src/keys/reencryption.ts';
 import { suiteId } from '../../src/keys/sealed-message.ts';
 import { contextOf, ledgerIn, makeSealedHost, testKeyOf } from '../support/sealed-host.ts';
+import { type BenchHost, benchHost } from './bench-host.ts';
 import type { Bench, BenchOptions, Sample, Subject } from './measure.ts';
 
 /** As `gatehouse master-key reencrypt` has them unless told otherwise; the copy has as many. */
 const lanes = 16;
 
 const never = new AbortController().signal;
+const tellPeak = new URL('./tell-peak.mjs', import.meta.url).href;
 const context = contextOf(1);
 const small = randomBytes(100);
 
 const sdk = 'Encryption SDK';
 const bare = 'bare AES-256-GCM';
+const nothing = 'gatehouse --version';
 const copied = 'read, write, fsync, rename';
 
 /**
  * Sealing and opening under the master key, in this process and without any call. Small: 100 bytes, whole buffers. Large:
- * a stream, of which opening reads all twice. Re-encryption: small files, beside writing them as durably without sealing.
+ * a stream, of which opening reads all twice; and once more as the commands do it, with the most memory
+ * that they held. Re-encryption: small files, beside writing them as durably without sealing.
  */
 export const seal: Bench = {
   name: 'seal',
   summary: 'sealing and opening under the master key; re-encryption',
-  units: { seal: '1/s', open: '1/s', sealLarge: 'MB/s', openLarge: 'MB/s', files: '1/s' },
-  baselines: [sdk, bare, copied],
+  units: {
+    seal: '1/s',
+    open: '1/s',
+    sealLarge: 'MB/s',
+    openLarge: 'MB/s',
+    sealPeak: 'MB',
+    openPeak: 'MB',
+    files: '1/s',
+  },
+  baselines: [sdk, bare, nothing, copied],
   rounds: { usual: 5, quick: 1 },
   prepare,
 };
 
-async function prepare({ isQuick }: BenchOptions): Promise<readonly Subject[]> {
+async function prepare(
+  { programs, isQuick }: BenchOptions,
+  opened: AsyncDisposableStack,
+): Promise<readonly Subject[]> {
   const times = isQuick ? 20 : 2000;
   const largeBytes = (isQuick ? 1 : 100) * 1_000_000;
   const files = isQuick ? 50 : 10_000;
+  const commands = await Promise.all(
+    programs.map(async (program): Promise<readonly Subject[]> => {
+      const host = await benchHost(program, { isBare: true, masterKeyUnder: 'SYMMETRIC_DEFAULT' }, opened);
+      return [
+        { name: nothing, program, measure: () => byNothing(host) },
+        { name: 'gatehouse seal, unseal', program, measure: () => byCommands(host, largeBytes) },
+      ];
+    }),
+  );
   return [
     { name: sdk, measure: () => bySdk(times) },
     { name: bare, measure: () => byCipher(largeBytes) },
     { name: 'gatehouse', measure: () => byUs(times, largeBytes) },
+    ...commands.flat(),
     { name: copied, measure: () => inFolder(files, copyAll) },
     { name: 'gatehouse, re-encryption', measure: () => inFolder(files, reencryptAll) },
   ];
@@ -116,6 +141,33 @@ async function byCipher(largeBytes: number): Promise<Sample> {
     decipher.final();
   });
   return { sealLarge, openLarge };
+}
+
+/** What the program needs for nothing at all. */
+async function byNothing(host: BenchHost): Promise<Sample> {
+  const peak = await peakOf(host, '--version');
+  return { sealPeak: peak, openPeak: peak };
+}
+
+async function byCommands(host: BenchHost, largeBytes: number): Promise<Sample> {
+  const [plain, sealed] = ['large', 'large.sealed'].map((name) => join(host.disk, name));
+  if (plain === undefined || sealed === undefined) throw new TypeError('two names');
+  await writeFile(plain, zeros(largeBytes));
+  let sealPeak = 0;
+  let openPeak = 0;
+  const sealLarge = await megabytes(largeBytes, async () => {
+    sealPeak = await peakOf(host, 'seal', '--name', 'large', '--in', plain, '--out', sealed, '--force');
+  });
+  const openLarge = await megabytes(largeBytes, async () => {
+    openPeak = await peakOf(host, 'unseal', sealed);
+  });
+  return { sealLarge, openLarge, sealPeak, openPeak };
+}
+
+/** The most memory that a command held, in MB. */
+async function peakOf(host: BenchHost, ...args: readonly string[]): Promise<number> {
+  const { stderr } = await host.operate(['--import', tellPeak], ...args);
+  return (Number(stderr.trim().split('\n').at(-1)) * 1024) / 1_000_000;
 }
 
 async function inFolder(

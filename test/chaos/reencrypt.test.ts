@@ -7,6 +7,7 @@ import { reencrypt } from '../../src/keys/reencryption.ts';
 import { dice, tell } from '../support/dice.ts';
 import { generationAt, ledgerIn, leftovers, makeSealedHost, testKeyOf } from '../support/sealed-host.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
+import { sized } from './sized.ts';
 
 const minuteMs = 60_000;
 const never = new AbortController().signal;
@@ -43,8 +44,8 @@ it('killed at each of its steps, and run again', { timeout: 6 * minuteMs }, asyn
 });
 
 it('10,000 files, killed at 100 random moments while others read', { timeout: 15 * minuteMs }, async () => {
-  const files = 10_000;
-  const kills = 100;
+  const files = sized(10_000, 2_000);
+  const kills = sized(100, 10);
   const { between } = dice('re-encryption');
   const folder = temporaryDirectory();
   const paths = await makeSealedHost(folder, files);

@@ -196,12 +196,12 @@ async function moveAlias(
   { alias, oldKeyArn, newKeyArn }: { alias: string; oldKeyArn: string; newKeyArn: string },
   signal: AbortSignal,
 ): Promise<void> {
-  const keys = await configuredKeys(host, signal);
+  const name = alias.slice(alias.indexOf('alias/'));
+  const { bindingKey, trustedKeys = [] } = (await configuredKeys(host, signal)) ?? {};
   // Whatever starts between the alias and the last rewrapping opens with the old key, on this host and on others.
-  if (keys !== undefined && !keys.trustedKeys.includes(oldKeyArn)) {
+  if (bindingKey?.endsWith(name) === true && !trustedKeys.includes(oldKeyArn)) {
     throw keysError('KEY_RENEWAL_UNTRUSTED', { oldKeyArn });
   }
-  const name = alias.slice(alias.indexOf('alias/'));
   await admin.nameKey(name, newKeyArn, true, signal);
   host.recorder.log(keysEvent('kms-key.alias-moved', { alias: name, keyArn: newKeyArn, before: oldKeyArn }));
 }
