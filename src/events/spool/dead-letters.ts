@@ -4,14 +4,9 @@ import type { SingleEvent, StreamName } from '../batch.ts';
 import { eventsError } from '../errors.ts';
 import { eventsEvent } from '../log-events.ts';
 import type { DeadLetter, RefusalReason, RefusedEvent } from '../spool.ts';
+import type { BodySealer, HeldRecord } from './group-writer.ts';
 import { recordKind } from './record.ts';
-import {
-  type BodySealer,
-  type Damage,
-  type HeldRecord,
-  openRecordLog,
-  type StoredRecord,
-} from './record-log.ts';
+import { type Damage, openRecordLog, type StoredRecord } from './record-log.ts';
 import type { Storage } from './storage.ts';
 
 export interface DeadLettersOptions {

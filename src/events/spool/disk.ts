@@ -8,15 +8,10 @@ import { eventsEvent } from '../log-events.ts';
 import { type SourcePosition, type Spool, type SpooledBatch, streamKey } from '../spool.ts';
 import type { KeyRing } from './data-keys.ts';
 import { openDeadLetters } from './dead-letters.ts';
+import type { HeldRecord } from './group-writer.ts';
 import { openQuarantine, quarantinedAtOnceMax } from './quarantine.ts';
 import { recordKind } from './record.ts';
-import {
-  type Damage,
-  type HeldRecord,
-  openRecordLog,
-  type Replayed,
-  type StoredRecord,
-} from './record-log.ts';
+import { type Damage, openRecordLog, type Replayed, type StoredRecord } from './record-log.ts';
 import { room } from './room.ts';
 import type { Storage } from './storage.ts';
 

@@ -1,45 +1,19 @@
 import { errnoOf } from '../../base/errno.ts';
 import { eventsError } from '../errors.ts';
+import { diskReserve, reserveBytes } from './disk-reserve.ts';
+import { type BodySealer, groupWriter, type HeldRecord, type RecordDraft } from './group-writer.ts';
 import { openFiles } from './open-files.ts';
 import {
-  type BodySeal,
   bodyCheck,
   type FoundHead,
   headAt,
-  headBytes,
   markOf,
   type RecordKind,
   recordKind,
   settledMark,
-  writeHead,
 } from './record.ts';
 import { type Checkpoint, checkpointIn, type FoundSegment, findLog, nameOf } from './recovery.ts';
 import type { Storage, StorageFile } from './storage.ts';
-
-/** A record that is still needed, and where it is now: it moves when little else of its segment is needed. */
-export interface HeldRecord {
-  segment: number;
-  at: number;
-  length: number;
-  readonly keyId: string | undefined;
-}
-
-export interface RecordDraft {
-  readonly kind: RecordKind;
-  /** Anything JSON-able. */
-  readonly meta: unknown;
-  readonly body?: Buffer;
-  /** What the body is bound to, where it is to be sealed. */
-  readonly context?: string;
-  /** Set where the body is sealed already. */
-  readonly sealed?: BodySeal | undefined;
-}
-
-/** Seals bodies. */
-export interface BodySealer {
-  readonly keyId: string;
-  seal(bytes: Buffer, context: string, into: Buffer, at: number): Uint8Array;
-}
 
 /** A record as it is met at the opening. */
 export interface Replayed {
@@ -149,17 +123,8 @@ interface Queued {
   readonly reject: (error: unknown) => void;
 }
 
-/**
- * Room for a new segment where there is none on the disk. A full disk drains as segments go, but the newest one is the
- * last: it may be all that fills the disk, with nothing needed in it but what a new one would begin with.
- */
-const reserveName = 'reserve';
-export const reserveBytes = 256 * 1024;
-
 /** What one write and sync takes. */
 const groupBytesMax = 4 * 2 ** 20;
-/** The buffer that groups are written from is kept up to this length. */
-const stagingBytesKept = 8 * 2 ** 20;
 /** Bytes that nobody needs are borne up to one segment, or this part of those that are needed. */
 export const garbageShare = 0.25;
 
@@ -169,12 +134,12 @@ export async function openRecordLog<State>(options: RecordLogOptions<State>): Pr
   const { path } = storage;
   const segments = new Map<number, Segment>();
   const files = openFiles(storage);
+  const reserve = diskReserve(storage);
   const keys = new Map<string, number>();
   let queue: Queued[] = [];
   /** Segments that are gone, or soon will be, while no durable record says so. */
   const dropped = new Set<number>();
-  let staging: Buffer = Buffer.alloc(0);
-  let sequence = 0;
+  const writer = groupWriter(groupBytesMax);
   let highest = 0;
   /** The newest segment whose checkpoint is durable. */
   let base = 0;
@@ -185,7 +150,6 @@ export async function openRecordLog<State>(options: RecordLogOptions<State>): Pr
   let isClosed = false;
   /** The last write found no room. */
   let isFull = false;
-  let hasReserve = false;
 
   try {
     await recover();
@@ -196,7 +160,7 @@ export async function openRecordLog<State>(options: RecordLogOptions<State>): Pr
 
   async function recover(): Promise<void> {
     const names = await storage.list();
-    hasReserve = names.includes(reserveName);
+    reserve.find(names);
     const found = await findLog(names, files);
     base = found.base;
     const isState = base === 0;
@@ -230,7 +194,7 @@ export async function openRecordLog<State>(options: RecordLogOptions<State>): Pr
     }
     if (cutBytes > 0) options.onCut(number, cutBytes);
     for (const { at, head } of records) {
-      sequence = Math.max(sequence, head.sequence);
+      writer.goOnAfter(head.sequence);
       if (head.kind === recordKind.checkpoint) {
         options.restore(checkpointIn<State>(head.meta).state);
         continue;
@@ -306,36 +270,18 @@ export async function openRecordLog<State>(options: RecordLogOptions<State>): Pr
   /** Whether the newest segment is what fills the disk, though nobody needs a record of it. */
   function isStuck(): boolean {
     return (
-      isFull && hasReserve && active !== undefined && active.end > reserveBytes && active.held.size === 0
+      isFull && reserve.isThere && active !== undefined && active.end > reserveBytes && active.held.size === 0
     );
   }
 
   async function startAnew(): Promise<void> {
     const before = active;
     active = undefined;
-    hasReserve = false;
-    await storage.remove(reserveName).catch(() => undefined);
+    await reserve.giveUp();
     await written([], []).catch(() => {
       active = before;
     });
     noteEmpty();
-  }
-
-  /** As soon as there is room for it: the space is needed when there is none. */
-  async function reserve(): Promise<void> {
-    hasReserve = true;
-    try {
-      const file = await storage.create(reserveName);
-      try {
-        await file.write(Buffer.alloc(reserveBytes), 0);
-        await file.sync();
-      } finally {
-        await file.close();
-      }
-    } catch {
-      hasReserve = false;
-      await storage.remove(reserveName).catch(() => undefined);
-    }
   }
 
   function answer(queued: Queued | undefined, record: HeldRecord): void {
@@ -368,7 +314,7 @@ export async function openRecordLog<State>(options: RecordLogOptions<State>): Pr
     const segment = active === undefined || isNew ? newSegment() : active;
     const first: RecordDraft[] = isNew ? [{ kind: recordKind.checkpoint, meta: checkpoint() }] : [];
     if (leaving.length > 0) first.push({ kind: recordKind.dropped, meta: leaving });
-    const { bytes, places } = encode(segment, [...first, ...drafts], sealer);
+    const { bytes, places } = writer.encode(segment, [...first, ...drafts], sealer);
     try {
       const file = isNew
         ? files.add(segment.name, await storage.create(segment.name))
@@ -387,8 +333,8 @@ export async function openRecordLog<State>(options: RecordLogOptions<State>): Pr
       active = segment;
       base = segment.number;
     }
-    if (staging.length > stagingBytesKept) staging = Buffer.alloc(0);
-    if (!hasReserve) await reserve();
+    writer.rest();
+    if (!reserve.isThere) await reserve.make();
     return places.slice(first.length);
   }
 
@@ -425,43 +371,6 @@ export async function openRecordLog<State>(options: RecordLogOptions<State>): Pr
       segments: kept.map(({ number, end, held }) => [number, end, held.size]),
       state: options.state(),
     };
-  }
-
-  function encode(segment: Segment, drafts: readonly RecordDraft[], sealer: BodySealer | undefined) {
-    const metas = drafts.map(({ meta }) => Buffer.from(JSON.stringify(meta)));
-    const wanted = drafts.reduce(
-      (sum, { body }, index) => sum + headBytes + (metas[index]?.length ?? 0) + (body?.length ?? 0),
-      0,
-    );
-    if (staging.length < wanted) staging = Buffer.allocUnsafeSlow(Math.max(wanted, groupBytesMax / 2));
-    const { number, end: durable } = segment;
-    const places: HeldRecord[] = [];
-    let at = 0;
-    for (const [index, { kind, body, context, sealed: sealedBefore }] of drafts.entries()) {
-      const meta = metas[index] ?? Buffer.alloc(0);
-      const bodyAt = at + headBytes + meta.length;
-      const end = bodyAt + (body?.length ?? 0);
-      let sealed = sealedBefore;
-      if (body !== undefined && context !== undefined && sealer !== undefined) {
-        sealed = { keyId: sealer.keyId, seal: sealer.seal(body, context, staging, bodyAt) };
-      } else {
-        body?.copy(staging, bodyAt);
-      }
-      sequence += 1;
-      const head = {
-        kind,
-        segment: number,
-        sequence,
-        durable,
-        sealed,
-        bodyBytes: end - bodyAt,
-        bodyCheck: bodyCheck(staging.subarray(bodyAt, end), sealed !== undefined),
-      };
-      writeHead(staging, at, head, meta);
-      places.push({ segment: number, at: durable + at, length: end - at, keyId: sealed?.keyId });
-      at = end;
-    }
-    return { bytes: staging.subarray(0, at), places };
   }
 
   /** Notes segments that nobody needs. Never the base: what all records add up to begins there. */

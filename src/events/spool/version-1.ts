@@ -5,9 +5,10 @@ import type { Log } from '../../base/log-events.ts';
 import { eventsError } from '../errors.ts';
 import { eventsEvent } from '../log-events.ts';
 import type { SpoolFolders } from './disk.ts';
+import type { RecordDraft } from './group-writer.ts';
 import { quarantinedAtOnceMax } from './quarantine.ts';
 import { type BodySeal, recordKind, sealBytes } from './record.ts';
-import { openRecordLog, type RecordDraft, type RecordLog } from './record-log.ts';
+import { openRecordLog, type RecordLog } from './record-log.ts';
 import { nameOf, segmentNumbers } from './recovery.ts';
 import type { Storage } from './storage.ts';
 
