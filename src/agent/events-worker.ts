@@ -6,9 +6,7 @@ import { type Clock, systemClock } from '../base/clock.ts';
 import { reportOf } from '../base/errors.ts';
 import type { LogEvent } from '../base/log-events.ts';
 import { Secret } from '../base/secret.ts';
-import { headsStream } from '../events/audit/chain.ts';
-import { type ChainedSource, chainedSource } from '../events/audit/chained-source.ts';
-import { headsSource } from '../events/audit/heads-source.ts';
+import type { ChainedSource } from '../events/audit/chained-source.ts';
 import type { StreamName } from '../events/batch.ts';
 import {
   type EventsSettings,
@@ -29,20 +27,17 @@ import { redactingSource } from '../events/redaction/redacting-source.ts';
 import type { RedactionStage, Redactor } from '../events/redaction/redactor.ts';
 import { sinkByRole } from '../events/sink/by-role.ts';
 import { cloudwatchLogsSink, type RetentionWishes } from '../events/sink/cloudwatch-logs.ts';
-import { type AuditSource, auditSource } from '../events/source/audit.ts';
-import { type OutputSource, outputSource } from '../events/source/output.ts';
-import { type AuditShareOptions, auditShareBytes, withAuditShare } from '../events/spool/audit-share.ts';
+import { auditShareBytes, withAuditShare } from '../events/spool/audit-share.ts';
 import { type DataKey, type KeyKeeper, keyRing } from '../events/spool/data-keys.ts';
 import { diskSpool, type SpoolFolders } from '../events/spool/disk.ts';
 import { folderStorage } from '../events/spool/folder-storage.ts';
 import { whenNeeded } from '../events/spool/when-needed.ts';
 import type { Spool } from '../events/spool.ts';
-import type { EventsStatus, PipelineStatus } from '../events/status.ts';
-import { streamFields, streamNames } from '../events/stream-names.ts';
+import type { EventsStatus } from '../events/status.ts';
 import type { AwsClientOptions } from './aws/aws-client.ts';
 import { type LogsCalls, logsCalls } from './aws/logs-calls.ts';
-import { eventSource } from './events/event-sources.ts';
 import { credentialNames, type WorkerAccess, workerAccess } from './events/worker-access.ts';
+import { auditShareOf, withAudit, workerSources } from './events/worker-sources.ts';
 
 /** How long sources wait for the credentials that are not to be shipped, at the start. */
 const credentialsMsMax = 5_000;
@@ -106,8 +101,14 @@ async function work({ settings, isSealed, dataKey }: WorkerStart): Promise<void>
     const secretsKnown = Promise.withResolvers<void>();
     const shipped = (name: string, source: EventSource, stage: RedactionStage): EventSource =>
       redactingSource({ name, source, redactor: redaction, stage, known: secretsKnown.promise });
-    const { sources, audits, chains, outputs } = sourcesOf(settings, kept, shipped);
-    const durable = chains.length === 0 ? kept : withAuditShare(kept, auditShareOf(chains));
+    const { sources, audits, chains, outputs } = workerSources({
+      settings,
+      spool: kept,
+      shipped,
+      onOutputTaken: (bytes) => say({ kind: 'output-taken', bytes }),
+      log,
+    });
+    const durable = chains.length === 0 ? kept : withAuditShare(kept, auditShareOf(chains, log));
     const spool = config.spool.mode === 'always' ? durable : whenNeeded(durable, { clock, log });
     const called: LogsCalls[] = [];
     const sink = sinkByRole((roleOf) => {
@@ -268,22 +269,6 @@ function retentionWishes(spool: Spool, roleOf: string | undefined): RetentionWis
   };
 }
 
-/** Sources of audit, their heads included, are known by these names; none of them can be another source's. */
-function headsOf(source: string): string {
-  return `.heads.${source}`;
-}
-
-function auditShareOf(chains: readonly ChainedSource[]): AuditShareOptions {
-  const names = new Set(chains.flatMap(({ name }) => [name, headsOf(name)]));
-  return {
-    isAudit: (positions) => positions.some(({ source }) => names.has(source)),
-    onDurable: (positions) => {
-      for (const chain of chains) chain.durable(positions);
-    },
-    log,
-  };
-}
-
 async function sayWhenSettled(id: number, chains: readonly ChainedSource[]): Promise<void> {
   const settled = await Promise.all(chains.map((chain) => chain.settled()));
   say({ kind: 'audit-settled', id, isSettled: settled.every(Boolean) });
@@ -296,71 +281,4 @@ function statusOf(
 ): EventsStatus {
   const status = withAudit(line.status(), chains);
   return redaction === undefined ? status : { ...status, redaction: redaction.status() };
-}
-
-/** The sources are those of the config: heads are a part of their chain. */
-function withAudit(status: PipelineStatus, chains: readonly ChainedSource[]): EventsStatus {
-  if (chains.length === 0) return status;
-  const heads = new Set(chains.map(({ name }) => headsOf(name)));
-  const sources = status.sources.filter(({ name }) => !heads.has(name));
-  return { ...status, sources, audit: chains.map((chain) => chain.status()) };
-}
-
-/** `shipped` makes of a source of other programs' lines one that may be shipped. */
-function sourcesOf(
-  settings: EventsSettings,
-  spool: Spool,
-  shipped: (name: string, source: EventSource, stage: RedactionStage) => EventSource,
-) {
-  const { config, readFrom, name, hostId, hostname, region, accountId, instanceId } = settings;
-  const values = {
-    name,
-    hostId,
-    hostname,
-    region,
-    ...(accountId === undefined ? {} : { accountId }),
-    ...(instanceId === undefined ? {} : { instanceId }),
-  };
-  const audits: AuditSource[] = [];
-  const chains: ChainedSource[] = [];
-  const clock = systemClock;
-  const sources: PipelineSource[] = [];
-  const outputs: OutputSource[] = [];
-  for (const [source, own] of Object.entries(config.sources)) {
-    const streamOf = streamNames(source, config, values, log);
-    const fields = streamFields(source, config);
-    const lines = eventSource(source, own, (plain, stage) => shipped(source, plain, stage), {
-      hostId,
-      fields,
-      output() {
-        const output = outputSource({ clock, onTaken: (bytes) => say({ kind: 'output-taken', bytes }) });
-        outputs.push(output);
-        return output;
-      },
-      readFrom,
-      clock,
-      log,
-    });
-    if (lines !== undefined) {
-      // What HTTP answered for is in the spool: nothing of it is dropped, its callers are told to wait.
-      const isSpared = own.http !== undefined;
-      const canBeReadAgain = own.files !== undefined || own.journald !== undefined;
-      const isSpread = fields.length > 0;
-      sources.push({ name: source, source: lines, streamOf, canBeReadAgain, isSpread, isSpared });
-      continue;
-    }
-    const audit = auditSource({ name: source, clock, log });
-    const from = spool.position(source);
-    const chain = chainedSource({ name: source, source: audit, host: { hostId, name }, from, clock, log });
-    audits.push(audit);
-    chains.push(chain);
-    const heads = headsSource({ chain, hostId, clock });
-    const stream = streamOf(undefined);
-    const headsTo = { ...stream, logStream: headsStream(stream.logStream) };
-    sources.push(
-      { name: source, source: chain, streamOf, isSpared: true },
-      { name: headsOf(source), source: heads, streamOf: () => headsTo, isSpared: true },
-    );
-  }
-  return { sources, audits, chains, outputs };
 }

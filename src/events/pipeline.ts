@@ -142,7 +142,8 @@ interface Intake extends PipelineSource {
 /**
  * Sources → batches → spool → sink. Its invariant: **a position is never committed before its bytes are durable.**
  * Positions go to the spool only in the append of the batch that holds their last bytes, appends of a stream are in the
- * order of reading, and the spool keeps both or neither.
+ * order of reading, and the spool keeps both or neither. One that holds what can be read again takes acknowledged for
+ * durable (`spool/when-needed.ts`).
  *
  * The only ways to lose an event: what a source could not hold (each source states its guarantee), an event that
  * CloudWatch Logs refuses while the dead letter is full, and the loss of the spool's disk. Each is said.
