@@ -19,10 +19,19 @@ const roleArn = 'arn:aws:iam::123456789012:role/app';
 const minuteMs = 60_000;
 
 /** Consumers on a clock that moves when told, in a cloud that lives by the same clock. */
-async function setup(options: { gate?: (sig: AbortSignal) => Promise<void>; hostSession?: object } = {}) {
+async function setup(
+  options: {
+    gate?: (sig: AbortSignal) => Promise<void>;
+    hostSession?: object;
+    /** AWS's time is so far ahead of the host's. */
+    awsAheadMs?: number;
+  } = {},
+) {
   const runtimeDirectory = temporaryDirectory({ tmpfs: true });
   const clock = fakeClock(new Date());
-  const sandbox = createSandbox({ now: () => clock.now() });
+  const { awsAheadMs = 0 } = options;
+  const awsClock = { ...clock, now: () => new Date(clock.now().getTime() + awsAheadMs) };
+  const sandbox = createSandbox({ now: () => awsClock.now() });
   const listener = await sandbox.listen();
   onTestFinished(() => listener.close());
   sandbox.identities.createRole('app');
@@ -45,13 +54,14 @@ async function setup(options: { gate?: (sig: AbortSignal) => Promise<void>; host
   const host = {
     region: 'eu-west-1',
     launch: { clock },
+    awsClock,
     bootstrap: { config: { name: 'web-1', runtimeDirectory, credentials: {} } },
     recorder: { log: (event: LogEvent) => logged.push(event) },
     credentials: { current: async () => ({ ...longTerm, ...options.hostSession }), state: () => ({}) },
     chain: {},
     aws: {
       async sts() {
-        sts.config.systemClockOffset = clock.now().getTime() - Date.now();
+        sts.config.systemClockOffset = awsClock.now().getTime() - Date.now();
         return sts;
       },
     },
@@ -106,6 +116,25 @@ function askSocket(socketPath: string): Promise<Record<string, unknown>> {
 }
 
 describe('a consumer', () => {
+  test.each([-2, 2])(
+    'of a host whose clock is off by %i hours has credentials, and new ones in time',
+    async (hours) => {
+      const { configure, runtimeDirectory, sandbox, clock } = await setup({
+        awsAheadMs: hours * 60 * minuteMs,
+      });
+
+      await configure({ consumers: { app: { roleArn, socket: {} } } });
+      const first = await askSocket(join(runtimeDirectory, 'consumers', 'app.sock'));
+      const early = sandbox.calls.count({ operation: 'AssumeRole' });
+      await clock.advance(51 * minuteMs);
+
+      expect(first).toMatchObject({ AccessKeyId: expect.stringMatching(/^ASIA/u) });
+      expect(early).toBe(1);
+      // Due by five sixths of the hour, by whichever clock.
+      await expect.poll(() => sandbox.calls.count({ operation: 'AssumeRole' })).toBe(2);
+    },
+  );
+
   test('gets a new token every six hours, and the one before is good for five minutes more', async () => {
     const { own, configure, live, runtimeDirectory, named } = await setup();
     const path = join(runtimeDirectory, 'tokens', 'app');

@@ -1,4 +1,5 @@
 import { hostname } from 'node:os';
+import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/logger.ts';
 import { createLogger } from '../base/logger.ts';
 import { loadBootstrap, type Origins, requireRegion } from '../config/bootstrap.ts';
@@ -43,6 +44,8 @@ export interface Host {
   /** What it may reach under other roles. */
   readonly roles: AssumedRoles;
   readonly clockSkew: ClockSkew;
+  /** Shows AWS's time: by it what AWS gives expires. */
+  readonly awsClock: Clock;
 }
 
 /** Loads the bootstrap config as file, environment and flags of this launch give it. */
@@ -124,5 +127,6 @@ export function openHost(launch: Launch, bootstrap: Bootstrap): Host {
     aws,
     roles,
     clockSkew: skew,
+    awsClock,
   };
 }

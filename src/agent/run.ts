@@ -255,12 +255,13 @@ async function certificateOf({
   chain,
   launch,
   recorder,
+  awsClock,
 }: Host): Promise<CertificateWatch | undefined> {
   const { rolesAnywhere } = bootstrap.config.credentials;
   if (rolesAnywhere === undefined || chain.answered !== 'roles-anywhere') return undefined;
   const { certificateWatch } = await import('../identity/certificate-watch.ts');
-  const { env, clock } = launch;
-  return certificateWatch(rolesAnywhere, { env, clock, log: recorder.log, run: runCommand });
+  const { env } = launch;
+  return certificateWatch(rolesAnywhere, { env, clock: awsClock, log: recorder.log, run: runCommand });
 }
 
 /** Undefined where the bootstrap config does not ask for it. */

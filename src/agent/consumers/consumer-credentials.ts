@@ -19,10 +19,9 @@ const sessionNameCharactersMax = 64;
 /** The credentials of one consumer: a role's, kept and renewed as the host's own are, or just those. */
 export function consumerCredentials(name: string, role: ConsumerRole, host: Host): RefreshingCredentials {
   if (role.allowHostRole) return host.credentials;
-  const { clock } = host.launch;
   const { log } = host.recorder;
   return refreshing(roleSource(name, role, host), {
-    clock,
+    clock: host.awsClock,
     log: (event) => log({ ...event, fields: { ...event.fields, consumer: name } }),
   });
 }
@@ -51,7 +50,7 @@ function roleSource(name: string, role: ConsumerRole, host: Host): CredentialSou
     absence: 'it always applies',
     async load(signal) {
       const roleArn = role.roleArn ?? (await hostRoleArn(host, signal));
-      return assumedRole({ roleArn, ...wanted }, () => host.aws.sts(), host.launch.clock).load(signal);
+      return assumedRole({ roleArn, ...wanted }, () => host.aws.sts(), host.awsClock).load(signal);
     },
   };
 }

@@ -80,7 +80,7 @@ function certificateStatus({ certificate, host }: AgentParts): CertificateStatus
   const state = certificate?.state();
   if (state === undefined) return undefined;
   const { path, serialNumber, expires, renewalFailing } = state;
-  const leftMs = expires.getTime() - host.launch.clock.now().getTime();
+  const leftMs = expires.getTime() - host.awsClock.now().getTime();
   const trouble = renewalFailing && { ...renewalFailing, since: renewalFailing.since.toISOString() };
   return {
     path,

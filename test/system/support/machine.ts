@@ -12,7 +12,7 @@ import { mustRun, type ProgramResult, runProgram } from './run-program.ts';
 export interface Machine {
   /** Its root folder, as this machine sees it; what is mounted inside (/run, /tmp) is not seen. */
   readonly root: string;
-  /** Its PID 1, as this machine counts. */
+  /** Its PID 1, as this machine counts; another one after `reboot`. */
   readonly pid: number;
   /** Runs a shell script as root, in all of its namespaces. */
   shell(script: string): Promise<ProgramResult>;
@@ -23,6 +23,8 @@ export interface Machine {
   write(path: string, text: string, mode?: number): void;
   /** Copies a file of this machine into the folder; returns its path there. */
   copyIn(file: string, folder: string): string;
+  /** Shuts down and boots again: what is in memory is new, and so is its network. */
+  reboot(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -67,8 +69,11 @@ export async function bootMachine(more: readonly string[] = []): Promise<Machine
     await ended(nspawn, pid);
     rmSync(folder, { recursive: true, force: true });
   };
-  const machine: Omit<Machine, 'pid'> = {
+  const machine: Machine = {
     root,
+    get pid() {
+      return pid;
+    },
     shell: (script) => enter([], script),
     async sh(script) {
       const { code, stdout, stderr } = await enter([], script);
@@ -86,25 +91,37 @@ export async function bootMachine(more: readonly string[] = []): Promise<Machine
       copyFileSync(file, join(root, to, basename(file)));
       return join(to, basename(file));
     },
+    async reboot() {
+      const before = pid;
+      // It goes down with what says so.
+      await machine.shell('systemctl reboot');
+      await booted(before);
+    },
     close,
   };
 
-  try {
+  /** Waits until another PID 1 than this one has all up. */
+  async function booted(before: number): Promise<void> {
     const deadline = performance.now() + bootMsMax;
     for (;;) {
       pid = firstChild(nspawn.pid ?? 0) ?? 0;
-      const state = pid === 0 ? '' : (await machine.shell('systemctl is-system-running')).stdout.trim();
-      if (state === 'running' || state === 'degraded') break;
+      const state =
+        pid === 0 || pid === before ? '' : (await machine.shell('systemctl is-system-running')).stdout.trim();
+      if (state === 'running' || state === 'degraded') return;
       if (nspawn.exitCode !== null || performance.now() > deadline) {
         throw new Error(`the machine does not boot (${state}): ${Buffer.concat(said).toString()}`);
       }
       await timeout(pollMs);
     }
+  }
+
+  try {
+    await booted(0);
   } catch (error) {
     await close();
     throw error;
   }
-  return { ...machine, pid };
+  return machine;
 }
 
 /** Its PID 1 takes all that is in it along. */
