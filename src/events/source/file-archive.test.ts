@@ -8,7 +8,8 @@ import type { LogEvent } from '../../base/log-events.ts';
 import { type Reading, reading } from '../event-source.contract.ts';
 import type { Positions } from '../event-source.ts';
 import { partBytesMax } from '../long-line.ts';
-import { fileSource, fileSourceLimits } from './file.ts';
+import { fileSource } from './file.ts';
+import { fileSourceLimits } from './file-limits.ts';
 
 function setup(pattern = 'app.log*', exclude: readonly string[] = []) {
   const directory = temporaryDirectory();

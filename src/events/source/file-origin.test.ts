@@ -8,7 +8,8 @@ import { reading } from '../event-source.contract.ts';
 import type { EventSource, Positions } from '../event-source.ts';
 import { locating } from '../transform/coordinates.ts';
 import type { Encoding } from './encodings.ts';
-import { fileSource, fileSourceLimits } from './file.ts';
+import { fileSource } from './file.ts';
+import { fileSourceLimits } from './file-limits.ts';
 
 /** A line, and where it says that it stands. */
 type Seen = readonly [line: string, generation: string | undefined, offset: number | undefined];

@@ -18,7 +18,8 @@ import { fakeClock } from '../../../test/support/fake-clock.ts';
 import { temporaryDirectory } from '../../../test/support/temporary-directory.ts';
 import type { LogEvent } from '../../base/log-events.ts';
 import type { Positions } from '../event-source.ts';
-import { fileSource, fileSourceLimits } from './file.ts';
+import { fileSource } from './file.ts';
+import { fileSourceLimits } from './file-limits.ts';
 
 /** A log that is written to and rotated. Each thing that happens has a time of its own, a second after the last. */
 function logFolder(linesAtOnce: number) {

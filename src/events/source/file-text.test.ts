@@ -8,7 +8,8 @@ import { reading } from '../event-source.contract.ts';
 import { originalBytes } from '../foreign-bytes.ts';
 import { partBytesMax } from '../long-line.ts';
 import type { Encoding } from './encodings.ts';
-import { fileSource, fileSourceLimits } from './file.ts';
+import { fileSource } from './file.ts';
+import { fileSourceLimits } from './file-limits.ts';
 
 function setup(encoding: Encoding = 'auto') {
   const directory = temporaryDirectory();

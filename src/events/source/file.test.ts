@@ -22,7 +22,8 @@ import type { LogEvent } from '../../base/log-events.ts';
 import { eventSourceContract, reading } from '../event-source.contract.ts';
 import { chunkBytesMax } from '../event-source.ts';
 import { messageBytesMax } from '../limits.ts';
-import { type FileSourceLimits, fileSource, fileSourceLimits } from './file.ts';
+import { fileSource } from './file.ts';
+import { type FileSourceLimits, fileSourceLimits } from './file-limits.ts';
 
 interface Setup {
   readonly pattern?: string;
