@@ -181,6 +181,28 @@ describe('events that other roles send', () => {
     expect(host.sandbox.calls.count({ operation: 'AssumeRole' })).toBe(1);
   });
 
+  it('are verified under the role that sent them, where they are audit', async () => {
+    const host = await setup({
+      bootstrap: { allow: { readFrom: [tmpdir()], assumeRoles: [logs] } },
+      gateway(document) {
+        document.events = { sources: {}, ...document.events, roleArn: logs, externalId: 'x-1' };
+      },
+    });
+    host.sandbox.identities.createRole('Logs', { externalId: 'x-1' });
+    const agent = await host.started();
+    await host.arrived(1, 'agent');
+    await agent.stop();
+    host.sandbox.calls.clear();
+
+    const { code, stdout } = await host.run(['audit', 'verify', '--json']);
+
+    expect(code).toBe(0);
+    expect(stdout).toContain('"logStream":"agent"');
+    const reads = host.sandbox.calls.list({ service: 'logs' });
+    const roles = reads.map(({ accessKeyId = '' }) => host.sandbox.identities.find(accessKeyId)?.roleArn);
+    expect(new Set(roles)).toEqual(new Set([logs]));
+  });
+
   it('wait for a role that is refused, hold no others up, and are there after a restart', async () => {
     const host = await setup({
       bootstrap: { allow: { readFrom: [tmpdir()], assumeRoles: [logs] } },

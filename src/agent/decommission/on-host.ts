@@ -111,7 +111,7 @@ function leftoverRemarks(leftover: Leftover | undefined): string[] {
   const { batches, events, deadLetters } = leftover;
   return [
     batches === 0
-      ? 'All that was spooled is sent.'
+      ? 'All that was spooled is sent; what was not read yet is still in its files.'
       : `NOT SENT YET: ${events} events in ${batches} batches. Start the service and let it send them, or they are lost.`,
     ...(deadLetters === 0
       ? []

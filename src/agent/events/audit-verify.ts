@@ -1,10 +1,12 @@
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+import type { CloudWatchLogsClient } from '@aws-sdk/client-cloudwatch-logs';
 import { requireSecretName } from '../../config/bootstrap.ts';
 import { headsStream } from '../../events/audit/chain.ts';
 import { eventsReadMax, readMessages, retentionDaysOf } from '../../events/audit/cloudwatch-events.ts';
 import { type AuditReport, auditVerifier } from '../../events/audit/verify.ts';
 import type { StreamName } from '../../events/batch.ts';
+import { type DestinationRole, destinationRole } from '../../events/destination-role.ts';
 import { eventsError } from '../../events/errors.ts';
 import { streamNames } from '../../events/stream-names.ts';
 import { callerIdentity } from '../../identity/caller.ts';
@@ -46,23 +48,25 @@ export async function auditVerify(
   const host = openHost(launch, bootstrapOf(launch));
   try {
     const verdicts: StreamVerdict[] = [];
-    for (const stream of await streamsOf(host, request, signal)) {
-      verdicts.push(await verifyStream(host, stream, since, heads, signal));
+    for (const { stream, role } of await streamsOf(host, request, signal)) {
+      const client = await (role === undefined ? host : host.roles.as(role)).aws.logs();
+      verdicts.push(await verifyStream(host, client, stream, since, heads, signal));
     }
     return verdicts;
   } finally {
+    host.roles.close();
     host.aws.close();
   }
 }
 
 async function verifyStream(
   host: Host,
+  client: CloudWatchLogsClient,
   stream: StreamName,
   since: Date | undefined,
   expected: ReturnType<typeof headOf>[],
   signal: AbortSignal,
 ): Promise<StreamVerdict> {
-  const client = await host.aws.logs();
   const retentionDays = await retentionDaysOf(client, stream.logGroup, signal);
   const { clock } = host.launch;
   const verifier = auditVerifier({
@@ -89,12 +93,18 @@ async function verifyStream(
   };
 }
 
+interface AuditedStream {
+  readonly stream: StreamName;
+  /** Whoever sends there reads there: it may be in another account. Undefined for the host itself. */
+  readonly role?: DestinationRole | undefined;
+}
+
 async function streamsOf(
   host: Host,
   { logGroup, logStream }: AuditVerifyRequest,
   signal: AbortSignal,
-): Promise<StreamName[]> {
-  if (logGroup !== undefined && logStream !== undefined) return [{ logGroup, logStream }];
+): Promise<AuditedStream[]> {
+  if (logGroup !== undefined && logStream !== undefined) return [{ stream: { logGroup, logStream } }];
   if (logGroup !== undefined || logStream !== undefined) {
     throw agentError('USAGE', { problem: '--log-group and --log-stream go together' });
   }
@@ -113,7 +123,10 @@ async function streamsOf(
       ? { accountId: (await callerIdentity(await host.aws.sts(), signal)).accountId }
       : {}),
   };
-  return audits.map(([name]) => streamNames(name, events, values, host.recorder.log)(undefined));
+  return audits.map(([name]) => ({
+    stream: streamNames(name, events, values, host.recorder.log)(undefined),
+    role: destinationRole(events, name),
+  }));
 }
 
 async function hostIdIn(stateDirectory: string): Promise<string> {
