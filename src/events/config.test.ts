@@ -37,6 +37,10 @@ describe('the events config', () => {
 
   test.each([
     [
+      { spool: { mode: 'when-needed', whenFull: 'drop-oldest' } },
+      'spool.mode: must be always where whenFull drops events: what can be read again waits where it is',
+    ],
+    [
       { sources: { a: {} } },
       'sources.a: must have exactly one of files, journald, syslog, stdin, http, exec, audit',
     ],

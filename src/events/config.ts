@@ -509,6 +509,11 @@ const eventsKeys = z.strictObject({
 
 /** What ships: `events` of the gateway config. */
 export const eventsConfig = eventsKeys.refine(isWholeRole, roleMissing).superRefine((config, context) => {
+  if (config.spool.mode === 'when-needed' && config.spool.whenFull !== 'pause') {
+    // A batch that was held has to find room in its turn; where others are dropped for room, it would hold up the rest.
+    const message = 'must be always where whenFull drops events: what can be read again waits where it is';
+    context.addIssue({ code: 'custom', path: ['spool', 'mode'], message });
+  }
   for (const [name, source] of Object.entries(config.sources)) {
     const problem = fieldsProblem(source, config);
     if (problem === undefined) continue;

@@ -75,8 +75,8 @@ export function whenNeeded(spool: Spool, { limits: given, clock, log }: WhenNeed
   const spooledIds = new Map<number, number>();
   const waiting = new Set<() => void>();
   const stop = new AbortController();
-  // Below all ids of the spool, and growing as they do.
-  let lastId = Number.MIN_SAFE_INTEGER;
+  // Above all ids of the spool, and growing as they do: what is held is newer than what is there.
+  let lastId = 2 ** 52;
   let heldBytes = 0;
   let isWatching = false;
   let isFailing = false;
