@@ -14,14 +14,14 @@ import {
   streamName,
   streamOf,
   textList,
-} from './logs-input.ts';
-import { putLogEvents } from './logs-put.ts';
-import { filterLogEvents, getLogEvents } from './logs-read.ts';
-import type { LogGroup, LogGroupClass, LogStream, LogsState } from './logs-state.ts';
+} from './logs/input.ts';
+import { putLogEvents } from './logs/put.ts';
+import { filterLogEvents, getLogEvents } from './logs/read.ts';
+import type { LogGroup, LogGroupClass, LogStream, LogsState } from './logs/state.ts';
 import { type Page, page } from './page.ts';
 import { AwsError, type CallContext, type JsonObject, type JsonService } from './service.ts';
 
-export type { LogsState } from './logs-state.ts';
+export type { LogsState } from './logs/state.ts';
 
 const groupClasses: readonly LogGroupClass[] = ['STANDARD', 'INFREQUENT_ACCESS', 'ESSENTIALS', 'DELIVERY'];
 const retentionDays: ReadonlySet<number> = new Set([

@@ -1,6 +1,6 @@
 import { setTimeout as timeout } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
-import type { LogStream } from '../../sandbox/logs-state.ts';
+import type { LogStream } from '../../sandbox/logs/state.ts';
 import { eventually, type Host, logGroup, setup } from '../support/host.ts';
 
 interface Verdict {

@@ -1,6 +1,6 @@
-import { list, type Member, read, required, text, type Values } from './constraints.ts';
-import type { LogGroup, LogStream, LogsState } from './logs-state.ts';
-import { AwsError, type JsonObject } from './service.ts';
+import { list, type Member, read, required, text, type Values } from '../constraints.ts';
+import { AwsError, type JsonObject } from '../service.ts';
+import type { LogGroup, LogStream, LogsState } from './state.ts';
 
 /** The members that most operations have. */
 export const groupName = text({ min: 1, max: 512, pattern: /^[.\-_/#A-Za-z0-9]+$/u });

@@ -1,4 +1,4 @@
-import { invalidParameter } from './logs-input.ts';
+import { invalidParameter } from './input.ts';
 
 /**
  * The unstructured filter patterns: `word "a phrase"` asks for all of them, `?a ?b` for any, `-word` for its absence.

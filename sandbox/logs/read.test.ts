@@ -10,7 +10,7 @@ import {
   start,
   streamMissing,
   structures,
-} from '../test/support/logs-fixture.ts';
+} from '../../test/support/logs-fixture.ts';
 
 describe('GetLogEvents', () => {
   it('pages forward and gives the same token back at the end', () => {

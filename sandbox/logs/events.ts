@@ -1,4 +1,4 @@
-import type { LogBatch, LogStream } from './logs-state.ts';
+import type { LogBatch, LogStream } from './state.ts';
 
 export interface StoredEvent {
   readonly timestamp: number;

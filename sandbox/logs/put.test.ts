@@ -10,8 +10,8 @@ import {
   repeated,
   start,
   streamMissing,
-} from '../test/support/logs-fixture.ts';
-import type { JsonValue } from './service.ts';
+} from '../../test/support/logs-fixture.ts';
+import type { JsonValue } from '../service.ts';
 
 describe('PutLogEvents', () => {
   it('keeps events in order and gives a token nobody needs', () => {

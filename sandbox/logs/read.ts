@@ -1,6 +1,7 @@
-import { flag, integer, required, text, type Values } from './constraints.ts';
-import { type Cursor, isBefore, type OrderedEvents, orderedEvents, type StoredEvent } from './logs-events.ts';
-import { filterPattern } from './logs-filter-pattern.ts';
+import { flag, integer, required, text, type Values } from '../constraints.ts';
+import type { CallContext, JsonObject } from '../service.ts';
+import { type Cursor, isBefore, type OrderedEvents, orderedEvents, type StoredEvent } from './events.ts';
+import { filterPattern } from './filter-pattern.ts';
 import {
   identifiedGroup,
   identifiedGroupMembers,
@@ -9,9 +10,8 @@ import {
   streamName,
   streamOf,
   textList,
-} from './logs-input.ts';
-import { type LogGroup, type LogStream, type LogsState, retainedSince } from './logs-state.ts';
-import type { CallContext, JsonObject } from './service.ts';
+} from './input.ts';
+import { type LogGroup, type LogStream, type LogsState, retainedSince } from './state.ts';
 
 const pageEventsMax = 10_000;
 const pageBytesMax = 1_048_576;

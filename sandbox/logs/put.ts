@@ -1,13 +1,6 @@
-import {
-  constraintFailed,
-  groupOf,
-  invalidParameter,
-  readInput,
-  streamMembers,
-  streamOf,
-} from './logs-input.ts';
-import { dayMs, type LogGroup, type LogStream, type LogsState, retainedSince } from './logs-state.ts';
-import { AwsError, type CallContext, type JsonObject, type JsonValue } from './service.ts';
+import { AwsError, type CallContext, type JsonObject, type JsonValue } from '../service.ts';
+import { constraintFailed, groupOf, invalidParameter, readInput, streamMembers, streamOf } from './input.ts';
+import { dayMs, type LogGroup, type LogStream, type LogsState, retainedSince } from './state.ts';
 
 // The limits: https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutLogEvents.html
 const batchEventsMax = 10_000;
