@@ -72,8 +72,14 @@ export function text(limits: TextLimits = {}): Member<string> {
   };
 }
 
+/** Both may be met. */
+interface Limits {
+  readonly min?: number;
+  readonly max?: number;
+}
+
 /** A blob: base64 in JSON, limits in bytes of the content. */
-export function blob(limits: { readonly min?: number; readonly max?: number } = {}): Member<Buffer> {
+export function blob(limits: Limits = {}): Member<Buffer> {
   return {
     read(json, path, breaches) {
       if (json === undefined) return undefined;
@@ -87,19 +93,12 @@ export function blob(limits: { readonly min?: number; readonly max?: number } = 
   };
 }
 
-export function integer(limits: { readonly min?: number; readonly max?: number } = {}): Member<number> {
+export function integer(limits: Limits = {}): Member<number> {
   return {
     read(json, path, breaches) {
       if (json === undefined) return undefined;
       if (typeof json !== 'number' || !Number.isInteger(json)) throw wrongType(json, 'an Integer');
-      return accept(json, `Value '${json}' at '${path}'`, breaches, [
-        limits.min !== undefined &&
-          json < limits.min &&
-          `Member must have value greater than or equal to ${limits.min}`,
-        limits.max !== undefined &&
-          json > limits.max &&
-          `Member must have value less than or equal to ${limits.max}`,
-      ]);
+      return accept(json, `Value '${json}' at '${path}'`, breaches, limitRules('value', json, limits));
     },
   };
 }
@@ -125,10 +124,7 @@ export function flag(): Member<boolean> {
   };
 }
 
-export function list<Value>(
-  element: Member<Value>,
-  limits: { readonly min?: number; readonly max?: number } = {},
-): Member<Value[]> {
+export function list<Value>(element: Member<Value>, limits: Limits = {}): Member<Value[]> {
   return {
     read(json, path, breaches) {
       if (json === undefined) return undefined;
@@ -153,10 +149,7 @@ export function structure<S extends Shape>(shape: S): Member<Values<S>> {
 }
 
 /** A map of names to members of one kind, in the order sent. */
-export function map<Value>(
-  element: Member<Value>,
-  limits: { readonly min?: number; readonly max?: number } = {},
-): Member<ReadonlyMap<string, Value>> {
+export function map<Value>(element: Member<Value>, limits: Limits = {}): Member<ReadonlyMap<string, Value>> {
   return {
     read(json, path, breaches) {
       if (json === undefined) return undefined;
@@ -234,17 +227,14 @@ function accept<Value>(
   return broken.length === 0 ? value : undefined;
 }
 
-function lengthRules(
-  length: number,
-  limits: { readonly min?: number; readonly max?: number },
-): (string | false)[] {
+function lengthRules(length: number, limits: Limits): (string | false)[] {
+  return limitRules('length', length, limits);
+}
+
+function limitRules(what: 'length' | 'value', given: number, { min, max }: Limits): (string | false)[] {
   return [
-    limits.min !== undefined &&
-      length < limits.min &&
-      `Member must have length greater than or equal to ${limits.min}`,
-    limits.max !== undefined &&
-      length > limits.max &&
-      `Member must have length less than or equal to ${limits.max}`,
+    min !== undefined && given < min && `Member must have ${what} greater than or equal to ${min}`,
+    max !== undefined && given > max && `Member must have ${what} less than or equal to ${max}`,
   ];
 }
 

@@ -7,7 +7,7 @@ import {
   shownValue,
 } from '../attribute-value.ts';
 import type { Placeholders } from './placeholders.ts';
-import { type ExpressionKind, type Path, parse, type Syntax, shownPath } from './syntax.ts';
+import { type ExpressionKind, operandsOf, type Path, parse, type Syntax, shownPath } from './syntax.ts';
 
 export const comparators = ['=', '<>', '<', '<=', '>', '>='] as const;
 export type Comparator = (typeof comparators)[number];
@@ -105,7 +105,7 @@ function isWrappedAgain(syntax: Syntax): boolean {
 function comparison(syntax: Syntax): Condition {
   const name = functionName(syntax);
   if (name === 'unknown') {
-    operands(syntax);
+    operandsOf(syntax, operand);
     return impossible;
   }
   if (name !== undefined && name !== 'size') return predicate(name, syntax);
@@ -142,7 +142,7 @@ function list(syntax: Syntax): readonly Operand[] {
 function operand(syntax: Syntax): Operand {
   const name = functionName(syntax);
   if (name !== undefined) {
-    const [of, ...more] = operands(syntax);
+    const [of, ...more] = operandsOf(syntax, operand);
     if (of === undefined || name === 'unknown') return nothing;
     if (name !== 'size') {
       syntax.object(`The function is not allowed to be used this way in an expression; function: ${name}`);
@@ -170,19 +170,8 @@ function isFunctionName(text: string): text is FunctionName {
   return Object.hasOwn(conditionFunctions, text);
 }
 
-/** The operands in the parentheses of a call. */
-function operands(syntax: Syntax): readonly Operand[] {
-  syntax.next();
-  syntax.expect('(');
-  syntax.operator();
-  const given = [operand(syntax)];
-  while (syntax.accepts(',')) given.push(operand(syntax));
-  syntax.expect(')');
-  return given;
-}
-
 function predicate(name: Exclude<FunctionName, 'size'>, syntax: Syntax): Condition {
-  const given = operands(syntax);
+  const given = operandsOf(syntax, operand);
   objectToCount(name, given.length, syntax);
   const [first, second] = given;
   if (first === undefined || (second === undefined && conditionFunctions[name] === 2)) {

@@ -44,6 +44,20 @@ export interface Syntax {
   operator(): void;
 }
 
+/** The operands of a call whose name comes next, each read by `operand`. */
+export function operandsOf<Operand>(
+  syntax: Syntax,
+  operand: (syntax: Syntax) => Operand,
+): readonly Operand[] {
+  syntax.next();
+  syntax.expect('(');
+  syntax.operator();
+  const given = [operand(syntax)];
+  while (syntax.accepts(',')) given.push(operand(syntax));
+  syntax.expect(')');
+  return given;
+}
+
 /**
  * Reads a whole expression by one rule.
  * @throws AwsError ValidationException for what is not well formed, then for the first objection

@@ -1,6 +1,6 @@
 import type { AttributeValue } from '../attribute-value.ts';
 import type { Placeholders } from './placeholders.ts';
-import { type Path, parse, pathObjection, type Syntax } from './syntax.ts';
+import { operandsOf, type Path, parse, pathObjection, type Syntax } from './syntax.ts';
 
 /** What `SET` puts at a path. */
 export type SetOperand =
@@ -81,13 +81,7 @@ function operand(syntax: Syntax): SetOperand {
 }
 
 function call(name: string, syntax: Syntax): SetOperand {
-  syntax.next();
-  syntax.expect('(');
-  syntax.operator();
-  const given = [operand(syntax)];
-  while (syntax.accepts(',')) given.push(operand(syntax));
-  syntax.expect(')');
-
+  const given = operandsOf(syntax, operand);
   const [left, right] = given;
   const nothing: SetOperand = { kind: 'value', value: { type: 'NULL', value: true } };
   if (name !== 'if_not_exists' && name !== 'list_append') {
