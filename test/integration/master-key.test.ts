@@ -514,9 +514,13 @@ it('neither master key, password nor value is anywhere but where it belongs', as
   const passwordFile = join(host.disk, 'password');
   writeFileSync(passwordFile, password.value, { mode: 0o600 });
   const withPassword = ['--password-file', passwordFile, '--log-level', 'debug'];
-  const ended = [await host.run(['master-key', 'create', ...withPassword])];
+  await host.operator.createKeysTable('fleet-keys');
+  const ended = [await host.run(['master-key', 'create', '--table', 'fleet-keys', ...withPassword])];
   const file = await sealed(host, 'one', value.value);
-  await host.putGateway(withFiles(host, { one: file }));
+  await host.putGateway((document) => {
+    withFiles(host, { one: file })(document);
+    document.keys = { ...document.keys, registryTable: 'fleet-keys' };
+  });
   const agent = await host.started();
 
   ended.push(await host.run(['master-key', 'reencrypt', ...withPassword]));
@@ -529,6 +533,7 @@ it('neither master key, password nor value is anywhere but where it belongs', as
     buffers: {
       outputs: ended.map(({ stdout, stderr }) => stdout + stderr).join('\n'),
       'CloudWatch Logs': JSON.stringify(host.sandbox.state.logs),
+      ...registryItems(host),
     },
     directories: [host.disk, host.runtimeDirectory],
     except: (path) => path === passwordFile || path.startsWith(join(host.runtimeDirectory, 'secrets')),
@@ -536,8 +541,26 @@ it('neither master key, password nor value is anywhere but where it belongs', as
   expect(findings).toEqual([]);
   expect(searched.places).toContain(join(host.stateDirectory, 'master-key', '2.wrapped'));
   expect(searched.places).toContain(join(host.stateDirectory, 'master-key', 'ledger.db'));
+  expect(searched.places).toEqual(
+    expect.arrayContaining(['generation#000000001', 'generation#000000002', 'seen#000']),
+  );
   expect(host.delivered(deliveredPath(host, 'one')) === value.value).toBe(true);
 });
+
+/** What the registry has of every host, by item: all of it as text, and what is binary as it is. */
+function registryItems(host: Host): Record<string, Buffer> {
+  const tables = [...host.sandbox.state.dynamoDb.tables.values()];
+  const items = tables.flatMap(({ partitions }) => [...partitions.values()].flatMap((each) => [...each]));
+  const textOf = (_key: string, value: unknown) => (value instanceof Map ? [...value] : value);
+  return Object.fromEntries(
+    items.map(([name, item]) => {
+      const binary = [...item.values()].flatMap(({ type, value }) =>
+        type === 'B' ? Buffer.from(value, 'base64') : [],
+      );
+      return [name, Buffer.concat([Buffer.from(JSON.stringify(item, textOf)), ...binary])];
+    }),
+  );
+}
 
 /** The master key itself, opened as the operator could, in the forms in which it might be lying about. */
 async function masterKeyCanary(host: Host, generation: number): Promise<Canary> {
