@@ -113,7 +113,7 @@ const bindCommand = command({
   summary: 'Put the master key, wrapped, into a registry, and keep it there from now on',
   options: { table },
   async run(args, invocation) {
-    const { bindTable } = await import('../agent/master-key/bind.ts');
+    const { bindTable } = await import('../agent/master-key/bind-table.ts');
     const request = { table: args.table };
     const bound = await bindTable(operatorLaunchOf(args, invocation), request, stopSignal());
     if (args.json) invocation.stdout.write(`${JSON.stringify(bound)}\n`);

@@ -547,19 +547,20 @@ it('neither master key, password nor value is anywhere but where it belongs', as
   expect(host.delivered(deliveredPath(host, 'one')) === value.value).toBe(true);
 });
 
+const plainOf = (_key: string, value: unknown) => (value instanceof Map ? [...value] : value);
+
 /** What the registry has of every host, by item: all of it as text, and what is binary as it is. */
 function registryItems(host: Host): Record<string, Buffer> {
-  const tables = [...host.sandbox.state.dynamoDb.tables.values()];
-  const items = tables.flatMap(({ partitions }) => [...partitions.values()].flatMap((each) => [...each]));
-  const textOf = (_key: string, value: unknown) => (value instanceof Map ? [...value] : value);
-  return Object.fromEntries(
-    items.map(([name, item]) => {
+  const found: Record<string, Buffer> = {};
+  for (const { partitions } of host.sandbox.state.dynamoDb.tables.values()) {
+    for (const [name, item] of [...partitions.values()].flatMap((items) => Array.from(items))) {
       const binary = [...item.values()].flatMap(({ type, value }) =>
         type === 'B' ? Buffer.from(value, 'base64') : [],
       );
-      return [name, Buffer.concat([Buffer.from(JSON.stringify(item, textOf)), ...binary])];
-    }),
-  );
+      found[name] = Buffer.concat([Buffer.from(JSON.stringify(item, plainOf)), ...binary]);
+    }
+  }
+  return found;
 }
 
 /** The master key itself, opened as the operator could, in the forms in which it might be lying about. */

@@ -6,7 +6,7 @@ import { keysEvent } from '../../keys/log-events.ts';
 import { agentError } from '../errors.ts';
 import type { Host } from '../host.ts';
 import type { Launch } from '../launch.ts';
-import { bindingKeyArnOf } from '../master-key/binding.ts';
+import { bindingKeyArnOf } from '../master-key/binding-key-arn.ts';
 import { configuredKeys, type Passwords } from '../master-key/operator.ts';
 import { rewrapMasterKey } from '../master-key/rewrap.ts';
 import { openMasterKeyState } from '../master-key/state.ts';

@@ -1,7 +1,7 @@
 import { secretsError } from '../../secrets/errors.ts';
 import type { Launch } from '../launch.ts';
 import { asOperator, authorise, configuredKeys, openProven, type Passwords } from './operator.ts';
-import { registryAt } from './published.ts';
+import { registryAt } from './publication.ts';
 
 export interface AllowOlderRequest {
   /** The secret's name. */

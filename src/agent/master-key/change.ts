@@ -6,7 +6,7 @@ import { keysEvent } from '../../keys/log-events.ts';
 import { fingerprintOf, newMasterKey, openMasterKey, proofOf, wrapMasterKey } from '../../keys/master-key.ts';
 import { type Progress, type Reencrypted, reencrypt } from '../../keys/reencryption.ts';
 import type { Launch } from '../launch.ts';
-import { bindingKeyArnOf } from './binding.ts';
+import { bindingKeyArnOf } from './binding-key-arn.ts';
 import { newPassword } from './create.ts';
 import { findSealedFiles } from './find-sealed-files.ts';
 import {
@@ -17,7 +17,7 @@ import {
   type Passwords,
   wantedBinding,
 } from './operator.ts';
-import { type Publication, publishing } from './published.ts';
+import { type Publication, publishing } from './publication.ts';
 import { sealedFiles } from './sealed-files.ts';
 import { sealingGeneration } from './state.ts';
 

@@ -18,7 +18,7 @@ import { callerOf } from '../kms/admin.ts';
 import { type CreateKeyRequest, createKeyAt } from '../kms/create-key.ts';
 import type { Launch } from '../launch.ts';
 import { asOperator, configuredKeys, type Operator, type Passwords, wantedBinding } from './operator.ts';
-import { publishing, registryAt } from './published.ts';
+import { publishing, registryAt } from './publication.ts';
 
 export interface CreateRequest {
   /** The binding key; without it, the one that the gateway config names. */

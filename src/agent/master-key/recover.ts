@@ -4,7 +4,7 @@ import { fingerprintOf, openMasterKey, proofOf } from '../../keys/master-key.ts'
 import type { RegistryEntry } from '../../keys/registry.ts';
 import type { Launch } from '../launch.ts';
 import { asOperator, namedUnwrapper, type Operator } from './operator.ts';
-import { registryAt, wantedTable } from './published.ts';
+import { registryAt, wantedTable } from './publication.ts';
 
 export interface Recovered {
   readonly table: string;

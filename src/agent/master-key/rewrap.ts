@@ -2,7 +2,7 @@ import { keysEvent } from '../../keys/log-events.ts';
 import { fingerprintOf, openMasterKey, wrapMasterKey } from '../../keys/master-key.ts';
 import type { Launch } from '../launch.ts';
 import { asOperator, authorise, openProven, type Passwords, wantedBinding } from './operator.ts';
-import { publishing } from './published.ts';
+import { publishing } from './publication.ts';
 import { sealingGeneration } from './state.ts';
 
 export interface RewrapRequest {

@@ -6,7 +6,7 @@ import { type Change, type Generation, targetOf } from '../../keys/ledger.ts';
 import { wrappingOf } from '../../keys/master-key.ts';
 import type { Launch } from '../launch.ts';
 import { asOperator, type Operator, openProven } from './operator.ts';
-import { boundRegistry } from './published.ts';
+import { boundRegistry } from './publication.ts';
 import { sealingGeneration } from './state.ts';
 
 export interface MasterKeyStatus {

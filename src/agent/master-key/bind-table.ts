@@ -2,7 +2,7 @@ import { keysEvent } from '../../keys/log-events.ts';
 import { fingerprintOf } from '../../keys/master-key.ts';
 import type { Launch } from '../launch.ts';
 import { asOperator, type Operator, openProven } from './operator.ts';
-import { publishing, registryAt, wantedTable } from './published.ts';
+import { publishing, registryAt, wantedTable } from './publication.ts';
 import { sealingGeneration } from './state.ts';
 
 export interface BoundTable {
