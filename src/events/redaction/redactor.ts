@@ -93,6 +93,8 @@ export function redactor({ patterns, clock, log }: RedactorOptions): Redactor {
   let search: NeedleSearch = needleSearch([]);
   let needleLengthMax = 0;
   let forgetAtMs = Number.POSITIVE_INFINITY;
+  /** Whether values changed since `compile`. A thousand secrets that are learned at a start are compiled once. */
+  let isStale = false;
   let redacted = 0;
 
   function compile(): void {
@@ -104,7 +106,16 @@ export function redactor({ patterns, clock, log }: RedactorOptions): Redactor {
     search = needleSearch(needles);
     needleLengthMax = needles.reduce((longest, { length }) => Math.max(longest, length), 0);
     const ends = [...values.values()].flat().map(({ formerUntilMs }) => formerUntilMs ?? Infinity);
-    forgetAtMs = Math.min(...ends, Infinity);
+    forgetAtMs = ends.reduce((first, end) => Math.min(first, end), Infinity);
+    isStale = false;
+  }
+
+  /** Before each search: all that was learned, without what is to be forgotten by now. */
+  function bringUpToDate(): void {
+    if (isStale) compile();
+    if (clock.monotonic() < forgetAtMs) return;
+    forgetFormer();
+    compile();
   }
 
   function retire(former: readonly Value[]): void {
@@ -120,7 +131,7 @@ export function redactor({ patterns, clock, log }: RedactorOptions): Redactor {
       if (kept.length === 0) values.delete(name);
       else values.set(name, kept);
     }
-    compile();
+    isStale = true;
   }
 
   /** Where secrets stand in `bytes`, in order, none overlapping another, and then what matches patterns. */
@@ -233,7 +244,7 @@ export function redactor({ patterns, clock, log }: RedactorOptions): Redactor {
     },
 
     redact(source, { bytes, positions, file, isOneEvent }, stage = 'read') {
-      if (clock.monotonic() >= forgetAtMs) forgetFormer();
+      bringUpToDate();
       if (needles.length === 0 && patterns === undefined) return bytes;
       const item = `${source}\0${stage}\0${positions[0]?.item ?? file ?? ''}`;
       // One event is whole, whether or not it ends with a newline.
