@@ -108,6 +108,14 @@ export function awsKmsAdmin(connect: () => Promise<Pick<KMSClient, 'send'>>): Km
       return Policy;
     },
 
+    async hasGrants(keyArn, signal) {
+      const { ListGrantsCommand } = await sdk();
+      const { Grants = [], Truncated } = await translated('kms:ListGrants', keyArn, signal, async () =>
+        (await connect()).send(new ListGrantsCommand({ KeyId: keyArn, Limit: 1 }), { abortSignal: signal }),
+      );
+      return Grants.length > 0 || Truncated === true;
+    },
+
     async enableRotation(keyArn, signal) {
       const { EnableKeyRotationCommand } = await sdk();
       await translated('kms:EnableKeyRotation', keyArn, signal, async () =>

@@ -60,6 +60,8 @@ export interface KmsAdmin {
   tagsOf(keyArn: string, signal: AbortSignal): Promise<Readonly<Record<string, string>>>;
   /** The key policy, JSON. */
   policyOf(keyArn: string, signal: AbortSignal): Promise<string>;
+  /** Whether anybody may do something with the key that its policy does not say. */
+  hasGrants(keyArn: string, signal: AbortSignal): Promise<boolean>;
   enableRotation(keyArn: string, signal: AbortSignal): Promise<void>;
   /** When KMS makes the next backing key; undefined where it does not. */
   nextRotation(keyArn: string, signal: AbortSignal): Promise<Date | undefined>;

@@ -65,6 +65,13 @@ export const keysLogEvents = {
     fields: { keyArn: 'the key', expiresAt: 'when it expires; absent where it does not' },
     audit: 'success',
   },
+  'kms-key.renewal-foreign': {
+    level: 'warn',
+    summary:
+      'a KMS key says that it takes the place of the old one, but its kind, policy or grants are not those of a key that gatehouse kms renew made: it is left alone',
+    fields: { keyArn: 'the key that says so', before: 'the key that is renewed' },
+    audit: 'failure',
+  },
   'kms-key.alias-moved': {
     level: 'info',
     summary: 'an alias stands for another KMS key',
@@ -115,7 +122,11 @@ export const keysLogEvents = {
   'master-key.recovered': {
     level: 'info',
     summary: 'this host got its master key back from the registry',
-    fields: { table: 'the registry’s table', generation: 'the one that seals' },
+    fields: {
+      table: 'the registry’s table',
+      generation: 'the one that seals',
+      fingerprint: 'tells that key from another',
+    },
     audit: 'success',
   },
   'master-key.change-began': {

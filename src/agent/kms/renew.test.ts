@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { KMSClient } from '@aws-sdk/client-kms';
+import { CreateGrantCommand, CreateKeyCommand, KMSClient, PutKeyPolicyCommand } from '@aws-sdk/client-kms';
 import {
   CreateSecretCommand,
   PutSecretValueCommand,
@@ -36,6 +36,7 @@ async function setup({ hasMasterKey = true, origin = 'EXTERNAL' } = {}) {
   const config = join(folder, 'config.json');
   const stateDirectory = join(folder, 'state');
   writeFileSync(config, JSON.stringify({ name: 'web-1', stateDirectory }), { mode: 0o600 });
+  const logged: unknown[] = [];
   let aheadMs = 0;
   const passDays = (days: number): void => {
     aheadMs += days * 24 * 60 * 60 * 1000;
@@ -51,7 +52,7 @@ async function setup({ hasMasterKey = true, origin = 'EXTERNAL' } = {}) {
     clock: { ...systemClock, now: () => new Date(Date.now() + aheadMs) },
     version: '0.0.0',
     logsArePretty: false,
-    writeLog: () => undefined,
+    writeLog: (line) => logged.push(line),
   };
   const materialFile = (name: string): string => {
     const file = join(folder, name);
@@ -115,7 +116,41 @@ async function setup({ hasMasterKey = true, origin = 'EXTERNAL' } = {}) {
     const gatewayConfig = { secretName: 'gateway' };
     writeFileSync(config, JSON.stringify({ name: 'web-1', stateDirectory, gatewayConfig }), { mode: 0o600 });
   }
-  return { sandbox, passDays, renew, oldKeyArn, file, wrappedBy, aliased, keys, withGateway };
+  /** A key of somebody else's that says it takes the place of the old one. */
+  async function planted(like: { readonly origin?: 'AWS_KMS'; readonly policy?: string } = {}) {
+    const { KeyMetadata: made } = await kms.send(
+      new CreateKeyCommand({
+        Origin: like.origin ?? 'EXTERNAL',
+        Policy: like.policy ?? sandbox.state.kms.keys.get(oldKeyArn)?.policy,
+        Tags: [{ TagKey: 'gatehouse:renews', TagValue: oldKeyArn }],
+      }),
+    );
+    return made?.Arn ?? '';
+  }
+  /** Gives its maker a grant, which needs material, and the key the policy of the old one. */
+  async function disguised(KeyId: string): Promise<void> {
+    const from = { material: 'made here', wrapping } as const;
+    await importKeyMaterial(launch, { keyId: KeyId, from, expiresAt: undefined }, never);
+    await kms.send(
+      new CreateGrantCommand({ KeyId, GranteePrincipal: credentials.arn, Operations: ['Decrypt'] }),
+    );
+    const Policy = sandbox.state.kms.keys.get(oldKeyArn)?.policy;
+    await kms.send(new PutKeyPolicyCommand({ KeyId, Policy }));
+  }
+  return {
+    sandbox,
+    passDays,
+    renew,
+    oldKeyArn,
+    file,
+    wrappedBy,
+    aliased,
+    keys,
+    withGateway,
+    planted,
+    disguised,
+    logged,
+  };
 }
 
 describe('kms renew', () => {
@@ -201,6 +236,26 @@ describe('kms renew', () => {
         wrappedBy: newest,
       });
     }
+  });
+
+  it('takes no key for its own that gives somebody more than the old one did, and says so', async () => {
+    const { sandbox, renew, oldKeyArn, planted, disguised, aliased, wrappedBy, logged } = await setup();
+    const policy = JSON.parse(sandbox.state.kms.keys.get(oldKeyArn)?.policy ?? '') as { Statement: object[] };
+    const open = { Effect: 'Allow', Principal: '*', Action: 'kms:*', Resource: '*' };
+    policy.Statement.push(open);
+    const theirs = [
+      await planted({ policy: JSON.stringify(policy) }),
+      await planted({ origin: 'AWS_KMS' }),
+      await planted({ policy: JSON.stringify(policy) }),
+    ];
+    await disguised(theirs[2] ?? '');
+
+    const done = await renew();
+
+    expect(done.now).toEqual(['create', 'import', 'move alias', 'rewrap']);
+    expect(theirs).not.toContain(done.newKeyArn);
+    expect([aliased(), wrappedBy()]).toEqual([done.newKeyArn, done.newKeyArn]);
+    expect(logged.filter((line) => JSON.stringify(line).includes('kms-key.renewal-foreign'))).toHaveLength(3);
   });
 
   it('moves no alias while hosts would not accept the old key any more', async () => {

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { GatehouseError } from '../../base/errors.ts';
 import { keysError } from '../../keys/errors.ts';
 import { requireNoLockout } from '../../keys/key-policy.ts';
@@ -139,29 +140,55 @@ async function standingOf(
   }
   return {
     oldKeyArn: current.arn,
-    next: await keyThatRenews(admin, current.arn, signal),
+    next: await keyThatRenews(host, admin, current.arn, signal),
     isMoved: false,
     isToBeRewrapped: wrappedBy === current.arn,
   };
 }
 
-/** The key that a run made which stopped. */
+/**
+ * The key that a run made which stopped. Whoever may make keys may tag one so: it is taken for that only where it gives
+ * nobody more than the old key does.
+ */
 async function keyThatRenews(
+  host: Host,
   admin: KmsAdmin,
   keyArn: string,
   signal: AbortSignal,
 ): Promise<KeyDetails | undefined> {
   for (const candidate of await admin.list(keysMax, signal)) {
-    const tags = await admin.tagsOf(candidate, signal).catch((error: unknown) => {
-      // A key of somebody else's.
-      if (error instanceof GatehouseError && error.code === 'KEY_DENIED') return undefined;
-      throw error;
-    });
+    const tags = await unlessDenied(admin.tagsOf(candidate, signal));
     if (tags?.[renewsTag] !== keyArn) continue;
-    const key = await admin.describe(candidate, signal);
-    if (key.state === 'PendingImport' || key.state === 'Enabled') return key;
+    const key = await unlessDenied(admin.describe(candidate, signal));
+    if (key?.state !== 'PendingImport' && key?.state !== 'Enabled') continue;
+    if (await isAsCreated(admin, key, keyArn, signal)) return key;
+    host.recorder.log(keysEvent('kms-key.renewal-foreign', { keyArn: candidate, before: keyArn }));
   }
   return undefined;
+}
+
+/** Whether a key is as `created` makes it, and nobody has been granted more since. */
+async function isAsCreated(
+  admin: KmsAdmin,
+  { arn, spec, origin }: KeyDetails,
+  oldKeyArn: string,
+  signal: AbortSignal,
+): Promise<boolean> {
+  if (spec !== 'SYMMETRIC_DEFAULT' || origin !== 'EXTERNAL') return false;
+  const policy = await unlessDenied(admin.policyOf(arn, signal));
+  if (policy === undefined) return false;
+  const old = await admin.policyOf(oldKeyArn, signal);
+  return isDeepStrictEqual(JSON.parse(policy), JSON.parse(old)) && !(await admin.hasGrants(arn, signal));
+}
+
+/** Undefined for a key of somebody else's. */
+async function unlessDenied<T>(asked: Promise<T>): Promise<T | undefined> {
+  try {
+    return await asked;
+  } catch (error) {
+    if (error instanceof GatehouseError && error.code === 'KEY_DENIED') return undefined;
+    throw error;
+  }
 }
 
 /** The KMS key that wraps this host's master key; undefined where it has none. */
