@@ -137,7 +137,8 @@ const recoverCommand = command({
     if (args.json) invocation.stdout.write(`${JSON.stringify(done)}\n`);
     else {
       invocation.stderr.write(
-        `master key ${done.generations.join(', ')} is here again, from table ${done.table}\n`,
+        `master key ${done.generations.join(', ')} is here again, from table ${done.table}\n` +
+          `${done.fingerprint} seals; the audit of this host must say the same (master-key.opened)\n`,
       );
     }
     return 0;

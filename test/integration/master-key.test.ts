@@ -1,10 +1,12 @@
-import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { generateKeyPairSync } from 'node:crypto';
+import { cpSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DisableKeyCommand } from '@aws-sdk/client-kms';
 import { describe, expect, it } from 'vitest';
 import { awsKms } from '../../src/keys/aws-kms.ts';
 import { kmsUnwrapper } from '../../src/keys/kms-keyring.ts';
 import { openMasterKey } from '../../src/keys/master-key.ts';
+import { sealRsaEnvelope } from '../../src/keys/rsa-envelope.ts';
 import { parseHeader } from '../../src/keys/sealed-message.ts';
 import { takeLock } from '../../src/system/lock.ts';
 import { type Canary, canary, searchCanaries } from '../support/canary.ts';
@@ -342,6 +344,13 @@ async function hostThatSawTwo() {
   return { host, file, old };
 }
 
+/** What whoever has the public half of an RSA key can make. */
+function envelopeUnder(keyArn: string): Buffer {
+  const { publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
+  const claims = { keyArn, agentName: 'web-1', generation: 1 };
+  return sealRsaEnvelope(claims, Buffer.alloc(34), publicKey.export({ format: 'der', type: 'spki' }));
+}
+
 function withoutRecords(host: Host): void {
   for (const end of ['', '-wal', '-shm']) {
     rmSync(join(host.stateDirectory, 'master-key', `ledger.db${end}`), { force: true });
@@ -385,6 +394,29 @@ describe('the registry as rollback guard', () => {
     await agent.stop();
   });
 
+  it('lets sealing count on where the whole disk was put back to an older state', async () => {
+    const host = await setup();
+    await host.operator.createKeysTable('fleet-keys');
+    expect((await host.run(['master-key', 'create', '--table', 'fleet-keys'])).code).toBe(0);
+    const file = await sealed(host, 'one', 'first');
+    const [oldFile, oldState] = [readFileSync(file), join(host.disk, 'state-before')];
+    cpSync(host.stateDirectory, oldState, { recursive: true });
+    for (const value of ['second', 'third']) await sealed(host, 'one', value, '--force');
+    await host.putGateway(withFiles(host, { one: file }));
+    await (await host.started()).stop();
+    rmSync(host.stateDirectory, { recursive: true });
+    cpSync(oldState, host.stateDirectory, { recursive: true });
+    writeFileSync(file, oldFile);
+    const agent = await host.started();
+    await agent.event('secret.read-failed');
+    await agent.stop();
+
+    await sealed(host, 'one', 'fourth', '--force');
+
+    await (await host.started()).stop();
+    expect(host.delivered(deliveredPath(host, 'one'))).toBe('fourth');
+  });
+
   it('asks it once at a start, and starts without it, which is said', async () => {
     const { host } = await hostThatSawTwo();
     host.sandbox.calls.clear();
@@ -405,16 +437,17 @@ describe('the registry', () => {
     const host = await setup();
     await host.operator.createKeysTable('fleet-keys');
     const made = await host.run(['master-key', 'create', '--table', 'fleet-keys', '--json']);
-    const { fingerprint } = JSON.parse(made.stdout) as { fingerprint: string };
+    const first = (JSON.parse(made.stdout) as { fingerprint: string }).fingerprint;
     const file = await sealed(host, 'one', 'x');
-    expect(await host.run(['master-key', 'reencrypt'])).toMatchObject({ code: 0 });
+    const changed = await host.run(['master-key', 'reencrypt', '--json']);
+    const { fingerprint } = JSON.parse(changed.stdout) as { fingerprint: string };
     expect(await status(host)).toMatchObject({ registry: { table: 'fleet-keys', state: 'agrees' } });
     rmSync(host.stateDirectory, { recursive: true });
     expect((await host.run(['unseal', file])).code).toBe(66);
 
     const done = await host.run(['master-key', 'recover', '--table', 'fleet-keys', '--json']);
 
-    expect(JSON.parse(done.stdout)).toEqual({ table: 'fleet-keys', generations: [1, 2] });
+    expect(JSON.parse(done.stdout)).toEqual({ table: 'fleet-keys', generations: [1, 2], fingerprint });
     expect((await host.run(['unseal', file])).stdout).toBe('x');
     expect(await status(host)).toMatchObject({
       generation: 2,
@@ -424,8 +457,81 @@ describe('the registry', () => {
       ],
       registry: { state: 'agrees' },
     });
-    expect(fingerprint).toMatch(/^[0-9a-f]{32}$/u);
+    expect(first).toMatch(/^[0-9a-f]{32}$/u);
+    expect(fingerprint).not.toBe(first);
     expect(await host.run(['master-key', 'recover', '--table', 'fleet-keys'])).toMatchObject({ code: 73 });
+  });
+
+  it('gives it back wherever a recovery stopped, and meanwhile nothing is sealed under a retired one', async () => {
+    const host = await setup();
+    await host.operator.createKeysTable('fleet-keys');
+    expect((await host.run(['master-key', 'create', '--table', 'fleet-keys'])).code).toBe(0);
+    const file = await sealed(host, 'one', 'x');
+    expect((await host.run(['master-key', 'reencrypt'])).code).toBe(0);
+    rmSync(host.stateDirectory, { recursive: true });
+    const effect = { kind: 'error', name: 'AccessDeniedException', status: 400 } as const;
+    const recover = ['master-key', 'recover', '--table', 'fleet-keys'];
+    // Each generation is opened to be kept, and then once more to be taken into use.
+    for (const nth of [2, 1, 2]) {
+      const fault = host.sandbox.faults.add({ service: 'kms', operation: 'Decrypt', nth, effect });
+      expect(await host.run(recover)).toMatchObject({ code: 77 });
+      host.sandbox.faults.remove(fault);
+      expect(await status(host)).toMatchObject({ generation: 2 });
+    }
+
+    expect(await host.run(recover)).toMatchObject({ code: 0 });
+
+    expect(await status(host)).toMatchObject({ generation: 2, registry: { state: 'agrees' } });
+    expect((await host.run(['unseal', file])).stdout).toBe('x');
+    expect(await host.run(recover)).toMatchObject({ code: 73 });
+  });
+
+  it('brings no key of another account, unless the gateway config names it', async () => {
+    const host = await setup();
+    await host.operator.createKeysTable('fleet-keys');
+    const theirs = 'arn:aws:kms:eu-west-1:999999999999:key/11111111-2222-3333-4444-555555555555';
+    await host.operator.putMasterKey('fleet-keys', 'web-1', envelopeUnder(theirs));
+    host.sandbox.calls.clear();
+    const recover = ['master-key', 'recover', '--table', 'fleet-keys'];
+
+    const refused = await host.run(recover);
+    const before = decrypts(host);
+    await host.putGateway((document) => {
+      document.keys = { ...document.keys, trustedKeys: [theirs] };
+    });
+    await host.run(recover);
+
+    expect(refused).toMatchObject({ code: 77, stderr: expect.stringContaining('(KEY_NOT_TRUSTED)') });
+    expect(before).toBe(0);
+    expect(decrypts(host)).toBe(1);
+  });
+
+  it('that was refused is forgotten by the host, which may do without', async () => {
+    const host = await setup();
+    await host.operator.createKeysTable('fleet-keys');
+    await host.operator.leaseKeys('fleet-keys', 'web-1', 'somebody', new Date(Date.now() + 600_000));
+    expect(await host.run(['master-key', 'create', '--table', 'fleet-keys'])).toMatchObject({ code: 75 });
+
+    const done = await host.run(['master-key', 'create']);
+
+    expect(done).toMatchObject({ code: 0, stderr: expect.stringContaining('keep a copy of that file') });
+  });
+
+  it('that was away when a change ended does not agree, and is bound again', async () => {
+    const host = await setup();
+    await host.operator.createKeysTable('fleet-keys');
+    expect((await host.run(['master-key', 'create', '--table', 'fleet-keys'])).code).toBe(0);
+    const effect = { kind: 'error', name: 'AccessDeniedException', status: 400 } as const;
+    // The lease, the new generation, and then what both are.
+    const fault = host.sandbox.faults.add({ service: 'dynamodb', operation: 'PutItem', nth: 3, effect });
+    expect(await host.run(['master-key', 'reencrypt'])).toMatchObject({ code: 77 });
+    host.sandbox.faults.remove(fault);
+
+    const before = await status(host);
+    await host.run(['master-key', 'bind', '--table', 'fleet-keys']);
+
+    expect(before).toMatchObject({ generation: 2, registry: { state: 'disagrees' } });
+    expect(await status(host)).toMatchObject({ registry: { state: 'agrees' } });
   });
 
   it('is bound later, follows every change, and tells another life of the host from this one', async () => {

@@ -347,6 +347,19 @@ function operatorOf(sandbox: Sandbox, endpoint: string) {
       };
       await dynamodb.send(new PutItemCommand({ TableName: table, Item }));
     },
+    /** Puts what is to be a host's first master key into a registry, as whoever may write there could. */
+    async putMasterKey(table: string, agent: string, wrapped: Uint8Array): Promise<void> {
+      const texts = { state: 'current', bindingKeyArn: '', algorithm: '', fingerprint: '', changedBy: '' };
+      const attributes = Object.entries(texts).map(([name, S]) => [name, { S }] as const);
+      const Item = {
+        agent: { S: agent },
+        item: { S: 'generation#000000001' },
+        changedAt: { S: '2026-01-01T00:00:00.000Z' },
+        wrapped: { B: wrapped },
+        ...Object.fromEntries(attributes),
+      };
+      await dynamodb.send(new PutItemCommand({ TableName: table, Item }));
+    },
     close(): void {
       for (const client of [dynamodb, kms, secretsManager, logs]) client.destroy();
     },

@@ -149,14 +149,21 @@ async function kept(
   const again = await openMasterKey(wrapped, { agentName, generation }, binding, signal);
   again.key.dispose();
   const fingerprint = fingerprintOf(masterKey);
+  const boundBefore = state.ledger.registryTable();
   if (table !== undefined) state.ledger.bindTable(table);
-  // In the registry first: nothing is sealed under a key of which there is no copy.
-  await publishing(
-    maker,
-    (publication) =>
-      publication.publish({ number: generation, state: 'current', fingerprint }, wrapped, signal),
-    signal,
-  );
+  try {
+    // In the registry first: nothing is sealed under a key of which there is no copy.
+    await publishing(
+      maker,
+      (publication) =>
+        publication.publish({ number: generation, state: 'current', fingerprint }, wrapped, signal),
+      signal,
+    );
+  } catch (error) {
+    // Else a next one would be told to use a table that nobody named any more.
+    state.ledger.bindTable(boundBefore);
+    throw error;
+  }
   await state.writeWrapped(generation, wrapped, { overwrite: false });
   const now = host.launch.clock.now();
   state.ledger.adopt({ number: generation, createdAt: now, proof: proofOf(masterKey, now) });

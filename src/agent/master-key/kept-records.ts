@@ -43,6 +43,8 @@ const busyMsMax = 500;
 
 export function keptRecords({ stateDirectory, log, ...options }: KeptRecordsOptions): KeptRecords {
   const versions = new Map<string, number>();
+  /** What was seen of the names under which an older file was refused. */
+  const refused = new Map<string, number>();
   const files = new Map<string, number>();
   let state: MasterKeyState | undefined;
   let hasFailed = false;
@@ -87,13 +89,18 @@ export function keptRecords({ stateDirectory, log, ...options }: KeptRecordsOpti
     };
   }
 
-  /** What was admitted, and what only the registry knew: sealing counts on from what this host knows. */
+  /**
+   * What was admitted, and what only the registry knew of names that are new here, or were refused: sealing counts on
+   * from what this host knows, and what is sealed in place of the refused must not be refused too.
+   */
   function rising(here: ReadonlyMap<string, Seen>, there: ReadonlyMap<string, Seen> = new Map()) {
     const lost = [...there]
       .filter(([name]) => !here.has(name))
       .map(([name, seen]) => [name, seen.version] as const);
     return new Map(
-      [...lost, ...versions].filter(([name, version]) => version > (here.get(name)?.version ?? 0)),
+      [...lost, ...refused, ...versions].filter(
+        ([name, version]) => version > (here.get(name)?.version ?? 0),
+      ),
     );
   }
 
@@ -107,6 +114,7 @@ export function keptRecords({ stateDirectory, log, ...options }: KeptRecordsOpti
     async admit({ name, path, version, sealed }, signal) {
       const { version: seen, loweredFrom = 0 } = await seenOf(name, version, signal);
       if (version < seen) {
+        refused.set(name, seen);
         throw secretsError('SECRET_ROLLED_BACK', { secret: name, path, version, seen });
       }
       if (version < loweredFrom) {
@@ -123,11 +131,12 @@ export function keptRecords({ stateDirectory, log, ...options }: KeptRecordsOpti
       const registry = await watermark();
       const there = versions.size === 0 ? undefined : await registry?.seen(signal);
       bestEffort(() => {
-        if (versions.size > 0) opened().ledger.met(rising(opened().ledger.allSeen(), there), files);
+        if (versions.size + refused.size > 0) {
+          opened().ledger.met(rising(opened().ledger.allSeen(), there), files);
+        }
       });
       await registry?.raise(versions, signal);
-      versions.clear();
-      files.clear();
+      for (const noted of [versions, refused, files]) noted.clear();
     },
 
     close: () => state?.close(),

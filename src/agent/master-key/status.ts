@@ -59,8 +59,9 @@ export function masterKeyStatus(
     const failure = await failureOf(() => openProven(operator, number, signal), signal);
     const bindingKey = await describedBinding(operator, number, signal);
     const generations = state.ledger.generations();
-    const registry = await registryStatus(operator, number, signal);
-    const { createdAt, proof } = generations.find((each) => each.number === number) ?? {};
+    const sealing = generations.find((each) => each.number === number);
+    const registry = await registryStatus(operator, number, sealing?.state, signal);
+    const { createdAt, proof } = sealing ?? {};
     const { at: current, all } = state.ledger.count(number);
     const change = state.ledger.change();
     const status: MasterKeyStatus = {
@@ -110,10 +111,11 @@ async function describedBinding({ state, kmsFor }: Operator, generation: number,
   }
 }
 
-/** Whether what is here is what the registry would give back. */
+/** Whether what is here is what the registry would give back, to seal with it as here. */
 async function registryStatus(
   operator: Operator,
   generation: number,
+  sealingState: Generation['state'] | undefined,
   signal: AbortSignal,
 ): Promise<MasterKeyStatus['registry']> {
   const registry = boundRegistry(operator);
@@ -125,7 +127,7 @@ async function registryStatus(
     const entry = entries.find((each) => each.generation === generation);
     if (entry === undefined) return { table, state: 'lacks it', secretsSeen };
     const wrapped = await operator.state.readWrapped(generation);
-    const isSame = wrapped?.equals(entry.wrapped) === true;
+    const isSame = wrapped?.equals(entry.wrapped) === true && entry.state === sealingState;
     return { table, state: isSame ? 'agrees' : 'disagrees', secretsSeen };
   } catch (error) {
     signal.throwIfAborted();
