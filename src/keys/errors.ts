@@ -114,9 +114,16 @@ export const keysErrors = {
   },
   KEY_ALIAS_EXISTS: {
     summary: 'the alias stands for another key already',
-    remedy: 'Choose another alias. The key was made; aws kms create-alias names it.',
+    remedy: 'Choose another alias, or use the key that it stands for.',
     retry: false,
     exitCode: exitCode.cannotCreate,
+  },
+  KEY_MADE_UNFINISHED: {
+    summary: 'the KMS key was made, but its alias or its rotation was not',
+    remedy:
+      'Do not run it again, which makes another key: mend what the details name, then aws kms create-alias and, unless its material is imported or it is RSA, aws kms enable-key-rotation with the ARN in the details. For a master key go on with gatehouse master-key create --key-id and that ARN.',
+    retry: false,
+    exitCode: exitCode.failed,
   },
   KEY_POLICY_INVALID: {
     summary: 'the key policy is no policy document',

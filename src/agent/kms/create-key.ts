@@ -1,6 +1,8 @@
+import { GatehouseError, reportOf } from '../../base/errors.ts';
+import { retrying } from '../../base/retry.ts';
 import { keysError } from '../../keys/errors.ts';
 import { keyPolicy, requireNoLockout } from '../../keys/key-policy.ts';
-import type { NewKey } from '../../keys/kms-admin.ts';
+import type { KmsAdmin, NewKey } from '../../keys/kms-admin.ts';
 import { keysEvent } from '../../keys/log-events.ts';
 import type { Host } from '../host.ts';
 import type { Launch } from '../launch.ts';
@@ -31,7 +33,7 @@ export interface CreatedKey {
 /**
  * Makes a KMS key with a policy that is checked against locking its maker out.
  * @throws KEY_POLICY_LOCKS_OUT, KEY_POLICY_INVALID, KEY_POLICY_REFUSED, KEY_DURABILITY_UNACCEPTED, KEY_ALIAS_EXISTS,
- *   KEY_…
+ *   KEY_MADE_UNFINISHED, KEY_…
  */
 export function createKey(
   launch: Launch,
@@ -61,9 +63,42 @@ export async function createKeyAt(
   if (request.isDryRun) return { isRotating, policy };
 
   const admin = adminOf(host);
+  if (alias !== undefined) await requireFree(admin, alias, signal);
   const keyArn = await admin.create({ ...request, policy }, signal);
   host.recorder.log(keysEvent('kms-key.created', { keyArn, spec }));
-  if (alias !== undefined) await admin.nameKey(alias, keyArn, false, signal);
-  if (isRotating) await admin.enableRotation(keyArn, signal);
+  const finish = async (sig: AbortSignal): Promise<void> => {
+    if (isRotating) await admin.enableRotation(keyArn, sig);
+    if (alias !== undefined) await admin.nameKey(alias, keyArn, false, sig);
+  };
+  try {
+    await retrying(finish, newKeyRetry, host.launch.clock, signal);
+  } catch (error) {
+    // A key costs money until it is deleted: whoever made it is told which it is.
+    throw keysError('KEY_MADE_UNFINISHED', { keyArn, alias, code: reportOf(error).code }, error);
+  }
   return { keyArn, ...(alias === undefined ? {} : { alias }), isRotating, policy };
+}
+
+/** KMS says for a few seconds that it does not know a key that it made. */
+export const newKeyRetry = {
+  baseMs: 250,
+  capMs: 4000,
+  attemptsMax: 10,
+  isRetryable: hasNoSuchKey,
+};
+
+/** Before a key is made that would have no name. */
+async function requireFree(admin: KmsAdmin, alias: string, signal: AbortSignal): Promise<void> {
+  try {
+    const { arn: keyArn } = await admin.describe(alias, signal);
+    throw keysError('KEY_ALIAS_EXISTS', { alias, keyArn });
+  } catch (error) {
+    // Whoever may not see which key it is hears of it when the new one is named.
+    const isDenied = error instanceof GatehouseError && error.code === 'KEY_DENIED';
+    if (!isDenied && !hasNoSuchKey(error)) throw error;
+  }
+}
+
+function hasNoSuchKey(error: unknown): boolean {
+  return error instanceof GatehouseError && error.code === 'KEY_NOT_FOUND';
 }

@@ -86,7 +86,7 @@ async function setup() {
       never,
     );
   const status = (keyId: string) => keyStatus(launch, keyId, never);
-  return { kms, launch, folder, create, external, material, importing, status };
+  return { sandbox, kms, launch, folder, create, external, material, importing, status };
 }
 
 describe('an RSA key', () => {
@@ -119,7 +119,29 @@ describe('kms create-key', () => {
         nextRotation: expect.stringMatching(/^\d{4}-/u),
       },
     });
+  });
+
+  it('is not made where its alias stands for another, and is told where naming it fails', async () => {
+    const { sandbox, create } = await setup();
+    await create({ alias: 'alias/binding' });
+    const keys = () => [...sandbox.state.kms.keys.keys()];
+    const failing = (name: string, count: number) =>
+      sandbox.faults.add({
+        service: 'kms',
+        operation: 'CreateAlias',
+        count,
+        effect: { kind: 'error', name, status: 400 },
+      });
+
     await expect(create({ alias: 'alias/binding' })).rejects.toMatchObject({ code: 'KEY_ALIAS_EXISTS' });
+    expect(keys()).toHaveLength(1);
+    failing('AccessDeniedException', 1);
+    const unfinished = await create({ alias: 'alias/second' }).catch((error: unknown) => error);
+    failing('NotFoundException', 2);
+    const { keyArn } = await create({ alias: 'alias/third' });
+
+    expect(unfinished).toMatchObject({ code: 'KEY_MADE_UNFINISHED', details: { keyArn: keys()[1] } });
+    expect(keys()[2]).toBe(keyArn);
   });
 
   it('in a dry run shows the policy and makes nothing', async () => {

@@ -137,8 +137,13 @@ async function setup({ hasMasterKey = true, origin = 'EXTERNAL' } = {}) {
     const Policy = sandbox.state.kms.keys.get(oldKeyArn)?.policy;
     await kms.send(new PutKeyPolicyCommand({ KeyId, Policy }));
   }
+  const withAbsentGateway = (): void => {
+    const gatewayConfig = { secretName: 'not-yet' };
+    writeFileSync(config, JSON.stringify({ name: 'web-1', stateDirectory, gatewayConfig }), { mode: 0o600 });
+  };
   return {
     sandbox,
+    withAbsentGateway,
     passDays,
     renew,
     oldKeyArn,
@@ -273,6 +278,15 @@ describe('kms renew', () => {
     expect(done).toMatchObject({ before: ['create', 'import'], now: ['move alias', 'rewrap'] });
     expect(aliased()).toBe(done.newKeyArn);
     expect(keys()).toHaveLength(2);
+  });
+
+  it('is done before there is a gateway config too', async () => {
+    const { renew, withAbsentGateway, wrappedBy } = await setup();
+    withAbsentGateway();
+
+    const done = await renew();
+
+    expect(wrappedBy()).toBe(done.newKeyArn);
   });
 
   it('on a machine without a master key ends with the alias', async () => {

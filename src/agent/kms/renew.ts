@@ -217,6 +217,16 @@ async function created(host: Host, admin: KmsAdmin, oldKeyArn: string, signal: A
   return keyArn;
 }
 
+/** Undefined also where there is no gateway config yet: no agent goes by it. */
+async function keysOfConfig(host: Host, signal: AbortSignal) {
+  try {
+    return await configuredKeys(host, signal);
+  } catch (error) {
+    if (error instanceof GatehouseError && error.code === 'SECRET_NOT_FOUND') return undefined;
+    throw error;
+  }
+}
+
 async function moveAlias(
   host: Host,
   admin: KmsAdmin,
@@ -224,7 +234,7 @@ async function moveAlias(
   signal: AbortSignal,
 ): Promise<void> {
   const name = alias.slice(alias.indexOf('alias/'));
-  const { bindingKey, trustedKeys = [] } = (await configuredKeys(host, signal)) ?? {};
+  const { bindingKey, trustedKeys = [] } = (await keysOfConfig(host, signal)) ?? {};
   // Whatever starts between the alias and the last rewrapping opens with the old key, on this host and on others.
   if (bindingKey?.endsWith(name) === true && !trustedKeys.includes(oldKeyArn)) {
     throw keysError('KEY_RENEWAL_UNTRUSTED', { oldKeyArn });

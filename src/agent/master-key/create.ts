@@ -15,7 +15,7 @@ import {
 import { newVerifier, type PasswordVerifier, requireStrong } from '../../keys/password.ts';
 import type { Host } from '../host.ts';
 import { callerOf } from '../kms/admin.ts';
-import { type CreateKeyRequest, createKeyAt } from '../kms/create-key.ts';
+import { type CreateKeyRequest, createKeyAt, newKeyRetry } from '../kms/create-key.ts';
 import type { Launch } from '../launch.ts';
 import { asOperator, configuredKeys, type Operator, type Passwords, wantedBinding } from './operator.ts';
 import { publishing, registryAt } from './publication.ts';
@@ -55,7 +55,7 @@ export interface CreatedMasterKey {
 
 /**
  * Makes the master key of this host, and where that is wanted the RSA key that wraps it.
- * @throws MASTER_KEY_EXISTS, MASTER_KEY_HOST_UNNAMED, KEY_MADE_MASTER_KEY_NOT, MASTER_KEY_BINDING_MISSING, PASSWORD_…, KEY_…, STATE_DIRECTORY_…
+ * @throws MASTER_KEY_EXISTS, MASTER_KEY_HOST_UNNAMED, KEY_MADE_…, MASTER_KEY_BINDING_MISSING, PASSWORD_…, KEY_…, STATE_DIRECTORY_…
  */
 export function createMasterKey(
   launch: Launch,
@@ -95,14 +95,6 @@ export function createMasterKey(
 interface Maker extends Operator {
   readonly table: string | undefined;
 }
-
-/** KMS says for a few seconds that it does not know a key that it made. */
-const newKeyRetry = {
-  baseMs: 250,
-  capMs: 4000,
-  attemptsMax: 10,
-  isRetryable: (error: unknown) => error instanceof GatehouseError && error.code === 'KEY_NOT_FOUND',
-};
 
 async function keptUnderNewKey(
   maker: Maker,
