@@ -202,18 +202,29 @@ describe.skipIf(arePeersMissing('python'))('a signer that nobody here wrote', ()
     const foreign = await identityOf('foreign', {});
     const disabled = await identityOf('disabled', {});
     disabled.anchor.enabled = false;
-    const ca = join(folder, 'ca.pem');
-    writeFileSync(ca, listener.caPem ?? '');
+    const ca = await identityOf('authority', {
+      certificate: { isCa: true, usage: ['digitalSignature', 'keyCertSign'] },
+    });
+    const revoked = await identityOf('revoked', {});
+    sandbox.rolesAnywhere.importCrl({
+      trustAnchorArn: revoked.anchor.arn,
+      crl: await revoked.root.crl([new X509Certificate(revoked.leaf.der).serialNumber]),
+    });
+    const caBundle = join(folder, 'ca.pem');
+    writeFileSync(caBundle, listener.caPem ?? '');
     const given = {
       url: listener.url,
       endpoint: listener.url.replace('https://', ''),
-      ca,
+      ca: caBundle,
       identities: {
         rsa: rsa.identity,
         chain: chain.identity,
         large: large.identity,
         foreign: { ...foreign.identity, trustAnchorArn: rsa.identity.trustAnchorArn },
         disabled: disabled.identity,
+        authority: ca.identity,
+        revoked: revoked.identity,
+        otherKey: { ...rsa.identity, privateKey: large.identity.privateKey },
       },
     };
     const { accessKeyId, secretAccessKey } = sandbox.identities.createUser('contract');
@@ -237,7 +248,10 @@ describe.skipIf(arePeersMissing('python'))('a signer that nobody here wrote', ()
       large: `${role}/${'f'.repeat(38)}`,
       foreign: expect.stringContaining('Untrusted Signing Certificate'),
       disabled: expect.stringContaining('disabled'),
+      authority: expect.stringContaining('CA: false'),
+      revoked: expect.stringContaining('revoked'),
+      otherKey: expect.stringContaining('Invalid signature'),
     });
-    expect(sandbox.calls.list().filter(({ operation }) => operation === 'CreateSession')).toHaveLength(5);
+    expect(sandbox.calls.list().filter(({ operation }) => operation === 'CreateSession')).toHaveLength(8);
   });
 });

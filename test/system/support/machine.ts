@@ -53,14 +53,18 @@ export async function bootMachine(more: readonly string[] = []): Promise<Machine
   const root = join(folder, 'root');
   await mustRun(['cp', '-a', '--reflink=auto', tree, root]);
   const flags = ['--register=no', '--keep-unit', '--private-network', '--console=pipe', '--quiet'];
-  const nspawn = spawn(
-    'systemd-nspawn',
-    ['--boot', `--directory=${root}`, `--machine=gatehouse-${process.pid}`, ...flags],
-    { env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' }, stdio: ['ignore', 'pipe', 'pipe'] },
-  );
   const said: Buffer[] = [];
-  nspawn.stdout.on('data', (piece: Buffer) => said.push(piece));
-  nspawn.stderr.on('data', (piece: Buffer) => said.push(piece));
+  const start = (): ChildProcess => {
+    const child = spawn(
+      'systemd-nspawn',
+      ['--boot', `--directory=${root}`, `--machine=gatehouse-${process.pid}`, ...flags],
+      { env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' }, stdio: ['ignore', 'pipe', 'pipe'] },
+    );
+    child.stdout?.on('data', (piece: Buffer) => said.push(piece));
+    child.stderr?.on('data', (piece: Buffer) => said.push(piece));
+    return child;
+  };
+  let nspawn = start();
   let pid = 0;
 
   const enter = (user: readonly string[], script: string): Promise<ProgramResult> =>
@@ -92,21 +96,21 @@ export async function bootMachine(more: readonly string[] = []): Promise<Machine
       return join(to, basename(file));
     },
     async reboot() {
-      const before = pid;
-      // It goes down with what says so.
-      await machine.shell('systemctl reboot');
-      await booted(before);
+      const down = once(nspawn, 'exit');
+      // It goes down with what says so. systemd-nspawn's own reboot does not work everywhere: it is started again.
+      await machine.shell('systemctl poweroff');
+      await down;
+      nspawn = start();
+      await booted();
     },
     close,
   };
 
-  /** Waits until another PID 1 than this one has all up. */
-  async function booted(before: number): Promise<void> {
+  async function booted(): Promise<void> {
     const deadline = performance.now() + bootMsMax;
     for (;;) {
       pid = firstChild(nspawn.pid ?? 0) ?? 0;
-      const state =
-        pid === 0 || pid === before ? '' : (await machine.shell('systemctl is-system-running')).stdout.trim();
+      const state = pid === 0 ? '' : (await machine.shell('systemctl is-system-running')).stdout.trim();
       if (state === 'running' || state === 'degraded') return;
       if (nspawn.exitCode !== null || performance.now() > deadline) {
         throw new Error(`the machine does not boot (${state}): ${Buffer.concat(said).toString()}`);
@@ -116,7 +120,7 @@ export async function bootMachine(more: readonly string[] = []): Promise<Machine
   }
 
   try {
-    await booted(0);
+    await booted();
   } catch (error) {
     await close();
     throw error;
