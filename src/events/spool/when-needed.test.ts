@@ -23,12 +23,25 @@ function setup(limits: Partial<WhenNeededLimits> = {}, bytesMax = 2 ** 20) {
   const events: LogEvent[] = [];
   const log = (event: LogEvent): void => void events.push(event);
   const memory = memorySpool({ bytesMax, clock, log });
-  const disk = { isBroken: false, keeps: 0 };
+  const disk = {
+    isBroken: false,
+    settlesFailing: 0,
+    keeps: 0,
+    /** After each append. */
+    slow: async (): Promise<void> => undefined,
+  };
   const kept: Spool = {
     ...memory,
     async append(...args) {
       if (disk.isBroken) throw eventsError('EVENTS_SPOOL_UNWRITABLE', { path: '' });
-      return memory.append(...args);
+      const id = await memory.append(...args);
+      await disk.slow();
+      return id;
+    },
+    async settle(...args) {
+      disk.settlesFailing -= 1;
+      if (disk.settlesFailing >= 0) throw eventsError('EVENTS_SPOOL_UNWRITABLE', { path: '' });
+      return memory.settle(...args);
     },
     async keep(positions) {
       if (disk.isBroken) throw eventsError('EVENTS_SPOOL_UNWRITABLE', { path: '' });
@@ -228,6 +241,79 @@ describe('a spool when needed', () => {
     expect(memory.counts().batches).toBe(0);
     expect(spool.counts().batches).toBe(0);
     expect(position()).toBe('3');
+  });
+
+  test('while what was refused goes to the dead letter, nothing overtakes what was read after it', async () => {
+    const { append, spool, first, disk, held, onDisk, position } = setup();
+    await append('one', 3);
+    await append('two', 6);
+    const letterMay = Promise.withResolvers<void>();
+    let appends = 0;
+    disk.slow = async () => {
+      appends += 1;
+      if (appends === 1) await letterMay.promise;
+    };
+    const refused = [{ reason: 'invalid', timestamp: 1, message: 'one' }] as const;
+
+    const settled = spool.settle(await first(), refused);
+    const atRisk = { source: 'files', isAtRisk: true };
+    const behind = spool.append(batchOf(a, 'three'), [at('file', 11)], never, atRisk);
+    await new Promise(setImmediate);
+
+    expect(position()).toBeUndefined();
+    expect(await onDisk()).toEqual(['one']);
+
+    letterMay.resolve();
+    await Promise.all([settled, behind]);
+
+    expect(await onDisk()).toEqual(['two', 'three']);
+    expect(await held()).toEqual(['two', 'three']);
+    expect(position()).toBe('11');
+    expect(spool.deadLetters(10)).toHaveLength(1);
+  });
+
+  test('a batch that went to the disk ends there once the disk can do it', async () => {
+    const { append, spool, first, disk, memory, clock } = setup();
+    await append('one', 3);
+    const sent = await first();
+    await clock.advance(lateMs);
+    disk.settlesFailing = 1;
+
+    await expect(spool.settle(sent, [])).rejects.toMatchObject({ code: 'EVENTS_SPOOL_UNWRITABLE' });
+    expect(await spool.settle(sent, [])).toBe(true);
+
+    expect(memory.counts().batches).toBe(0);
+  });
+
+  test('one that is acknowledged while it goes to the disk ends there once the disk can do it', async () => {
+    const { append, spool, first, disk, memory, clock } = setup();
+    await append('one', 3);
+    const sent = await first();
+    const mayGoOn = Promise.withResolvers<void>();
+    disk.slow = () => mayGoOn.promise;
+    await clock.advance(lateMs);
+    disk.settlesFailing = 1;
+
+    const settled = spool.settle(sent, []);
+    mayGoOn.resolve();
+    await settled.catch(() => spool.settle(sent, []));
+
+    expect(memory.counts().batches).toBe(0);
+  });
+
+  test('those who wait for the same room do not all get it', async () => {
+    const { append, spool, first } = setup({ heldBytesMax: 150 });
+    await append('one', 3);
+    const waiting = [append('two', 6, a, 'second'), append('three', 5, b, 'third')];
+    await new Promise(setImmediate);
+
+    await spool.settle(await first(), []);
+    await waiting[0];
+    await new Promise(setImmediate);
+
+    expect(spool.counts().batches).toBe(1);
+    await spool.settle(await first(), []);
+    await waiting[1];
   });
 
   test('a disk that fails keeps it in memory, is told of once, and tried again', async () => {

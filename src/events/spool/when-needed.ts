@@ -37,14 +37,12 @@ interface Held {
   readonly batch: SpooledBatch | undefined;
   readonly positions: readonly SourcePosition[];
   readonly sinceMs: number;
-  /** Acknowledged. */
+  /** Acknowledged, or durable. */
   isDone: boolean;
   /** Somebody has it to send it, and will settle it under the id that it has here. */
   isRead: boolean;
   /** Its append, while that is under way, which may wait for room. */
   spooling: { readonly stop: AbortController; readonly done: Promise<unknown> } | undefined;
-  /** Whoever settles it sees to it. */
-  isSettling: boolean;
 }
 
 /** What is held of one source, in the order in which it was read, whatever stream it goes to. */
@@ -55,6 +53,7 @@ interface Lane {
   /** What is done for it, one after the other, so that no position moves back. */
   turn: Promise<void>;
   isCommitting: boolean;
+  isSpoolingLate: boolean;
 }
 
 /**
@@ -87,6 +86,7 @@ export function whenNeeded(spool: Spool, { limits: given, clock, log }: WhenNeed
       pending: new Map<string, SourcePosition>(),
       turn: Promise.resolve(),
       isCommitting: false,
+      isSpoolingLate: false,
     };
     lanes.set(source, lane);
     return lane;
@@ -114,10 +114,16 @@ export function whenNeeded(spool: Spool, { limits: given, clock, log }: WhenNeed
     return heldBytes === 0 || heldBytes + body.length <= limits.heldBytesMax;
   }
 
-  /** True once the batch may be held; false when the disk is to have it. */
-  async function mayHold(batch: Batch, signal: AbortSignal): Promise<boolean> {
+  /** Holds the batch once there is room: its id. Undefined when the disk is to have it. */
+  async function heldInTime(
+    lane: Lane,
+    batch: Batch,
+    positions: readonly SourcePosition[],
+    signal: AbortSignal,
+  ): Promise<number | undefined> {
     while (!stop.signal.aborted && !isBehind(batch)) {
-      if (hasRoom(batch)) return true;
+      // In one step: others wait for the same room.
+      if (hasRoom(batch)) return hold(lane, batch, positions);
       signal.throwIfAborted();
       await new Promise<void>((resolve) => {
         const look = (): void => {
@@ -130,7 +136,7 @@ export function whenNeeded(spool: Spool, { limits: given, clock, log }: WhenNeed
       });
     }
     signal.throwIfAborted();
-    return false;
+    return undefined;
   }
 
   function hold(lane: Lane, batch: Batch, positions: readonly SourcePosition[]): number {
@@ -143,7 +149,6 @@ export function whenNeeded(spool: Spool, { limits: given, clock, log }: WhenNeed
       isDone: false,
       isRead: false,
       spooling: undefined,
-      isSettling: false,
     };
     lane.queue.push(entry);
     held.set(lastId, { lane, entry, batch: spooled });
@@ -172,6 +177,29 @@ export function whenNeeded(spool: Spool, { limits: given, clock, log }: WhenNeed
     lane.pending.clear();
   }
 
+  /** Puts one that is held into the spool, and then holds it no more. */
+  async function toDisk(
+    entry: Held,
+    batch: SpooledBatch,
+    positions: readonly SourcePosition[],
+    signal: AbortSignal,
+  ): Promise<void> {
+    const own = new AbortController();
+    const append = async (): Promise<void> => {
+      try {
+        const id = await spool.append(batch, positions, AbortSignal.any([signal, own.signal]));
+        if (entry.isRead) spooledIds.set(batch.id, id);
+        entry.isDone = true;
+        letGo(batch);
+      } finally {
+        entry.spooling = undefined;
+      }
+    };
+    const done = append();
+    entry.spooling = { stop: own, done: done.catch(() => undefined) };
+    await done;
+  }
+
   /** Puts what is held into the spool, from the head on, as long as `isWanted`. In turn. */
   async function spoolHeld(
     lane: Lane,
@@ -181,21 +209,18 @@ export function whenNeeded(spool: Spool, { limits: given, clock, log }: WhenNeed
     for (;;) {
       passDone(lane);
       const [entry] = lane.queue;
-      if (entry?.batch === undefined || entry.isSettling || !isWanted(entry)) return;
-      const { batch } = entry;
-      const own = new AbortController();
-      const either = AbortSignal.any([signal, own.signal]);
-      const append = spool.append(batch, [...lane.pending.values(), ...entry.positions], either);
-      entry.spooling = { stop: own, done: append.catch(() => undefined) };
+      if (entry?.batch === undefined) return;
+      if (entry.spooling !== undefined) {
+        // For its dead letter. What was read after it must not get there first.
+        await entry.spooling.done;
+        continue;
+      }
+      if (!isWanted(entry)) return;
       try {
-        const id = await append;
+        await toDisk(entry, entry.batch, [...lane.pending.values(), ...entry.positions], signal);
         lane.pending.clear();
         lane.queue.shift();
-        if (entry.isDone) await spool.settle({ ...batch, id }, []);
-        else if (entry.isRead) spooledIds.set(batch.id, id);
-        letGo(batch);
       } catch (error) {
-        entry.spooling = undefined;
         // It was acknowledged while it waited for room.
         if (!entry.isDone) throw error;
       }
@@ -218,6 +243,16 @@ export function whenNeeded(spool: Spool, { limits: given, clock, log }: WhenNeed
     void inTurn(lane, async () => {
       lane.isCommitting = false;
       await told(() => commit(lane));
+    });
+  }
+
+  /** Once at a time: its turn may be long in coming. */
+  function spoolSoon(lane: Lane, isWanted: (entry: Held) => boolean): void {
+    if (lane.isSpoolingLate) return;
+    lane.isSpoolingLate = true;
+    void inTurn(lane, async () => {
+      await told(() => spoolHeld(lane, isWanted, stop.signal));
+      lane.isSpoolingLate = false;
     });
   }
 
@@ -244,9 +279,7 @@ export function whenNeeded(spool: Spool, { limits: given, clock, log }: WhenNeed
       for (const lane of lanes.values()) {
         const isLate = ({ sinceMs }: Held): boolean => sinceMs <= lateSinceMs;
         const [head] = lane.queue;
-        if (head !== undefined && isLate(head) && head.spooling === undefined) {
-          void inTurn(lane, () => told(() => spoolHeld(lane, isLate, stop.signal)));
-        }
+        if (head !== undefined && isLate(head)) spoolSoon(lane, isLate);
         commitSoon(lane);
       }
     }
@@ -272,40 +305,34 @@ export function whenNeeded(spool: Spool, { limits: given, clock, log }: WhenNeed
     });
   }
 
-  /** The dead letter is the disk's, and takes what was refused in one step with the end of its batch. */
-  async function letterOf(entry: Held, batch: SpooledBatch, refused: readonly RefusedEvent[]): Promise<void> {
-    entry.isSettling = true;
-    try {
-      const id = await spool.append(batch, [], stop.signal);
-      await spool.settle({ ...batch, id }, refused);
-    } finally {
-      entry.isSettling = false;
-    }
-  }
-
   async function settleHeld(batch: SpooledBatch, refused: readonly RefusedEvent[]): Promise<boolean> {
     const found = held.get(batch.id);
-    if (found === undefined) {
-      const id = spooledIds.get(batch.id);
-      spooledIds.delete(batch.id);
-      return spool.settle(id === undefined ? batch : { ...batch, id }, refused);
-    }
+    if (found === undefined) return settleSpooled(batch, refused);
     const { lane, entry } = found;
+    entry.isRead = true;
     if (refused.length > 0) {
-      if (entry.spooling !== undefined) {
-        entry.isRead = true;
-        await entry.spooling.done;
-        return settleHeld(batch, refused);
-      }
-      await letterOf(entry, found.batch, refused);
+      // The dead letter is the disk's, and takes what was refused in one step with the end of its batch.
+      if (entry.spooling === undefined) await toDisk(entry, found.batch, [], stop.signal);
+      else await entry.spooling.done;
+      commitSoon(lane);
+      return settleHeld(batch, refused);
     }
     entry.isDone = true;
     // Its memory is used again by whoever settles it, so nobody may read it any more.
     entry.spooling?.stop.abort(stopped());
     await entry.spooling?.done;
+    if (spooledIds.has(batch.id)) return settleSpooled(batch, refused);
     letGo(found.batch);
     commitSoon(lane);
     return true;
+  }
+
+  /** Its id there is known until it is gone: a disk that does not do it is asked again. */
+  async function settleSpooled(batch: SpooledBatch, refused: readonly RefusedEvent[]): Promise<boolean> {
+    const id = spooledIds.get(batch.id);
+    const isRemoved = await spool.settle(id === undefined ? batch : { ...batch, id }, refused);
+    spooledIds.delete(batch.id);
+    return isRemoved;
   }
 
   return {
@@ -314,8 +341,8 @@ export function whenNeeded(spool: Spool, { limits: given, clock, log }: WhenNeed
     async append(batch, positions, signal, from) {
       if (from === undefined) return spool.append(batch, positions, signal);
       const lane = laneOf(from.source);
-      if (!from.isAtRisk && (await mayHold(batch, signal))) return hold(lane, batch, positions);
-      return appendBehind(lane, batch, positions, signal);
+      const id = from.isAtRisk ? undefined : await heldInTime(lane, batch, positions, signal);
+      return id ?? appendBehind(lane, batch, positions, signal);
     },
 
     async keep(positions) {
@@ -376,7 +403,6 @@ function movedAlone(position: SourcePosition, sinceMs: number): Held {
     isDone: true,
     isRead: false,
     spooling: undefined,
-    isSettling: false,
   };
 }
 
