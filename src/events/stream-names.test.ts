@@ -42,6 +42,15 @@ test('what would be one stream more than there may be goes where events without 
   expect(said()).toEqual([['events.streams-too-many', { source: 'app', name: 'app/c', streams: 2 }]]);
 });
 
+test('of a value longer than a name, no more is remembered', () => {
+  const { streamOf, said } = setup({ logStream: '{field.service}' });
+
+  const names = ['a', 'b'].map((end) => streamOf(undefined, ['x'.repeat(600) + end]).logStream);
+
+  expect(names).toEqual([names[0], 'x'.repeat(512)]);
+  expect(said()).toHaveLength(1);
+});
+
 test('no event names the stream of an audit, or of its heads', () => {
   const { streamOf } = setup({ logStream: '{field.service}' }, { trail: { audit: true } });
 

@@ -3,7 +3,7 @@ import { headsStream } from './audit/chain.ts';
 import type { StreamName } from './batch.ts';
 import type { EventsConfig } from './config.ts';
 import { eventsEvent } from './log-events.ts';
-import { expandTemplate, fieldsOf, type NameKind, type TemplateValues } from './template.ts';
+import { expandTemplate, fieldsOf, type NameKind, nameLengthMax, type TemplateValues } from './template.ts';
 
 /** Names remembered, so that each replaced one is said once. */
 const namesMax = 10_000;
@@ -66,7 +66,8 @@ export function streamNames(
   }
 
   return (file, said) => {
-    const own = fields.map((_path, index) => said?.[index] ?? '');
+    // What is beyond a name says nothing, and may be a megabyte that is remembered for every line.
+    const own = fields.map((_path, index) => said?.[index]?.slice(0, nameLengthMax + 1) ?? '');
     const key = [file ?? '', ...own].join('\0');
     const known = names.get(key);
     if (known !== undefined) return known;

@@ -45,4 +45,11 @@ describe('a template', () => {
 
     expect([name.length, isChanged]).toEqual([512, true]);
   });
+
+  test('gives no half of a character, which has no UTF-8 and is refused', () => {
+    const cut = expandTemplate('logStream', '{file}', { file: `${'x'.repeat(511)}😀` });
+
+    expect(expandTemplate('logStream', '{file}', { file: 'a\ud800b😀' }).name).toBe('a-b😀');
+    expect(cut.name).toBe(`${'x'.repeat(511)}-`);
+  });
 });

@@ -26,11 +26,12 @@ export function fieldsOf(template: string): readonly string[] {
 }
 
 /** CloudWatch Logs: 512 characters for either name. */
-const nameLengthMax = 512;
+export const nameLengthMax = 512;
 
 const forbidden = {
   logGroup: /[^.\-_/#A-Za-z0-9]/gu,
-  logStream: /[:*\p{Cc}]/gu,
+  /** Half a character has no UTF-8. */
+  logStream: /[:*\p{Cc}\p{Cs}]/gu,
 } as const;
 
 export type NameKind = keyof typeof forbidden;
@@ -78,6 +79,7 @@ export function expandTemplate(kind: NameKind, template: string, values: Templat
     (whole, name: keyof TemplateValues) => values[name] ?? whole,
   );
   const known = template.replaceAll(placeholder, (_whole, name: keyof TemplateValues) => values[name] ?? '-');
-  const name = known.replaceAll(forbidden[kind], '-').slice(0, nameLengthMax) || '-';
+  // Cut first: that may halve a character.
+  const name = known.slice(0, nameLengthMax).replaceAll(forbidden[kind], '-') || '-';
   return { name, isChanged: name !== wished };
 }
