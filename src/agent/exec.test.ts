@@ -2,6 +2,7 @@ import { PassThrough } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { expect, test, vi } from 'vitest';
 import { fakeClock } from '../../test/support/fake-clock.ts';
+import { patient } from '../../test/support/patience.ts';
 import { GatehouseError } from '../base/errors.ts';
 import type { LogEvent } from '../base/log-events.ts';
 import { Secret } from '../base/secret.ts';
@@ -62,14 +63,14 @@ test('its output goes where it did, and is shipped', async () => {
 test('when the agent fails it is asked to end, and killed where it does not', async () => {
   const { attend, attendance, failing, shipped, clock, said } = setup(`trap "echo asked" TERM; ${endless}`);
   const done = attend();
-  await vi.waitFor(() => expect(shipped.stdout).toBe('up\n'), { timeout: 10_000 });
+  await vi.waitFor(() => expect(shipped.stdout).toBe('up\n'), patient);
 
   failing.abort(new Error('the worker died'));
-  await vi.waitFor(() => expect(shipped.stdout).toBe('up\nasked\n'), { timeout: 10_000 });
+  await vi.waitFor(() => expect(shipped.stdout).toBe('up\nasked\n'), patient);
   await clock.advance(9_999);
   expect(attendance.exitCode).toBeUndefined();
   await clock.advance(1);
-  await vi.waitFor(() => expect(attendance.exitCode).toBe(137), { timeout: 10_000 });
+  await vi.waitFor(() => expect(attendance.exitCode).toBe(137), patient);
   await clock.advance(1_000);
   await done;
 
@@ -79,11 +80,11 @@ test('when the agent fails it is asked to end, and killed where it does not', as
 test('a signal that the terminal gave it already does not come twice', async () => {
   const { attend, attendance, shipped, clock } = setup(`trap "echo int" INT; trap "exit 0" TERM; ${endless}`);
   const done = attend();
-  await vi.waitFor(() => expect(shipped.stdout).toBe('up\n'), { timeout: 10_000 });
+  await vi.waitFor(() => expect(shipped.stdout).toBe('up\n'), patient);
 
   attendance.signal('SIGINT', true);
   attendance.signal('SIGTERM', false);
-  await vi.waitFor(() => expect(attendance.exitCode).toBe(0), { timeout: 10_000 });
+  await vi.waitFor(() => expect(attendance.exitCode).toBe(0), patient);
   await clock.advance(1_000);
   await done;
 
@@ -93,7 +94,7 @@ test('a signal that the terminal gave it already does not come twice', async () 
 test('what it left behind does not hold its end up', async () => {
   const { attend, clock, attendance } = setup('sleep 30 & echo $!; exit 0');
   const done = attend();
-  await vi.waitFor(() => expect(attendance.exitCode).toBe(0), { timeout: 10_000 });
+  await vi.waitFor(() => expect(attendance.exitCode).toBe(0), patient);
 
   await clock.advance(1_000);
 

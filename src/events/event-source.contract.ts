@@ -1,5 +1,6 @@
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import type { FakeClock } from '../../test/support/fake-clock.ts';
+import { patient } from '../../test/support/patience.ts';
 import { encodeChunk, eventsOf, openBatch } from './batch.ts';
 import type { EventSource, Positions } from './event-source.ts';
 
@@ -66,7 +67,7 @@ export function eventSourceContract(name: string, make: () => SourceMaking): voi
       await vi.waitFor(async () => {
         await clock.advance(10_000);
         expect(read.messages).toEqual(['one', 'two', 'three']);
-      });
+      }, patient);
 
       expect(source.counts().lagBytes).toBe(0);
     });

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { expect, test, vi } from 'vitest';
 import { fakeClock } from '../../../test/support/fake-clock.ts';
+import { patient } from '../../../test/support/patience.ts';
 import { temporaryDirectory } from '../../../test/support/temporary-directory.ts';
 import type { LogEvent } from '../../base/log-events.ts';
 import { type Reading, reading } from '../event-source.contract.ts';
@@ -35,13 +36,10 @@ function setup(pattern = 'app.log*', exclude: readonly string[] = []) {
     said: (name: string) => events.filter((event) => event.name === name).map(({ fields }) => fields),
     /** Inflating happens on other threads. */
     until: (check: () => void) =>
-      vi.waitFor(
-        async () => {
-          await clock.advance(fileSourceLimits.findEveryMs);
-          check();
-        },
-        { timeout: 3_000, interval: 1 },
-      ),
+      vi.waitFor(async () => {
+        await clock.advance(fileSourceLimits.findEveryMs);
+        check();
+      }, patient),
   };
 }
 

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { expect, test, vi } from 'vitest';
 import { fakeClock } from '../../../test/support/fake-clock.ts';
+import { patient } from '../../../test/support/patience.ts';
 import { temporaryDirectory } from '../../../test/support/temporary-directory.ts';
 import { reading } from '../event-source.contract.ts';
 import type { EventSource, Positions } from '../event-source.ts';
@@ -38,13 +39,10 @@ function setup(encoding: Encoding = 'auto') {
     return reading(tapped, from);
   };
   const until = (lines: number): Promise<void> =>
-    vi.waitFor(
-      async () => {
-        await clock.advance(fileSourceLimits.findEveryMs);
-        expect(seen).toHaveLength(lines);
-      },
-      { timeout: 5_000, interval: 1 },
-    );
+    vi.waitFor(async () => {
+      await clock.advance(fileSourceLimits.findEveryMs);
+      expect(seen).toHaveLength(lines);
+    }, patient);
   return { path, seen, start, until };
 }
 

@@ -15,6 +15,7 @@ import { join } from 'node:path';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { fakeClock } from '../../../test/support/fake-clock.ts';
+import { patient } from '../../../test/support/patience.ts';
 import { temporaryDirectory } from '../../../test/support/temporary-directory.ts';
 import type { LogEvent } from '../../base/log-events.ts';
 import type { Positions } from '../event-source.ts';
@@ -128,13 +129,10 @@ function agentOn(folder: LogFolder, pattern: string) {
     /** Until all is there, and then long enough for anything that should not come. */
     async settle() {
       await vi
-        .waitFor(
-          async () => {
-            await clock.advance(fileSourceLimits.findEveryMs);
-            if (lines.length < folder.written.length) throw new Error('not all yet');
-          },
-          { timeout: 3_000, interval: 1 },
-        )
+        .waitFor(async () => {
+          await clock.advance(fileSourceLimits.findEveryMs);
+          if (lines.length < folder.written.length) throw new Error('not all yet');
+        }, patient)
         .catch(() => undefined);
       for (let each = 0; each < 12; each += 1) await clock.advance(fileSourceLimits.findEveryMs);
     },

@@ -17,6 +17,7 @@ import {
 import { join } from 'node:path';
 import { describe, expect, test, vi } from 'vitest';
 import { fakeClock } from '../../../test/support/fake-clock.ts';
+import { patient } from '../../../test/support/patience.ts';
 import { temporaryDirectory } from '../../../test/support/temporary-directory.ts';
 import type { LogEvent } from '../../base/log-events.ts';
 import { eventSourceContract, reading } from '../event-source.contract.ts';
@@ -119,7 +120,7 @@ describe('a file source that reads', () => {
       await clock.advance(fileSourceLimits.gatherMs);
       if (read.lines().length === 0) throw new Error('nothing yet');
       return read.lines();
-    });
+    }, patient);
 
     expect(lines).toEqual(['late']);
   });

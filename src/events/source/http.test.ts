@@ -5,6 +5,7 @@ import { gzipSync } from 'node:zlib';
 import * as fc from 'fast-check';
 import { describe, expect, test, vi } from 'vitest';
 import { fakeClock } from '../../../test/support/fake-clock.ts';
+import { patient } from '../../../test/support/patience.ts';
 import { temporaryDirectory } from '../../../test/support/temporary-directory.ts';
 import type { LogEvent } from '../../base/log-events.ts';
 import { eventSourceContract, reading } from '../event-source.contract.ts';
@@ -189,7 +190,7 @@ describe('an http source', () => {
     const listen = join(temporaryDirectory(), 'not', 'there');
     reading(httpSource({ name: 'intake', listen, mode: '0600', clock, log: (event) => events.push(event) }));
 
-    await vi.waitFor(() => expect(events).toHaveLength(1), 4_000);
+    await vi.waitFor(() => expect(events).toHaveLength(1), patient);
     for (let each = 0; each < 10; each += 1) await clock.advance(5_000);
 
     expect(events.map(({ name, fields }) => [name, fields['reason']])).toEqual([

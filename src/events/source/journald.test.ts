@@ -1,5 +1,6 @@
 import { describe, expect, test, vi } from 'vitest';
 import { fakeClock } from '../../../test/support/fake-clock.ts';
+import { patient } from '../../../test/support/patience.ts';
 import type { LogEvent } from '../../base/log-events.ts';
 import { eventSourceContract, reading } from '../event-source.contract.ts';
 import { wake } from '../wake.ts';
@@ -171,7 +172,7 @@ describe('a journald source', () => {
     await vi.waitFor(async () => {
       await clock.advance(60_000);
       expect(read.messages).toEqual(['one', 'two']);
-    });
+    }, patient);
 
     expect(names()).toEqual(['events.journal-failed', 'events.journal-recovered']);
   });
@@ -186,7 +187,7 @@ describe('a journald source', () => {
     await vi.waitFor(async () => {
       await clock.advance(1);
       expect(read.messages.length).toBeGreaterThanOrEqual(2);
-    }, 4_000);
+    }, patient);
 
     expect(names()).toEqual(['events.entry-skipped']);
     expect(read.messages).toEqual(['one', 'three']);

@@ -2,6 +2,7 @@ import { createServer as createHttpServer } from 'node:http';
 import { type AddressInfo, connect, createServer, type Server } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
 import { expect, onTestFinished, test, vi } from 'vitest';
+import { patient } from '../../../test/support/patience.ts';
 import type { LogEvent } from '../../base/log-events.ts';
 import { listenOn } from './listen.ts';
 
@@ -37,7 +38,7 @@ test.each([
     expect(said()).toEqual([['events.accept-failed', { ...where, reason: 'ENOBUFS' }]]);
     const socket = connect((server.address() as AddressInfo).port, '127.0.0.1');
     onTestFinished(() => void socket.destroy());
-    await vi.waitFor(() => expect(said()).toContainEqual(['events.accept-recovered', where]));
+    await vi.waitFor(() => expect(said()).toContainEqual(['events.accept-recovered', where]), patient);
     expect(said()).toHaveLength(2);
   },
 );

@@ -1,6 +1,7 @@
 import { array, assert, asyncProperty, constantFrom, uint8Array } from 'fast-check';
 import { expect, test, vi } from 'vitest';
 import { fakeClock } from '../../../test/support/fake-clock.ts';
+import { patient } from '../../../test/support/patience.ts';
 import { eventSourceContract, reading } from '../event-source.contract.ts';
 import { outputSource, outputStreams } from './output.ts';
 
@@ -30,7 +31,7 @@ test('each of the two streams has lines of its own', async () => {
   source.push('stderr', Buffer.from('err '));
   source.push('stdout', Buffer.from('put\n'));
   source.push('stderr', Buffer.from('or\n'));
-  await vi.waitFor(() => expect(read.messages).toHaveLength(2));
+  await vi.waitFor(() => expect(read.messages).toHaveLength(2), patient);
 
   expect(new Set(read.messages)).toEqual(new Set(['out put', 'err or']));
   expect(taken()).toBe(15);
@@ -45,7 +46,7 @@ test('a last line without an end goes out after a while, and at the end', async 
   const early = [...read.messages];
   source.push('stderr', Buffer.from('ends'));
   source.push('stderr', undefined);
-  await vi.waitFor(() => expect(read.messages).toHaveLength(2));
+  await vi.waitFor(() => expect(read.messages).toHaveLength(2), patient);
 
   expect(early).toEqual(['waits']);
   expect(read.messages).toEqual(['waits', 'ends']);

@@ -3,6 +3,7 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { fakeClock } from '../../../test/support/fake-clock.ts';
+import { patient } from '../../../test/support/patience.ts';
 import { temporaryDirectory } from '../../../test/support/temporary-directory.ts';
 import type { LogEvent } from '../../base/log-events.ts';
 import { eventSourceContract, reading } from '../event-source.contract.ts';
@@ -75,7 +76,7 @@ describe('a syslog source', () => {
 
     await sendStream({ port: await listening, host: '127.0.0.1' }, bytes);
 
-    await vi.waitFor(() => expect(read.messages).toHaveLength(3));
+    await vi.waitFor(() => expect(read.messages).toHaveLength(3), patient);
     expect(read.messages.map((each) => JSON.parse(each).message.replace('\nx', ''))).toEqual([
       'one',
       'two',
@@ -101,7 +102,7 @@ describe('a syslog source', () => {
       expect(
         said('events.datagrams-dropped').reduce((sum, { datagrams }) => sum + Number(datagrams), 0),
       ).toBe(16);
-    });
+    }, patient);
 
     expect(value.bytes.toString()).toBe('first');
     expect(source.counts().items).toBe(4);
@@ -140,7 +141,7 @@ describe('a syslog source', () => {
     const first = iterator.next();
     await sendStream({ port: await listening, host: '127.0.0.1' }, lines.map((line) => `${line}\n`).join(''));
     const messages: string[] = [(await first).value.bytes.toString()];
-    await vi.waitFor(() => expect(source.counts().lagBytes).toBeGreaterThan(9_000));
+    await vi.waitFor(() => expect(source.counts().lagBytes).toBeGreaterThan(9_000), patient);
 
     for (let times = 0; times < 6; times += 1) await clock.advance(tenMinutesMs);
     while (messages.length < lines.length) {
@@ -158,7 +159,7 @@ describe('a syslog source', () => {
     const read = reading(source);
     const socket = await sendStream({ port: await listening, host: '127.0.0.1' }, 'whole\nnot who');
     const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
-    await vi.waitFor(() => expect(read.messages).toEqual(['whole']));
+    await vi.waitFor(() => expect(read.messages).toEqual(['whole']), patient);
 
     await clock.advance(tenMinutesMs - 1);
     expect(said('events.messages-lost')).toEqual([]);
@@ -174,12 +175,12 @@ describe('a syslog source', () => {
     const socket = await sendStream({ port: await listening, host: '127.0.0.1' }, '0\n');
 
     for (const each of [1, 2, 3]) {
-      await vi.waitFor(() => expect(read.messages).toHaveLength(each));
+      await vi.waitFor(() => expect(read.messages).toHaveLength(each), patient);
       await clock.advance(tenMinutesMs - 1);
       socket.write(`${each}\n`);
     }
 
-    await vi.waitFor(() => expect(read.messages).toEqual(['0', '1', '2', '3']));
+    await vi.waitFor(() => expect(read.messages).toEqual(['0', '1', '2', '3']), patient);
   });
 
   test('says how many messages are held when a stop lets a peer go', async () => {
@@ -190,7 +191,7 @@ describe('a syslog source', () => {
     const lines = Array.from({ length: 20 }, (_, each) => `message ${each}\n`);
     await sendStream({ port: await listening, host: '127.0.0.1' }, `${lines.join('')}not who`);
     await first;
-    await vi.waitFor(() => expect(source.counts().items).toBe(4));
+    await vi.waitFor(() => expect(source.counts().items).toBe(4), patient);
 
     stopping.abort();
     await iterator.return?.();
@@ -207,8 +208,8 @@ describe('a syslog source', () => {
 
     await sendStream({ port: await listening, host: '127.0.0.1' }, 'one\ntwo\n99999999 ');
 
-    await vi.waitFor(() => expect(said('events.peer-refused')).toHaveLength(1));
-    await vi.waitFor(() => expect(read.messages).toEqual(['one', 'two']));
+    await vi.waitFor(() => expect(said('events.peer-refused')).toHaveLength(1), patient);
+    await vi.waitFor(() => expect(read.messages).toEqual(['one', 'two']), patient);
   });
 
   test('sends a peer away whose message has no end, and says so', async () => {

@@ -1,6 +1,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, test, vi } from 'vitest';
 import { type FakeClock, fakeClock } from '../../../test/support/fake-clock.ts';
+import { patient } from '../../../test/support/patience.ts';
 import type { LogEvent } from '../../base/log-events.ts';
 import { eventSourceContract, reading } from '../event-source.contract.ts';
 import type { Chunk, EventSource } from '../event-source.ts';
@@ -63,7 +64,7 @@ async function messagesOf(config: TransformConfig, text: string): Promise<string
   const read = reading(source);
   give(text);
   await clock.advance(2_000);
-  await vi.waitFor(() => expect(read.positions.size).toBe(1));
+  await vi.waitFor(() => expect(read.positions.size).toBe(1), patient);
   return read.messages;
 }
 
@@ -161,7 +162,7 @@ describe('joining', () => {
     await vi.waitFor(async () => {
       await clock.advance(1_000);
       expect(read.messages).toEqual(['1 a\nb', '2 c']);
-    });
+    }, patient);
   });
 });
 
@@ -174,7 +175,7 @@ describe('filtering', () => {
     await vi.waitFor(async () => {
       await clock.advance(1);
       expect(read.messages).toEqual(['ERROR a', 'WARN c']);
-    });
+    }, patient);
 
     expect(source.counts().filtered).toBe(2);
   });
@@ -187,7 +188,7 @@ describe('filtering', () => {
     await vi.waitFor(async () => {
       await clock.advance(1);
       expect(read.positions.get('item')).toBe('4');
-    });
+    }, patient);
     expect(read.messages).toEqual([]);
   });
 
@@ -209,7 +210,7 @@ describe('filtering', () => {
     await vi.waitFor(async () => {
       await clock.advance(1_000);
       expect(read.messages).toEqual(['Error\n\tat com.x']);
-    });
+    }, patient);
   });
 });
 
@@ -292,7 +293,7 @@ test('a part of a long line goes through as it is, after what came before it', a
   await vi.waitFor(async () => {
     await clock.advance(1);
     expect(read.messages).toHaveLength(2);
-  });
+  }, patient);
 
   expect(read.messages).toEqual(['before', '[gatehouse part 1 of line abcdef01] xxx']);
 });
@@ -305,7 +306,7 @@ test('bytes that are not UTF-8 are escaped once', async () => {
   await vi.waitFor(async () => {
     await clock.advance(1);
     expect(read.messages).toEqual(['a\uefff', 'ü']);
-  });
+  }, patient);
 });
 
 test('whatever the lines and chunks are, no line is lost or doubled, and positions come in order', async () => {
@@ -363,7 +364,7 @@ async function chunksOf(
   await vi.waitFor(async () => {
     await clock.advance(1_000);
     expect(chunks.length).toBeGreaterThanOrEqual(count);
-  });
+  }, patient);
   stop.abort();
   await done;
   return chunks;
