@@ -1,5 +1,5 @@
 import { generateKeyPairSync } from 'node:crypto';
-import { cpSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { cpSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DisableKeyCommand } from '@aws-sdk/client-kms';
 import { describe, expect, it } from 'vitest';
@@ -517,20 +517,49 @@ describe('the registry', () => {
     expect(done).toMatchObject({ code: 0, stderr: expect.stringContaining('keep a copy of that file') });
   });
 
-  it('that was away when a change ended does not agree, and is bound again', async () => {
+  it('that is away when a change ends has it go on later, and has a key to give back meanwhile', async () => {
     const host = await setup();
     await host.operator.createKeysTable('fleet-keys');
     expect((await host.run(['master-key', 'create', '--table', 'fleet-keys'])).code).toBe(0);
     const effect = { kind: 'error', name: 'AccessDeniedException', status: 400 } as const;
-    // The lease, the new generation, and then what both are.
-    const fault = host.sandbox.faults.add({ service: 'dynamodb', operation: 'PutItem', nth: 3, effect });
+    // After the lease: the new generation, that it is current, and that the one before is retired.
+    const fault = host.sandbox.faults.add({ service: 'dynamodb', operation: 'PutItem', nth: 4, effect });
+
     expect(await host.run(['master-key', 'reencrypt'])).toMatchObject({ code: 77 });
     host.sandbox.faults.remove(fault);
+    const interrupted = await status(host);
+    const { stateDirectory } = host;
+    renameSync(stateDirectory, `${stateDirectory}-kept`);
+    await host.run(['master-key', 'recover', '--table', 'fleet-keys']);
+    const recovered = await status(host);
+    rmSync(stateDirectory, { recursive: true });
+    renameSync(`${stateDirectory}-kept`, stateDirectory);
+    expect(await host.run(['master-key', 'reencrypt'])).toMatchObject({ code: 0 });
 
-    const before = await status(host);
+    expect(interrupted).toMatchObject({ change: { from: 1, to: 2 }, registry: { state: 'agrees' } });
+    expect(recovered).toMatchObject({ generation: 2 });
+    const ended = await status(host);
+    expect(ended).toMatchObject({ generation: 2, registry: { state: 'agrees' } });
+    expect(ended).not.toHaveProperty('change');
+  });
+
+  it('that was put back to an older state does not agree, and is bound again', async () => {
+    const host = await setup();
+    await host.operator.createKeysTable('fleet-keys');
+    expect((await host.run(['master-key', 'create', '--table', 'fleet-keys'])).code).toBe(0);
+    const effect = { kind: 'error', name: 'AccessDeniedException', status: 400 } as const;
+    const fault = host.sandbox.faults.add({ service: 'dynamodb', operation: 'PutItem', nth: 3, effect });
+    expect((await host.run(['master-key', 'reencrypt'])).code).toBe(77);
+    host.sandbox.faults.remove(fault);
+    // There the new generation has not begun to seal.
+    const before = host.sandbox.snapshot();
+    expect((await host.run(['master-key', 'reencrypt'])).code).toBe(0);
+    host.sandbox.restore(before);
+
+    const behind = await status(host);
     await host.run(['master-key', 'bind', '--table', 'fleet-keys']);
 
-    expect(before).toMatchObject({ generation: 2, registry: { state: 'disagrees' } });
+    expect(behind).toMatchObject({ generation: 2, registry: { state: 'disagrees' } });
     expect(await status(host)).toMatchObject({ registry: { state: 'agrees' } });
   });
 

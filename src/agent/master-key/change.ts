@@ -89,27 +89,39 @@ async function changed(
   for (const path of await findSealedFiles(request.also)) state.ledger.expect(path);
   state.ledger.forget(request.forget.map((path) => resolve(path)));
 
-  const done = await reencryptAll(operator, target, request, publication, signal);
-  await publishStates(operator, change, publication, signal);
+  const done = await reencryptAll(operator, change, request, publication, signal);
   const fingerprint = fingerprintOf(targetKey);
   const isBack = change.direction === 'back';
   log(keysEvent('master-key.changed', { generation: target, fingerprint, files: done.files, isBack }));
   return { generation: target, fingerprint, isBack, files: done.files, gone: done.gone };
 }
 
-/** What the generations are now is told to the registry last: until then it names both. */
+/**
+ * Tells the registry what the generations are, before the change ends here: until it knows, the change goes on when it is
+ * run again. The one that seals comes first, for at every instant there has to be one to give back.
+ */
 async function publishStates(
   { state, keys }: Operator,
-  { from, to }: Change,
+  change: Change,
   publication: Publication,
   signal: AbortSignal,
 ): Promise<void> {
-  for (const generation of state.ledger.generations()) {
-    if (generation.number !== from && generation.number !== to) continue;
-    const wrapped = await state.readWrapped(generation.number);
+  const { from, to } = change;
+  const states =
+    targetOf(change) === to
+      ? ([
+          [to, 'current'],
+          [from, 'retired'],
+        ] as const)
+      : ([
+          [from, 'current'],
+          [to, 'abandoned'],
+        ] as const);
+  for (const [number, generationState] of states) {
+    const wrapped = await state.readWrapped(number);
     if (wrapped === undefined) continue;
-    const fingerprint = fingerprintOf(await keys.open(generation.number, signal));
-    await publication.publish({ ...generation, fingerprint }, wrapped, signal);
+    const fingerprint = fingerprintOf(await keys.open(number, signal));
+    await publication.publish({ number, state: generationState, fingerprint }, wrapped, signal);
   }
 }
 
@@ -170,13 +182,15 @@ async function begun(
 }
 
 async function reencryptAll(
-  { state, keys }: Operator,
-  target: number,
+  operator: Operator,
+  change: Change,
   { concurrency, progress }: ChangeRequest,
   publication: Publication,
   signal: AbortSignal,
 ): Promise<Reencrypted> {
+  const { state, keys } = operator;
   const { ledger } = state;
+  const target = targetOf(change);
   const files = sealedFiles();
   const gone: string[] = [];
   try {
@@ -199,6 +213,7 @@ async function reencryptAll(
         const { at, all: of } = ledger.count(target);
         throw keysError('MASTER_KEY_FILES_LEFT', { done: at, of, left: done.left.length, problems });
       }
+      await publishStates(operator, change, publication, signal);
       // False when something was being sealed this moment: it is looked at, and it is under the new key.
       if (ledger.finish()) return { ...done, gone };
     }

@@ -59,9 +59,8 @@ export function masterKeyStatus(
     const failure = await failureOf(() => openProven(operator, number, signal), signal);
     const bindingKey = await describedBinding(operator, number, signal);
     const generations = state.ledger.generations();
-    const sealing = generations.find((each) => each.number === number);
-    const registry = await registryStatus(operator, number, sealing?.state, signal);
-    const { createdAt, proof } = sealing ?? {};
+    const registry = await registryStatus(operator, number, signal);
+    const { createdAt, proof } = generations.find((each) => each.number === number) ?? {};
     const { at: current, all } = state.ledger.count(number);
     const change = state.ledger.change();
     const status: MasterKeyStatus = {
@@ -115,7 +114,6 @@ async function describedBinding({ state, kmsFor }: Operator, generation: number,
 async function registryStatus(
   operator: Operator,
   generation: number,
-  sealingState: Generation['state'] | undefined,
   signal: AbortSignal,
 ): Promise<MasterKeyStatus['registry']> {
   const registry = boundRegistry(operator);
@@ -127,7 +125,10 @@ async function registryStatus(
     const entry = entries.find((each) => each.generation === generation);
     if (entry === undefined) return { table, state: 'lacks it', secretsSeen };
     const wrapped = await operator.state.readWrapped(generation);
-    const isSame = wrapped?.equals(entry.wrapped) === true && entry.state === sealingState;
+    const given = entries.findLast((each) => each.state === 'current');
+    // While it changes the registry may still give back the one before, under which files are too.
+    const isGiven = given === entry || operator.state.ledger.change() !== undefined;
+    const isSame = isGiven && wrapped?.equals(entry.wrapped) === true;
     return { table, state: isSame ? 'agrees' : 'disagrees', secretsSeen };
   } catch (error) {
     signal.throwIfAborted();
