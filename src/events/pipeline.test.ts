@@ -483,6 +483,35 @@ describe('a pipeline', () => {
     expect(sink.messages().map(([letter]) => letter)).toEqual(['a', 'b', 'c', 'd']);
   });
 
+  test.each([false, true])(
+    'reads no more than it may hold, whatever streams it has (spread: %j)',
+    async (isSpread) => {
+      const { clock, spool, sink, scripted, start } = setup({ limits: { openBytesMax: 10_000 } });
+      const [{ source, give, pulled } = scriptedSource(clock)] = scripted;
+      const gate = Promise.withResolvers<void>();
+      const slow: Spool = {
+        ...spool,
+        async append(...args) {
+          await gate.promise;
+          return spool.append(...args);
+        },
+      };
+      start({ spool: slow, sources: [{ name: 's0', source, isSpread, streamOf }] });
+      const line = `${'x'.repeat(900)}\n`;
+
+      for (let index = 0; index < 100; index += 1) give(line, index, `stream-${index % 50}`);
+      await clock.advance(10_000);
+
+      expect(pulled()).toBeLessThan(13);
+
+      gate.resolve();
+      await clock.advance(10_000);
+
+      expect(sink.messages()).toHaveLength(100);
+      expect(spool.position('s0').get('item')).toBe('99');
+    },
+  );
+
   test('says once that the spool fails, though small batches of another stream fit', async () => {
     const { clock, spool, scripted, start, said } = setup({ sources: 2 });
     let isFull = true;

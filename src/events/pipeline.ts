@@ -61,6 +61,8 @@ export interface PipelineLimits {
   readonly flushAfterMs: number;
   /** Positions that move without any line to go with go to the spool this long after the first did. */
   readonly keepAfterMs: number;
+  /** Of one source, in batches that are not durable yet: with more it is not read on. Each of many streams has one. */
+  readonly openBytesMax: number;
   /** Streams that are sent to at the same time under one role. Each has one batch under way, which keeps its order. */
   readonly sendsMax: number;
   /** One try to send, all calls of it together. */
@@ -74,6 +76,7 @@ export interface PipelineLimits {
 export const pipelineLimits: PipelineLimits = {
   flushAfterMs: 250,
   keepAfterMs: 10_000,
+  openBytesMax: 32 * 2 ** 20,
   sendsMax: 8,
   sendTimeoutMs: 60_000,
   backoffBaseMs: 200,
@@ -111,6 +114,7 @@ interface Filling {
   isAtRisk: boolean;
   /** Told once it is durable. */
   readonly waiting: (() => void)[];
+  jsonBytes: number;
 }
 
 interface Moved {
@@ -137,6 +141,8 @@ interface Intake extends PipelineSource {
   underWay: Promise<void>;
   /** The stream that a chunk is being put into. Its open batch waits for the chunk's positions, however long that takes. */
   busy: string | undefined;
+  /** What it has in memory, by the size of its JSON. */
+  openBytes: number;
 }
 
 /**
@@ -160,6 +166,7 @@ export function pipeline(options: PipelineOptions): Pipeline {
     spread: undefined,
     underWay: Promise.resolve(),
     busy: undefined,
+    openBytes: 0,
   }));
   const intakeStop = new AbortController();
   const ending = new AbortController();
@@ -192,6 +199,7 @@ export function pipeline(options: PipelineOptions): Pipeline {
     try {
       for await (const chunk of intake.source.chunks(spool.position(intake.name), stop)) {
         await fill(intake, chunk, signal);
+        if (intake.openBytes > limits.openBytesMax) await flushAll(intake, signal);
       }
       if (intake.isSpread === true) await flushSpread(intake, signal);
       for (const key of intake.filling.keys()) await flush(intake, key, signal);
@@ -215,6 +223,8 @@ export function pipeline(options: PipelineOptions): Pipeline {
       // Before anything is waited for: another source's chunk is encoded in the same memory.
       const filling = intake.filling.get(key) ?? start(intake, key, stream);
       filling.batch.add(piece);
+      filling.jsonBytes += piece.json.length;
+      intake.openBytes += piece.json.length;
       filling.isAtRisk ||= chunk.isAtRisk === true;
       intake.counts.events += piece.events;
       await before;
@@ -246,6 +256,13 @@ export function pipeline(options: PipelineOptions): Pipeline {
       await flushSpread(intake, signal);
     }
     chunk.onDurable?.();
+  }
+
+  /** Makes all open batches of a source durable: while the spool is full, each of many streams would fill one. */
+  async function flushAll(intake: Intake, signal: AbortSignal): Promise<void> {
+    if (intake.isSpread === true) return flushSpread(intake, signal);
+    for (const key of intake.filling.keys()) void flushBeside(intake, key, signal);
+    await intake.underWay;
   }
 
   /** Makes all open batches of a source that is spread durable, and then where it goes on after them. */
@@ -302,7 +319,14 @@ export function pipeline(options: PipelineOptions): Pipeline {
     const { positions } = intake.moved.get(key) ?? newMoved();
     intake.moved.delete(key);
     const sinceMs = clock.monotonic();
-    const filling = { batch: openBatch(stream), positions, sinceMs, isAtRisk: false, waiting: [] };
+    const filling = {
+      batch: openBatch(stream),
+      positions,
+      sinceMs,
+      isAtRisk: false,
+      waiting: [],
+      jsonBytes: 0,
+    };
     intake.filling.set(key, filling);
     opened.ring();
     return filling;
@@ -344,6 +368,7 @@ export function pipeline(options: PipelineOptions): Pipeline {
         signal,
       );
     });
+    intake.openBytes -= filling.jsonBytes;
     for (const tell of filling.waiting) tell();
     appended.ring();
   }
