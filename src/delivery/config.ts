@@ -82,9 +82,19 @@ export const deliveriesConfig = z
     ],
   });
 
-/** Names by which a loader, a shell or an interpreter would run what a secret says. */
-const loaderVariable =
-  /^(?:PATH|IFS|ENV|BASH_.*|LD_.*|GCONV_PATH|NODE_.*|PYTHON.*|PERL.*|RUBY.*|JAVA_TOOL_OPTIONS|_JAVA_OPTIONS|JDK_JAVA_OPTIONS|GIT_.*)$/u;
+/**
+ * Names by which a loader, a shell, an interpreter or a library would run what a secret says, or what a file that it names
+ * says: `credential_process` in an AWS config, a start-up file in a home. No such list is whole.
+ */
+const loaderVariables = [
+  'PATH|IFS|ENV|HOME|ZDOTDIR|SHELL|SHELLOPTS|PS4|PROMPT_COMMAND|BASH_.*|BASHOPTS',
+  'LD_.*|GCONV_PATH|GLIBC_TUNABLES|LOCPATH|OPENSSL_.*|SSLKEYLOGFILE',
+  'NODE_.*|[Nn][Pp][Mm]_[Cc][Oo][Nn][Ff][Ii][Gg]_.*|PYTHON.*|PERL.*|RUBY.*|GEM_.*|BUNDLE_GEMFILE|GIT_.*',
+  'CLASSPATH|JAVA_OPTS|(?:.*_)?JAVA_(?:TOOL_)?OPTIONS',
+  'DOTNET_STARTUP_HOOKS|DOTNET_ADDITIONAL_DEPS|CORECLR_.*|COR_.*|PHPRC|PHP_INI_SCAN_DIR|LUA_.*|ERL_.*',
+  'AWS_CONFIG_FILE|AWS_SHARED_CREDENTIALS_FILE',
+];
+const loaderVariable = new RegExp(`^(?:${loaderVariables.join('|')})$`, 'u');
 /** What is the agent's own. */
 const ownVariable = /^(?:GATEHOUSE_.*|NOTIFY_SOCKET|WATCHDOG_.*|LISTEN_.*)$/u;
 

@@ -85,6 +85,31 @@ test('each log group is listed once, with whose it is', () => {
   ]);
 });
 
+test('a log group of another account is not deleted with the credentials of this one', () => {
+  const gateway = gatewaySchema.parse({
+    version: 1,
+    keys: { bindingKey: 'alias/gatehouse' },
+    events: { logGroup: '/shared', sources: { agent: { audit: true } }, roleArn: role('logs') },
+  });
+
+  expect(commandsOf({ gateway })[0]).toBe(
+    '[ "$(aws sts get-caller-identity --query Account --output text)" = 210987654321 ] && ' +
+      'aws logs delete-log-group --log-group-name /shared --region eu-central-1',
+  );
+});
+
+test('a log group whose name is not all known is looked for, and none is deleted', () => {
+  const gateway = gatewaySchema.parse({
+    version: 1,
+    keys: { bindingKey: 'alias/gatehouse' },
+    events: { logGroup: '/{name}/{instanceId}/{source}', sources: { agent: { audit: true } } },
+  });
+
+  expect(commandsOf({ gateway })[0]).toBe(
+    "aws logs describe-log-groups --log-group-name-prefix /web-1/ --query 'logGroups[].logGroupName' --region eu-central-1",
+  );
+});
+
 test('roles that trust this host are named once each, and what is sealed is warned of', () => {
   const gateway = gatewaySchema.parse({
     version: 1,

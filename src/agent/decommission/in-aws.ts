@@ -1,6 +1,6 @@
 import { shellWord } from '../../base/shell-word.ts';
-import { destinationRole } from '../../events/destination-role.ts';
-import { expandTemplate } from '../../events/template.ts';
+import { type DestinationRole, destinationRole } from '../../events/destination-role.ts';
+import { expandTemplate, type TemplateValues } from '../../events/template.ts';
 import type { BootstrapConfig, GatewayConfig } from '../config.ts';
 import { awsCommand as aws, type Flags } from './aws-command.ts';
 import type { Step } from './step.ts';
@@ -81,7 +81,9 @@ function logSteps({ bootstrap, gateway, hostId, hostname }: HostInAws): Step[] {
   for (const [source, own] of Object.entries(events.sources)) {
     const template = own.logGroup ?? events.logGroup;
     const known = { name, hostname, region, source, ...(hostId === undefined ? {} : { hostId }) };
-    const { name: group, isChanged } = expandTemplate('logGroup', template, known);
+    const { name: group } = expandTemplate('logGroup', template, known);
+    const prefix = knownPart(template, known);
+    const isKnown = prefix === template;
     const role = destinationRole(events, source);
     const isOwn = ['{name}', '{hostId}', '{hostname}', '{instanceId}'].some((each) =>
       template.includes(each),
@@ -91,12 +93,42 @@ function logSteps({ bootstrap, gateway, hostId, hostname }: HostInAws): Step[] {
       remarks: [
         'What was shipped, and the audit where it went there: keep it as long as you must.',
         ...(isOwn ? [] : [perhapsShared]),
-        ...(isChanged ? [`Its name is made of ${template}: not all of it is known here.`] : []),
+        ...(isKnown
+          ? []
+          : [
+              `Its name is made of ${template}: not all of it is known here. Those that begin so are listed.`,
+            ]),
+        ...(role === undefined || !isKnown ? [] : ['Nothing is done with credentials of another account.']),
       ],
-      commands: [aws('logs', 'delete-log-group', { 'log-group-name': group, region })],
+      commands: [
+        isKnown
+          ? onlyIn(role, aws('logs', 'delete-log-group', { 'log-group-name': group, region }))
+          : listedGroups(expandTemplate('logGroup', prefix, known).name, region),
+      ],
     });
   }
   return [...steps.values()];
+}
+
+/** A template as far as its first value that is not known here: a name with a gap in it may be another's. */
+function knownPart(template: string, known: TemplateValues): string {
+  for (const { 0: placeholder, index } of template.matchAll(/\{[^{}]*\}/gu)) {
+    if (!Object.hasOwn(known, placeholder.slice(1, -1))) return template.slice(0, index);
+  }
+  return template;
+}
+
+function listedGroups(prefix: string, region: string): string {
+  const query = 'logGroups[].logGroupName';
+  return aws('logs', 'describe-log-groups', { 'log-group-name-prefix': prefix, query, region });
+}
+
+/** The same name may be another's group in the account whose credentials are at hand. */
+function onlyIn(role: DestinationRole | undefined, command: string): string {
+  if (role === undefined) return command;
+  const account = role.roleArn.split(':')[4] ?? '';
+  const asked = aws('sts', 'get-caller-identity', { query: 'Account', output: 'text' });
+  return `[ "$(${asked})" = ${shellWord(account)} ] && ${command}`;
 }
 
 function registryStep(registryTable: string, name: string, region: string): Step {

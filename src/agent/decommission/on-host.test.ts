@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { expect, test } from 'vitest';
@@ -145,4 +146,13 @@ test('profiles of users that get their credentials here are found, and other one
       ],
     },
   ]);
+});
+
+test("a pipe in the place of a user's config, or a link to one, holds nobody up", async () => {
+  const passwd = ['ann', 'eve'].map((name, id) => `${name}:x:${id}:${id}::/home/${name}:/bin/sh\n`).join('');
+  const { root, steps } = setup({ '/home/ann/.aws/x': '', '/home/eve/.aws/x': '', '/etc/passwd': passwd });
+  execFileSync('mkfifo', [join(root, '/home/ann/.aws/config')]);
+  symlinkSync(join(root, '/home/ann/.aws/config'), join(root, '/home/eve/.aws/config'));
+
+  expect(await steps()).toEqual([]);
 });

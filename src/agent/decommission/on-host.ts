@@ -2,6 +2,7 @@ import { lstat, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { shellWord } from '../../base/shell-word.ts';
 import type { Leftover } from '../../events/spool/leftover.ts';
+import { readRegularFile } from '../../system/files.ts';
 import type { BootstrapConfig, GatewayConfig } from '../config.ts';
 import type { Step } from './step.ts';
 
@@ -162,10 +163,9 @@ async function handedOn(root: string): Promise<readonly HandedOn[]> {
     if (!home.startsWith('/')) continue;
     const file = join(home, '.aws', 'config');
     const path = join(root, file);
-    const stats = await lstat(path).catch(() => undefined);
-    if (stats === undefined || stats.size > profileFileBytesMax) continue;
-    const text = await readFile(path, 'utf8').catch(() => '');
-    const profiles = profilesIn(text);
+    // Root asks, and the folder is a user's: what lies there may be a pipe that never ends, or a link to one.
+    const content = await readRegularFile(path, { bytesMax: profileFileBytesMax }).catch(() => undefined);
+    const profiles = profilesIn(content?.toString() ?? '');
     if (profiles.length > 0) found.push({ file, profiles });
   }
   return found;
