@@ -1,4 +1,5 @@
 import { argumentsAs, isHelperCommand } from './cli/helper-words.ts';
+import { giveHome } from './system/home.ts';
 
 const nodeMajorMin = 26;
 /** Words of the command that is started by others, who wait for it. */
@@ -12,6 +13,7 @@ if (nodeMajor < nodeMajorMin) {
   );
   process.exitCode = 78;
 } else {
+  giveHome(process.env);
   const argv = argumentsAs(process.argv[1] ?? '', process.argv.slice(2));
   process.exitCode = (await helped(argv)) ?? (await started(argv)) ?? (await commanded(argv));
 }

@@ -22,8 +22,8 @@ export type ProfilesReading =
 const fileBytesMax = 1024 * 1024;
 
 /** Where `AWS_CONFIG_FILE` and `AWS_SHARED_CREDENTIALS_FILE` say, else in `~/.aws`. */
-export function profileFiles(env: Env, accountHome: () => string = homedir): ProfileFiles {
-  const home = env['HOME'] || homeOr('/', accountHome);
+export function profileFiles(env: Env): ProfileFiles {
+  const home = env['HOME'] || homedir();
   const expanded = (path: string): string => (path.startsWith('~/') ? join(home, path.slice(2)) : path);
   return {
     config: expanded(env['AWS_CONFIG_FILE'] || '~/.aws/config'),
@@ -66,13 +66,4 @@ async function isThere(file: string): Promise<boolean> {
 
 function refused(file: string, problem: string, cause?: unknown) {
   return identityError('CREDENTIALS_PROFILE_FILE_REFUSED', { file, problem }, cause);
-}
-
-/** A container may run as a user that has no account, and so no home; container engines take `/` for it. */
-function homeOr(otherwise: string, accountHome: () => string): string {
-  try {
-    return accountHome();
-  } catch {
-    return otherwise;
-  }
 }
