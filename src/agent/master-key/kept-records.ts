@@ -48,7 +48,7 @@ export function keptRecords({ stateDirectory, log, ...options }: KeptRecordsOpti
   const files = new Map<string, number>();
   let state: MasterKeyState | undefined;
   let hasFailed = false;
-  let inRegistry: Promise<Watermark | undefined> | undefined;
+  let inRegistry: Promise<Watermark> | undefined;
 
   const opened = (): MasterKeyState => {
     state ??= openMasterKeyState(stateDirectory, { isMade: true, busyMsMax });
@@ -68,10 +68,12 @@ export function keptRecords({ stateDirectory, log, ...options }: KeptRecordsOpti
     }
   }
 
-  /** Undefined on a host without a registry. */
-  function watermark(): Promise<Watermark | undefined> {
+  /** Undefined on a host without a registry, to which an operator may bind it meanwhile. */
+  async function watermark(): Promise<Watermark | undefined> {
+    if (inRegistry !== undefined) return inRegistry;
     const table = options.table ?? bestEffort(() => opened().ledger.registryTable());
-    inRegistry ??= table === undefined ? Promise.resolve(undefined) : options.watermarkIn(table);
+    if (table === undefined) return undefined;
+    inRegistry = options.watermarkIn(table);
     return inRegistry;
   }
 
