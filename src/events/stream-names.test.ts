@@ -17,6 +17,15 @@ test('names a stream by the file, and by nothing else where nothing else is aske
   expect(streamFields('app', config)).toEqual([]);
   expect(streamOf('/var/log/a')).toEqual({ logGroup: '/gatehouse/web-1', logStream: '/var/log/a' });
   expect(streamOf(undefined).logStream).toBe('-');
+  expect(said()).toEqual([]);
+  expect(streamOf('/var/log/a:b').logStream).toBe('/var/log/a-b');
+  expect(said()).toMatchObject([['events.name-replaced', { kind: 'logStream', name: '/var/log/a-b' }]]);
+});
+
+test('says that a source without files has no name for {file}', () => {
+  const { streamOf, said } = setup({ files: undefined, stdin: true, logStream: '{file}' });
+
+  expect(streamOf(undefined).logStream).toBe('-');
   expect(said()).toMatchObject([['events.name-replaced', { kind: 'logStream', name: '-' }]]);
 });
 

@@ -32,6 +32,8 @@ export function streamNames(
   const streamsMax = settings?.streamsMax ?? fieldStreamsMax;
   const roleOf = settings?.roleArn === undefined ? {} : { roleOf: source };
   const fields = fieldsOf(templates.logStream);
+  /** Without a file nothing of it is shipped: somebody only asks for its role. */
+  const hasFiles = settings?.files !== undefined || settings?.exec === true;
   const names = new Map<string, StreamName>();
   /** Streams that were named by what events say. */
   const named = new Set<string>();
@@ -45,7 +47,8 @@ export function streamNames(
     const known = { ...values, source, ...(file === undefined ? {} : { file }), ...ofFields };
     const { name, isChanged } = expandTemplate(kind, templates[kind], known);
     // That an event lacks a field is no fault of the config.
-    if (isChanged && said.every((value) => value !== '')) {
+    const isAsked = hasFiles && file === undefined && said.length === 0;
+    if (isChanged && !isAsked && said.every((value) => value !== '')) {
       log(eventsEvent('events.name-replaced', { kind, name, source }));
     }
     return name;

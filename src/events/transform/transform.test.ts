@@ -474,3 +474,23 @@ describe('coordinates', () => {
     );
   });
 });
+
+test('what was made of lines whose file may soon be gone says so, what waits for its rest as well', async () => {
+  const { clock, source, give } = setup({ multiline: { ...multiline, continuation: '^ ' } });
+  const stop = new AbortController();
+  const chunks: Chunk[] = [];
+  const done = (async () => {
+    for await (const chunk of source.chunks(new Map(), stop.signal)) chunks.push(chunk);
+  })();
+
+  give('one\ntwo\n');
+  await vi.waitFor(() => expect(chunks).toHaveLength(1), patient);
+  give('three\n', { isAtRisk: true });
+  await clock.advance(2_000);
+  await vi.waitFor(() => expect(chunks).toHaveLength(3), patient);
+  stop.abort();
+  await clock.advance(2_000);
+  await done;
+
+  expect(chunks.map(({ isAtRisk }) => isAtRisk)).toEqual([false, true, true]);
+});

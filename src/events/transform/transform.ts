@@ -62,6 +62,8 @@ interface Item {
   place: Place | undefined;
   lastLineMs: number;
   held: Held;
+  /** Its file may soon be gone. */
+  isAtRisk: boolean;
 }
 
 /** The compiled config. */
@@ -158,6 +160,7 @@ export function transforming({
   function* take(chunk: Chunk, stage: Stage): Generator<Chunk> {
     const key = chunk.positions[0]?.item ?? chunk.file ?? '';
     const item = items.get(key) ?? newItem(chunk, stage);
+    item.isAtRisk ||= chunk.isAtRisk === true;
     if (chunk.part !== undefined) {
       yield* finish(item, stage);
       yield chunk;
@@ -178,7 +181,7 @@ export function transforming({
     const target = isOpen(item) ? item.held : release(item, released);
     for (const position of chunk.positions) target.positions.set(position.item, position);
     if (chunk.onDurable !== undefined) target.tells.push(chunk.onDurable);
-    yield* chunksOf(events, item.file, lines, released);
+    yield* chunksOf(events, item, lines, released);
     if (isOpen(item)) yield* keep(key, item, stage);
     else items.delete(key);
   }
@@ -203,6 +206,7 @@ export function transforming({
       place: undefined,
       lastLineMs: 0,
       held: newHeld(),
+      isAtRisk: false,
     };
   }
 
@@ -245,7 +249,7 @@ export function transforming({
     item.lines = [];
     const released = newHeld();
     release(item, released);
-    yield* chunksOf(events, item.file, 0, released);
+    yield* chunksOf(events, item, 0, released);
   }
 
   function push(events: Made[], event: TimedText | undefined, stage: Stage): void {
@@ -332,7 +336,7 @@ function textIn(value: unknown): string | undefined {
 /** Events in a row of one time, one line each and one stream make one chunk. The last one tells what may be told. */
 function* chunksOf(
   events: readonly Made[],
-  file: string | undefined,
+  { file, isAtRisk }: Pick<Item, 'file' | 'isAtRisk'>,
   escapedLines: number,
   { positions, tells }: Held,
 ): Generator<Chunk> {
@@ -351,6 +355,7 @@ function* chunksOf(
       file,
       ...(first?.fields === undefined ? {} : { fields: first.fields }),
       isOneEvent: first !== undefined && isSeveral(first.text),
+      isAtRisk,
       escapedLines: index === 0 ? escapedLines : 0,
       positions: [],
       ...(index === runs.length - 1 ? last : {}),
