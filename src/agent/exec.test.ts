@@ -3,6 +3,7 @@ import { text } from 'node:stream/consumers';
 import { expect, test, vi } from 'vitest';
 import { fakeClock } from '../../test/support/fake-clock.ts';
 import { patient } from '../../test/support/patience.ts';
+import { temporaryDirectory } from '../../test/support/temporary-directory.ts';
 import { GatehouseError } from '../base/errors.ts';
 import type { LogEvent } from '../base/log-events.ts';
 import { Secret } from '../base/secret.ts';
@@ -29,6 +30,7 @@ function setup(script: string, { secret = Buffer.from('value'), isShipped = true
       },
     },
     stopTimeoutSeconds: 20,
+    runtimeDirectory: temporaryDirectory(),
     log: (event) => void events.push(event),
   };
   const streams = { stdout: new PassThrough(), stderr: new PassThrough(), isTerminal: false };
@@ -58,6 +60,15 @@ test('its output goes where it did, and is shipped', async () => {
   expect(await text(streams.stdout)).toBe('value\n');
   expect(shipped).toEqual({ stdout: 'value\n', stderr: 'err\n' });
   expect(said()).toEqual(['workload.started', 'workload.ended']);
+});
+
+test('what it opens by name is its output too', async () => {
+  const { attend, attendance, shipped } = setup('echo out >/dev/stdout && echo err >/dev/stderr');
+
+  await attend();
+
+  expect(attendance.exitCode).toBe(0);
+  expect(shipped).toEqual({ stdout: 'out\n', stderr: 'err\n' });
 });
 
 test('when the agent fails it is asked to end, and killed where it does not', async () => {

@@ -115,7 +115,7 @@ export function attendWorkload(
         command,
         args,
         env: workloadEnvironment(env, given),
-        isOutputRead: isShipped,
+        pipesIn: isShipped ? ready.runtimeDirectory : undefined,
       });
       const { pid, ended } = workload;
       log(agentEvent('workload.started', { command, pid, secrets: Object.keys(given) }));

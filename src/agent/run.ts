@@ -57,6 +57,7 @@ export interface Ready {
   readonly workload: Pick<WorkloadSecrets, 'value'>;
   readonly events: Pick<Events, 'output'> | undefined;
   readonly stopTimeoutSeconds: number;
+  readonly runtimeDirectory: string;
   readonly log: Log;
 }
 
@@ -224,8 +225,8 @@ async function start(
   const { name } = bootstrap;
   log(agentEvent('agent.ready', { name, hostId: state.hostId, configVersion, state: readiness, startMs }));
   flushCompiledCode();
-  const { stopTimeoutSeconds } = bootstrap;
-  const ready: Ready = { gateway, workload, events, stopTimeoutSeconds, log };
+  const { stopTimeoutSeconds, runtimeDirectory } = bootstrap;
+  const ready: Ready = { gateway, workload, events, stopTimeoutSeconds, runtimeDirectory, log };
   // The last to be opened, so the first to happen at a stop.
   opened.defer(() => supervised.stopping(bootstrap.stopTimeoutSeconds * 1000));
   await supervised.ready();

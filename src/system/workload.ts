@@ -1,17 +1,19 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { closeSync } from 'node:fs';
 import { constants } from 'node:os';
 import type { Readable } from 'node:stream';
 import { errnoOf } from '../base/errno.ts';
 import { ambientCapabilities, withoutCapabilities } from './capabilities.ts';
 import { systemError } from './errors.ts';
+import { pipe } from './pipe.ts';
 
 export interface WorkloadOptions {
   readonly command: string;
   readonly args: readonly string[];
   /** All of it. */
   readonly env: Readonly<Record<string, string>>;
-  /** Whether somebody reads its output; else it has ours. */
-  readonly isOutputRead: boolean;
+  /** Folder of ours for the pipes by which its output is read, for a moment; undefined: it has our own output. */
+  readonly pipesIn: string | undefined;
 }
 
 /** The program that this process was started for. It has our standard input, our folder and our terminal. */
@@ -29,23 +31,26 @@ export interface Workload {
  * Starts it, without a shell. Capabilities that the agent was given do not go on to it.
  * @throws WORKLOAD_NOT_FOUND, WORKLOAD_NOT_STARTED
  */
-export async function startWorkload({
-  command,
-  args,
-  env,
-  isOutputRead,
-}: WorkloadOptions): Promise<Workload> {
-  const output = isOutputRead ? 'pipe' : 'inherit';
+export async function startWorkload({ command, args, env, pipesIn }: WorkloadOptions): Promise<Workload> {
+  const pipes = pipesIn === undefined ? [] : await Promise.all([pipe(pipesIn), pipe(pipesIn)]);
+  const [out, err] = pipes;
+  const output = pipesIn === undefined ? 'inherit' : 'pipe';
   let child: ChildProcess;
   try {
     const plain = withoutCapabilities({ file: command, args }, env['PATH'] ?? '', ambientCapabilities());
-    child = spawn(plain.file, plain.args, { env, stdio: ['inherit', output, output] });
+    child = spawn(plain.file, plain.args, {
+      env,
+      stdio: ['inherit', out?.input ?? output, err?.input ?? output],
+    });
     await new Promise<void>((resolve, reject) => {
       child.once('spawn', resolve);
       child.once('error', reject);
     });
   } catch (error) {
+    for (const each of pipes) each?.output.destroy();
     throw notStarted(command, error);
+  } finally {
+    for (const each of pipes) if (each !== undefined) closeSync(each.input);
   }
   const ended = new Promise<number>((resolve) => {
     child.once('exit', (code, name) => resolve(code ?? 128 + (name === null ? 0 : constants.signals[name])));
@@ -53,8 +58,8 @@ export async function startWorkload({
   child.on('error', () => undefined);
   return {
     pid: child.pid ?? 0,
-    stdout: child.stdout ?? undefined,
-    stderr: child.stderr ?? undefined,
+    stdout: out?.output ?? child.stdout ?? undefined,
+    stderr: err?.output ?? child.stderr ?? undefined,
     ended,
     kill: (signal) => void child.kill(signal),
   };

@@ -89,6 +89,12 @@ test('what is not sent yet, and a master key, are said beside the state director
   ]);
 });
 
+test('a host without a master key is not said to have one', async () => {
+  const [state] = await setup(empty(['/var/lib/gatehouse/master-key/ledger.db'])).steps();
+
+  expect(state?.remarks.join(' ')).not.toContain('master key');
+});
+
 test('a spool that cannot be read is not said to be empty', async () => {
   const [state] = await setup(empty(['/var/lib/gatehouse/host-id']), { leftover: undefined }).steps();
 

@@ -55,7 +55,8 @@ export async function stepsOnHost(host: HostOnDisk): Promise<readonly Step[]> {
   }
   if (await isThere(bootstrap.stateDirectory)) {
     const { stateDirectory } = bootstrap;
-    const hasMasterKey = await isThere(join(stateDirectory, 'master-key'));
+    const keyFiles = await readdir(join(root, stateDirectory, 'master-key')).catch(() => []);
+    const hasMasterKey = keyFiles.some((name) => name.endsWith('.wrapped'));
     add(
       'the state directory: host id, spool, dead letter',
       [removal([stateDirectory], true)],
