@@ -271,6 +271,19 @@ test('a host that has another name by now makes a new key where the old one is d
   expect(events.filter(({ name }) => name === 'events.key-lost')).toHaveLength(1);
 });
 
+test('a host that has another name by now and is denied everything loses no key for that', async () => {
+  const { kms, keysOf } = await setup();
+  const { keyId } = await (await keysOf()).current();
+  const renamed = await keysOf(undefined, [], { agentName: 'web-2' });
+
+  kms.failWith(keysError('KEY_DENIED'));
+  await expect(renamed.open(keyId)).rejects.toMatchObject({ code: 'EVENTS_SPOOL_KEY_UNAVAILABLE' });
+  await expect(renamed.current()).rejects.toMatchObject({ code: 'KEY_DENIED' });
+
+  kms.failWith(undefined);
+  expect((await renamed.current()).keyId).toBe(keyId);
+});
+
 test('under an RSA key the master key wraps them, without a call to KMS', async () => {
   const { kms, folder, keysOf } = await setup();
   const rsa = kms.addKey({ rsa: 2048 });

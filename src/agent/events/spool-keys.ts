@@ -98,16 +98,30 @@ export function spoolKeys({ state, dataKeys, agentName, clock, log }: SpoolKeysO
       if (rewrapped !== undefined) await write(keyId, { ...rewrapped, madeMs, agentName });
       return { keyId, key: plaintext, madeMs };
     } catch (error) {
-      if (isLost(error, kept)) throw eventsError('EVENTS_SPOOL_KEY_LOST', { keyId }, error);
+      if (await isLost(error, kept)) throw eventsError('EVENTS_SPOOL_KEY_LOST', { keyId }, error);
       throw error;
     }
   }
 
-  /** A host under another name is denied what it had under the one before. */
-  function isLost(error: unknown, kept: KeptKey): boolean {
+  /**
+   * A host under another name is denied what it had under the one before. One that is denied everything is not denied for
+   * that, and may be let again: what it sealed must not be given up.
+   */
+  async function isLost(error: unknown, kept: KeptKey): Promise<boolean> {
     if (!(error instanceof GatehouseError)) return false;
+    if (lostCodes.has(error.code)) return true;
     const isOfAnotherName = kept.agentName !== null && kept.agentName !== agentName;
-    return lostCodes.has(error.code) || (error.code === 'KEY_DENIED' && isOfAnotherName);
+    return error.code === 'KEY_DENIED' && isOfAnotherName && (await mayMakeKeys());
+  }
+
+  async function mayMakeKeys(): Promise<boolean> {
+    try {
+      const { plaintext } = await dataKeys.create(contextOf('unused', agentName), signal);
+      plaintext.dispose();
+      return true;
+    } catch {
+      return false;
+    }
   }
 
   function isOfOlderMasterKey({ wrappedBy }: KeptKey): boolean {
