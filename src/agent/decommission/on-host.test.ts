@@ -83,10 +83,17 @@ test('what is not sent yet, and a master key, are said beside the state director
   const [state] = await steps();
 
   expect(state?.remarks).toEqual([
+    'It holds host-id, master-key.',
     expect.stringContaining('NOT SENT YET: 7 events in 2 batches'),
     expect.stringContaining('3 refused events'),
     expect.stringContaining('wrapped master key'),
   ]);
+});
+
+test('what a folder holds that goes as a whole is told, whosever it is', async () => {
+  const [run] = await setup(empty(['/run/gatehouse/control.sock', '/run/gatehouse/postgres.pid'])).steps();
+
+  expect(run?.remarks).toEqual(['It holds control.sock, postgres.pid.']);
 });
 
 test('a host without a master key is not said to have one', async () => {

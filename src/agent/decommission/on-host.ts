@@ -27,6 +27,9 @@ const installedPackage = '/var/lib/dpkg/info/gatehouse.list';
 /** An AWS config is small. */
 const profileFileBytesMax = 1024 * 1024;
 
+/** Of a folder that goes as a whole. */
+const namesShown = 20;
+
 /** What is on this host and would stay: what is there alone, in the order in which it goes. */
 export async function stepsOnHost(host: HostOnDisk): Promise<readonly Step[]> {
   const { root, bootstrap } = host;
@@ -51,7 +54,9 @@ export async function stepsOnHost(host: HostOnDisk): Promise<readonly Step[]> {
   if (await isThere(dropIns)) add('what was changed in the unit', [removal([dropIns], true)]);
   await addFiles('secrets and tokens that were delivered', writtenOutside(host));
   if (await isThere(bootstrap.runtimeDirectory)) {
-    add('the runtime directory: delivered secrets, sockets', [removal([bootstrap.runtimeDirectory], true)]);
+    const { runtimeDirectory } = bootstrap;
+    const remark = await contentRemark(join(root, runtimeDirectory));
+    add('the runtime directory: delivered secrets, sockets', [removal([runtimeDirectory], true)], remark);
   }
   if (await isThere(bootstrap.stateDirectory)) {
     const { stateDirectory } = bootstrap;
@@ -60,6 +65,7 @@ export async function stepsOnHost(host: HostOnDisk): Promise<readonly Step[]> {
     add(
       'the state directory: host id, spool, dead letter',
       [removal([stateDirectory], true)],
+      await contentRemark(join(root, stateDirectory)),
       ...leftoverRemarks(host.leftover),
       ...(hasMasterKey
         ? ['The wrapped master key is in it: without a copy, what is sealed under it stays sealed for ever.']
@@ -105,6 +111,16 @@ async function filtered(
 
 function removal(paths: readonly string[], isTree = false): string {
   return ['rm', isTree ? '-r' : '-f', '--', ...paths.map((path) => shellWord(path))].join(' ');
+}
+
+/** A folder of the config's may hold what is not ours: whoever removes it is to see that. */
+async function contentRemark(folder: string): Promise<string> {
+  const names = await readdir(folder).catch(() => undefined);
+  if (names === undefined) return 'What it holds cannot be told: ask as root.';
+  const more = names.length > namesShown ? `, and ${names.length - namesShown} more` : '';
+  return names.length === 0
+    ? 'It is empty.'
+    : `It holds ${names.toSorted().slice(0, namesShown).join(', ')}${more}.`;
 }
 
 function leftoverRemarks(leftover: Leftover | undefined): string[] {
