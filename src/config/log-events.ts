@@ -51,6 +51,7 @@ export const configLogEvents = {
       versionId: 'the version of the secret that brought the change',
       changed: 'paths of the keys that wait for a restart',
     },
+    audit: 'success',
   },
 } as const satisfies LogEventTable;
 

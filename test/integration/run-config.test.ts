@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { canary } from '../support/canary.ts';
-import { gatewaySecret, type Host, setup } from '../support/host.ts';
+import { eventually, gatewaySecret, type Host, setup } from '../support/host.ts';
 
 describe('the gateway config is read', () => {
   it.each([
@@ -139,6 +139,9 @@ describe('a new version of the gateway config, on SIGHUP', () => {
     agent.kill('SIGHUP');
     await agent.event('config.restart-needed');
 
+    await eventually('the audit record', () =>
+      host.messages('agent').some((record) => record.includes('config.restart-needed')),
+    );
     expect(host.delivered(second) === host.password.value).toBe(true);
     expect((await host.status()).config?.restartNeeded).toStrictEqual(['events.retentionDays']);
   });
