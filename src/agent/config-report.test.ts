@@ -33,11 +33,11 @@ describe('a config file', () => {
     ['gateway', gateway],
     ['gateway', Buffer.from(gateway).toString('base64')],
     ['gateway', `${Buffer.from(gateway).toString('base64')}\n`],
-  ])('is told to be a %s config by its keys: %s', (kind, text) => {
+  ])('is told to be a %s config by its keys: %s', async (kind, text) => {
     const { file, launch } = setup();
     const path = file(text, 'checked.json');
 
-    expect(validateConfig(launch(file('{}')), path)).toEqual({ kind, file: path });
+    expect(await validateConfig(launch(file('{}')), path)).toEqual({ kind, file: path });
   });
 
   test.each([
@@ -47,25 +47,25 @@ describe('a config file', () => {
     ['CONFIG_NOT_JSON', ''],
     ['GATEWAY_CONFIG_INVALID', '{"deliveries": []}'],
     ['GATEWAY_CONFIG_VERSION_UNKNOWN', '{"version": 2}'],
-  ])('that is not valid is %s: %s', (code, text) => {
+  ])('that is not valid is %s: %s', async (code, text) => {
     const { file, launch } = setup();
 
-    expect(() => validateConfig(launch(file('{}')), file(text, 'checked.json'))).toThrow(
+    await expect(validateConfig(launch(file('{}')), file(text, 'checked.json'))).rejects.toThrow(
       expect.objectContaining({ code, row: expect.objectContaining({ exitCode: 78 }) }),
     );
   });
 
-  test('is judged without what the environment of the shell adds or spoils', () => {
+  test('is judged without what the environment of the shell adds or spoils', async () => {
     const { file, launch } = setup({ GATEHOUSE_STOP_TIMEOUT_SECONDS: 'soon' });
     const path = file('{}');
 
-    expect(validateConfig(launch(path), path)).toMatchObject({ kind: 'bootstrap' });
-    expect(() => validateConfig(launch(path), undefined)).toThrow(
+    expect(await validateConfig(launch(path), path)).toMatchObject({ kind: 'bootstrap' });
+    await expect(validateConfig(launch(path), undefined)).rejects.toThrow(
       expect.objectContaining({ code: 'CONFIG_INVALID' }),
     );
   });
 
-  test('of a gateway is held against the limits of this host', () => {
+  test('of a gateway is held against the limits of this host', async () => {
     const { file, launch } = setup();
     const sources = { app: { files: ['/srv/log/*.log'] } };
     const path = file(
@@ -73,17 +73,43 @@ describe('a config file', () => {
       'checked.json',
     );
 
-    expect(() => validateConfig(launch(file('{}')), path)).toThrow(
+    await expect(validateConfig(launch(file('{}')), path)).rejects.toThrow(
       expect.objectContaining({ code: 'GATEWAY_CONFIG_INVALID' }),
     );
     const wider = launch(file('{"allow": {"readFrom": ["/srv/log"]}}'));
-    expect(validateConfig(wider, path)).toMatchObject({ kind: 'gateway' });
+    expect(await validateConfig(wider, path)).toMatchObject({ kind: 'gateway' });
   });
 
-  test('that cannot be read is missing input', () => {
+  test('of a gateway is held against the engine of patterns, which the worker would refuse them with', async () => {
+    const { file, launch } = setup();
+    const events = {
+      spool: { allowClearSpool: true },
+      redaction: { patterns: { card: '\\d{13,1600}', fine: '\\d{16}' } },
+      sources: {
+        app: {
+          files: ['/var/log/a.log'],
+          multiline: { start: '\\u0041' },
+          filter: { exclude: ['a', 'fine', 'b{2000}'] },
+        },
+      },
+    };
+    const problems = async () =>
+      validateConfig(launch(file('{}')), file(JSON.stringify({ version: 1, events }), 'checked.json')).catch(
+        ({ details }: { details: { problems: { path: string }[] } }) =>
+          details.problems.map(({ path }) => path),
+      );
+
+    expect(await problems()).toEqual([
+      'events.sources.app.multiline.start',
+      'events.sources.app.filter.exclude[2]',
+      'events.redaction.patterns.card',
+    ]);
+  });
+
+  test('that cannot be read is missing input', async () => {
     const { file, launch } = setup();
 
-    expect(() => validateConfig(launch(file('{}')), '/nowhere/config.json')).toThrow(
+    await expect(validateConfig(launch(file('{}')), '/nowhere/config.json')).rejects.toThrow(
       expect.objectContaining({ code: 'INPUT_MISSING', details: { file: '/nowhere/config.json' } }),
     );
   });

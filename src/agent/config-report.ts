@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { type EffectiveRow, effective } from '../config/effective.ts';
-import { decodeGateway, validateGateway } from '../config/gateway.ts';
 import { parseJson } from '../config/json.ts';
 import { type JsonSchema, jsonSchemaOf } from '../config/schema.ts';
-import { bootstrapSchema, gatewayRules, gatewaySchema } from './config.ts';
+import { bootstrapSchema, gatewaySchema } from './config.ts';
 import { agentError } from './errors.ts';
+import { validGateway } from './gateway-config/valid-gateway.ts';
 import { bootstrapOf } from './host.ts';
 import type { Launch } from './launch.ts';
 
@@ -18,14 +18,18 @@ export interface ValidConfig {
  * `input` is what the file holds, where it is standard input. A gateway config is checked against the limits of this host's bootstrap config.
  * @throws CONFIG_…, GATEWAY_CONFIG_…, INPUT_MISSING
  */
-export function validateConfig(launch: Launch, file: string | undefined, input?: Buffer): ValidConfig {
+export async function validateConfig(
+  launch: Launch,
+  file: string | undefined,
+  input?: Buffer,
+): Promise<ValidConfig> {
   if (file === undefined) {
     const { file: found } = bootstrapOf(launch);
     return { kind: 'bootstrap', ...(found === undefined ? {} : { file: found }) };
   }
   const bytes = input ?? bytesOf(file);
   if (isGateway(bytes)) {
-    validateGateway(gatewaySchema, gatewayRules(bootstrapOf(launch).config), decodeGateway({ bytes }));
+    await validGateway(bootstrapOf(launch).config, { bytes });
     return { kind: 'gateway', file };
   }
   // By itself: what the environment of this shell adds is not the file's merit.

@@ -17,7 +17,7 @@ const validateCommand = command({
     const { validateConfig } = await import('../agent/config-report.ts');
     const { file } = args;
     const input = file === '-' ? await inputBytes(file, inputBytesMax, invocation) : undefined;
-    const valid = validateConfig(launchOf(args, invocation), file, input);
+    const valid = await validateConfig(launchOf(args, invocation), file, input);
     invocation.stdout.write(
       args.json
         ? `${JSON.stringify(valid)}\n`

@@ -1,8 +1,7 @@
-import { decodeGateway, validateGateway } from '../../config/gateway.ts';
 import { getSecretValue } from '../../secrets/secrets-manager.ts';
-import { gatewayRules, gatewaySchema } from '../config.ts';
 import type { Host } from '../host.ts';
 import type { GatewayVersion } from './followed-config.ts';
+import { validGateway } from './valid-gateway.ts';
 
 /**
  * Fetches the gateway config and validates it within the limits that the bootstrap config sets. Its plaintext is in
@@ -23,8 +22,7 @@ export async function readGateway(
     signal,
   );
   try {
-    const document = decodeGateway({ text, bytes });
-    const config = validateGateway(gatewaySchema, gatewayRules(bootstrap), document);
+    const config = await validGateway(bootstrap, { text, bytes });
     return { config, versionId, ...(awsRequestId === undefined ? {} : { awsRequestId }) };
   } finally {
     bytes?.fill(0);
