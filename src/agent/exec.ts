@@ -39,7 +39,7 @@ export async function exec(launch: Launch, argv: readonly string[], streams: Exe
 
   onPassedSignal(streams.isTerminal, (name, isTold) => {
     const ends = name === 'SIGTERM' || name === 'SIGINT';
-    // Nothing is lost by it: what is not shipped yet is in the spool.
+    // What is in the spool stays there; output that found no room in it is lost, as docs/exec.md says.
     if (ends && attendance.exitCode !== undefined) process.exit(attendance.exitCode);
     if (attendance.isStarted) attendance.signal(name, isTold);
     else if (ends) stop.abort(new StopRequested(name));
