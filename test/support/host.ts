@@ -271,12 +271,13 @@ export function helperOutput({ identities }: Sandbox): string {
 }
 
 const pollMs = 20;
-const patienceMs = 20_000;
+const patienceUsuallyMs = 20_000;
 
 /** Asks until `probe` answers with something, for what says nothing when it happens. Bounded. */
 export async function eventually<T>(
   what: string,
   probe: () => T | undefined | Promise<T | undefined>,
+  patienceMs = patienceUsuallyMs,
 ): Promise<T> {
   const until = performance.now() + patienceMs;
   for (;;) {

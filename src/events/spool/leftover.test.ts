@@ -1,6 +1,7 @@
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
+import { patient } from '../../../test/support/patience.ts';
 import { spoolFixture } from '../../../test/support/spool-fixture.ts';
 import { temporaryDirectory } from '../../../test/support/temporary-directory.ts';
 import { a, batchOf, never } from '../spool.contract.ts';
@@ -41,7 +42,7 @@ test('a batch that was copied out of a nearly empty segment counts once, before 
   const [first, ...others] = await spool.read({ stream: a, batchesMax: 60 }, never);
   if (first === undefined) throw new Error('no batch');
   for (const batch of others) await spool.settle(batch, []);
-  await expect.poll(() => readdirSync(join(state, 'spool'))).not.toContain('0000000001.segment');
+  await expect.poll(() => readdirSync(join(state, 'spool')), patient).not.toContain('0000000001.segment');
 
   const before = await leftover(state);
   await spool.settle(first, []);

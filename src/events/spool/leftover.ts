@@ -16,6 +16,8 @@ export interface Leftover {
   readonly deadLetters: number;
 }
 
+const looksMax = 20;
+
 /**
  * Counts what is left in a spool's files, without a key and without changing anything: heads of records are in clear.
  * Beside a running agent it is a picture of one moment. Rejects where the folders are there and cannot be read.
@@ -27,8 +29,19 @@ export async function leftover(stateDirectory: string): Promise<Leftover> {
   return { batches: batches.size, events, deadLetters: letters.size };
 }
 
-/** Events of each record that is not settled, by its id: a copy and its original are the same. */
+/** Looks again where a running agent has removed a segment: what was not settled in it is in one that was not there yet. */
 async function unsettled(folder: string, wanted: RecordKind): Promise<ReadonlyMap<number, number>> {
+  for (let looks = 1; ; looks += 1) {
+    try {
+      return await unsettledNow(folder, wanted);
+    } catch (error) {
+      if (errnoOf(error) !== 'ENOENT' || looks === looksMax) throw error;
+    }
+  }
+}
+
+/** Events of each record that is not settled, by its id: a copy and its original are the same. */
+async function unsettledNow(folder: string, wanted: RecordKind): Promise<ReadonlyMap<number, number>> {
   const found = new Map<number, number>();
   const settled = new Set<number>();
   for (const segment of segmentNumbers(await namesIn(folder))) {
