@@ -222,6 +222,17 @@ export function spoolContract(name: string, make: (making: SpoolMaking) => Promi
       expect(spool.counts()).toMatchObject({ batches: 0, deadLetters: 1 });
     });
 
+    test('keeps what was refused of a batch that is not in it, full as it may be', async () => {
+      const { spool } = await setup(1000);
+      await spool.append(batchOf(a, 'x'.repeat(5000)), [], never);
+      const { bytes } = spool.counts();
+
+      await spool.refuse(batchOf(b, 'bad'), [{ reason: 'too-old', timestamp: 1, message: 'bad' }]);
+
+      expect(spool.deadLetters(10)).toMatchObject([{ stream: b, reason: 'too-old' }]);
+      expect(spool.counts()).toMatchObject({ batches: 1, bytes, deadLetters: 1 });
+    });
+
     test('a dead letter is dropped once, and the others stay', async () => {
       const { spool } = await setup();
       await spool.append(batchOf(a, 'x'), [], never);

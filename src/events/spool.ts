@@ -98,6 +98,11 @@ export interface Spool {
    * gone already: one of those who settle it at the same time has removed it.
    */
   settle(batch: SpooledBatch, refused: readonly RefusedEvent[]): Promise<boolean>;
+  /**
+   * Keeps in the dead letter what was refused of a batch that is not in the spool; that takes none of its room, so it
+   * never waits. Where it fails it may be asked again with the same object, and keeps nothing twice.
+   */
+  refuse(batch: Batch, refused: readonly RefusedEvent[]): Promise<void>;
   /** A source's positions as they were last made durable. */
   position(source: string): Positions;
   /** The streams that have batches waiting. */

@@ -93,6 +93,24 @@ test('one that waits can be aborted, and those behind it go on', async () => {
   await expect(behind).resolves.toBeGreaterThan(0);
 });
 
+test('one that waits for its turn can be aborted at once, and nothing overtakes those before it', async () => {
+  const { spool, clock, fill, settleOne } = setup();
+  await fill();
+  const given = new AbortController();
+
+  const before = spool.append(batchOf(b, 'one'.padEnd(1_500)), [], never);
+  const aborted = spool.append(batchOf(b, 'two'.padEnd(1_500)), [], given.signal);
+  const behind = spool.append(batchOf(b, 'three'.padEnd(1_500)), [], never);
+  await clock.advance(0);
+  given.abort(new Error('stop'));
+  await expect(aborted).rejects.toThrow('stop');
+  for (let settled = 0; settled < 4; settled += 1) await settleOne();
+  await Promise.all([before, behind]);
+
+  const kept = await spool.read({ stream: b, batchesMax: 9 }, never);
+  expect(kept.map((batch) => textOf(batch).trim())).toEqual(['one', 'three']);
+});
+
 test('positions are told of once they are durable, audit or not', async () => {
   const { spool, durable } = setup();
 

@@ -44,10 +44,20 @@ export function withAuditShare(spool: Spool, { isAudit, onDurable, log }: AuditS
     }
   }
 
-  async function appendWithRoom(...[batch, positions, signal]: Parameters<Spool['append']>): Promise<number> {
+  /** One that is no longer wanted ends at once, wherever it waits: those behind it still wait for those before it. */
+  async function appendInTurn(...[batch, positions, signal]: Parameters<Spool['append']>): Promise<number> {
     signal.throwIfAborted();
-    await room(spool.sizeOf(batch), signal);
-    return spool.append(batch, positions, signal);
+    const before = last;
+    const turn = Promise.withResolvers<void>();
+    last = before.then(() => turn.promise);
+    try {
+      await untilDoneOrAborted(before, signal);
+      signal.throwIfAborted();
+      await room(spool.sizeOf(batch), signal);
+      return await spool.append(batch, positions, signal);
+    } finally {
+      turn.resolve();
+    }
   }
 
   function noteRelief(): void {
@@ -62,12 +72,7 @@ export function withAuditShare(spool: Spool, { isAudit, onDurable, log }: AuditS
     async append(batch, positions, signal) {
       const append = async (): Promise<number> => {
         if (isAudit(positions)) return spool.append(batch, positions, signal);
-        const turn = last.then(() => appendWithRoom(batch, positions, signal));
-        last = turn.then(
-          () => undefined,
-          () => undefined,
-        );
-        return turn;
+        return appendInTurn(batch, positions, signal);
       };
       const id = await append();
       onDurable(positions);
@@ -81,4 +86,14 @@ export function withAuditShare(spool: Spool, { isAudit, onDurable, log }: AuditS
       return isRemoved;
     },
   };
+}
+
+/** Leaves nothing at `signal`, which lives longer than the wait. */
+async function untilDoneOrAborted(work: Promise<void>, signal: AbortSignal): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const end = (): void => resolve();
+  signal.addEventListener('abort', end, { once: true });
+  void work.then(end);
+  await promise;
+  signal.removeEventListener('abort', end);
 }

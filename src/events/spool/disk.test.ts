@@ -767,6 +767,33 @@ describe('the dead letter', () => {
     expect((await open(killed(folders))).deadLetters(10).map(({ id }) => id)).toEqual([2]);
   });
 
+  test('keeps once what was refused of a batch that was never spooled, though a part was kept when it failed', async () => {
+    const { open } = spoolFixture();
+    const folders = memoryFolders();
+    const spool = await open(folders);
+    const batch = batchOf(a, 'one');
+    // Each of them fills a write.
+    const message = 'x'.repeat(5 * 2 ** 20);
+    const refused = [1, 2].map((timestamp) => ({ reason: 'invalid' as const, timestamp, message }));
+    let writes = 0;
+    folders.deadLetter.onCall = (call) => {
+      if (call === 'write') writes += 1;
+      if (call === 'write' && writes > 1) throw failure('EIO');
+    };
+    await expect(spool.refuse(batch, refused)).rejects.toMatchObject({ code: 'EVENTS_SPOOL_UNWRITABLE' });
+    expect(spool.deadLetters(10)).toHaveLength(1);
+
+    folders.deadLetter.onCall = () => undefined;
+    await spool.refuse(batch, refused);
+    await append(spool, 'later');
+
+    expect(spool.deadLetters(10)).toHaveLength(2);
+    // No batch has its id, or its letters would go at the next start.
+    const again = await open(killed(folders));
+    expect(again.deadLetters(10)).toHaveLength(2);
+    expect(await texts(again)).toEqual(['later']);
+  });
+
   test('has an event once when the agent ended between keeping it and settling its batch', async () => {
     const { open } = spoolFixture();
     const folders = memoryFolders();

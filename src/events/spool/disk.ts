@@ -102,6 +102,8 @@ export async function diskSpool(options: DiskSpoolOptions): Promise<Spool> {
   const streams = new Map<string, Waiting>();
   const positions = new Map<string, Map<string, string>>();
   const cache = new Map<number, Buffer>();
+  /** Ids of batches that are only in the dead letter: one that is refused again has the same. */
+  const refusedIds = new WeakMap<Batch, number>();
   const openedMs = clock.now().getTime();
   let cacheBytes = 0;
   let batches = 0;
@@ -133,7 +135,7 @@ export async function diskSpool(options: DiskSpoolOptions): Promise<Spool> {
     log,
   });
   // Ids of batches that did not read, and may be read at the next start: none of them took less than a byte.
-  lastId = Math.max(lastId, letters.batchIdMax) + records.unreadBytes;
+  lastId = Math.max(lastId, letters.batchIdMax) + records.unreadBytes + letters.unreadBytes;
   let spooledBytes = 0;
   // By id, not by place: a batch that was moved is as old as it was.
   for (const entry of [...replayed.values()].toSorted((a, b) => a.id - b.id)) {
@@ -383,6 +385,16 @@ export async function diskSpool(options: DiskSpoolOptions): Promise<Spool> {
       if (refused.length > 0) await letters.add(id, stream, refused);
       await records.settle(entry.record);
       return take(entry);
+    },
+
+    async refuse(batch, refused) {
+      let id = refusedIds.get(batch);
+      if (id === undefined) {
+        lastId += 1;
+        id = lastId;
+        refusedIds.set(batch, id);
+      }
+      await letters.add(id, batch.stream, refused);
     },
 
     position: (source) => new Map(positions.get(source)),

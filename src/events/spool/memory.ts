@@ -1,7 +1,14 @@
 import type { Clock } from '../../base/clock.ts';
 import type { Log } from '../../base/log-events.ts';
 import type { Batch, SingleEvent, StreamName } from '../batch.ts';
-import { type DeadLetter, type SourcePosition, type Spool, type SpooledBatch, streamKey } from '../spool.ts';
+import {
+  type DeadLetter,
+  type RefusedEvent,
+  type SourcePosition,
+  type Spool,
+  type SpooledBatch,
+  streamKey,
+} from '../spool.ts';
 import { room } from './room.ts';
 
 export interface MemorySpoolOptions {
@@ -30,6 +37,19 @@ export function memorySpool({ bytesMax, clock, log }: MemorySpoolOptions): Spool
     }
   }
 
+  function addLetters(stream: StreamName, refused: readonly RefusedEvent[]): void {
+    for (const event of refused) {
+      lastLetterId += 1;
+      deadLetters.set(lastLetterId, {
+        ...event,
+        id: lastLetterId,
+        stream,
+        refusedMs: clock.now().getTime(),
+        bytes: event.message.length,
+      });
+    }
+  }
+
   return {
     sizeOf,
 
@@ -52,18 +72,13 @@ export function memorySpool({ bytesMax, clock, log }: MemorySpoolOptions): Spool
 
     async settle(batch, refused) {
       if (!batches.delete(batch.id)) return false;
-      for (const event of refused) {
-        lastLetterId += 1;
-        deadLetters.set(lastLetterId, {
-          ...event,
-          id: lastLetterId,
-          stream: batch.stream,
-          refusedMs: clock.now().getTime(),
-          bytes: event.message.length,
-        });
-      }
+      addLetters(batch.stream, refused);
       space.give(sizeOf(batch));
       return true;
+    },
+
+    async refuse({ stream }, refused) {
+      addLetters(stream, refused);
     },
 
     position: (source) => new Map(positions.get(source)),

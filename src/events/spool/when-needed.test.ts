@@ -29,6 +29,7 @@ function setup(limits: Partial<WhenNeededLimits> = {}, bytesMax = 2 ** 20) {
     keeps: 0,
     /** After each append. */
     slow: async (): Promise<void> => undefined,
+    beforeLetter: async (): Promise<void> => undefined,
   };
   const kept: Spool = {
     ...memory,
@@ -42,6 +43,11 @@ function setup(limits: Partial<WhenNeededLimits> = {}, bytesMax = 2 ** 20) {
       disk.settlesFailing -= 1;
       if (disk.settlesFailing >= 0) throw eventsError('EVENTS_SPOOL_UNWRITABLE', { path: '' });
       return memory.settle(...args);
+    },
+    async refuse(...args) {
+      if (disk.isBroken) throw eventsError('EVENTS_SPOOL_UNWRITABLE', { path: '' });
+      await disk.beforeLetter();
+      await memory.refuse(...args);
     },
     async keep(positions) {
       if (disk.isBroken) throw eventsError('EVENTS_SPOOL_UNWRITABLE', { path: '' });
@@ -243,16 +249,63 @@ describe('a spool when needed', () => {
     expect(position()).toBe('3');
   });
 
+  test.each([
+    ['that came back before it was late', 0],
+    ['that waits for room', lateMs],
+  ])('no room is needed for the refused events of a batch %s', async (_, waitedMs) => {
+    const { append, spool, first, memory, position, onDisk, said, clock } = setup({}, 120);
+    await append('one', 3);
+    await append('two', 6, b);
+    const sent = await first();
+    // All the room, for the same stream: only who sends `sent` can send this.
+    await spool.append(batchOf(a, 'fills it'), [], never);
+    await clock.advance(waitedMs);
+
+    const refused = [{ reason: 'invalid', timestamp: 1, message: 'one' }] as const;
+    const answers = await Promise.all([spool.settle(sent, refused), spool.settle(sent, refused)]);
+    await clock.advance(lateMs);
+
+    expect(answers).toEqual([true, false]);
+    expect(spool.deadLetters(10)).toHaveLength(1);
+    expect(await onDisk()).toEqual(['fills it']);
+
+    await spool.settle(await first(), []);
+    await clock.advance(lateMs);
+
+    expect(await onDisk(b)).toEqual(['two']);
+    expect(position()).toBe('6');
+    expect(memory.counts().batches).toBe(1);
+    expect(said('events.spool-failed')).toBe(0);
+  });
+
+  test('a position waits for the dead letter, and a dead letter that fails is tried again', async () => {
+    const { append, spool, first, disk, memory, position, clock } = setup();
+    await append('one', 3);
+    await append('two', 6, b);
+    const sent = await first();
+    await spool.settle(await first(b), []);
+    disk.isBroken = true;
+    const refused = [{ reason: 'invalid', timestamp: 1, message: 'one' }] as const;
+
+    await expect(spool.settle(sent, refused)).rejects.toMatchObject({ code: 'EVENTS_SPOOL_UNWRITABLE' });
+    disk.isBroken = false;
+    await clock.advance(0);
+    expect(position()).toBeUndefined();
+
+    expect(await spool.settle(sent, refused)).toBe(true);
+    await clock.advance(0);
+
+    expect(position()).toBe('6');
+    expect(spool.deadLetters(10)).toHaveLength(1);
+    expect(memory.counts().batches).toBe(0);
+  });
+
   test('while what was refused goes to the dead letter, nothing overtakes what was read after it', async () => {
     const { append, spool, first, disk, held, onDisk, position } = setup();
     await append('one', 3);
     await append('two', 6);
     const letterMay = Promise.withResolvers<void>();
-    let appends = 0;
-    disk.slow = async () => {
-      appends += 1;
-      if (appends === 1) await letterMay.promise;
-    };
+    disk.beforeLetter = () => letterMay.promise;
     const refused = [{ reason: 'invalid', timestamp: 1, message: 'one' }] as const;
 
     const settled = spool.settle(await first(), refused);
@@ -261,7 +314,7 @@ describe('a spool when needed', () => {
     await new Promise(setImmediate);
 
     expect(position()).toBeUndefined();
-    expect(await onDisk()).toEqual(['one']);
+    expect(await onDisk()).toEqual([]);
 
     letterMay.resolve();
     await Promise.all([settled, behind]);

@@ -43,6 +43,8 @@ interface Held {
   isRead: boolean;
   /** Its append, while that is under way, which may wait for room. */
   spooling: { readonly stop: AbortController; readonly done: Promise<unknown> } | undefined;
+  /** While what was refused of it goes to the dead letter. Never rejects. */
+  refusing: Promise<unknown> | undefined;
 }
 
 /** What is held of one source, in the order in which it was read, whatever stream it goes to. */
@@ -149,6 +151,7 @@ export function whenNeeded(spool: Spool, { limits: given, clock, log }: WhenNeed
       isDone: false,
       isRead: false,
       spooling: undefined,
+      refusing: undefined,
     };
     lane.queue.push(entry);
     held.set(lastId, { lane, entry, batch: spooled });
@@ -177,13 +180,13 @@ export function whenNeeded(spool: Spool, { limits: given, clock, log }: WhenNeed
     lane.pending.clear();
   }
 
-  /** Puts one that is held into the spool, and then holds it no more. */
+  /** Puts one that is held into the spool, and then holds it no more. False where it was taken from it while it waited. */
   async function toDisk(
     entry: Held,
     batch: SpooledBatch,
     positions: readonly SourcePosition[],
     signal: AbortSignal,
-  ): Promise<void> {
+  ): Promise<boolean> {
     const own = new AbortController();
     const append = async (): Promise<void> => {
       try {
@@ -197,7 +200,13 @@ export function whenNeeded(spool: Spool, { limits: given, clock, log }: WhenNeed
     };
     const done = append();
     entry.spooling = { stop: own, done: done.catch(() => undefined) };
-    await done;
+    try {
+      await done;
+      return true;
+    } catch (error) {
+      if (own.signal.aborted) return false;
+      throw error;
+    }
   }
 
   /** Puts what is held into the spool, from the head on, as long as `isWanted`. In turn. */
@@ -210,19 +219,16 @@ export function whenNeeded(spool: Spool, { limits: given, clock, log }: WhenNeed
       passDone(lane);
       const [entry] = lane.queue;
       if (entry?.batch === undefined) return;
-      if (entry.spooling !== undefined) {
-        // For its dead letter. What was read after it must not get there first.
-        await entry.spooling.done;
+      if (entry.refusing !== undefined) {
+        // No position of what was read after it may become durable first.
+        await entry.refusing;
         continue;
       }
       if (!isWanted(entry)) return;
-      try {
-        await toDisk(entry, entry.batch, [...lane.pending.values(), ...entry.positions], signal);
+      const moved = [...lane.pending.values(), ...entry.positions];
+      if (await toDisk(entry, entry.batch, moved, signal)) {
         lane.pending.clear();
         lane.queue.shift();
-      } catch (error) {
-        // It was acknowledged while it waited for room.
-        if (!entry.isDone) throw error;
       }
     }
   }
@@ -310,21 +316,50 @@ export function whenNeeded(spool: Spool, { limits: given, clock, log }: WhenNeed
     if (found === undefined) return settleSpooled(batch, refused);
     const { lane, entry } = found;
     entry.isRead = true;
-    if (refused.length > 0) {
-      // The dead letter is the disk's, and takes what was refused in one step with the end of its batch.
-      if (entry.spooling === undefined) await toDisk(entry, found.batch, [], stop.signal);
-      else await entry.spooling.done;
-      commitSoon(lane);
+    if (entry.refusing !== undefined) {
+      await entry.refusing;
       return settleHeld(batch, refused);
     }
-    entry.isDone = true;
-    // Its memory is used again by whoever settles it, so nobody may read it any more.
-    entry.spooling?.stop.abort(stopped());
-    await entry.spooling?.done;
-    if (spooledIds.has(batch.id)) return settleSpooled(batch, refused);
-    letGo(found.batch);
+    if (refused.length > 0) {
+      const isHere = refuseHeld(entry, found.batch, refused);
+      entry.refusing = isHere.catch(() => undefined);
+      if (!(await isHere)) return settleSpooled(batch, refused);
+    } else {
+      entry.isDone = true;
+      // Its memory is used again by whoever settles it, so nobody may read it any more.
+      await stopSpooling(entry);
+      if (!held.has(batch.id)) return settleSpooled(batch, refused);
+      letGo(found.batch);
+    }
     commitSoon(lane);
     return true;
+  }
+
+  /**
+   * From memory to the dead letter, not by way of the spool: that may be full of what only this stream's sender can
+   * remove, who waits for this. False where it was spooled meanwhile.
+   */
+  async function refuseHeld(
+    entry: Held,
+    batch: SpooledBatch,
+    refused: readonly RefusedEvent[],
+  ): Promise<boolean> {
+    try {
+      await stopSpooling(entry);
+      if (!held.has(batch.id)) return false;
+      await spool.refuse(batch, refused);
+      entry.isDone = true;
+      letGo(batch);
+      return true;
+    } finally {
+      entry.refusing = undefined;
+    }
+  }
+
+  /** An append that waits for room ends without it; one that is being written ends as it does. */
+  async function stopSpooling({ spooling }: Held): Promise<void> {
+    spooling?.stop.abort(stopped());
+    await spooling?.done;
   }
 
   /** Its id there is known until it is gone: a disk that does not do it is asked again. */
@@ -403,6 +438,7 @@ function movedAlone(position: SourcePosition, sinceMs: number): Held {
     isDone: true,
     isRead: false,
     spooling: undefined,
+    refusing: undefined,
   };
 }
 
