@@ -660,7 +660,7 @@ export function pipeline(options: PipelineOptions): Pipeline {
       const { wedgedMs } = moving;
       return {
         sources: intakes.map(statusOf),
-        spool: { ...counts, isFailing: spoolFailing.size > 0 },
+        spool: { ...counts, isFailing: counts.isFailing || spoolFailing.size > 0 },
         ...(wedgedMs === undefined ? {} : { wedgedMs }),
         sent: { ...sent, ...(lastSentAtMs === undefined ? {} : { lastAtMs: lastSentAtMs }) },
         deadLetter: { events: deadLetters, bytes: deadLetterBytes },

@@ -46,6 +46,8 @@ export interface SpoolCounts {
   /** What its files take on the disk. */
   readonly fileBytes: number;
   readonly isSealed: boolean;
+  /** Whether the disk refuses what a spool does by itself, not for somebody who is told. */
+  readonly isFailing: boolean;
   readonly deadLetters: number;
   readonly deadLetterBytes: number;
   /** Batches that did not read, since the start, and their events. */

@@ -409,6 +409,7 @@ export async function diskSpool(options: DiskSpoolOptions): Promise<Spool> {
       bytesMax,
       fileBytes: records.fileBytes,
       isSealed: keys !== undefined,
+      isFailing: false,
       deadLetters: letters.count,
       deadLetterBytes: letters.bytes,
       lostBatches: lost.batches,

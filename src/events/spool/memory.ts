@@ -108,6 +108,7 @@ export function memorySpool({ bytesMax, clock, log }: MemorySpoolOptions): Spool
       bytesMax,
       fileBytes: 0,
       isSealed: false,
+      isFailing: false,
       deadLetters: deadLetters.size,
       deadLetterBytes: [...deadLetters.values()].reduce((sum, { bytes }) => sum + bytes, 0),
       lostBatches: 0,

@@ -388,6 +388,22 @@ describe('a spool when needed', () => {
     expect(position()).toBe('6');
   });
 
+  test('a disk that fails is failing until it takes something', async () => {
+    const { append, spool, disk, said, clock } = setup();
+    disk.isBroken = true;
+    await append('one', 3);
+    await clock.advance(4 * lateMs);
+
+    expect(spool.counts().isFailing).toBe(true);
+    expect([said('events.spool-failed'), said('events.spool-recovered')]).toEqual([1, 0]);
+
+    disk.isBroken = false;
+    await clock.advance(lateMs);
+
+    expect(spool.counts().isFailing).toBe(false);
+    expect(said('events.spool-recovered')).toBe(1);
+  });
+
   test('one that is acknowledged while it waits for room on the disk leaves no copy there', async () => {
     const { append, spool, first, memory, position, clock } = setup({}, 120);
     await spool.append(batchOf(b, 'fills it'), [], never);

@@ -178,6 +178,7 @@ export function whenNeeded(spool: Spool, { limits: given, clock, log }: WhenNeed
     if (lane.pending.size === 0) return;
     await spool.keep([...lane.pending.values()]);
     lane.pending.clear();
+    worked();
   }
 
   /** Puts one that is held into the spool, and then holds it no more. False where it was taken from it while it waited. */
@@ -202,6 +203,7 @@ export function whenNeeded(spool: Spool, { limits: given, clock, log }: WhenNeed
     entry.spooling = { stop: own, done: done.catch(() => undefined) };
     try {
       await done;
+      worked();
       return true;
     } catch (error) {
       if (own.signal.aborted) return false;
@@ -262,12 +264,16 @@ export function whenNeeded(spool: Spool, { limits: given, clock, log }: WhenNeed
     });
   }
 
-  /** What the disk does not do is tried again by `watch`; it is said when it begins and when it ends. */
+  /** The disk took something. */
+  function worked(): void {
+    if (isFailing) log(eventsEvent('events.spool-recovered', {}));
+    isFailing = false;
+  }
+
+  /** What the disk does not do is tried again by `watch`; it is said when it begins, and by `worked` when it ends. */
   async function told(work: () => Promise<void>): Promise<void> {
     try {
       await work();
-      if (isFailing) log(eventsEvent('events.spool-recovered', {}));
-      isFailing = false;
     } catch (error) {
       if (stop.signal.aborted) return;
       if (!(error instanceof GatehouseError)) throw error;
@@ -416,7 +422,12 @@ export function whenNeeded(spool: Spool, { limits: given, clock, log }: WhenNeed
 
     counts() {
       const counts = spool.counts();
-      return { ...counts, batches: counts.batches + held.size, bytes: counts.bytes + heldBytes };
+      return {
+        ...counts,
+        batches: counts.batches + held.size,
+        bytes: counts.bytes + heldBytes,
+        isFailing: isFailing || counts.isFailing,
+      };
     },
 
     async close() {
