@@ -52,7 +52,8 @@ function write(host: Host, from: number, to: number): void {
 
 async function expectAllThere(host: Host): Promise<void> {
   host.sandbox.faults.clear();
-  await eventually('every line', () => new Set(host.messages()).size >= lines || undefined);
+  // Whoever met the disk or AWS while they failed may wait for half a minute before it tries again.
+  await eventually('every line', () => new Set(host.messages()).size >= lines || undefined, 60_000);
   expect(new Set(host.messages())).toStrictEqual(
     new Set(Array.from({ length: lines }, (_line, number) => text(number))),
   );
