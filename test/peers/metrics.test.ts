@@ -18,9 +18,13 @@ const script = join(import.meta.dirname, 'parse_metrics.py');
 
 describe.skipIf(arePeersMissing('python'))('the Python client of Prometheus', () => {
   it('reads every metric of a running agent, with its type and its value', async () => {
-    const host = await setup();
+    const host = await setup({
+      gateway({ events }) {
+        if (events !== undefined) events['redaction'] = { patterns: { card: '\\d{16}' } };
+      },
+    });
     await host.started();
-    host.log(numbered(10));
+    host.log([...numbered(9), 'card 4111111111111111']);
     await host.arrived(10);
     const page = await eventually('what was sent', async () => {
       const { body } = await host.asked('/metrics');
