@@ -1,9 +1,9 @@
 import { readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { startProgram } from '../support/agent.ts';
 import { tell } from '../support/dice.ts';
 import { bindingKey, eventually, type Host, setup } from '../support/host.ts';
+import { done, sealed, unsealed } from '../support/master-key-commands.ts';
 
 const rsaKey = 'alias/gatehouse-rsa';
 
@@ -56,20 +56,3 @@ async function isCutOff(
   host.sandbox.faults.remove(fault);
   return wasHit;
 }
-
-/** Runs a `master-key` command that must do what it is told. */
-async function done(host: Host, ...args: readonly string[]): Promise<Record<string, unknown>> {
-  const { code, stdout, stderr } = await host.run(['master-key', ...args, '--json']);
-  expect({ args, code, stderr }).toMatchObject({ code: 0 });
-  return JSON.parse(stdout) as Record<string, unknown>;
-}
-
-async function sealed(host: Host, name: string, value: string): Promise<string> {
-  const file = join(host.disk, `${name}.sealed`);
-  const made = await host.run(['seal', '--name', name, '--in', '-', '--out', file], value);
-  expect(made).toMatchObject({ code: 0 });
-  return file;
-}
-
-const unsealed = async (host: Host, file: string): Promise<string> =>
-  (await host.run(['unseal', file])).stdout;

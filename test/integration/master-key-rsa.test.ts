@@ -2,6 +2,7 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { bindingKey, type Host, setup } from '../support/host.ts';
+import { done, sealed, unsealed } from '../support/master-key-commands.ts';
 
 const rsaKey = 'alias/gatehouse-rsa';
 
@@ -13,23 +14,6 @@ async function hostUnderRsa(...more: readonly string[]): Promise<Host & { readon
   await done(host, 'create', '--key-id', rsaKey, ...more);
   return { ...host, keyArn };
 }
-
-/** Runs a `master-key` command that must do what it is told. */
-async function done(host: Host, ...args: readonly string[]): Promise<Record<string, unknown>> {
-  const { code, stdout, stderr } = await host.run(['master-key', ...args, '--json']);
-  expect({ args, code, stderr }).toMatchObject({ code: 0 });
-  return JSON.parse(stdout) as Record<string, unknown>;
-}
-
-async function sealed(host: Host, name: string, value: string): Promise<string> {
-  const file = join(host.disk, `${name}.sealed`);
-  const made = await host.run(['seal', '--name', name, '--in', '-', '--out', file], value);
-  expect(made).toMatchObject({ code: 0 });
-  return file;
-}
-
-const unsealed = async (host: Host, file: string): Promise<string> =>
-  (await host.run(['unseal', file])).stdout;
 
 const wrappedAt = (host: Host, generation: number): Buffer =>
   readFileSync(join(host.stateDirectory, 'master-key', `${generation}.wrapped`));
