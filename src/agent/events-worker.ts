@@ -21,7 +21,8 @@ import {
 import { desk } from '../events/desk.ts';
 import { eventsError } from '../events/errors.ts';
 import type { EventSource } from '../events/event-source.ts';
-import { type Pipeline, type PipelineSource, pipeline } from '../events/pipeline.ts';
+import type { PipelineSource } from '../events/pipeline/source.ts';
+import { type Pipeline, pipeline } from '../events/pipeline.ts';
 import { configuredRedactor } from '../events/redaction/configured-redactor.ts';
 import { redactingSource } from '../events/redaction/redacting-source.ts';
 import type { RedactionStage, Redactor } from '../events/redaction/redactor.ts';

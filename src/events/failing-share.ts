@@ -1,7 +1,7 @@
 import type { Log } from '../base/log-events.ts';
 import type { Batch } from './batch.ts';
 import { eventsEvent } from './log-events.ts';
-import type { PipelineSource } from './pipeline.ts';
+import type { PipelineSource } from './pipeline/source.ts';
 import type { Spool } from './spool.ts';
 import { wake } from './wake.ts';
 

@@ -5,7 +5,7 @@ import { type ChainedSource, chainedSource } from '../../events/audit/chained-so
 import { headsSource } from '../../events/audit/heads-source.ts';
 import type { EventsSettings } from '../../events/channel.ts';
 import type { EventSource } from '../../events/event-source.ts';
-import type { PipelineSource } from '../../events/pipeline.ts';
+import type { PipelineSource } from '../../events/pipeline/source.ts';
 import type { RedactionStage } from '../../events/redaction/redactor.ts';
 import { type AuditSource, auditSource } from '../../events/source/audit.ts';
 import { type OutputSource, outputSource } from '../../events/source/output.ts';

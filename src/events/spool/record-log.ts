@@ -538,7 +538,6 @@ export async function openRecordLog<State>(options: RecordLogOptions<State>): Pr
 /** Records that are moved at the same time. */
 const movesMax = 256;
 
-/** Of a copy, what it is a copy of. */
 /** What a record is and says, and whether it is a copy. */
 export function contentOf({ kind, meta }: FoundHead): Pick<Replayed, 'kind' | 'json' | 'isMoved'> {
   const json = meta.toString();
