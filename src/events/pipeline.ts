@@ -74,7 +74,7 @@ export function pipeline(options: PipelineOptions): Pipeline {
   /** Batches whose end somebody waits for, by their body. */
   const awaited = new Map<Buffer, (refused: readonly RefusedEvent[]) => void>();
   const moving = movement({ wedgedAfterMs: limits.wedgedAfterMs, isWaiting, clock, log });
-  const turns = spoolTurns({ limits, onMoved: moving.moved, onTurnEnd: opened.ring, clock, log });
+  const turns = spoolTurns({ spool, limits, onMoved: moving.moved, onTurnEnd: opened.ring, clock, log });
   const shipped = shipping({
     spool,
     sink,

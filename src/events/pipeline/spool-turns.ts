@@ -1,15 +1,19 @@
 import type { Clock } from '../../base/clock.ts';
 import { GatehouseError, reportOf } from '../../base/errors.ts';
 import type { Log } from '../../base/log-events.ts';
-import { retrying } from '../../base/retry.ts';
+import { backoffMs } from '../../base/retry.ts';
 import { eventsEvent } from '../log-events.ts';
+import type { Spool } from '../spool.ts';
 import type { PipelineLimits } from './limits.ts';
 
 /** What is asked of the spool: in turn where its order matters, and again while the spool cannot do it. */
 export interface SpoolTurns {
   /** Works of one key, one after the other: one that is tried again must not be overtaken. */
   inTurn(key: string, work: () => Promise<void>): Promise<void>;
-  /** Tries again while the spool cannot do it: a full disk comes back, and so does a key. `what` names it, for the status. */
+  /**
+   * Tries again while the spool cannot do it: a full disk comes back, and so does a key. Soon after its files became
+   * fewer or shorter, for then there is room. `what` names it, for the status.
+   */
   untilDone<T>(what: string, work: () => Promise<T>, signal: AbortSignal): Promise<T>;
   /** Whether a work of this key is under way. */
   isTaken(key: string): boolean;
@@ -20,6 +24,7 @@ export interface SpoolTurns {
 }
 
 export interface SpoolTurnsOptions {
+  readonly spool: Pick<Spool, 'counts'>;
   readonly limits: Pick<PipelineLimits, 'backoffBaseMs' | 'backoffCapMs'>;
   /** Something came to an end, well or badly. */
   readonly onMoved: () => void;
@@ -28,10 +33,27 @@ export interface SpoolTurnsOptions {
   readonly log: Log;
 }
 
-export function spoolTurns({ limits, onMoved, onTurnEnd, clock, log }: SpoolTurnsOptions): SpoolTurns {
+/** How often it is looked whether there is room. */
+const lookEveryMs = 250;
+/** A disk is near: it is asked more often than an endpoint. */
+const backoffCapMs = 5_000;
+
+export function spoolTurns(options: SpoolTurnsOptions): SpoolTurns {
+  const { spool, limits, onMoved, onTurnEnd, clock, log } = options;
+  const backoff = { baseMs: limits.backoffBaseMs, capMs: Math.min(backoffCapMs, limits.backoffCapMs) };
   const turns = new Map<string, Promise<void>>();
   /** What the spool does not do just now, for which stream: small batches may fit where a large one does not. */
   const failing = new Set<string>();
+
+  /** Waits, and not to the end where the spool's files took less meanwhile: then it is true. */
+  async function roomIsMade(waitMs: number, signal: AbortSignal): Promise<boolean> {
+    const { fileBytes } = spool.counts();
+    for (let leftMs = waitMs; leftMs > 0; leftMs -= lookEveryMs) {
+      await clock.sleep(Math.min(leftMs, lookEveryMs), signal);
+      if (spool.counts().fileBytes < fileBytes) return true;
+    }
+    return false;
+  }
 
   return {
     async inTurn(key, work) {
@@ -47,21 +69,20 @@ export function spoolTurns({ limits, onMoved, onTurnEnd, clock, log }: SpoolTurn
     },
 
     async untilDone(what, work, signal) {
-      const policy = {
-        baseMs: limits.backoffBaseMs,
-        capMs: limits.backoffCapMs,
-        attemptsMax: Infinity,
-        isRetryable: (error: unknown) => error instanceof GatehouseError && error.row.retry,
-        onRetry(error: unknown) {
+      for (let attempt = 0; ; attempt += 1) {
+        try {
+          const done = await work();
+          onMoved();
+          if (failing.delete(what) && failing.size === 0) log(eventsEvent('events.spool-recovered', {}));
+          return done;
+        } catch (error) {
+          if (signal.aborted || !(error instanceof GatehouseError && error.row.retry)) throw error;
           if (failing.size === 0) log(eventsEvent('events.spool-failed', { error: reportOf(error) }));
           failing.add(what);
           onMoved();
-        },
-      };
-      const done = await retrying(work, policy, clock, signal);
-      onMoved();
-      if (failing.delete(what) && failing.size === 0) log(eventsEvent('events.spool-recovered', {}));
-      return done;
+          if (await roomIsMade(backoffMs(attempt, backoff), signal)) attempt = -1;
+        }
+      }
     },
 
     isTaken: (key) => turns.has(key),

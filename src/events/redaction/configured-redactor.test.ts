@@ -34,6 +34,7 @@ test('without patterns and with secrets that stay there is nothing to do', async
 
 test('what matches a pattern is taken out, counted and told under its name', async () => {
   const { redact, redaction, said } = await setup({ card });
+  expect(redaction.status()).toMatchObject({ redacted: 0, patterns: { card: 0 } });
 
   expect(redact('paid with 4111 1111 1111 1111, not 4222222222222222\nok\n')).toBe(
     'paid with [redacted card], not [redacted card]\nok\n',

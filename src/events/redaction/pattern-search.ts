@@ -9,6 +9,8 @@ export interface PatternMatch {
 }
 
 export interface PatternSearch {
+  /** Of the patterns. */
+  readonly names: readonly string[];
   /** Every match of every pattern, none empty; those of different patterns may overlap. */
   matchesIn(bytes: Buffer): readonly PatternMatch[];
   /** Whether a match may go over the end of a line. */
@@ -37,6 +39,7 @@ export async function patternSearch(patterns: Readonly<Record<string, string>>):
   const any = compile(each.map(({ compiled }) => `(?:${compiled.pattern()})`).join('|'));
 
   return {
+    names: Object.keys(patterns),
     spansLines: each.some((pattern) => !pattern.isLineBound),
 
     matchesIn(bytes) {

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { fakeClock } from '../../../test/support/fake-clock.ts';
 import type { LogEvent } from '../../base/log-events.ts';
 import { Secret } from '../../base/secret.ts';
+import { needlesOf } from './needles.ts';
 import { formerKeptMs, redactor } from './redactor.ts';
 
 const password = 'Tr0ub4dor&3-horse';
@@ -27,6 +28,63 @@ describe('redactor', () => {
 
     expect(redact(`a ${password} b ${password}\nno secret\n"${password}"\n`)).toBe(
       'a [secret database-password] b [secret database-password]\nno secret\n"[secret database-password]"\n',
+    );
+  });
+
+  test('of two secrets that overlap nothing shows, neither head nor tail', () => {
+    const { redact } = setup({ one: 'alpha-1234-omega', two: 'omega-5678-delta' });
+
+    expect(redact('x alpha-1234-omega-5678-delta y\n')).toBe('x [secret one] y\n');
+  });
+
+  test('nor where a chunk ends within them', () => {
+    const whole = 'alpha-1234-omega-5678-delta';
+    for (let cut = 1; cut < whole.length; cut += 1) {
+      const { redact } = setup({ one: 'alpha-1234-omega', two: 'omega-5678-delta' });
+
+      const texts = [redact(`x ${whole.slice(0, cut)}`), redact(`${whole.slice(cut)} y\n`)];
+
+      expect(texts.join('').replaceAll(/\[secret \w+\]/gu, '*')).toMatch(
+        cut < 4 ? new RegExp(`^x ${whole.slice(0, cut)}\\* y\n$`, 'u') : /^x \*\*? y\n$/u,
+      );
+    }
+  });
+
+  test('whatever secrets overlap in whatever way, every byte of each is gone and nothing else', () => {
+    const word = array(constantFrom('a', 'b', 'c', 'd', '1'), { minLength: 8, maxLength: 12 }).map((each) =>
+      each.join(''),
+    );
+    assert(
+      property(
+        array(word, { minLength: 2, maxLength: 4 }),
+        nat(7),
+        array(nat(5)),
+        (words, overlap, order) => {
+          // Each begins with the end of the one before it.
+          const secrets = words.map((each, index) => (words[index - 1] ?? '').slice(-overlap - 1) + each);
+          const { redact } = setup(Object.fromEntries(secrets.map((text, index) => [`s${index}`, text])));
+          const parts = [words.join(''), '-', ...secrets];
+          const text = order.map((place) => parts[place % parts.length]).join('');
+          const forms = secrets.flatMap((each) =>
+            needlesOf(Buffer.from(each)).needles.map((needle) => needle.toString()),
+          );
+          const isCovered = Array.from(text, () => false);
+          for (const form of forms) {
+            for (let at = text.indexOf(form); at >= 0; at = text.indexOf(form, at + 1)) {
+              isCovered.fill(true, at, at + form.length);
+            }
+          }
+
+          const rest = redact(`${text}\n`).replaceAll(/\[secret s\d\]/gu, '');
+
+          expect(rest).toBe(
+            `${Array.from(text)
+              .filter((_, at) => isCovered[at] === false)
+              .join('')}\n`,
+          );
+        },
+      ),
+      { numRuns: 300 },
     );
   });
 

@@ -85,7 +85,9 @@ export function redactor({ patterns, clock, log }: RedactorOptions): Redactor {
   const values = new Map<string, Value[]>();
   const leftOut = new Map<string, LeftOut>();
   const sightings = new Map<string, Sightings>();
-  const patternHits: Record<string, number> = {};
+  const patternHits: Record<string, number> = Object.fromEntries(
+    patterns?.names.map((name) => [name, 0]) ?? [],
+  );
   /** By source and item: the end of a line that is not over; with patterns that go over lines, of any. */
   const openLines = new Map<string, Buffer>();
   let needles: readonly Buffer[] = [];
@@ -134,11 +136,19 @@ export function redactor({ patterns, clock, log }: RedactorOptions): Redactor {
     isStale = true;
   }
 
-  /** Where secrets stand in `bytes`, in order, none overlapping another, and then what matches patterns. */
+  /** Where secrets stand in `bytes`, in order, none within another, and then what matches patterns. */
   function matchesIn(bytes: Buffer): Mark[] {
     const found: Mark[] = [];
-    for (let match = search.next(bytes, 0); match !== undefined; match = search.next(bytes, match.end)) {
+    let coveredTo = 0;
+    // From its second byte on: another secret may begin within it and end beyond it.
+    for (
+      let match = search.next(bytes, 0);
+      match !== undefined;
+      match = search.next(bytes, match.start + 1)
+    ) {
+      if (match.end <= coveredTo) continue;
       found.push(markOf(match));
+      coveredTo = match.end;
     }
     for (const { start, end, pattern: name } of patterns?.matchesIn(bytes) ?? []) {
       found.push({ start, end, kind: 'pattern', name });

@@ -79,6 +79,11 @@ async function refuse(spool: Spool, messages: readonly string[]): Promise<void> 
   );
 }
 
+/** Of a batch that is in the dead letter alone: nothing in the spool tells that its id was used. */
+async function refuseAlone(spool: Spool, message: string): Promise<void> {
+  await spool.refuse(batchOf(a, message), [{ reason: 'invalid', timestamp: 1, message }]);
+}
+
 const noRead = (): Promise<never> => Promise.reject(failure('EIO'));
 
 const noKey = (): Promise<never> => Promise.reject(new Error('no other key'));
@@ -569,6 +574,42 @@ describe('damage', () => {
       expect(segmentsOf(folders)).not.toContain(unread);
     },
   );
+
+  test('dead letters that do not read at one start are there at the next, under their ids and keys, beside new ones', async () => {
+    const { open, clock, named } = spoolFixture();
+    const before = memoryFolders();
+    const first = await open(before);
+    for (const message of ['one', 'two', 'three']) await refuseAlone(first, message);
+    const folders = killed(before);
+    let isBad = true;
+    const opened = folders.deadLetter.open.bind(folders.deadLetter);
+    folders.deadLetter.open = async (name) => {
+      const file = await opened(name);
+      return isBad ? { ...file, read: noRead } : file;
+    };
+
+    const second = await open(folders);
+    expect(second.deadLetters(9)).toEqual([]);
+    expect(named('events.spool-damaged')).toMatchObject([{ fields: { folder: 'dead-letter' } }]);
+    // The first after a day is under the key of before, which none but the unread ones need then.
+    await clock.advance(25 * 60 * 60 * 1000);
+    await append(second, 'sent');
+    await settleOldest(second);
+    for (let day = 0; day < 2; day += 1) {
+      await clock.advance(25 * 60 * 60 * 1000);
+      // It waits under an id of its own: letters of batches that wait are forgotten, for those are refused again.
+      await append(second, 'waits');
+    }
+    await refuseAlone(second, 'four');
+    await second.close();
+    isBad = false;
+
+    const third = await open(folders);
+    const letters = third.deadLetters(9);
+    expect(new Set(letters.map(({ id }) => id)).size).toBe(4);
+    const found = await Promise.all(letters.map(({ id }) => third.deadLetter(id)));
+    expect(found.map((letter) => letter?.message)).toEqual(['one', 'two', 'three', 'four']);
+  });
 
   test('a body that does not read at the start is no end of what was acknowledged', async () => {
     const { open } = spoolFixture();

@@ -1,4 +1,4 @@
-import { existsSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { spoolFixture } from '../../../test/support/spool-fixture.ts';
@@ -63,4 +63,43 @@ test('what was only in the deleted folder is told of at the next start, and the 
   expect(named('events.spool-damaged').map(({ fields }) => fields)).toMatchObject([
     { folder: 'spool', kind: 'missing', records: 1 },
   ]);
+});
+
+test.each(['nothing', 'another folder'])(
+  'a spool whose folder is moved away, with %s in its place, goes on where the next start looks',
+  async (place) => {
+    const { path, spool, open, folders } = await setup();
+    await append(spool, 'one', '1');
+    renameSync(join(path, 'spool'), join(path, 'elsewhere'));
+    if (place === 'another folder') mkdirSync(join(path, 'spool'));
+
+    const next = append(spool, 'two', '2');
+
+    await expect(next).rejects.toMatchObject({
+      code: 'EVENTS_SPOOL_UNWRITABLE',
+      row: { retry: true },
+      cause: { code: 'ENOENT' },
+    });
+    await append(spool, 'two', '2');
+    expect(await texts(spool)).toEqual(['one', 'two']);
+    await spool.close();
+    const again = await open(await folders());
+    onTestFinished(() => again.close());
+    expect(await texts(again)).toEqual(['two']);
+    expect(again.position('s').get('i')).toBe('2');
+  },
+);
+
+test('a spool whose folder is moved away and back has all of it at the next start', async () => {
+  const { path, spool, open, folders } = await setup();
+  await append(spool, 'one', '1');
+  renameSync(join(path, 'spool'), join(path, 'elsewhere'));
+  renameSync(join(path, 'elsewhere'), join(path, 'spool'));
+
+  await append(spool, 'two', '2');
+  await spool.close();
+
+  const again = await open(await folders());
+  onTestFinished(() => again.close());
+  expect(await texts(again)).toEqual(['one', 'two']);
 });

@@ -1,4 +1,4 @@
-import { constants, fstatSync } from 'node:fs';
+import { constants, fstatSync, statSync } from 'node:fs';
 import { type FileHandle, mkdir, open, readdir, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf } from '../../base/errno.ts';
@@ -13,20 +13,36 @@ export async function folderStorage(path: string): Promise<Storage> {
   async function create(name: string): Promise<StorageFile> {
     const made = () => open(join(path, name), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
     try {
-      return storageFile(await made());
+      return fileIn(await made());
     } catch (error) {
-      // Somebody has deleted the folder: what was in it is told of where it is missed.
+      // Somebody has deleted the folder, or moved it away: what was in it is told of where it is missed.
       if (errnoOf(error) !== 'ENOENT') throw error;
       await mkdir(path, { mode: 0o700 });
-      return storageFile(await made());
+      return fileIn(await made());
     }
+  }
+
+  /** A file that knows which folder it was found in. */
+  function fileIn(handle: FileHandle): StorageFile {
+    const folder = folderAt(path);
+    const file = storageFile(handle);
+    return {
+      ...file,
+      async sync() {
+        await file.sync();
+        // Whoever looks for it at the next start looks there: a folder that somebody moved away is as good as deleted.
+        const here = folderAt(path);
+        if (here === undefined || here !== folder)
+          throw Object.assign(new Error('moved away'), { code: 'ENOENT' });
+      },
+    };
   }
 
   return {
     path,
     list: () => readdir(path),
     create,
-    open: async (name) => storageFile(await open(join(path, name), O_RDWR | O_NOFOLLOW)),
+    open: async (name) => fileIn(await open(join(path, name), O_RDWR | O_NOFOLLOW)),
     remove: (name) => unlink(join(path, name)),
 
     async sync() {
@@ -38,6 +54,12 @@ export async function folderStorage(path: string): Promise<Storage> {
       }
     },
   };
+}
+
+/** Which folder is at a path; undefined where there is none. */
+function folderAt(path: string): string | undefined {
+  const stat = statSync(path, { throwIfNoEntry: false });
+  return stat && `${stat.dev}:${stat.ino}`;
 }
 
 export function storageFile(handle: FileHandle): StorageFile {
