@@ -1,3 +1,5 @@
+import { identityError } from '../../identity/errors.ts';
+import { publicKeyOf } from '../../identity/roles-anywhere/certificate.ts';
 import { readCertificate } from '../../identity/roles-anywhere/certified-key.ts';
 
 /** What AWS's helper says of a certificate. */
@@ -10,15 +12,17 @@ export interface CertificateData {
   readonly supportedAlgorithms: readonly string[];
 }
 
-/** @throws CERTIFICATE_UNREADABLE, CERTIFICATE_INVALID */
+/** @throws CERTIFICATE_UNREADABLE, CERTIFICATE_INVALID, CERTIFICATE_KEY_UNSUPPORTED */
 export function certificateData(path: string): CertificateData {
-  const { x509, serialNumber } = readCertificate(path);
-  const type = x509.publicKey.asymmetricKeyType;
+  const read = readCertificate(path);
+  const { x509, serialNumber } = read;
+  const type = publicKeyOf(read)?.asymmetricKeyType ?? 'unknown';
   const certificate = { certificateData: x509.raw.toString('base64'), serialNumber };
   if (type === 'rsa' || type === 'ec') {
     const keyType = type === 'rsa' ? 'RSA' : 'EC';
     const supportedAlgorithms = ['SHA256', 'SHA384', 'SHA512'].map((hash) => `${keyType}${hash}`);
     return { keyType, ...certificate, supportedAlgorithms };
   }
+  if (!type.startsWith('ml-dsa-')) throw identityError('CERTIFICATE_KEY_UNSUPPORTED', { path, type });
   return { keyType: 'ML-DSA', ...certificate, supportedAlgorithms: ['MLDSA'] };
 }

@@ -1,4 +1,4 @@
-import { X509Certificate } from 'node:crypto';
+import { type KeyObject, X509Certificate } from 'node:crypto';
 import { identityError } from '../errors.ts';
 import { isAuthority, keyUsageOf } from './der.ts';
 
@@ -39,6 +39,8 @@ export function certificateOf(der: Buffer, path: string): Certificate {
   } catch (error) {
     throw identityError('CERTIFICATE_INVALID', { path }, error);
   }
+  const wrong = misfitOf(x509);
+  if (wrong !== undefined) throw identityError('CERTIFICATE_INVALID', { path, problem: wrong });
   return {
     x509,
     serialNumber: BigInt(`0x${x509.serialNumber}`).toString(),
@@ -46,6 +48,22 @@ export function certificateOf(der: Buffer, path: string): Certificate {
     mayDigitallySign: ((keyUsageOf(x509.raw) ?? 0) & digitalSignatureBit) !== 0,
     isSignedWeakly: /sha-?1(?!\d)|md[245]/iu.test(x509.signatureAlgorithm ?? ''),
   };
+}
+
+/** What OpenSSL reads all the same, and nobody can go by. RFC 5280, 4.1.2.2 and 4.1.2.5. */
+function misfitOf(x509: X509Certificate): string | undefined {
+  if (!/^[0-9A-F]+$/u.test(x509.serialNumber)) return 'its serial number is negative';
+  const ends = [x509.validFromDate, x509.validToDate];
+  return ends.some((date) => Number.isNaN(date.getTime())) ? 'its validity is not made of times' : undefined;
+}
+
+/** Undefined for a key of a kind that OpenSSL does not know, or that is damaged. */
+export function publicKeyOf({ x509 }: Certificate): KeyObject | undefined {
+  try {
+    return x509.publicKey;
+  } catch {
+    return undefined;
+  }
 }
 
 /**
@@ -66,13 +84,17 @@ export function chainFrom(leaf: Certificate, others: readonly Certificate[]): re
 
 /** The one that issued this certificate. */
 export function issuerOf(certificate: Certificate, others: readonly Certificate[]): Certificate | undefined {
-  return others.find(
-    ({ x509 }) => certificate.x509.checkIssued(x509) && certificate.x509.verify(x509.publicKey),
-  );
+  return others.find((other) => isIssuedBy(certificate, other));
 }
 
-function isSelfSigned({ x509 }: Certificate): boolean {
-  return x509.checkIssued(x509) && x509.verify(x509.publicKey);
+function isSelfSigned(certificate: Certificate): boolean {
+  return isIssuedBy(certificate, certificate);
+}
+
+function isIssuedBy({ x509 }: Certificate, issuer: Certificate): boolean {
+  if (!x509.checkIssued(issuer.x509)) return false;
+  const key = publicKeyOf(issuer);
+  return key !== undefined && x509.verify(key);
 }
 
 export interface PemBlock {

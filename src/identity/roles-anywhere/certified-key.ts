@@ -2,7 +2,14 @@ import { join, resolve } from 'node:path';
 import { GatehouseError } from '../../base/errors.ts';
 import { Secret } from '../../base/secret.ts';
 import { identityError } from '../errors.ts';
-import { type Certificate, certificateOf, certificatesIn, chainFrom, issuerOf } from './certificate.ts';
+import {
+  type Certificate,
+  certificateOf,
+  certificatesIn,
+  chainFrom,
+  issuerOf,
+  publicKeyOf,
+} from './certificate.ts';
 import { type IdentityFile, problemOf, readIdentityFile } from './identity-file.ts';
 import type { Pkcs12, Pkcs12Problem } from './pkcs12.ts';
 import { privateKeyIn, type SigningKey, signingKey } from './private-key.ts';
@@ -194,7 +201,7 @@ async function keyAt(file: PrivateKeyFile, password: Secret | undefined, env: En
     if (!isPkcs12(bytes)) return { key: privateKeyIn(bytes, path, password), problems };
     const [key] = (await pkcs12(bytes, path, password, 'PRIVATE_KEY_INVALID')).keys;
     if (key === undefined) throw identityError('PRIVATE_KEY_INVALID', { path, keys: 0 });
-    return { key: signingKey(key), problems };
+    return { key: signingKey(key, path), problems };
   } finally {
     bytes.fill(0);
   }
@@ -328,8 +335,9 @@ function validityProblems({ x509 }: Certificate, path: string, now: Date): Gateh
   return [];
 }
 
-function keyProblems({ x509 }: Certificate, path: string): GatehouseError[] {
-  const { asymmetricKeyType: type = '', asymmetricKeyDetails: details = {} } = x509.publicKey;
+function keyProblems(certificate: Certificate, path: string): GatehouseError[] {
+  const { asymmetricKeyType: type = 'unknown', asymmetricKeyDetails: details = {} } =
+    publicKeyOf(certificate) ?? {};
   const { modulusLength: bits = 0, namedCurve: curve = '' } = details;
   const isGood =
     (type === 'rsa' && bits >= 2048 && bits <= 4096) ||

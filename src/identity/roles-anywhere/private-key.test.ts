@@ -96,6 +96,16 @@ describe('a private key', () => {
     );
   });
 
+  test('that cannot sign is said to be none', async () => {
+    const { privateKey } = generateKeyPairSync('x25519');
+    const content = Buffer.from(privateKey.export({ type: 'pkcs8', format: 'pem' }));
+
+    await expect(privateKeyIn(content, 'file', undefined).sign(Buffer.from('text'))).rejects.toMatchObject({
+      code: 'PRIVATE_KEY_INVALID',
+      details: { path: 'file', type: 'x25519', problem: 'it does not sign' },
+    });
+  });
+
   test('that is refused does not show', () => {
     const content = forms['PKCS#8, PEM']?.(pairs['P-256'].privateKey).toString() ?? '';
     const inside = createPrivateKey(content).export({ type: 'pkcs8', format: 'der' }).toString('base64');

@@ -17,21 +17,29 @@ export interface SigningKey {
  */
 export function privateKeyIn(bytes: Buffer, path: string, password: Secret | undefined): SigningKey {
   const [block] = pemBlocks(bytes, /(?:RSA |EC |ENCRYPTED )?PRIVATE KEY/u);
-  if (block === undefined) return signingKey(keyInDer(bytes, path, password));
+  if (block === undefined) return signingKey(keyInDer(bytes, path, password), path);
   const isEncrypted = block.label.startsWith('ENCRYPTED') || block.text.includes('ENCRYPTED');
-  if (isEncrypted) return signingKey(opened({ key: block.text, format: 'pem' }, path, password));
+  if (isEncrypted) return signingKey(opened({ key: block.text, format: 'pem' }, path, password), path);
   try {
-    return signingKey(createPrivateKey({ key: block.text, format: 'pem' }));
+    return signingKey(createPrivateKey({ key: block.text, format: 'pem' }), path);
   } catch (error) {
     throw identityError('PRIVATE_KEY_INVALID', { path }, error);
   }
 }
 
-export function signingKey(key: KeyObject): SigningKey {
+/** `path` is for the details of PRIVATE_KEY_INVALID: a key may be damaged, or of a kind that signs nothing. */
+export function signingKey(key: KeyObject, path: string): SigningKey {
   const isHashed = key.asymmetricKeyType === 'rsa' || key.asymmetricKeyType === 'ec';
   return {
     isKeyOf: ({ x509 }) => x509.checkPrivateKey(key),
-    sign: async (bytes, hash = 'sha256') => sign(isHashed ? hash : undefined, bytes, key),
+    async sign(bytes, hash = 'sha256') {
+      try {
+        return sign(isHashed ? hash : undefined, bytes, key);
+      } catch (error) {
+        const problem = 'it does not sign';
+        throw identityError('PRIVATE_KEY_INVALID', { path, type: key.asymmetricKeyType, problem }, error);
+      }
+    },
   };
 }
 
