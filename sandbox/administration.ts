@@ -114,7 +114,11 @@ export function administration(administered: Administered): (request: RawRequest
     'DELETE credentials': (_body, id) => ({ expired: identities.expire(id) }),
     'POST roles': (body) => {
       const { name, policies, tags, ...options } = parsed(roleRequest, body);
-      const { tags: _tags, ...role } = identities.createRole(name, {
+      const {
+        tags: _tags,
+        inlinePolicies: _inline,
+        ...role
+      } = identities.createRole(name, {
         ...options,
         ...attached({ policies, tags }),
       });

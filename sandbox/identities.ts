@@ -1,4 +1,5 @@
 import { randomBytes, randomInt } from 'node:crypto';
+import { administratorAccess } from './iam/authorize.ts';
 import { createOpenIdProviders, type OpenIdProvider, type OpenIdProviders } from './iam/open-id-providers.ts';
 import { parsePolicy } from './iam/policy-document.ts';
 import { AwsError, type Caller } from './service.ts';
@@ -22,6 +23,8 @@ export interface Role {
   readonly trustPolicy: string;
   /** Attached policies, as JSON; undefined for one that may do anything. */
   readonly policies?: readonly string[] | undefined;
+  /** By name, what PutRolePolicy put there, beside those. */
+  readonly inlinePolicies: ReadonlyMap<string, string>;
   readonly tags?: ReadonlyMap<string, string> | undefined;
 }
 
@@ -32,6 +35,8 @@ export interface AccessKey {
   readonly sessionToken: string | undefined;
   /** Milliseconds since the epoch; long-term keys have none. */
   readonly expiresAt: number | undefined;
+  /** Milliseconds since the epoch; of temporary keys. */
+  readonly issuedAt?: number | undefined;
   readonly principalArn: string;
   readonly principalId: string;
   /** The role of a session; undefined for a user's key. */
@@ -90,6 +95,10 @@ export interface Identities {
   createRole(roleName: string, options?: RoleOptions): Role;
   /** @param role name or ARN */
   role(role: string): Role | undefined;
+  /** In the place of those that the role has. Its sessions have them from now on. */
+  setInlinePolicies(roleName: string, policies: ReadonlyMap<string, string>): void;
+  /** Its sessions may do nothing from now on. */
+  removeRole(roleName: string): void;
   /** Credentials of a role session that verify until they expire. Checks no limit but that the role exists. */
   issueSession(request: SessionRequest): SessionCredentials;
   readonly find: (accessKeyId: string) => AccessKey | undefined;
@@ -159,6 +168,7 @@ export function createIdentities(accountId: string, now: () => Date): Identities
         maxSessionSeconds: options.maxSessionSeconds ?? 3600,
         trustPolicy: options.trustPolicy ?? trustOfAccount(accountId, options.externalId),
         policies: options.policies,
+        inlinePolicies: roles.get(roleName)?.inlinePolicies ?? new Map(),
         tags: options.tags,
       };
       parsePolicy(role.trustPolicy, 'trust');
@@ -168,11 +178,21 @@ export function createIdentities(accountId: string, now: () => Date): Identities
 
     role: findRole,
 
+    setInlinePolicies(roleName, inlinePolicies) {
+      const role = roles.get(roleName);
+      if (role !== undefined) roles.set(roleName, { ...role, inlinePolicies });
+    },
+
+    removeRole(roleName) {
+      roles.delete(roleName);
+    },
+
     issueSession({ role: nameOrArn, sessionName, durationSeconds, sessionPolicy }) {
       const role = findRole(nameOrArn);
       if (role === undefined)
         throw new AwsError('NoSuchEntity', `The role ${nameOrArn} cannot be found.`, 404);
-      const expiration = new Date(now().getTime() + durationSeconds * 1000);
+      const issuedAt = now().getTime();
+      const expiration = new Date(issuedAt + durationSeconds * 1000);
       // AWS says expirations in whole seconds.
       expiration.setUTCMilliseconds(0);
       const session = {
@@ -185,6 +205,7 @@ export function createIdentities(accountId: string, now: () => Date): Identities
       remember({
         ...session,
         expiresAt: expiration.getTime(),
+        issuedAt,
         principalArn: assumedRoleArn,
         principalId: assumedRoleId,
         roleArn: role.arn,
@@ -195,14 +216,21 @@ export function createIdentities(accountId: string, now: () => Date): Identities
 
     find: (accessKeyId) => keys.get(accessKeyId),
 
-    caller({ principalArn, principalId, accessKeyId, roleArn, sessionPolicy }) {
-      const principal =
-        roleArn === undefined
-          ? users.values().find((user) => user.arn === principalArn)
-          : roles.values().find((role) => role.arn === roleArn);
-      const { policies, tags } = principal ?? {};
-      const arn = principalArn;
-      return { accountId, arn, userId: principalId, accessKeyId, roleArn, policies, sessionPolicy, tags };
+    caller({ principalArn, principalId, accessKeyId, roleArn, sessionPolicy, issuedAt }) {
+      const who = { accountId, arn: principalArn, userId: principalId, accessKeyId };
+      if (roleArn === undefined) {
+        const { policies, tags } = users.values().find(({ arn }) => arn === principalArn) ?? {};
+        return { ...who, policies, tags };
+      }
+      const role = findRole(roleArn);
+      return {
+        ...who,
+        roleArn,
+        policies: role === undefined ? [] : policiesOf(role),
+        sessionPolicy,
+        tags: role?.tags,
+        issuedAt: issuedAt === undefined ? undefined : new Date(issuedAt),
+      };
     },
 
     isPrincipal(arn) {
@@ -246,6 +274,12 @@ export function createIdentities(accountId: string, now: () => Date): Identities
       openIdProviders.restore(snapshot.openIdProviders ?? []);
     },
   };
+}
+
+/** Of who may do anything all the same, unless something is denied. */
+function policiesOf({ policies, inlinePolicies }: Role): readonly string[] | undefined {
+  if (inlinePolicies.size === 0) return policies;
+  return [...(policies ?? [administratorAccess]), ...inlinePolicies.values()];
 }
 
 /** As the console makes it for another account: everybody there whom IAM allows it, on condition of the external id. */

@@ -12,9 +12,9 @@ export type UnsignedOperation = (
   cloud: Cloud,
 ) => QueryResult;
 
-/** Text by element name, nested. */
+/** Text by element name, nested; of a list each in a `member`. */
 export interface QueryResult {
-  readonly [element: string]: string | QueryResult;
+  readonly [element: string]: string | readonly string[] | QueryResult;
 }
 
 /** A service that speaks AWS Query: form parameters in, XML out. */
@@ -123,8 +123,17 @@ function xml(status: number, body: string, visit: Visit): RawResponse {
 
 function members(result: QueryResult): string {
   return Object.entries(result)
-    .map(([name, value]) => element(name, typeof value === 'string' ? escaped(value) : members(value)))
+    .map(([name, value]) => element(name, contentOf(value)))
     .join('');
+}
+
+function contentOf(value: QueryResult[string]): string {
+  if (typeof value === 'string') return escaped(value);
+  return isList(value) ? value.map((each) => element('member', escaped(each))).join('') : members(value);
+}
+
+function isList(value: QueryResult | readonly string[]): value is readonly string[] {
+  return Array.isArray(value);
 }
 
 function element(name: string, content: string): string {

@@ -43,9 +43,10 @@ export function rolesAnywhereEndpoint(rolesAnywhere: RolesAnywhere, cloud: Cloud
       return new AwsError(name, message, 403);
     },
 
-    answer(request, { now, requestId }) {
+    answer(request, visit) {
+      const { now, requestId } = visit;
       if (isControlPath(request.target)) {
-        const { status, body } = controlAnswer(request, rolesAnywhere, cloud, now);
+        const { status, body } = controlAnswer(request, rolesAnywhere, cloud, visit);
         return answered(status, body, requestId);
       }
       if (request.method !== 'POST') throw new AwsError('UnknownOperationException', '', 404);

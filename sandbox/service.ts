@@ -37,6 +37,8 @@ export interface Caller {
   readonly sessionPolicy?: string | undefined;
   /** Tags of the user or role. */
   readonly tags?: ReadonlyMap<string, string> | undefined;
+  /** When its temporary credentials were issued; absent for a long-term key. */
+  readonly issuedAt?: Date | undefined;
 }
 
 /** What an operation knows beside its input and its state. */

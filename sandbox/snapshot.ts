@@ -3,8 +3,8 @@ import type { IdentitiesSnapshot } from './identities.ts';
 import { SandboxError } from './sandbox-error.ts';
 import { parseStateText, stateText } from './state-text.ts';
 
-/** 2: keys have a spec and an origin. */
-const snapshotVersion = 2;
+/** 3: roles have inline policies, and temporary keys the time of their issue. */
+const snapshotVersion = 3;
 
 const snapshotSchema = z.object({
   version: z.literal(snapshotVersion),

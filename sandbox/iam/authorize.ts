@@ -1,4 +1,5 @@
 import { AwsError, type CallContext } from '../service.ts';
+import { isoSeconds } from '../temporary-credentials.ts';
 import type { ConditionKeys } from './condition.ts';
 import { type Access, type Asker, verdictOf } from './evaluate.ts';
 import { parsePolicy, type Statement } from './policy-document.ts';
@@ -27,22 +28,30 @@ const accessDenied: Refusal = { name: 'AccessDeniedException', status: 400 };
 /**
  * Refuses what the caller's own policies and the resource's do not allow: either is enough within an account. What a
  * session's policy does not allow is refused whatever the others say.
- * @throws AwsError AccessDeniedException
+ * @throws AwsError the refusal, AccessDeniedException as a rule
  */
-export function authorize(context: CallContext, request: AccessRequest, resourcePolicy?: string): void {
+export function authorize(
+  context: CallContext,
+  request: AccessRequest,
+  resourcePolicy?: string,
+  refusal = accessDenied,
+): void {
   const access = accessOf(context, request);
-  assertSessionAllows(context, request, access);
+  assertSessionAllows(context, request, access, refusal);
   const own = verdictOf(identityStatements(context), access);
   const resources =
     resourcePolicy === undefined
       ? 'silent'
       : verdictOf(parsePolicy(resourcePolicy, 'resource'), access, askerOf(context));
-  if (own === 'denied') throw denied(context, request, 'with an explicit deny in an identity-based policy');
+  if (own === 'denied') {
+    throw denied(context, request, 'with an explicit deny in an identity-based policy', refusal);
+  }
   if (resources === 'denied') {
-    throw denied(context, request, 'with an explicit deny in a resource-based policy');
+    throw denied(context, request, 'with an explicit deny in a resource-based policy', refusal);
   }
   if (own === 'allowed' || resources === 'allowed') return;
-  throw denied(context, request, `because no identity-based policy allows the ${request.action} action`);
+  const because = `because no identity-based policy allows the ${request.action} action`;
+  throw denied(context, request, because, refusal);
 }
 
 /** What a session policy leaves to its session. @throws AwsError the refusal */
@@ -111,5 +120,7 @@ function globalKeys({ caller, now, region }: CallContext): ConditionKeys {
   ];
   const userName = /:user\/(?:.*\/)?([^/]+)$/u.exec(caller.arn)?.[1];
   if (userName !== undefined) keys.push(['aws:username', [userName]]);
+  // Only temporary credentials were issued at a time, which AWS knows in whole seconds.
+  if (caller.issuedAt !== undefined) keys.push(['aws:TokenIssueTime', [isoSeconds(caller.issuedAt)]]);
   return new Map(keys.map(([key, values]) => [key.toLowerCase(), values]));
 }

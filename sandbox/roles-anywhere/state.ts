@@ -24,10 +24,12 @@ export interface Profile {
   acceptRoleSessionName: boolean;
 }
 
-interface Crl {
+export interface Crl {
   readonly id: string;
+  readonly name: string;
   readonly trustAnchorArn: string;
-  readonly data: Buffer;
+  /** Change the rest at will, as UpdateCrl does. */
+  data: Buffer;
   enabled: boolean;
 }
 
@@ -42,11 +44,14 @@ export interface RolesAnywhere {
   /** Made enabled. @throws AwsError ValidationException for what is no certificate of an authority */
   createTrustAnchor(request: { name?: string | undefined; certificates: string }): TrustAnchor;
   createProfile(request: ProfileRequest): Profile;
-  /** @param crl PEM or DER. @throws AwsError ValidationException */
-  importCrl(request: { trustAnchorArn: string; crl: Buffer | string }): { readonly id: string };
-  disableCrl(id: string): void;
+  /** Made enabled. @param crl PEM or DER. @throws AwsError ValidationException */
+  importCrl(request: { name?: string; trustAnchorArn: string; crl: Buffer | string }): Crl;
   trustAnchor(arnOrId: string): TrustAnchor | undefined;
   profile(arnOrId: string): Profile | undefined;
+  crl(id: string): Crl | undefined;
+  crls(): readonly Crl[];
+  /** Nobody gets a session by it any more; sessions that live go on. */
+  remove(id: string): void;
   authoritiesOf(anchor: TrustAnchor): readonly Certificate[];
   revocationsOf(anchor: TrustAnchor): readonly RevocationList[];
   snapshot(): RolesAnywhereState;
@@ -97,25 +102,26 @@ export function createRolesAnywhere(accountId: string, region: string): RolesAny
       return profile;
     },
 
-    importCrl({ trustAnchorArn, crl }) {
+    importCrl({ name = 'sandbox', trustAnchorArn, crl }) {
       const anchor = found(trustAnchors, trustAnchorArn);
       if (anchor === undefined) throw new AwsError('ResourceNotFoundException', 'No such trust anchor', 404);
-      const data = Buffer.from(crl);
-      if (revocationListOf(data) === undefined) throw invalid('The CRL cannot be read');
+      const data = readableCrl(crl);
       const others = crls.values().filter((each) => each.trustAnchorArn === anchor.arn);
       if ([...others].length >= crlsPerAnchorMax) throw invalid('A trust anchor has two CRLs at most');
       const id = randomUUID();
-      crls.set(id, { id, trustAnchorArn: anchor.arn, data, enabled: true });
-      return { id };
-    },
-
-    disableCrl(id) {
-      const crl = crls.get(id);
-      if (crl !== undefined) crl.enabled = false;
+      const imported = { id, name, trustAnchorArn: anchor.arn, data, enabled: true };
+      crls.set(id, imported);
+      return imported;
     },
 
     trustAnchor: (arnOrId) => found(trustAnchors, arnOrId),
     profile: (arnOrId) => found(profiles, arnOrId),
+    crl: (id) => crls.get(id),
+    crls: () => [...crls.values()],
+
+    remove(id) {
+      for (const all of [trustAnchors, profiles, crls]) all.delete(id);
+    },
 
     authoritiesOf: ({ certificates }) =>
       certificatesInPem(certificates).flatMap((der) => certificateOf(der) ?? []),
@@ -139,6 +145,13 @@ export function createRolesAnywhere(accountId: string, region: string): RolesAny
       for (const crl of kept.crls ?? []) crls.set(crl.id, crl);
     },
   };
+}
+
+/** @throws AwsError ValidationException */
+export function readableCrl(crl: Buffer | string): Buffer {
+  const data = Buffer.from(crl);
+  if (revocationListOf(data) === undefined) throw invalid('The CRL cannot be read');
+  return data;
 }
 
 function found<Found extends { arn: string }>(
