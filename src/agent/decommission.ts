@@ -53,11 +53,27 @@ export async function decommission(
       ...(left === undefined ? {} : { leftover: left }),
       ...(failure === undefined ? {} : { gatewayConfig: failure }),
       onHost: await stepsOnHost({ bootstrap: config, configFile: file, gateway, leftover: left, root }),
-      inAws: stepsInAws({ bootstrap: config, gateway, hostId, hostname: hostname() }),
+      inAws: stepsInAws({
+        bootstrap: config,
+        gateway,
+        hostId,
+        hostname: hostname(),
+        certificate: await certificateOf(host),
+      }),
     };
   } finally {
     host.aws.close();
   }
+}
+
+async function certificateOf({ bootstrap, launch }: Host): Promise<string | undefined> {
+  const { rolesAnywhere } = bootstrap.config.credentials;
+  if (rolesAnywhere === undefined) return undefined;
+  const { certificateInUse } = await import('../identity/roles-anywhere/certified-key.ts');
+  return certificateInUse(rolesAnywhere, launch.env).then(
+    ({ x509 }) => x509.toString(),
+    () => undefined,
+  );
 }
 
 async function gatewayOf(

@@ -1,6 +1,8 @@
+import { writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { describe, expect, it } from 'vitest';
 import { eventually, type GatewayDocument, numbered, setup } from '../support/host.ts';
+import { rolesAnywhereHost } from '../support/roles-anywhere.ts';
 
 const instanceRole = { credentials: { source: 'instance-role' } };
 
@@ -85,6 +87,34 @@ describe('credentials that AWS denies', () => {
     });
     expect(after.credentials).not.toHaveProperty('denied');
     expect(after.credentials.accessKeyId).not.toBe(accessKeyId);
+    expect((await agent.stop()).code).toBe(0);
+  });
+
+  it('are replaced where a policy of their role ends the sessions before a time, as docs/identity.md has it', async () => {
+    const host = await setup({ gateway: (document) => delete document.events });
+    const { identity, role } = await rolesAnywhereHost(host.sandbox, host.disk);
+    const credentials = { source: 'roles-anywhere', rolesAnywhere: identity };
+    writeFileSync(host.configFile, JSON.stringify({ ...host.bootstrap, credentials }));
+    const agent = await host.started();
+    const old = (await host.status()).credentials.accessKeyId;
+    await host.operator.putSecret('prod/database', JSON.stringify({ password: 'another' }));
+
+    // AWS knows when a session was issued in whole seconds.
+    const endedAt = Math.floor(Date.now() / 1000) * 1000 + 1000;
+    await eventually('the next second', () => Date.now() >= endedAt || undefined);
+    const Condition = { DateLessThan: { 'aws:TokenIssueTime': new Date(endedAt).toISOString() } };
+    const Statement = [{ Effect: 'Deny', Action: '*', Resource: '*', Condition }];
+    const policy = JSON.stringify({ Version: '2012-10-17', Statement });
+    host.sandbox.identities.setInlinePolicies(role.roleName, new Map([['sessions-before', policy]]));
+    await eventually('the new password', () => {
+      agent.kill('SIGHUP');
+      return host.delivered() === 'another' || undefined;
+    });
+    const after = (await host.status()).credentials;
+
+    expect(after.accessKeyId).not.toBe(old);
+    expect(after).not.toHaveProperty('denied');
+    expect(host.sandbox.calls.list({ service: 'rolesanywhere' })).toHaveLength(2);
     expect((await agent.stop()).code).toBe(0);
   });
 

@@ -1,6 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
 import { expect, it } from 'vitest';
+import { createSandbox } from '../../sandbox/sandbox.ts';
 import { startSandbox } from '../contract/sandbox-target.ts';
 import { shell } from '../support/shell.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
@@ -43,6 +44,60 @@ aws iam get-role-policy --role-name GatehouseHybrid --policy-name sessions-befor
         },
       ],
     });
+  },
+);
+
+it.skipIf(arePeersMissing('aws'))(
+  'a session that lives is ended by that policy, as written, and the next one goes on',
+  async () => {
+    let behindMs = 5000;
+    const sandbox = createSandbox({ now: () => new Date(Date.now() - behindMs) });
+    const { url, close } = await sandbox.listen({ port: 0 });
+    const { accessKeyId, secretAccessKey } = sandbox.identities.createUser('admin');
+    const folder = temporaryDirectory();
+    const [commands = '', , policy = ''] = blocks;
+    const run = (script: string) =>
+      shell(`set -e\n${script}`, {
+        cwd: folder,
+        env: {
+          PATH: [dirname(peerProgram('aws')), '/usr/bin', '/bin'].join(delimiter),
+          HOME: folder,
+          AWS_ENDPOINT_URL: url,
+          AWS_REGION: sandbox.region,
+          AWS_DEFAULT_REGION: sandbox.region,
+          AWS_ACCESS_KEY_ID: accessKeyId,
+          AWS_SECRET_ACCESS_KEY: secretAccessKey,
+          AWS_CONFIG_FILE: join(folder, 'config'),
+          AWS_PAGER: '',
+          READER: JSON.stringify({
+            Version: '2012-10-17',
+            Statement: [{ Effect: 'Allow', Action: 'kms:ListKeys', Resource: '*' }],
+          }),
+        },
+      });
+    const listKeysBy = (file: string): string => `(
+unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY
+printf '[profile kept]\\ncredential_process = cat ${file}\\n' >kept
+AWS_CONFIG_FILE=kept aws kms list-keys --profile kept --query Keys
+)`;
+    const session = (file: string): string =>
+      `$(sed -n 's/^credential_process = //p' config) >${file}\n${listKeysBy(file)}`;
+
+    const before = await run(`${commands}
+aws iam put-role-policy --role-name GatehouseHybrid --policy-name reader --policy-document "$READER"
+${session('first.json')}`);
+    behindMs = 0;
+    const revoked = await run(`${policy}\n${listKeysBy('first.json')}`);
+    const after = await run(session('second.json'));
+    await close();
+
+    expect({ code: before.code, stderr: before.code === 0 ? '' : before.stderr }).toEqual({
+      code: 0,
+      stderr: '',
+    });
+    expect(revoked.code).not.toBe(0);
+    expect(revoked.stderr).toContain('with an explicit deny in an identity-based policy');
+    expect(after).toMatchObject({ code: 0, stderr: '', stdout: '[]\n' });
   },
 );
 

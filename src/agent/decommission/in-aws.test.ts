@@ -60,6 +60,24 @@ test('under Roles Anywhere the certificate is revoked first, and profile, anchor
   expect(commands[9]).toBe('aws iam delete-role --role-name Hybrid');
 });
 
+test('the certificate to revoke is in the script, for its file is gone by then and the authority elsewhere', () => {
+  const rolesAnywhere = {
+    trustAnchorArn: arn('trust-anchor'),
+    profileArn: arn('profile'),
+    roleArn: role('Hybrid'),
+    certificate: 'pkcs11:object=web-1',
+    privateKey: 'pkcs11:object=web-1',
+  };
+  const credentials = credentialsConfig.parse({ rolesAnywhere });
+  const pem = '-----BEGIN CERTIFICATE-----\nMII=\n-----END CERTIFICATE-----\n';
+
+  const [known = ''] = commandsOf({ bootstrap: { ...bootstrap, credentials }, certificate: pem });
+  const [unknown = ''] = commandsOf({ bootstrap: { ...bootstrap, credentials } });
+
+  expect(known).toBe(`openssl ca -config ca.cnf -revoke /dev/stdin <<'PEM'\n${pem}PEM`);
+  expect(unknown).toBe('openssl ca -config ca.cnf -revoke pkcs11:object=web-1');
+});
+
 test('each log group is listed once, with whose it is', () => {
   const gateway = gatewaySchema.parse({
     version: 1,

@@ -12,6 +12,8 @@ export interface HostInAws {
   readonly gateway: GatewayConfig | undefined;
   readonly hostId: string | undefined;
   readonly hostname: string;
+  /** The host's certificate in PEM; undefined where there is none, or it cannot be read. */
+  readonly certificate?: string | undefined;
 }
 
 const perhapsShared = 'Only where no other host uses it.';
@@ -39,10 +41,10 @@ function stepOf(thing: string | undefined, step: (thing: string) => Step): Step[
   return thing === undefined ? [] : [step(thing)];
 }
 
-function certificateSteps({ bootstrap }: HostInAws): Step[] {
+function certificateSteps({ bootstrap, certificate }: HostInAws): Step[] {
   const { rolesAnywhere } = bootstrap.credentials;
   if (rolesAnywhere === undefined) return [];
-  const { trustAnchorArn, certificate } = rolesAnywhere;
+  const { trustAnchorArn } = rolesAnywhere;
   const importCrl = aws('rolesanywhere', 'import-crl', {
     name: `${bootstrap.name}-decommissioned`,
     enabled: true,
@@ -59,7 +61,10 @@ function certificateSteps({ bootstrap }: HostInAws): Step[] {
         'Sessions that live end at their expiry; docs/identity.md says how to end them at once.',
       ],
       commands: [
-        `openssl ca -config ca.cnf -revoke ${shellWord(certificate)}`,
+        certificate === undefined
+          ? `openssl ca -config ca.cnf -revoke ${shellWord(rolesAnywhere.certificate)}`
+          : // The authority is elsewhere, and the host's own file is gone by then.
+            `openssl ca -config ca.cnf -revoke /dev/stdin <<'PEM'\n${certificate.trimEnd()}\nPEM`,
         'openssl ca -config ca.cnf -gencrl -out crl.pem',
         importCrl,
       ],
