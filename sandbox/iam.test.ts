@@ -195,12 +195,14 @@ it('a policy on aws:TokenIssueTime ends the sessions that were issued before, an
   expect((await listKeys(user)).status).toBe(200);
 });
 
+/** Policies that let those do anything who have such a time, or have none. */
+function only(isAbsent: boolean): string[] {
+  const Condition = { Null: { 'aws:TokenIssueTime': String(isAbsent) } };
+  return [policy({ Effect: 'Allow', Action: '*', Resource: '*', Condition })];
+}
+
 it('a long-term key has no aws:TokenIssueTime', async () => {
   const { sandbox, listKeys } = setup();
-  const condition = (isAbsent: boolean) => ({ Null: { 'aws:TokenIssueTime': String(isAbsent) } });
-  const only = (isAbsent: boolean) => [
-    policy({ Effect: 'Allow', Action: '*', Resource: '*', Condition: condition(isAbsent) }),
-  ];
   sandbox.identities.createRole('Host', { policies: only(false) });
 
   expect(

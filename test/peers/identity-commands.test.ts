@@ -10,6 +10,13 @@ import { arePeersMissing, peerProgram } from './support/peer.ts';
 
 const page = readFileSync(new URL('../../docs/identity.md', import.meta.url), 'utf8');
 
+/** Asks for something that needs a permission, with the credentials in a file. */
+const listKeysBy = (file: string): string => `(
+unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY
+printf '[profile kept]\\ncredential_process = cat ${file}\\n' >kept
+AWS_CONFIG_FILE=kept aws kms list-keys --profile kept --query Keys
+)`;
+
 const blocks = [...page.matchAll(/```sh\n([\s\S]*?)```/gu)].map(([, block = '']) => block);
 
 it.skipIf(arePeersMissing('aws', 'moto'))(
@@ -75,11 +82,6 @@ it.skipIf(arePeersMissing('aws'))(
           }),
         },
       });
-    const listKeysBy = (file: string): string => `(
-unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY
-printf '[profile kept]\\ncredential_process = cat ${file}\\n' >kept
-AWS_CONFIG_FILE=kept aws kms list-keys --profile kept --query Keys
-)`;
     const session = (file: string): string =>
       `$(sed -n 's/^credential_process = //p' config) >${file}\n${listKeysBy(file)}`;
 
