@@ -85,19 +85,45 @@ export async function* sealMessage(
   }
 }
 
+/** A message whose header was read, and no more. */
+export interface MessageIn {
+  readonly header: MessageHeader;
+  /**
+   * Opens it frame by frame, in constant memory; once. **A piece is verified, the message is not until the last piece was
+   * given**: whoever hands pieces on earlier has read the whole message before. The pieces are the caller's, to
+   * overwrite. The data key is disposed of here.
+   * @throws SEALED_DAMAGED
+   */
+  open(dataKey: Secret): AsyncGenerator<Buffer>;
+  /** Ends reading where it was not opened. */
+  close(): Promise<void>;
+}
+
+/** Reads the header of a message. @throws SEALED_FORMAT_UNKNOWN, SEALED_DAMAGED */
+export async function messageIn(sealed: ByteStream): Promise<MessageIn> {
+  const source = takingFrom(sealed);
+  const header = parseHeader(await source.peek(headerBytesMax));
+  return { header, open: (dataKey) => opened(source, header, dataKey), close: () => source.close() };
+}
+
 /**
- * Opens a message frame by frame, in constant memory. `unwrap` is asked for the data key once the header was read, and
- * may refuse it. **A piece is verified, the message is not until the last piece was given**: whoever hands pieces on
- * earlier has read the whole message before. The pieces are the caller's, to overwrite.
+ * Opens a message as `MessageIn.open`. `unwrap` is asked for the data key once the header was read, and may refuse it.
  * @throws SEALED_FORMAT_UNKNOWN, SEALED_DAMAGED, and what `unwrap` throws
  */
 export async function* openMessage(
   sealed: ByteStream,
   unwrap: (header: MessageHeader) => Promise<Secret>,
 ): AsyncGenerator<Buffer> {
-  const source = takingFrom(sealed);
-  const header = parseHeader(await source.peek(headerBytesMax));
-  const { key, commitment } = derived(await unwrap(header), header.messageId);
+  const message = await messageIn(sealed);
+  yield* message.open(await unwrap(message.header));
+}
+
+async function* opened(
+  source: ReturnType<typeof takingFrom>,
+  header: MessageHeader,
+  dataKey: Secret,
+): AsyncGenerator<Buffer> {
+  const { key, commitment } = derived(dataKey, header.messageId);
   try {
     if (!timingSafeEqual(commitment, header.commitment)) throw damaged('key commitment');
     if (!timingSafeEqual(headerTag(key, header.authenticated), header.tag)) throw damaged('header');

@@ -8,15 +8,12 @@ import {
   masterKeyring,
   masterKeyUnwrapper,
 } from './master-keyring.ts';
-import { sealMessage } from './message-cipher.ts';
-import { openStream } from './message-sealer.ts';
-import { damaged, headerBytesMax, type MessageHeader, parseHeader } from './sealed-message.ts';
+import { messageIn, sealMessage } from './message-cipher.ts';
+import { damaged, type MessageHeader } from './sealed-message.ts';
 
 /** A sealed file held open. */
 export interface OpenSealedFile {
-  /** Up to so many bytes of its beginning; asked for once, and first. */
-  start(bytesMax: number): Promise<Buffer>;
-  /** All its bytes, the beginning too; once, for nothing is read twice. */
+  /** All its bytes; once, for nothing is read twice. */
   chunks(): AsyncIterable<Uint8Array>;
   /**
    * Writes what is to replace it, durably, under a name of its own, with owner and mode of this one. Nothing is
@@ -189,13 +186,14 @@ async function rewriteOne(
   try {
     const file = await files.open(path);
     try {
-      const header = parseHeader(await file.start(headerBytesMax));
+      const message = await messageIn(file.chunks());
+      const { header } = message;
       const generation = generationIn(header);
       if (generation === undefined) return { kind: 'gone', path };
       if (generation === target) return { kind: 'there', path };
-      const opening = openStream(file.chunks(), () => undefined, masterKeyUnwrapper(keyOf), signal);
+      const { dataKey: old } = await masterKeyUnwrapper(keyOf).unwrap(header, signal);
       const dataKey = await masterKeyring(target, keyOf).wrap(header.context, signal);
-      const staged = await file.stage(sealMessage(overwriting(opening.pieces), header.context, dataKey));
+      const staged = await file.stage(sealMessage(overwriting(message.open(old)), header.context, dataKey));
       return { kind: 'staged', path, staged };
     } finally {
       await file.close();
@@ -250,11 +248,12 @@ async function checkOne(
   try {
     const file = await files.open(path);
     try {
-      const generation = generationIn(parseHeader(await file.start(headerBytesMax)));
+      const message = await messageIn(file.chunks());
+      const generation = generationIn(message.header);
       if (generation === undefined) return { kind: 'gone', path };
       if (generation !== target) return { kind: 'older', path };
-      const opening = openStream(file.chunks(), () => undefined, onlyTarget, signal);
-      for await (const piece of opening.pieces) piece.fill(0);
+      const { dataKey } = await onlyTarget.unwrap(message.header, signal);
+      for await (const piece of message.open(dataKey)) piece.fill(0);
       return { kind: 'there', path };
     } finally {
       await file.close();

@@ -1,7 +1,7 @@
 import { readdir, realpath, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isUnderMasterKey } from '../../keys/master-keyring.ts';
-import { headerBytesMax, parseHeader } from '../../keys/sealed-message.ts';
+import { messageIn } from '../../keys/message-cipher.ts';
 import { failed } from '../../system/walk.ts';
 import { sealedFiles } from './sealed-files.ts';
 
@@ -15,7 +15,9 @@ export async function findSealedFiles(places: readonly string[]): Promise<string
   const isSealed = async (path: string): Promise<boolean> => {
     const file = await files.open(path);
     try {
-      return parseHeader(await file.start(headerBytesMax)).wrappedKeys.some(isUnderMasterKey);
+      const message = await messageIn(file.chunks());
+      await message.close();
+      return message.header.wrappedKeys.some(isUnderMasterKey);
     } finally {
       await file.close();
     }

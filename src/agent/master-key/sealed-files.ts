@@ -23,22 +23,8 @@ export function sealedFiles(): SealedFiles & { close(): Promise<void> } {
       const folder = await folderOf(path);
       const file = await folder.openFile(basename(path));
       const { uid, gid, mode, identity } = file;
-      const rest = file.chunks();
-      const begun: Buffer[] = [];
       return {
-        async start(bytesMax) {
-          let length = 0;
-          for (let next = await rest.next(); next.done !== true; next = await rest.next()) {
-            begun.push(next.value);
-            length += next.value.length;
-            if (length >= bytesMax) break;
-          }
-          return Buffer.concat(begun).subarray(0, bytesMax);
-        },
-        async *chunks() {
-          yield* begun;
-          yield* rest;
-        },
+        chunks: () => file.chunks(),
         async stage(sealed) {
           const staged = await folder.stage(basename(path), sealed, { prefix, uid, gid, mode });
           return {
