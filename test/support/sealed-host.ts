@@ -24,7 +24,7 @@ export const contentOf = (number: number): string => `secret ${number} ${'x'.rep
 /** Files sealed under generation 1 in `folder/sealed`, all on record, and a change to generation 2 that has begun. */
 export async function makeSealedHost(folder: string, files: number): Promise<string[]> {
   const sealed = join(folder, 'sealed');
-  mkdirSync(sealed);
+  mkdirSync(sealed, { recursive: true });
   const ledger = ledgerIn(folder);
   ledger.adopt({ number: 1, createdAt: new Date() });
   const sealer = messageSealer(masterKeyring(1, testKeyOf));

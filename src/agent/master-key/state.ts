@@ -1,11 +1,11 @@
 import { chownSync, lstatSync, mkdirSync, readdirSync, type Stats } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { errnoOf } from '../../base/errno.ts';
 import { GatehouseError } from '../../base/errors.ts';
 import { keysError } from '../../keys/errors.ts';
 import { type Ledger, openLedger } from '../../keys/ledger.ts';
 import { systemError } from '../../system/errors.ts';
-import { readRegularFile, writeFileAtomically } from '../../system/files.ts';
+import { openOutputDirectory, readRegularFile } from '../../system/files.ts';
 import { type Lock, takeLock } from '../../system/lock.ts';
 
 /** The master key as this host keeps it: `master-key/` in the state directory. */
@@ -18,7 +18,7 @@ export interface MasterKeyState {
   wrappedGenerations(): number[];
   /** Undefined where there is none. */
   readWrapped(generation: number): Promise<Buffer | undefined>;
-  /** Durable when it resolves. @throws FILE_EXISTS without `overwrite` */
+  /** Durable when it resolves. Only under `lockChanges`. @throws FILE_EXISTS without `overwrite` */
   writeWrapped(generation: number, wrapped: Buffer, options: { readonly overwrite: boolean }): Promise<void>;
   /** One change at a time, of all processes. @throws MASTER_KEY_CHANGING */
   lockChanges(): Lock;
@@ -64,12 +64,17 @@ export function openMasterKeyState(
 
     readWrapped: (generation) => readWrappedKey(stateDirectory, generation),
 
-    writeWrapped: (generation, wrapped, { overwrite }) =>
-      writeFileAtomically(wrappedPath(generation), wrapped, {
-        mode: 0o600,
-        overwrite,
-        ...ownerFor(uid, gid),
-      }),
+    async writeWrapped(generation, wrapped, { overwrite }) {
+      const directory = await openOutputDirectory(folder);
+      try {
+        const name = basename(wrappedPath(generation));
+        // What a change left that was killed.
+        await directory.removeStale(name);
+        await directory.replace(name, wrapped, { mode: 0o600, overwrite, ...ownerFor(uid, gid) });
+      } finally {
+        await directory.close();
+      }
+    },
 
     lockChanges() {
       const path = join(folder, 'change.lock');
