@@ -4,6 +4,7 @@ import type { ImportedMaterial, ImportRequest, MaterialPlace } from '../agent/km
 import type { KeyStatus } from '../agent/kms/key-status.ts';
 import type { Renewal, RenewalStep } from '../agent/kms/renew.ts';
 import { exitCode } from '../base/exit-code.ts';
+import { type WrappingAlgorithm, wrappingAlgorithms } from '../keys/kms-admin.ts';
 import { stopSignal } from '../system/signals.ts';
 import { command } from './command.ts';
 import { inputBytes } from './input.ts';
@@ -22,7 +23,7 @@ const keyId = {
 const newMaterial = {
   material: {
     type: 'string',
-    describe: 'File with the material: 32 bytes, as openssl rand 32 writes',
+    describe: 'File with the material: 32 bytes, as openssl rand 32 writes; of an RSA key, as openssl genrsa',
     requiresArg: true,
   },
   generate: {
@@ -36,9 +37,8 @@ const newMaterial = {
     requiresArg: true,
   },
   wrapping: {
-    choices: ['RSAES_OAEP_SHA_256', 'RSAES_OAEP_SHA_1'] as const,
-    default: 'RSAES_OAEP_SHA_256' as const,
-    describe: 'How it is wrapped on its way',
+    choices: wrappingAlgorithms,
+    describe: 'How it is wrapped on its way; by the kind of the key, with SHA-256, without it',
     requiresArg: true,
   },
 } as const;
@@ -99,10 +99,9 @@ const createKeyCommand = command({
         ? undefined
         : (await inputBytes(args.policy, policyBytesMax, invocation)).toString('utf8');
     const { alias, description, rsa } = args;
-    if (rsa !== undefined && (args.external || args['custom-key-store-id'] !== undefined)) {
+    if (args['custom-key-store-id'] !== undefined && (rsa !== undefined || args.external)) {
       throw agentError('USAGE', {
-        problem:
-          '--rsa goes with neither --external nor --custom-key-store-id: KMS makes and keeps RSA keys here.',
+        problem: 'A custom key store holds symmetric keys of its own material: neither --rsa nor --external.',
       });
     }
     const made = await createKey(
@@ -291,7 +290,7 @@ function importedFrom(
     'encrypted-material'?: string | undefined;
     'import-token'?: string | undefined;
   },
-  wrapping: 'RSAES_OAEP_SHA_256' | 'RSAES_OAEP_SHA_1',
+  wrapping: WrappingAlgorithm | undefined,
 ): ImportRequest['from'] {
   const material = materialOf(args);
   const { 'encrypted-material': encryptedFile, 'import-token': tokenFile } = args;
@@ -319,19 +318,29 @@ function timeOf(text: string, now: Date): Date {
   return time;
 }
 
-function createdText({ alias, isRotating }: CreatedKey, isExternal: boolean): string {
-  return [
-    ...(alias === undefined ? [] : [`${alias} stands for it`]),
-    isRotating ? 'KMS rotates it every year, which breaks nothing that is sealed' : 'KMS does not rotate it',
-    ...(isExternal ? ['it has no material yet: gatehouse kms import-key-material'] : []),
-  ]
-    .map((line) => `${line}\n`)
+/** Of keys that somebody has to have deleted. */
+function spareText(spare: readonly string[] = []): string {
+  return spare
+    .map(
+      (keyArn) =>
+        `${keyArn} was made as well and is not needed: aws kms schedule-key-deletion --key-id ${keyArn}\n`,
+    )
     .join('');
 }
 
-function importedText({ keyArn, materialExpiresAt, clearFile }: ImportedMaterial): string {
+function createdText({ alias, isRotating, spare }: CreatedKey, isExternal: boolean): string {
+  const lines = [
+    ...(alias === undefined ? [] : [`${alias} stands for it`]),
+    isRotating ? 'KMS rotates it every year, which breaks nothing that is sealed' : 'KMS does not rotate it',
+    ...(isExternal ? ['it has no material yet: gatehouse kms import-key-material'] : []),
+  ];
+  return lines.map((line) => `${line}\n`).join('') + spareText(spare);
+}
+
+function importedText({ keyArn, materialExpiresAt, clearFile, isUntried }: ImportedMaterial): string {
   const until = materialExpiresAt === undefined ? 'and does not expire' : `until ${materialExpiresAt}`;
-  return `${keyArn} has its material, and works, ${until}\n${clearFile === undefined ? '' : clearFileText(clearFile)}`;
+  const works = isUntried === true ? 'was not tried, since kms:Decrypt is not allowed,' : 'works,';
+  return `${keyArn} has its material, and ${works} ${until}\n${clearFile === undefined ? '' : clearFileText(clearFile)}`;
 }
 
 function clearFileText(file: string): string {
@@ -355,13 +364,14 @@ function renewalPlan({ alias, oldKeyArn, newKeyArn, before, now }: Renewal): str
   ]);
 }
 
-function renewedText({ alias, oldKeyArn, newKeyArn, now, clearFile }: Renewal): string {
+function renewedText({ alias, oldKeyArn, newKeyArn, now, clearFile, spare }: Renewal): string {
   const done = now.length === 0 ? 'was renewed already: it stands' : 'stands now';
   return [
     `${alias} ${done} for ${newKeyArn}\n`,
     clearFile === undefined ? '' : clearFileText(clearFile),
     `on every other host: gatehouse master-key rewrap, then systemctl restart gatehouse\n`,
     `keep ${oldKeyArn} and its material until nothing is under it: disable it first, and delete it later\n`,
+    spareText(spare),
   ].join('');
 }
 

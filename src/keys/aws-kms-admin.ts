@@ -46,11 +46,14 @@ export function awsKmsAdmin(connect: () => Promise<Pick<KMSClient, 'send'>>): Km
           ? {}
           : { Origin: 'AWS_CLOUDHSM', CustomKeyStoreId: customKeyStoreId }),
       });
-      const { KeyMetadata: key } = await translated('kms:CreateKey', description, signal, async () =>
-        (await connect()).send(create, { abortSignal: signal }),
+      const { KeyMetadata: key, $metadata: sent } = await translated(
+        'kms:CreateKey',
+        description,
+        signal,
+        async () => (await connect()).send(create, { abortSignal: signal }),
       );
       if (key?.Arn === undefined) throw incompleteAnswer('kms:CreateKey', description);
-      return key.Arn;
+      return { keyArn: key.Arn, isRetried: (sent.attempts ?? 1) > 1 };
     },
 
     async nameKey(alias, keyArn, isMoved, signal) {

@@ -101,6 +101,17 @@ describe('bindingKey', () => {
     await expect(resolve()).rejects.toMatchObject({ code });
   });
 
+  it('is known for RSA by its public key where DescribeKey is denied', async () => {
+    const { kms, keyArn, resolve } = setup();
+    const rsa = kms.addKey({ rsa: 2048 });
+    kms.failWith(keysError('KEY_DENIED'), 'DescribeKey');
+
+    expect((await resolve(rsa)).kind).toBe('rsa');
+    expect((await resolve(keyArn)).kind).toBe('symmetric');
+    kms.setState(rsa, 'Disabled');
+    await expect(resolve(rsa)).rejects.toMatchObject({ code: 'KEY_DISABLED' });
+  });
+
   it('takes an ARN at its word where DescribeKey is denied, but not an alias', async () => {
     const { kms, keyArn, events, resolve } = setup();
     kms.failWith(keysError('KEY_DENIED'));

@@ -3,7 +3,14 @@ import type { Log } from '../base/log-events.ts';
 import type { Secret } from '../base/secret.ts';
 import { keysError } from './errors.ts';
 import { parseKeyArn, regionOfKeyId } from './key-arn.ts';
-import { type DataKey, errorOfState, type KeyDescription, type KeyKind, type KmsFor } from './kms.ts';
+import {
+  type DataKey,
+  errorOfState,
+  type KeyDescription,
+  type KeyKind,
+  type Kms,
+  type KmsFor,
+} from './kms.ts';
 import { kmsAt } from './kms-keyring.ts';
 import { keysEvent } from './log-events.ts';
 import type { SealContext } from './sealer.ts';
@@ -112,18 +119,32 @@ export async function usableKey(
   return { ...key, kind };
 }
 
-async function described(
-  { keyId, region, kmsFor, log }: KeyLookup,
-  signal: AbortSignal,
-): Promise<KeyDescription> {
+async function described(lookup: KeyLookup, signal: AbortSignal): Promise<KeyDescription> {
+  const { keyId, region, kmsFor, log } = lookup;
+  const kms = kmsFor(regionOfKeyId(keyId) ?? region);
   try {
-    return await kmsFor(regionOfKeyId(keyId) ?? region).describeKey(keyId, signal);
+    return await kms.describeKey(keyId, signal);
   } catch (error) {
     const isArn = parseKeyArn(keyId) !== undefined;
-    if (!isArn || !(error instanceof GatehouseError) || error.code !== 'KEY_DENIED') throw error;
+    if (!isArn || !isDenied(error)) throw error;
     // An ARN needs no resolving, and KMS itself refuses a key in a wrong state: kms:DescribeKey is not worth a failed start.
     log(keysEvent('key.state-unknown', { keyArn: keyId, error: reportOf(error) }));
-    // Nor does it matter that this may be an RSA key: whoever uses one as a symmetric one is told by KMS.
-    return { arn: keyId, state: 'Enabled', kind: 'symmetric' };
+    return { arn: keyId, state: 'Enabled', kind: await kindByUse(kms, keyId, signal) };
   }
+}
+
+/** What the key is, told by what only an RSA key can do; symmetric where that is denied as well. */
+async function kindByUse(kms: Kms, keyArn: string, signal: AbortSignal): Promise<KeyKind> {
+  try {
+    await kms.publicKey(keyArn, signal);
+    return 'rsa';
+  } catch (error) {
+    const isOther = error instanceof GatehouseError && error.code === 'KEY_KIND_UNSUITABLE';
+    if (!isOther && !isDenied(error)) throw error;
+    return 'symmetric';
+  }
+}
+
+function isDenied(error: unknown): boolean {
+  return error instanceof GatehouseError && error.code === 'KEY_DENIED';
 }

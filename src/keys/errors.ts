@@ -38,7 +38,7 @@ export const keysErrors = {
   KEY_KIND_UNSUITABLE: {
     summary: 'the KMS key is of a kind that cannot be used for this',
     remedy:
-      'Use a key with usage ENCRYPT_DECRYPT and spec SYMMETRIC_DEFAULT, or to bind a master key RSA_2048 to RSA_4096. Of an RSA key allow kms:DescribeKey: without it, it is taken for a symmetric one.',
+      'Use a key with usage ENCRYPT_DECRYPT and spec SYMMETRIC_DEFAULT, or to bind a master key RSA_2048 to RSA_4096. Of an RSA key allow kms:DescribeKey, or kms:GetPublicKey: without either it is taken for a symmetric one.',
     retry: false,
     exitCode: exitCode.configuration,
   },
@@ -57,7 +57,7 @@ export const keysErrors = {
   KEY_DENIED: {
     summary: 'KMS refuses this host the use of the key',
     remedy:
-      'Allow the action named in the details in the key policy and in the role policy, for this context.',
+      'Allow the action named in the details in the key policy and in the role policy, for this context. Of an RSA key allow kms:DescribeKey, or kms:GetPublicKey: without either it is taken for a symmetric one.',
     retry: false,
     exitCode: exitCode.refused,
     httpStatus: 403,
@@ -117,6 +117,13 @@ export const keysErrors = {
     remedy: 'Choose another alias, or use the key that it stands for.',
     retry: false,
     exitCode: exitCode.cannotCreate,
+  },
+  KEY_MADE_PERHAPS: {
+    summary: 'KMS was asked to make a key and did not answer: it may have made one',
+    remedy:
+      'Look for a key with the tag in the details, in some minutes once more. Use it, or have it deleted, before you run this again.',
+    retry: false,
+    exitCode: exitCode.unavailable,
   },
   KEY_MADE_UNFINISHED: {
     summary: 'the KMS key was made, but its alias or its rotation was not',
@@ -179,8 +186,9 @@ export const keysErrors = {
     exitCode: exitCode.configuration,
   },
   KEY_MATERIAL_INVALID: {
-    summary: 'this is no key material: it has another length',
-    remedy: 'Make it with: openssl rand -out FILE 32.',
+    summary: 'this is no material for a KMS key of this kind',
+    remedy:
+      'Of a symmetric key make it with: openssl rand -out FILE 32. Of an RSA key: openssl genrsa -out FILE 2048, with the size of the key and without a passphrase.',
     retry: false,
     exitCode: exitCode.damagedInput,
   },
@@ -189,6 +197,13 @@ export const keysErrors = {
     remedy: 'Import the material it had; for other material the alias needs a new key: gatehouse kms renew.',
     retry: false,
     exitCode: exitCode.refused,
+  },
+  KEY_WRAPPING_UNSUITABLE: {
+    summary: 'material of this kind is not wrapped so',
+    remedy:
+      'Leave --wrapping out, or use RSAES_OAEP_SHA_256 for a symmetric key and RSA_AES_KEY_WRAP_SHA_256 for an RSA key.',
+    retry: false,
+    exitCode: exitCode.usage,
   },
   KEY_IMPORT_TOKEN_EXPIRED: {
     summary: 'the import token is older than 24 hours',
@@ -292,6 +307,13 @@ export const keysErrors = {
     summary: 'some files could not be brought under the new master key, so both generations stay',
     remedy:
       'Mend or restore each file listed and run gatehouse master-key reencrypt again; --forget FILE leaves one out for good.',
+    retry: false,
+    exitCode: exitCode.failed,
+  },
+  MASTER_KEY_GENERATIONS_LEFT: {
+    summary: 'some generations of the master key do not open, and were left as they are',
+    remedy:
+      'What is sealed under the others is safe, and the rest was done. Mend what each says, or restore its wrapped key, and run the command again. Keep the KMS key that each is under until nothing is sealed under it.',
     retry: false,
     exitCode: exitCode.failed,
   },

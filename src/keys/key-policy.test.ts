@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { keyPolicy, requireNoLockout } from './key-policy.ts';
 
 const accountId = '123456789012';
-const account = { spec: 'SYMMETRIC_DEFAULT', accountId, partition: 'aws' } as const;
+const account = { spec: 'SYMMETRIC_DEFAULT', isExternal: false, accountId, partition: 'aws' } as const;
 const operator = { arn: `arn:aws:iam::${accountId}:user/operator`, accountId };
 const session = { arn: `arn:aws:sts::${accountId}:assumed-role/KeyAdmin/alice`, accountId };
 
@@ -29,6 +29,20 @@ describe('a key policy', () => {
       Condition: { StringEquals: { 'kms:ViaService': 's3.x' } },
     });
     expect(use?.Action.filter((action) => /Put|Delete|Schedule|Disable|Import/u.test(action))).toEqual([]);
+  });
+
+  it('of imported material lets administrators try it, and open nothing else', () => {
+    const parts = { ...account, isExternal: true, admins: ['arn:admin'], users: ['arn:user'] };
+    const trying = (spec: 'SYMMETRIC_DEFAULT' | 'RSA_2048') =>
+      (JSON.parse(keyPolicy({ ...parts, spec })) as { Statement: Statement[] }).Statement[1];
+
+    expect(trying('SYMMETRIC_DEFAULT')).toMatchObject({
+      Sid: 'TryAnImport',
+      Principal: { AWS: ['arn:admin'] },
+      Action: ['kms:Decrypt', 'kms:GenerateDataKey'],
+      Condition: { StringEquals: { 'kms:EncryptionContext:gatehouse:purpose': 'import-check' } },
+    });
+    expect(trying('RSA_2048')).toMatchObject({ Sid: 'TryAnImport', Action: ['kms:GetPublicKey'] });
   });
 
   it('of an RSA key lets users decrypt by OAEP with SHA-256, and nothing else', () => {

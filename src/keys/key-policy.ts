@@ -4,6 +4,7 @@ import type { NewKey } from './kms-admin.ts';
 
 export interface KeyPolicyParts {
   readonly spec: NewKey['spec'];
+  readonly isExternal: boolean;
   readonly accountId: string;
   readonly partition: string;
   /** ARNs of those who look after the key and may not use it; the account itself where there are none. */
@@ -57,8 +58,9 @@ const rsaUserActions = ['kms:DescribeKey', 'kms:GetPublicKey'];
  * unless the account itself is among the administrators.
  */
 export function keyPolicy(parts: KeyPolicyParts): string {
-  const { spec, accountId, partition, admins, users, viaService } = parts;
+  const { spec, isExternal, accountId, partition, users, viaService } = parts;
   const account = `arn:${partition}:iam::${accountId}:root`;
+  const admins = parts.admins.length === 0 ? [account] : parts.admins;
   const via = viaService === undefined ? {} : { 'kms:ViaService': viaService };
   const allowingUsers = (Sid: string, Action: readonly string[], equal: Record<string, string> = via) => ({
     Sid,
@@ -81,14 +83,33 @@ export function keyPolicy(parts: KeyPolicyParts): string {
       {
         Sid: 'Administer',
         Effect: 'Allow',
-        Principal: { AWS: admins.length === 0 ? [account] : admins },
+        Principal: { AWS: admins },
         Action: adminActions,
         Resource: '*',
       },
+      ...(isExternal ? [tryingAnImport(spec, admins)] : []),
       ...(users.length === 0 ? [] : use),
     ],
   };
   return JSON.stringify(policy, undefined, 2);
+}
+
+/**
+ * After an import the key is tried: a symmetric one on a few bytes under a context of their own, which opens nothing else;
+ * of an RSA key, which knows no context, its public half is looked at.
+ */
+function tryingAnImport(spec: NewKey['spec'], admins: readonly string[]) {
+  const isSymmetric = spec === 'SYMMETRIC_DEFAULT';
+  return {
+    Sid: 'TryAnImport',
+    Effect: 'Allow',
+    Principal: { AWS: admins },
+    Action: isSymmetric ? ['kms:Decrypt', 'kms:GenerateDataKey'] : ['kms:GetPublicKey'],
+    Resource: '*',
+    ...(isSymmetric
+      ? { Condition: { StringEquals: { 'kms:EncryptionContext:gatehouse:purpose': 'import-check' } } }
+      : {}),
+  };
 }
 
 /**

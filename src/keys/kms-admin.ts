@@ -28,10 +28,15 @@ export interface NewKey {
 }
 
 /**
- * How symmetric material is wrapped on its way to KMS, which takes RSA_AES_KEY_WRAP for other material only. SHA-1 is for
- * those who insist.
+ * How material is wrapped on its way to KMS: RSAES_OAEP that of symmetric keys, SHA-1 for those who insist;
+ * RSA_AES_KEY_WRAP the private key of an RSA key.
  */
-export type WrappingAlgorithm = 'RSAES_OAEP_SHA_256' | 'RSAES_OAEP_SHA_1';
+export const wrappingAlgorithms = [
+  'RSAES_OAEP_SHA_256',
+  'RSA_AES_KEY_WRAP_SHA_256',
+  'RSAES_OAEP_SHA_1',
+] as const;
+export type WrappingAlgorithm = (typeof wrappingAlgorithms)[number];
 
 /** What KMS gives for an import; valid for 24 hours, and for this key only. */
 export interface ImportParameters {
@@ -48,11 +53,17 @@ export interface WrappedMaterial {
   readonly expiresAt?: Date | undefined;
 }
 
+export interface MadeKey {
+  readonly keyArn: string;
+  /** Whether KMS was asked more than once: then there may be more than one. */
+  readonly isRetried: boolean;
+}
+
 /** What an administrator of keys needs of KMS, in one region. Every method throws KEY_… errors, or the signal's reason. */
 export interface KmsAdmin {
   describe(keyId: string, signal: AbortSignal): Promise<KeyDetails>;
-  /** The ARN of a new key. */
-  create(key: NewKey, signal: AbortSignal): Promise<string>;
+  /** Makes a key. KMS knows no way to ask for the same one again: a call whose answer is lost may have made one. */
+  create(key: NewKey, signal: AbortSignal): Promise<MadeKey>;
   /** Lets `alias/NAME` stand for the key. @throws KEY_ALIAS_EXISTS without `isMoved` */
   nameKey(alias: string, keyArn: string, isMoved: boolean, signal: AbortSignal): Promise<void>;
   /** ARNs of the keys of this account and region, so many at most. */

@@ -55,8 +55,10 @@ export interface Ledger {
   sealing(): number | undefined;
   change(): Change | undefined;
 
-  /** Takes the first generation, or one that was recovered, into use. */
+  /** Takes the first generation, or one that was found, into use. */
   adopt(generation: NewGeneration): void;
+  /** Takes over all that was recovered, as what it is there. */
+  restore(generations: readonly Generation[]): void;
   /** Records that the wrapped key of the generation was opened. */
   proven(number: number, proof: Proof): void;
   /** From here on everything is sealed under the new generation. @throws MASTER_KEY_CHANGING */
@@ -238,6 +240,11 @@ export function openLedger(file: string, options: LedgerOptions): Ledger {
       transaction(() => {
         run("UPDATE generation SET state = 'retired' WHERE state = 'current'");
         insert(generation, 'current');
+      }),
+
+    restore: (generations) =>
+      transaction(() => {
+        for (const { state, ...generation } of generations) insert(generation, state);
       }),
 
     proven: (number, proof) =>

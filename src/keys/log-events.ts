@@ -72,6 +72,13 @@ export const keysLogEvents = {
     fields: { keyArn: 'the key that says so', before: 'the key that is renewed' },
     audit: 'failure',
   },
+  'kms-key.spare': {
+    level: 'warn',
+    summary:
+      'a KMS key was made that is not needed, by another run at once or by a call whose answer was lost: nothing is under it, and it costs money until it is deleted',
+    fields: { keyArn: 'the key that is not needed', before: 'the key that is renewed, if one is' },
+    audit: 'success',
+  },
   'kms-key.alias-moved': {
     level: 'info',
     summary: 'an alias stands for another KMS key',

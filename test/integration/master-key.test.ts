@@ -471,17 +471,31 @@ describe('the registry', () => {
     rmSync(host.stateDirectory, { recursive: true });
     const effect = { kind: 'error', name: 'AccessDeniedException', status: 400 } as const;
     const recover = ['master-key', 'recover', '--table', 'fleet-keys'];
-    // Each generation is opened to be kept, and then once more to be taken into use.
-    for (const nth of [2, 1, 2]) {
+    const stopped = async (nth: number) => {
       const fault = host.sandbox.faults.add({ service: 'kms', operation: 'Decrypt', nth, effect });
-      expect(await host.run(recover)).toMatchObject({ code: 77 });
+      const { code, stderr } = await host.run(recover);
       host.sandbox.faults.remove(fault);
-      expect(await status(host)).toMatchObject({ generation: 2 });
-    }
+      return { code, stderr };
+    };
 
+    expect(await stopped(1)).toMatchObject({ code: 77 });
+    // The one that seals is opened first; an older one that does not open is left, and said.
+    expect(await stopped(2)).toMatchObject({ code: 1, stderr: expect.stringContaining('generation 1: ') });
+    expect(await status(host)).toMatchObject({
+      generation: 2,
+      generations: [{ number: 2, state: 'current' }],
+    });
+    expect((await host.run(['unseal', file])).stdout).toBe('x');
     expect(await host.run(recover)).toMatchObject({ code: 0 });
 
-    expect(await status(host)).toMatchObject({ generation: 2, registry: { state: 'agrees' } });
+    expect(await status(host)).toMatchObject({
+      generation: 2,
+      generations: [
+        { number: 1, state: 'retired' },
+        { number: 2, state: 'current' },
+      ],
+      registry: { state: 'agrees' },
+    });
     expect((await host.run(['unseal', file])).stdout).toBe('x');
     expect(await host.run(recover)).toMatchObject({ code: 73 });
   });
@@ -622,6 +636,27 @@ describe('another binding key', () => {
 
     expect(JSON.parse(done.stdout)).toEqual({ bindingKeyArn: next, generations: [1] });
     expect(readFileSync(file).equals(before)).toBe(true);
+    expect((await host.run(['unseal', file])).stdout).toBe('x');
+  });
+
+  it('leaves a generation that does not open as it is, wraps the rest, and says which', async () => {
+    const host = await hostWithMasterKey();
+    const file = await sealed(host, 'one', 'x');
+    expect((await host.run(['master-key', 'reencrypt'])).code).toBe(0);
+    const lost = join(host.stateDirectory, 'master-key', '1.wrapped');
+    const damaged = readFileSync(lost);
+    damaged.writeUInt8(damaged.readUInt8(100) ^ 1, 100);
+    writeFileSync(lost, damaged);
+    const next = await host.operator.createKey('alias/next');
+
+    const done = await host.run(['master-key', 'rewrap', '--key-id', 'alias/next']);
+
+    expect(done).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/\(MASTER_KEY_GENERATIONS_LEFT\)[\s\S]*generation 1: /u),
+    });
+    expect(await status(host)).toMatchObject({ generation: 2, bindingKey: { arn: next } });
+    expect(readFileSync(lost).equals(damaged)).toBe(true);
     expect((await host.run(['unseal', file])).stdout).toBe('x');
   });
 });

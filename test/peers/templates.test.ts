@@ -323,7 +323,11 @@ describe.skipIf(arePeersMissing('python'))('the policies of the templates, in th
     const resources = await resolved(
       'host.yaml',
       { HostName, GatewaySecretName: 'prod/web', ...parameters },
-      { 'gatehouse-binding-key-KeyArn': boundTo, 'gatehouse-registry-TableArn': tableArn },
+      {
+        'gatehouse-binding-key-KeyArn': boundTo,
+        'gatehouse-binding-key-AliasName': 'alias/gatehouse-binding',
+        'gatehouse-registry-TableArn': tableArn,
+      },
     );
     const role = resources['Role']?.Properties as { Tags: { Key: string; Value: string }[] };
     const policies = Object.values(resources)
@@ -354,6 +358,23 @@ describe.skipIf(arePeersMissing('python'))('the policies of the templates, in th
     expect(await outcome(a.kms.send(new PutKeyPolicyCommand({ KeyId: keyArn, Policy: '{}' })))).toEqual(
       denied,
     );
+  });
+
+  it('a host uses a key that took the place of the first, known by its tag, and no other', async () => {
+    const a = await host('web-a');
+    const Policy = target.sandbox.state.kms.keys.get(keyArn)?.policy;
+    const using = async (tag: string) => {
+      const Tags = [{ TagKey: 'gatehouse-binding-key', TagValue: tag }];
+      const made = await clientsOf(target.credentials).kms.send(new CreateKeyCommand({ Policy, Tags }));
+      const KeyId = made.KeyMetadata?.Arn;
+      const EncryptionContext = masterKeyOf('web-a');
+      return outcome(
+        a.kms.send(new GenerateDataKeyCommand({ KeyId, KeySpec: 'AES_256', EncryptionContext })),
+      );
+    };
+
+    expect(await using('alias/gatehouse-binding')).toBe(accepted);
+    expect(await using('alias/gatehouse-other')).toEqual(denied);
   });
 
   it('what bears no host’s name is every host’s, what bears one is that host’s', async () => {

@@ -3,10 +3,10 @@ import { retrying } from '../../base/retry.ts';
 import { keysError } from '../../keys/errors.ts';
 import { keyPolicy, requireNoLockout } from '../../keys/key-policy.ts';
 import type { KmsAdmin, NewKey } from '../../keys/kms-admin.ts';
-import { keysEvent } from '../../keys/log-events.ts';
 import type { Host } from '../host.ts';
 import type { Launch } from '../launch.ts';
 import { adminOf, asKeyAdmin, callerOf } from './admin.ts';
+import { makeKey } from './make-key.ts';
 
 export interface CreateKeyRequest extends Omit<NewKey, 'policy'> {
   /** `alias/NAME`. */
@@ -28,12 +28,14 @@ export interface CreatedKey {
   readonly alias?: string;
   readonly isRotating: boolean;
   readonly policy: string;
+  /** Keys that were made as well, by a call whose answer was lost: nothing is under them. */
+  readonly spare?: readonly string[];
 }
 
 /**
  * Makes a KMS key with a policy that is checked against locking its maker out.
  * @throws KEY_POLICY_LOCKS_OUT, KEY_POLICY_INVALID, KEY_POLICY_REFUSED, KEY_DURABILITY_UNACCEPTED, KEY_ALIAS_EXISTS,
- *   KEY_MADE_UNFINISHED, KEY_…
+ *   KEY_MADE_UNFINISHED, KEY_MADE_PERHAPS, KEY_…
  */
 export function createKey(
   launch: Launch,
@@ -50,12 +52,12 @@ export async function createKeyAt(
   request: CreateKeyRequest,
   signal: AbortSignal,
 ): Promise<CreatedKey> {
-  const { spec, admins, viaService, alias } = request;
+  const { spec, isExternal, admins, viaService, alias } = request;
   const caller = await callerOf(host, signal);
   const account = `arn:${caller.partition}:iam::${caller.accountId}:root`;
   // Without a user, IAM policies of the account decide who may use it.
   const users = request.users.length === 0 ? [account] : request.users;
-  const policy = request.policy ?? keyPolicy({ ...caller, spec, admins, users, viaService });
+  const policy = request.policy ?? keyPolicy({ ...caller, spec, isExternal, admins, users, viaService });
   requireNoLockout(policy, caller);
   // Only of its own material can KMS make more.
   const isRotating =
@@ -64,8 +66,7 @@ export async function createKeyAt(
 
   const admin = adminOf(host);
   if (alias !== undefined) await requireFree(admin, alias, signal);
-  const keyArn = await admin.create({ ...request, policy }, signal);
-  host.recorder.log(keysEvent('kms-key.created', { keyArn, spec }));
+  const { keyArn, spare } = await makeKey(host, admin, { ...request, policy }, signal);
   const finish = async (sig: AbortSignal): Promise<void> => {
     if (isRotating) await admin.enableRotation(keyArn, sig);
     if (alias !== undefined) await admin.nameKey(alias, keyArn, false, sig);
@@ -76,7 +77,13 @@ export async function createKeyAt(
     // A key costs money until it is deleted: whoever made it is told which it is.
     throw keysError('KEY_MADE_UNFINISHED', { keyArn, alias, code: reportOf(error).code }, error);
   }
-  return { keyArn, ...(alias === undefined ? {} : { alias }), isRotating, policy };
+  return {
+    keyArn,
+    ...(alias === undefined ? {} : { alias }),
+    isRotating,
+    policy,
+    ...(spare.length === 0 ? {} : { spare }),
+  };
 }
 
 /** KMS says for a few seconds that it does not know a key that it made. */

@@ -1,15 +1,24 @@
-import { randomBytes } from 'node:crypto';
+import { constants, createPublicKey, publicEncrypt } from 'node:crypto';
 import { readdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { GatehouseError } from '../../base/errors.ts';
 import { Secret } from '../../base/secret.ts';
 import { keysError } from '../../keys/errors.ts';
 import { regionOfKeyId } from '../../keys/key-arn.ts';
-import { materialLength, wrapMaterial } from '../../keys/key-material.ts';
-import type { WrappedMaterial, WrappingAlgorithm } from '../../keys/kms-admin.ts';
+import {
+  isRsaSpec,
+  materialFrom,
+  newMaterial,
+  publicHalfOf,
+  wrapMaterial,
+  wrappingFor,
+} from '../../keys/key-material.ts';
+import type { Kms } from '../../keys/kms.ts';
+import type { KeyDetails, NewKey, WrappingAlgorithm } from '../../keys/kms-admin.ts';
 import { keysEvent } from '../../keys/log-events.ts';
 import { openOutputDirectory, readRegularFile, writeFileAtomically } from '../../system/files.ts';
 import { kmsOf } from '../aws/kms-of.ts';
-import type { Host } from '../host.ts';
+import { agentError } from '../errors.ts';
 import type { Launch } from '../launch.ts';
 import { adminOf, asKeyAdmin, wantedKey } from './admin.ts';
 
@@ -20,14 +29,14 @@ const fileBytesMax = 64 * 1024;
 const wrappingKeyName = /^(?:WrappingPublicKey\.bin|wrappingKey_.+)$/u;
 const tokenName = /^(?:ImportToken\.bin|importToken_.+)$/u;
 
-/** Where key material comes from: a file as `openssl rand 32` writes it, or here, where it is made and forgotten. */
+/** Where key material comes from: a file as `openssl` writes it, or here, where it is made and forgotten. */
 export type MaterialPlace = { readonly file: string } | 'made here';
 
 export interface ImportRequest {
   readonly keyId: string | undefined;
   /** The material, or what a machine without AWS made of it. */
   readonly from:
-    | { readonly material: MaterialPlace; readonly wrapping: WrappingAlgorithm }
+    | { readonly material: MaterialPlace; readonly wrapping: WrappingAlgorithm | undefined }
     | { readonly encryptedFile: string; readonly tokenFile: string };
   readonly expiresAt: Date | undefined;
 }
@@ -37,11 +46,13 @@ export interface ImportedMaterial {
   readonly materialExpiresAt?: string;
   /** The file in which the material still lies in clear. */
   readonly clearFile?: string;
+  /** Of an RSA key that the caller may not decrypt with. */
+  readonly isUntried?: true;
 }
 
 /**
  * Imports key material into a KMS key of origin EXTERNAL, and makes sure by a round trip that the key works.
- * @throws KEY_MATERIAL_INVALID, KEY_MATERIAL_OTHER, KEY_IMPORT_…, KEY_KIND_UNSUITABLE, KEY_…, FILE_…
+ * @throws KEY_MATERIAL_INVALID, KEY_MATERIAL_OTHER, KEY_WRAPPING_UNSUITABLE, KEY_IMPORT_…, KEY_KIND_UNSUITABLE, KEY_…, FILE_…
  */
 export function importKeyMaterial(
   launch: Launch,
@@ -52,18 +63,30 @@ export function importKeyMaterial(
   return asKeyAdmin(launch, async (host) => {
     const wanted = await wantedKey(host, request.keyId, signal);
     const admin = adminOf(host, wanted);
-    const { arn: keyArn, origin, spec } = await admin.describe(wanted, signal);
-    // The material of an RSA key is a private key, which is made for and by KMS here.
-    if (spec !== 'SYMMETRIC_DEFAULT') throw keysError('KEY_KIND_UNSUITABLE', { keyArn, spec });
-    if (origin !== 'EXTERNAL') throw keysError('KEY_ORIGIN_UNSUITABLE', { keyArn, origin });
-
-    const wrapped = await wrappedOf(request, async (material, wrapping): Promise<WrappedMaterial> => {
-      // Asked for anew each time: a token is for one day, and they cost nothing.
-      const { wrappingKey, token } = await admin.importParameters(keyArn, wrapping, signal);
-      return { encrypted: wrapMaterial(material, wrappingKey, wrapping), token };
-    });
-    await admin.importMaterial(keyArn, { ...wrapped, expiresAt }, signal);
-    await roundTrip(host, keyArn, signal);
+    const key = importable(await admin.describe(wanted, signal));
+    const { keyArn } = key;
+    const kms = kmsOf(host)(regionOfKeyId(keyArn) ?? host.region);
+    let publicHalf: Buffer | undefined;
+    if ('encryptedFile' in from) {
+      const encrypted = await readRegularFile(from.encryptedFile, { bytesMax: fileBytesMax });
+      const token = await readRegularFile(from.tokenFile, { bytesMax: fileBytesMax });
+      await admin.importMaterial(keyArn, { encrypted, token, expiresAt }, signal);
+    } else {
+      const wrapping = wrappingFor(key.isRsa, from.wrapping);
+      const material = await materialFor(key, from.material);
+      try {
+        // Asked for anew each time: a token is for one day, and they cost nothing.
+        const { wrappingKey, token } = await admin.importParameters(keyArn, wrapping, signal);
+        const encrypted = wrapMaterial(material, wrappingKey, wrapping);
+        await admin.importMaterial(keyArn, { encrypted, token, expiresAt }, signal);
+        if (key.isRsa) publicHalf = publicHalfOf(material);
+      } finally {
+        material.dispose();
+      }
+    }
+    const isTried = key.isRsa
+      ? await isRsaTried(kms, keyArn, publicHalf, signal)
+      : await isTriedUnderContext(kms, keyArn, signal);
     const materialExpiresAt = expiresAt?.toISOString();
     host.recorder.log(keysEvent('kms-key.material-imported', { keyArn, expiresAt: materialExpiresAt }));
     const clearFile = 'material' in from && from.material !== 'made here' ? from.material.file : undefined;
@@ -71,26 +94,32 @@ export function importKeyMaterial(
       keyArn,
       ...(materialExpiresAt === undefined ? {} : { materialExpiresAt }),
       ...(clearFile === undefined ? {} : { clearFile }),
+      ...(isTried ? {} : { isUntried: true as const }),
     };
   });
 }
 
-async function wrappedOf(
-  { from }: ImportRequest,
-  wrap: (material: Secret, wrapping: WrappingAlgorithm) => Promise<WrappedMaterial>,
-): Promise<WrappedMaterial> {
-  if ('encryptedFile' in from) {
-    return {
-      encrypted: await readRegularFile(from.encryptedFile, { bytesMax: fileBytesMax }),
-      token: await readRegularFile(from.tokenFile, { bytesMax: fileBytesMax }),
-    };
-  }
-  const material = await materialOf(from.material);
-  try {
-    return await wrap(material, from.wrapping);
-  } finally {
-    material.dispose();
-  }
+/** A key that takes imported material. */
+export interface ImportableKey {
+  readonly keyArn: string;
+  readonly spec: NewKey['spec'];
+  readonly isRsa: boolean;
+}
+
+/** @throws KEY_KIND_UNSUITABLE, KEY_ORIGIN_UNSUITABLE */
+export function importable({ arn: keyArn, spec, origin }: KeyDetails): ImportableKey {
+  if (origin !== 'EXTERNAL') throw keysError('KEY_ORIGIN_UNSUITABLE', { keyArn, origin });
+  if (isRsaSpec(spec)) return { keyArn, spec, isRsa: true };
+  if (spec === 'SYMMETRIC_DEFAULT') return { keyArn, spec, isRsa: false };
+  throw keysError('KEY_KIND_UNSUITABLE', { keyArn, spec });
+}
+
+async function materialFor({ keyArn, spec, isRsa }: ImportableKey, place: MaterialPlace): Promise<Secret> {
+  if (place === 'made here') return newMaterial(spec);
+  const read = await materialIn(place.file);
+  if (read.isRsa === isRsa) return read.material;
+  read.material.dispose();
+  throw keysError('KEY_MATERIAL_INVALID', { file: place.file, keyArn, spec });
 }
 
 /**
@@ -101,7 +130,7 @@ export function downloadImportParameters(
   launch: Launch,
   request: {
     readonly keyId: string | undefined;
-    readonly wrapping: WrappingAlgorithm;
+    readonly wrapping: WrappingAlgorithm | undefined;
     readonly folder: string;
   },
   signal: AbortSignal,
@@ -109,8 +138,9 @@ export function downloadImportParameters(
   return asKeyAdmin(launch, async (host) => {
     const wanted = await wantedKey(host, request.keyId, signal);
     const admin = adminOf(host, wanted);
-    const { arn: keyArn } = await admin.describe(wanted, signal);
-    const { wrappingKey, token, validUntil } = await admin.importParameters(keyArn, request.wrapping, signal);
+    const { keyArn, isRsa } = importable(await admin.describe(wanted, signal));
+    const wrapping = wrappingFor(isRsa, request.wrapping);
+    const { wrappingKey, token, validUntil } = await admin.importParameters(keyArn, wrapping, signal);
     const folder = resolve(request.folder);
     await (await openOutputDirectory(folder, { within: [folder], mode: 0o700 })).close();
     const files = [
@@ -126,7 +156,7 @@ export function downloadImportParameters(
 export async function wrapOffline(request: {
   readonly folder: string;
   readonly material: MaterialPlace;
-  readonly wrapping: WrappingAlgorithm;
+  readonly wrapping: WrappingAlgorithm | undefined;
   readonly out: string;
 }): Promise<void> {
   const names = await readdir(request.folder).catch((error: unknown) => {
@@ -137,33 +167,67 @@ export async function wrapOffline(request: {
     throw keysError('KEY_IMPORT_PARAMETERS_MISSING', { folder: request.folder });
   }
   const wrappingKey = await readRegularFile(join(request.folder, name), { bytesMax: fileBytesMax });
-  const material = await materialOf(request.material);
+  const { material, isRsa } = await offlineMaterial(request);
   try {
-    const encrypted = wrapMaterial(material, wrappingKey, request.wrapping);
+    const encrypted = wrapMaterial(material, wrappingKey, wrappingFor(isRsa, request.wrapping));
     await writeFileAtomically(request.out, encrypted, { mode: 0o600, overwrite: false });
   } finally {
     material.dispose();
   }
 }
 
-async function materialOf(place: MaterialPlace): Promise<Secret> {
-  const bytes =
-    place === 'made here'
-      ? randomBytes(materialLength)
-      : await readRegularFile(place.file, { bytesMax: fileBytesMax });
-  const material = Secret.ofBytes(bytes);
-  bytes.fill(0);
-  return material;
+async function offlineMaterial({ material: place, wrapping }: Parameters<typeof wrapOffline>[0]) {
+  if (place !== 'made here') return materialIn(place.file);
+  // How many bits the key has that it is for, nothing here says.
+  if (wrapping === 'RSA_AES_KEY_WRAP_SHA_256') {
+    throw agentError('USAGE', { problem: 'With --wrap-only make an RSA key first: openssl genrsa.' });
+  }
+  return { material: newMaterial('SYMMETRIC_DEFAULT'), isRsa: false };
+}
+
+async function materialIn(file: string): Promise<{ readonly material: Secret; readonly isRsa: boolean }> {
+  const bytes = await readRegularFile(file, { bytesMax: fileBytesMax });
+  try {
+    return materialFrom(bytes);
+  } finally {
+    bytes.fill(0);
+  }
 }
 
 /** Encrypts and decrypts: the key is not only there, it works. */
-async function roundTrip(host: Host, keyArn: string, signal: AbortSignal): Promise<void> {
+async function isTriedUnderContext(kms: Kms, keyArn: string, signal: AbortSignal): Promise<true> {
   const context = { 'gatehouse:purpose': 'import-check' };
-  const kms = kmsOf(host)(regionOfKeyId(keyArn) ?? host.region);
   const { plaintext, wrapped } = await kms.newDataKey(keyArn, context, signal);
   const opened = await kms.openDataKey(keyArn, wrapped, context, signal);
   const isSame = opened.equals(plaintext);
   plaintext.dispose();
   opened.dispose();
   if (!isSame) throw keysError('KEY_CIPHERTEXT_REFUSED', { keyId: keyArn });
+  return true;
+}
+
+/**
+ * The same of an RSA key, as far as the caller may: RSA knows no context, so whoever may decrypt for a try may decrypt
+ * everything, and who looks after the key may not. Its public half is that of the material in any case.
+ */
+async function isRsaTried(
+  kms: Kms,
+  keyArn: string,
+  publicHalf: Buffer | undefined,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const publicKey = await kms.publicKey(keyArn, signal);
+  if (publicHalf?.equals(publicKey) === false) throw keysError('KEY_CIPHERTEXT_REFUSED', { keyId: keyArn });
+  const sent = Secret.ofText('import-check');
+  const key = createPublicKey({ key: publicKey, format: 'der', type: 'spki' });
+  const padding = { padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash: 'sha256' };
+  try {
+    const ciphertext = publicEncrypt({ key, ...padding }, sent.revealBytes());
+    const opened = await kms.decryptRsa(keyArn, ciphertext, signal);
+    if (!opened.equals(sent)) throw keysError('KEY_CIPHERTEXT_REFUSED', { keyId: keyArn });
+    return true;
+  } catch (error) {
+    if (error instanceof GatehouseError && error.code === 'KEY_DENIED') return false;
+    throw error;
+  }
 }

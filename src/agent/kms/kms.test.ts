@@ -15,7 +15,9 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { createSandbox } from '../../../sandbox/sandbox.ts';
 import { temporaryDirectory } from '../../../test/support/temporary-directory.ts';
 import { systemClock } from '../../base/clock.ts';
+import type { WrappingAlgorithm } from '../../keys/kms-admin.ts';
 import type { Launch } from '../launch.ts';
+import { withSealing } from '../sealing/seal.ts';
 import { type CreateKeyRequest, createKey } from './create-key.ts';
 import {
   downloadImportParameters,
@@ -74,9 +76,23 @@ async function setup() {
   const external = async () => (await create({ isExternal: true })).keyArn ?? '';
   const material = join(folder, 'material');
   writeFileSync(material, randomBytes(32), { mode: 0o600 });
-  const importing = (keyId: string, request: Partial<ImportRequest> = {}) =>
+  /** The same host under another role, whose own policies allow everything. */
+  const launchAs = (role: string): Launch => {
+    sandbox.identities.createRole(role);
+    const session = sandbox.identities.issueSession({ role, sessionName: 'x', durationSeconds: 3600 });
+    return {
+      ...launch,
+      env: {
+        ...launch.env,
+        AWS_ACCESS_KEY_ID: session.accessKeyId,
+        AWS_SECRET_ACCESS_KEY: session.secretAccessKey,
+        AWS_SESSION_TOKEN: session.sessionToken,
+      },
+    };
+  };
+  const importing = (keyId: string, request: Partial<ImportRequest> = {}, by = launch) =>
     importKeyMaterial(
-      launch,
+      by,
       {
         keyId,
         from: { material: { file: material }, wrapping: 'RSAES_OAEP_SHA_256' },
@@ -86,8 +102,23 @@ async function setup() {
       never,
     );
   const status = (keyId: string) => keyStatus(launch, keyId, never);
-  return { sandbox, kms, launch, folder, create, external, material, importing, status };
+  const operatorArn = credentials.arn;
+  return {
+    sandbox,
+    kms,
+    launch,
+    launchAs,
+    operatorArn,
+    folder,
+    create,
+    external,
+    material,
+    importing,
+    status,
+  };
 }
+
+const from = (file: string, wrapping?: WrappingAlgorithm) => ({ from: { material: { file }, wrapping } });
 
 describe('an RSA key', () => {
   it('is made with the policy for one, is not rotated, and takes no imported material', async () => {
@@ -98,7 +129,62 @@ describe('an RSA key', () => {
     expect(isRotating).toBe(false);
     expect(policy).toContain('"kms:EncryptionAlgorithm": "RSAES_OAEP_SHA_256"');
     expect((await status(keyArn)).status).toMatchObject({ spec: 'RSA_2048', state: 'Enabled' });
-    await expect(importing(keyArn)).rejects.toMatchObject({ code: 'KEY_KIND_UNSUITABLE' });
+    await expect(importing(keyArn)).rejects.toMatchObject({ code: 'KEY_ORIGIN_UNSUITABLE' });
+  });
+
+  it('takes a private key of its own, at once and in three steps, and no other material', {
+    timeout: 180_000,
+  }, async () => {
+    const { launch, folder, create, importing, material, status } = await setup();
+    const [first = '', second = ''] = [
+      (await create({ spec: 'RSA_2048', isExternal: true })).keyArn,
+      (await create({ spec: 'RSA_2048', isExternal: true })).keyArn,
+    ];
+    const privateKey = join(folder, 'private.pem');
+    execFileSync('openssl', ['genrsa', '-out', privateKey, '2048'], { stdio: 'ignore' });
+
+    await expect(importing(first, from(material))).rejects.toMatchObject({ code: 'KEY_MATERIAL_INVALID' });
+    await expect(importing(first, from(privateKey, 'RSAES_OAEP_SHA_256'))).rejects.toMatchObject({
+      code: 'KEY_WRAPPING_UNSUITABLE',
+    });
+    const done = await importing(first, from(privateKey, 'RSA_AES_KEY_WRAP_SHA_256'));
+    const request = { keyId: second, wrapping: undefined, folder };
+    const { files } = await downloadImportParameters(launch, request, never);
+    const [encryptedFile, tokenFile] = [join(folder, 'wrapped'), files[1] ?? ''];
+    const offline = { folder, wrapping: undefined, material: { file: privateKey }, out: encryptedFile };
+    await wrapOffline(offline);
+    await importing(second, { from: { encryptedFile, tokenFile } });
+
+    expect(done).toEqual({ keyArn: first, clearFile: privateKey });
+    for (const key of [first, second]) expect(await status(key)).toMatchObject({ code: 0 });
+  });
+});
+
+describe('who looks after a key', () => {
+  it('imports its material and tries it, and may not use it', { timeout: 180_000 }, async () => {
+    const { sandbox, launchAs, operatorArn, create, importing, folder } = await setup();
+    const admin = launchAs('KeyAdmin');
+    sandbox.identities.createRole('Host');
+    const admins = [operatorArn, 'arn:aws:iam::123456789012:role/KeyAdmin'];
+    const users = ['arn:aws:iam::123456789012:role/Host'];
+    const external = { isExternal: true, admins, users };
+    const [symmetric = '', rsa = ''] = [
+      (await create(external)).keyArn,
+      (await create({ ...external, spec: 'RSA_2048' })).keyArn,
+    ];
+    const made = { from: { material: 'made here', wrapping: undefined } } as const;
+
+    expect(await importing(symmetric, made, admin)).toEqual({ keyArn: symmetric });
+    expect(await importing(rsa, made, admin)).toEqual({ keyArn: rsa, isUntried: true });
+    await expect(
+      withSealing(
+        admin,
+        { wrap: 'kms', keyId: symmetric, bindToHost: false, force: false },
+        (sealing) =>
+          sealing.seal({ name: 'x', plaintext: [Buffer.from('x')], file: join(folder, 'x') }, never),
+        never,
+      ),
+    ).rejects.toMatchObject({ code: 'KEY_DENIED' });
   });
 });
 
@@ -142,6 +228,23 @@ describe('kms create-key', () => {
 
     expect(unfinished).toMatchObject({ code: 'KEY_MADE_UNFINISHED', details: { keyArn: keys()[1] } });
     expect(keys()[2]).toBe(keyArn);
+  });
+
+  it('whose answer was lost is found again, and one that was made twice is named', async () => {
+    const { sandbox, create } = await setup();
+    const keys = () => [...sandbox.state.kms.keys.keys()];
+    const lost = { service: 'kms', operation: 'CreateKey', effect: { kind: 'lost-answer' } } as const;
+
+    sandbox.faults.add({ ...lost, count: 1 });
+    const twice = await create({ alias: 'alias/twice' });
+    const [first, second] = keys();
+    const always = sandbox.faults.add(lost);
+    const found = await create({ alias: 'alias/found' });
+    sandbox.faults.remove(always);
+
+    expect(new Set([twice.keyArn, ...(twice.spare ?? [])])).toEqual(new Set([first, second]));
+    expect(twice.spare).toHaveLength(1);
+    expect(new Set([found.keyArn, ...(found.spare ?? [])])).toEqual(new Set(keys().slice(2)));
   });
 
   it('in a dry run shows the policy and makes nothing', async () => {
@@ -256,10 +359,9 @@ describe('kms import-key-material', { timeout: 60_000 }, () => {
     const short = join(folder, 'short');
     writeFileSync(short, randomBytes(31));
     const keyArn = await external();
-    const from = { material: { file: short }, wrapping: 'RSAES_OAEP_SHA_256' } as const;
 
     await expect(importing(own)).rejects.toMatchObject({ code: 'KEY_ORIGIN_UNSUITABLE' });
-    await expect(importing(keyArn, { from })).rejects.toMatchObject({ code: 'KEY_MATERIAL_INVALID' });
+    await expect(importing(keyArn, from(short))).rejects.toMatchObject({ code: 'KEY_MATERIAL_INVALID' });
     await expect(
       wrapOffline({ folder, material: 'made here', wrapping: 'RSAES_OAEP_SHA_256', out: join(folder, 'x') }),
     ).rejects.toMatchObject({ code: 'KEY_IMPORT_PARAMETERS_MISSING' });

@@ -19,6 +19,7 @@ import { importKeyMaterial } from './import-key-material.ts';
 import { type RenewRequest, renewKey } from './renew.ts';
 
 const never = new AbortController().signal;
+const renewalOrder = ['create', 'import', 'move alias', 'rewrap'];
 const alias = 'alias/binding';
 
 /** A host with a master key under a key of imported material, named by an alias. */
@@ -192,6 +193,39 @@ describe('kms renew', () => {
     });
     expect(keys()).toEqual([oldKeyArn]);
     expect(aliased()).toBe(oldKeyArn);
+  });
+
+  it('of two keys that were made for it takes the older one, and names the other', async () => {
+    const { sandbox, renew, oldKeyArn, planted, aliased, wrappedBy, keys, logged } = await setup();
+    // The answer is lost, so the same is asked for once more.
+    const lost = {
+      service: 'kms',
+      operation: 'CreateKey',
+      effect: { kind: 'lost-answer' },
+      count: 1,
+    } as const;
+    sandbox.faults.add(lost);
+
+    const done = await renew();
+
+    const [, older, newer] = keys();
+    expect(done).toMatchObject({ newKeyArn: older, spare: [newer], now: renewalOrder });
+    expect([aliased(), wrappedBy()]).toEqual([older, older]);
+    expect(logged.filter((line) => JSON.stringify(line).includes('kms-key.spare'))).toHaveLength(1);
+    // Somebody else's run made one at the same time, which comes too late.
+    await planted();
+    expect(await renew({ material: undefined })).toMatchObject({ oldKeyArn, newKeyArn: older, now: [] });
+  });
+
+  it('gives the new key the tags of the old one', async () => {
+    const { sandbox, renew, oldKeyArn, aliased } = await setup();
+    sandbox.state.kms.keys.get(oldKeyArn)?.tags.set('gatehouse-binding-key', alias);
+
+    await renew();
+
+    const { tags } = sandbox.state.kms.keys.get(aliased() ?? '') ?? {};
+    expect(tags?.get('gatehouse-binding-key')).toBe(alias);
+    expect(tags?.get('gatehouse:renews')).toBe(oldKeyArn);
   });
 
   it('run again does nothing more', async () => {

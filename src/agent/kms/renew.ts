@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { GatehouseError } from '../../base/errors.ts';
+import { retrying } from '../../base/retry.ts';
 import { keysError } from '../../keys/errors.ts';
 import { requireNoLockout } from '../../keys/key-policy.ts';
 import type { KeyDetails, KmsAdmin, WrappingAlgorithm } from '../../keys/kms-admin.ts';
@@ -12,14 +13,15 @@ import { configuredKeys, type Passwords } from '../master-key/operator.ts';
 import { rewrapMasterKey } from '../master-key/rewrap.ts';
 import { openMasterKeyState } from '../master-key/state.ts';
 import { adminOf, asKeyAdmin, callerOf, wantedKey } from './admin.ts';
-import { importKeyMaterial, type MaterialPlace } from './import-key-material.ts';
+import { newKeyRetry } from './create-key.ts';
+import { importable, importKeyMaterial, type MaterialPlace } from './import-key-material.ts';
 
 export interface RenewRequest {
   /** `alias/NAME`; without it, the one that the gateway config names. */
   readonly alias: string | undefined;
   /** Needed until it is imported. */
   readonly material: MaterialPlace | undefined;
-  readonly wrapping: WrappingAlgorithm;
+  readonly wrapping: WrappingAlgorithm | undefined;
   readonly expiresAt: Date | undefined;
   readonly isDurabilityAccepted: boolean;
   /** Only what is done and what is to be done. */
@@ -40,6 +42,11 @@ export interface Renewal {
   readonly before: readonly RenewalStep[];
   /** What this run did; what it would do, in a dry run. */
   readonly now: readonly RenewalStep[];
+  /**
+   * Keys that were made to take the old one's place as well, by somebody who ran the same at once, or by a call whose
+   * answer was lost. Nothing is under them, and they cost money until they are deleted.
+   */
+  readonly spare?: readonly string[];
   /** The file in which the material still lies in clear. */
   readonly clearFile?: string;
 }
@@ -58,13 +65,25 @@ interface Standing {
   readonly oldKeyArn: string;
   readonly next: KeyDetails | undefined;
   readonly isMoved: boolean;
-  /** Whether this host's master key is still under the old key; false where it has none. */
+  /** Whether this host's master key is under the old key, or one that was to take its place; false where it has none. */
   readonly isToBeRewrapped: boolean;
+}
+
+/** What this run did so far, which KMS may not know for some seconds. */
+interface Done {
+  /** Each with the key that it was done for. */
+  readonly steps: { readonly step: RenewalStep; readonly keyArn: string | undefined }[];
+  /** The key that it made. */
+  keyArn?: string;
+  /** Keys that were left alone, and said so. */
+  readonly foreign: Set<string>;
+  clearFile?: string | undefined;
 }
 
 /**
  * Gives an alias a new key with new imported material, and wraps this host's master key under it. It may stop between
- * any two steps, and goes on when it is run again.
+ * any two steps, and goes on when it is run again. Between two steps it is looked at anew where the renewal stands:
+ * somebody else may run the same, and of the keys that both made one is chosen, alike by both.
  * @throws KEY_ALIAS_NEEDED, KEY_RENEWAL_UNTRUSTED, KEY_DURABILITY_UNACCEPTED, KEY_ORIGIN_UNSUITABLE, KEY_…, MASTER_KEY_…,
  *   PASSWORD_…, FILE_…, USAGE without material while it is to be imported
  */
@@ -72,30 +91,86 @@ export function renewKey(launch: Launch, request: RenewRequest, signal: AbortSig
   return asKeyAdmin(launch, async (host) => {
     const alias = await aliasOf(host, request, signal);
     const admin = adminOf(host, alias);
-    const standing = await standingOf(host, admin, alias, signal);
-    const todo = stepsLeft(standing);
-    const report = {
-      alias,
-      oldKeyArn: standing.oldKeyArn,
-      ...(standing.next === undefined ? {} : { newKeyArn: standing.next.arn }),
-      before: renewalSteps.filter((step) => !todo.includes(step)),
-      now: todo,
-    };
-    if (request.isDryRun || todo.length === 0) return report;
-
+    const done: Done = { steps: [], foreign: new Set() };
+    let standing = await standingOf(host, admin, alias, done, signal);
+    const todo = stepsLeft(standing, done);
+    const before = renewalSteps.filter((step) => !todo.includes(step));
+    if (request.isDryRun) return renewalOf(alias, standing, { before, now: todo });
     requireWhatIsNeeded(todo, request);
-    const { material, passwords } = request;
-    const newKeyArn = standing.next?.arn ?? (await created(host, admin, standing.oldKeyArn, signal));
-    const from = material === undefined ? undefined : { material, wrapping: request.wrapping };
-    const imported =
-      todo.includes('import') && from !== undefined
-        ? await importKeyMaterial(launch, { keyId: newKeyArn, from, expiresAt: request.expiresAt }, signal)
-        : undefined;
-    if (todo.includes('move alias')) await moveAlias(host, admin, { ...report, newKeyArn }, signal);
-    if (todo.includes('rewrap')) await rewrapMasterKey(launch, { keyId: newKeyArn, passwords }, signal);
-    const { clearFile } = imported ?? {};
-    return { ...report, newKeyArn, ...(clearFile === undefined ? {} : { clearFile }) };
+
+    for (let [step] = todo; step !== undefined; [step] = stepsLeft(standing, done)) {
+      const keyArn = standing.next?.arn;
+      await take(step, { launch, host, admin, alias, request, standing, done }, signal);
+      done.steps.push({ step, keyArn });
+      standing = await standingOf(host, admin, alias, done, signal);
+    }
+    const spare = await spareKeys(host, admin, standing, done, signal);
+    const now = renewalSteps.filter((step) => done.steps.some((each) => each.step === step));
+    const { clearFile } = done;
+    return {
+      ...renewalOf(alias, standing, { before, now }),
+      ...(spare.length === 0 ? {} : { spare }),
+      ...(clearFile === undefined ? {} : { clearFile }),
+    };
   });
+}
+
+function renewalOf(
+  alias: string,
+  { oldKeyArn, next }: Standing,
+  { before, now }: Pick<Renewal, 'before' | 'now'>,
+): Renewal {
+  const newKeyArn = next === undefined ? {} : { newKeyArn: next.arn };
+  return { alias, oldKeyArn, ...newKeyArn, before, now };
+}
+
+/** Keys that were made to take the old one's place as well; looked for only where this run made one. */
+async function spareKeys(
+  host: Host,
+  admin: KmsAdmin,
+  { oldKeyArn, next }: Standing,
+  done: Done,
+  signal: AbortSignal,
+): Promise<string[]> {
+  if (done.keyArn === undefined) return [];
+  const made = await keysThatRenew(host, admin, oldKeyArn, done, signal);
+  const spare = made.map(({ arn }) => arn).filter((arn) => arn !== next?.arn);
+  for (const keyArn of spare) host.recorder.log(keysEvent('kms-key.spare', { keyArn, before: oldKeyArn }));
+  return spare;
+}
+
+async function take(
+  step: RenewalStep,
+  at: {
+    readonly launch: Launch;
+    readonly host: Host;
+    readonly admin: KmsAdmin;
+    readonly alias: string;
+    readonly request: RenewRequest;
+    readonly standing: Standing;
+    readonly done: Done;
+  },
+  signal: AbortSignal,
+): Promise<void> {
+  const { launch, host, admin, alias, request, standing, done } = at;
+  const { oldKeyArn, next } = standing;
+  if (step === 'create') {
+    // It was made, and somebody disabled or deleted it since.
+    if (done.keyArn !== undefined) throw keysError('KEY_UNUSABLE', { keyArn: done.keyArn });
+    done.keyArn = await created(host, admin, oldKeyArn, signal);
+    return;
+  }
+  const newKeyArn = next?.arn ?? '';
+  if (step === 'import' && request.material !== undefined) {
+    const { material, wrapping, expiresAt } = request;
+    const from = { material, wrapping };
+    const { clearFile } = await importKeyMaterial(launch, { keyId: newKeyArn, from, expiresAt }, signal);
+    done.clearFile = clearFile;
+  }
+  if (step === 'move alias') await moveAlias(host, admin, { alias, oldKeyArn, newKeyArn }, signal);
+  if (step === 'rewrap') {
+    await rewrapMasterKey(launch, { keyId: newKeyArn, passwords: request.passwords }, signal);
+  }
 }
 
 async function aliasOf(host: Host, { alias }: RenewRequest, signal: AbortSignal): Promise<string> {
@@ -112,20 +187,23 @@ function requireWhatIsNeeded(todo: readonly RenewalStep[], request: RenewRequest
   }
 }
 
-function stepsLeft({ next, isMoved, isToBeRewrapped }: Standing): RenewalStep[] {
+function stepsLeft({ next, isMoved, isToBeRewrapped }: Standing, done: Done): RenewalStep[] {
   const isLeft: Readonly<Record<RenewalStep, boolean>> = {
     create: next === undefined,
     import: next === undefined || next.state === 'PendingImport',
     'move alias': !isMoved,
     rewrap: isToBeRewrapped,
   };
-  return renewalSteps.filter((step) => isLeft[step]);
+  const isDone = (step: RenewalStep): boolean =>
+    done.steps.some((each) => each.step === step && each.keyArn !== undefined && each.keyArn === next?.arn);
+  return renewalSteps.filter((step) => isLeft[step] && !isDone(step));
 }
 
 async function standingOf(
   host: Host,
   admin: KmsAdmin,
   alias: string,
+  done: Done,
   signal: AbortSignal,
 ): Promise<Standing> {
   const current = await admin.describe(alias, signal);
@@ -135,58 +213,89 @@ async function standingOf(
   const wrappedBy = await wrappingKeyArn(host);
   const renewed = (await admin.tagsOf(current.arn, signal))[renewsTag];
   const ageMs = host.launch.clock.now().getTime() - current.createdAt.getTime();
-  if (renewed !== undefined && (wrappedBy === renewed || ageMs < renewalMsMax)) {
-    return { oldKeyArn: renewed, next: current, isMoved: true, isToBeRewrapped: wrappedBy === renewed };
+  const isOfThisRun = done.steps.some(({ keyArn }) => keyArn === current.arn);
+  if (renewed !== undefined && (isOfThisRun || wrappedBy === renewed || ageMs < renewalMsMax)) {
+    const isToBeRewrapped =
+      wrappedBy !== undefined &&
+      wrappedBy !== current.arn &&
+      (wrappedBy === renewed || (await renewedBy(admin, wrappedBy, signal)) === renewed);
+    return { oldKeyArn: renewed, next: current, isMoved: true, isToBeRewrapped };
   }
-  return {
-    oldKeyArn: current.arn,
-    next: await keyThatRenews(host, admin, current.arn, signal),
-    isMoved: false,
-    isToBeRewrapped: wrappedBy === current.arn,
-  };
+  const [next] = await keysThatRenew(host, admin, current.arn, done, signal);
+  return { oldKeyArn: current.arn, next, isMoved: false, isToBeRewrapped: wrappedBy === current.arn };
+}
+
+/** The key whose place this one takes, or was made to take. */
+async function renewedBy(admin: KmsAdmin, keyArn: string, signal: AbortSignal): Promise<string | undefined> {
+  return (await unlessDenied(admin.tagsOf(keyArn, signal)))?.[renewsTag];
 }
 
 /**
- * The key that a run made which stopped. Whoever may make keys may tag one so: it is taken for that only where it gives
- * nobody more than the old key does.
+ * The keys that were made to take the place of this one; the first is the one that does, whoever asks. Whoever may make
+ * keys may tag one so: it is taken for one only where it gives nobody more than the old key does.
  */
-async function keyThatRenews(
+async function keysThatRenew(
   host: Host,
   admin: KmsAdmin,
   keyArn: string,
+  done: Done,
   signal: AbortSignal,
-): Promise<KeyDetails | undefined> {
-  for (const candidate of await admin.list(keysMax, signal)) {
-    const tags = await unlessDenied(admin.tagsOf(candidate, signal));
-    if (tags?.[renewsTag] !== keyArn) continue;
-    const key = await unlessDenied(admin.describe(candidate, signal));
-    if (key?.state !== 'PendingImport' && key?.state !== 'Enabled') continue;
-    if (await isAsCreated(admin, key, keyArn, signal)) return key;
-    host.recorder.log(keysEvent('kms-key.renewal-foreign', { keyArn: candidate, before: keyArn }));
+): Promise<KeyDetails[]> {
+  const own = done.keyArn;
+  const found: KeyDetails[] = [];
+  if (own !== undefined) {
+    const ask = (sig: AbortSignal) => usableRenewal(admin, own, keyArn, sig);
+    found.push(...((await retrying(ask, newKeyRetry, host.launch.clock, signal)) ?? []));
   }
-  return undefined;
+  for (const candidate of await admin.list(keysMax, signal)) {
+    if (candidate === own) continue;
+    const [key] = (await unlessDenied(usableRenewal(admin, candidate, keyArn, signal))) ?? [];
+    if (key === undefined) continue;
+    if (await isAsCreated(admin, key, keyArn, signal)) found.push(key);
+    else if (!done.foreign.has(candidate)) {
+      done.foreign.add(candidate);
+      host.recorder.log(keysEvent('kms-key.renewal-foreign', { keyArn: candidate, before: keyArn }));
+    }
+  }
+  return found.toSorted(
+    (one, other) => one.createdAt.getTime() - other.createdAt.getTime() || (one.arn < other.arn ? -1 : 1),
+  );
 }
 
-/** Whether a key is as `created` makes it, and nobody has been granted more since. */
+/** The key, where it says that it takes the place of the other, and can. */
+async function usableRenewal(
+  admin: KmsAdmin,
+  candidate: string,
+  keyArn: string,
+  signal: AbortSignal,
+): Promise<[KeyDetails] | []> {
+  if ((await admin.tagsOf(candidate, signal))[renewsTag] !== keyArn) return [];
+  const key = await admin.describe(candidate, signal);
+  return key.state === 'PendingImport' || key.state === 'Enabled' ? [key] : [];
+}
+
+/** Whether a key is as `created` makes it, but for its tags, and nobody has been granted more since. */
 async function isAsCreated(
   admin: KmsAdmin,
   { arn, spec, origin }: KeyDetails,
   oldKeyArn: string,
   signal: AbortSignal,
 ): Promise<boolean> {
-  if (spec !== 'SYMMETRIC_DEFAULT' || origin !== 'EXTERNAL') return false;
   const policy = await unlessDenied(admin.policyOf(arn, signal));
-  if (policy === undefined) return false;
+  if (policy === undefined || origin !== 'EXTERNAL') return false;
+  if (spec !== (await admin.describe(oldKeyArn, signal)).spec) return false;
   const old = await admin.policyOf(oldKeyArn, signal);
   return isDeepStrictEqual(JSON.parse(policy), JSON.parse(old)) && !(await admin.hasGrants(arn, signal));
 }
 
-/** Undefined for a key of somebody else's. */
+/** Undefined for a key of somebody else's, or that is gone by now. */
 async function unlessDenied<T>(asked: Promise<T>): Promise<T | undefined> {
   try {
     return await asked;
   } catch (error) {
-    if (error instanceof GatehouseError && error.code === 'KEY_DENIED') return undefined;
+    const isNotOurs =
+      error instanceof GatehouseError && (error.code === 'KEY_DENIED' || error.code === 'KEY_NOT_FOUND');
+    if (isNotOurs) return undefined;
     throw error;
   }
 }
@@ -204,17 +313,23 @@ async function wrappingKeyArn({ bootstrap }: Host): Promise<string | undefined> 
   }
 }
 
-/** A key for new material that is like the old one: who may use it, what it is for. */
+/** A key for new material that is like the old one: who may use it, what it is for, its tags. */
 async function created(host: Host, admin: KmsAdmin, oldKeyArn: string, signal: AbortSignal): Promise<string> {
   const policy = await admin.policyOf(oldKeyArn, signal);
   requireNoLockout(policy, await callerOf(host, signal));
-  const { description } = await admin.describe(oldKeyArn, signal);
-  const keyArn = await admin.create(
-    { spec: 'SYMMETRIC_DEFAULT', isExternal: true, description, tags: { [renewsTag]: oldKeyArn }, policy },
-    signal,
-  );
-  host.recorder.log(keysEvent('kms-key.created', { keyArn, spec: 'SYMMETRIC_DEFAULT' }));
+  const old = await admin.describe(oldKeyArn, signal);
+  const { description } = old;
+  const { spec } = importable(old);
+  const key = { spec, isExternal: true, description, policy };
+  const tags = { ...ownTags(await admin.tagsOf(oldKeyArn, signal)), [renewsTag]: oldKeyArn };
+  const { keyArn } = await admin.create({ ...key, tags }, signal);
+  host.recorder.log(keysEvent('kms-key.created', { keyArn, spec }));
   return keyArn;
+}
+
+/** Those that may be given: AWS keeps its own prefix for itself. IAM policies may know a key by them. */
+function ownTags(tags: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(tags).filter(([name]) => !/^aws:/iu.test(name)));
 }
 
 /** Undefined also where there is no gateway config yet: no agent goes by it. */

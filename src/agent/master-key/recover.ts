@@ -1,11 +1,13 @@
 import { keysError } from '../../keys/errors.ts';
 import { parseKeyArn } from '../../keys/key-arn.ts';
 import { type KmsUnwrapper, kmsUnwrapper } from '../../keys/kms-keyring.ts';
+import type { Generation } from '../../keys/ledger.ts';
 import { keysEvent } from '../../keys/log-events.ts';
-import { fingerprintOf, openMasterKey, proofOf, wrappingOf } from '../../keys/master-key.ts';
+import { openMasterKey, proofOf, wrappingOf } from '../../keys/master-key.ts';
 import type { RegistryEntry } from '../../keys/registry.ts';
 import { callerOf } from '../kms/admin.ts';
 import type { Launch } from '../launch.ts';
+import { generationsLeft } from './generations-left.ts';
 import { asOperator, configuredKeys, type Operator, wantedBinding } from './operator.ts';
 import { registryAt, wantedTable } from './publication.ts';
 
@@ -19,8 +21,9 @@ export interface Recovered {
 
 /**
  * Gives a host that lost its state directory its master key back, from the copies in the registry. Each is opened before
- * it is kept. It may stop at any instant, and goes on when it is run again.
- * @throws MASTER_KEY_EXISTS, REGISTRY_EMPTY, REGISTRY_DISAGREES, REGISTRY_…, KEY_NOT_TRUSTED, KEY_…, MASTER_KEY_HOST_UNNAMED
+ * it is kept. It may stop at any instant, and goes on when it is run again. An older generation that does not open is left
+ * out, and is brought by the same command once it opens.
+ * @throws MASTER_KEY_GENERATIONS_LEFT, MASTER_KEY_EXISTS, REGISTRY_EMPTY, REGISTRY_DISAGREES, REGISTRY_…, KEY_NOT_TRUSTED, KEY_…, MASTER_KEY_HOST_UNNAMED
  */
 export function recoverMasterKey(
   launch: Launch,
@@ -31,9 +34,8 @@ export function recoverMasterKey(
     const { state, agentName, host, log } = operator;
     const lock = state.lockChanges();
     try {
-      // What is whole is told without the registry.
-      const isInUse = state.ledger.registryTable() !== undefined || state.ledger.change() !== undefined;
-      if (isInUse && state.wrappedGenerations().length > 0) throw exists(state);
+      const here = state.wrappedGenerations();
+      if (state.ledger.change() !== undefined && here.length > 0) throw exists(state);
       const table = await wantedTable(operator, named, signal);
       const registry = registryAt(table, host);
       await registry.check(signal);
@@ -41,25 +43,29 @@ export function recoverMasterKey(
       const entries = all.filter(({ state: each }) => each !== 'abandoned');
       const current = entries.findLast(({ state: each }) => each === 'current');
       if (current === undefined) throw keysError('REGISTRY_EMPTY', { table, agent: agentName });
+      const isWhole = entries.every(({ generation: each }) => here.includes(each));
+      if (state.ledger.registryTable() !== undefined && isWhole) throw exists(state);
 
-      // The one that was in use is there first, and is taken into use last: were this to end between two of them, the
-      // host would seal under it and none that was retired before it, or had not begun.
-      const others = entries.filter((each) => each !== current);
       await requireTheSame(state, entries);
-      const bindingKey = await trustedUnwrapper(operator, entries, signal);
-      for (const entry of [current, ...others]) await restored(operator, entry, bindingKey, signal);
-      for (const entry of [...others, current]) {
-        const masterKey = await operator.keys.open(entry.generation, signal);
-        const now = host.launch.clock.now();
-        const proof = proofOf(masterKey, now);
-        state.ledger.adopt({ number: entry.generation, createdAt: entry.changedAt, proof });
+      const unwrapper = await trustedUnwrapper(operator, entries, signal);
+      // The one that was in use first: were this to end before all are here, the host would seal under it, and not under
+      // one that was retired before it, or had not begun.
+      const brought = [await restored(operator, current, 'current', unwrapper, signal)];
+      const left = generationsLeft();
+      for (const entry of entries.filter((each) => each !== current)) {
+        const generation = await left.unlessRefused(entry.generation, () =>
+          restored(operator, entry, 'retired', unwrapper, signal),
+        );
+        if (generation !== undefined) brought.push(generation);
       }
+      state.ledger.restore(brought);
       const seen = await registry.seen(agentName, signal);
       state.ledger.met(new Map([...seen].map(([name, { version }]) => [name, version] as const)), new Map());
       state.ledger.bindTable(table);
       const generations = state.wrappedGenerations();
       const { generation, fingerprint } = current;
       log(keysEvent('master-key.recovered', { table, generation, fingerprint }));
+      left.requireNone(generations);
       return { table, generations, fingerprint };
     } finally {
       lock.release();
@@ -91,7 +97,7 @@ async function trustedUnwrapper(
 ): Promise<KmsUnwrapper> {
   const { host, kmsFor } = operator;
   const { accountId, partition } = await callerOf(host, signal);
-  const named = entries.map(({ wrapped }) => wrappingOf(wrapped).keyArn);
+  const named = entries.flatMap(({ wrapped }) => keyArnIn(wrapped) ?? []);
   const own = named.filter((keyArn) => parseKeyArn(keyArn)?.accountId === accountId);
   if (own.length === named.length) return kmsUnwrapper({ trust: { accountId, partition }, kmsFor });
   const configured = await configuredKeys(host, signal);
@@ -101,17 +107,30 @@ async function trustedUnwrapper(
   return kmsUnwrapper({ trust: { keyArns }, kmsFor });
 }
 
+/** Undefined where it is damaged: that is said when it is opened. */
+function keyArnIn(wrapped: Buffer): string | undefined {
+  try {
+    return wrappingOf(wrapped).keyArn;
+  } catch {
+    return undefined;
+  }
+}
+
 /** Keeps a copy, once it was opened as what the registry says it is. */
 async function restored(
-  { agentName, state }: Operator,
-  { generation, wrapped, fingerprint }: RegistryEntry,
+  { agentName, state, host }: Operator,
+  { generation: number, wrapped, fingerprint, changedAt: createdAt }: RegistryEntry,
+  asState: Generation['state'],
   bindingKey: KmsUnwrapper,
   signal: AbortSignal,
-): Promise<void> {
-  const masterKey = await openMasterKey(wrapped, { agentName, generation }, bindingKey, signal);
-  const isRight = fingerprintOf(masterKey) === fingerprint;
+): Promise<Generation> {
+  const masterKey = await openMasterKey(wrapped, { agentName, generation: number }, bindingKey, signal);
+  const proof = proofOf(masterKey, host.launch.clock.now());
   masterKey.key.dispose();
-  if (!isRight) throw keysError('REGISTRY_DISAGREES', { agent: agentName, generation });
+  if (proof.fingerprint !== fingerprint) {
+    throw keysError('REGISTRY_DISAGREES', { agent: agentName, generation: number });
+  }
   // The same bytes, where they are here already.
-  await state.writeWrapped(generation, wrapped, { overwrite: true });
+  await state.writeWrapped(number, wrapped, { overwrite: true });
+  return { number, state: asState, createdAt, proof };
 }

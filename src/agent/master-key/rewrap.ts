@@ -1,6 +1,7 @@
 import { keysEvent } from '../../keys/log-events.ts';
 import { fingerprintOf, openMasterKey, wrapMasterKey } from '../../keys/master-key.ts';
 import type { Launch } from '../launch.ts';
+import { generationsLeft } from './generations-left.ts';
 import { asOperator, authorise, openProven, type Passwords, wantedBinding } from './operator.ts';
 import { publishing } from './publication.ts';
 import { sealingGeneration } from './state.ts';
@@ -19,7 +20,8 @@ export interface Rewrapped {
 
 /**
  * Wraps the master key under another binding key, or anew under the same. Sealed files stay as they are.
- * @throws MASTER_KEY_CHANGING, MASTER_KEY_ABSENT, PASSWORD_…, KEY_…, FILE_…
+ * A generation that does not open stays as it is, and the rest goes on.
+ * @throws MASTER_KEY_GENERATIONS_LEFT, MASTER_KEY_CHANGING, MASTER_KEY_ABSENT, PASSWORD_…, KEY_…, FILE_…
  */
 export function rewrapMasterKey(
   launch: Launch,
@@ -32,12 +34,14 @@ export function rewrapMasterKey(
     try {
       await authorise(await openProven(operator, sealingGeneration(state), signal), request.passwords);
       const binding = await wantedBinding(operator, request.keyId, signal);
-      const generations = state.wrappedGenerations();
+      const generations: number[] = [];
+      const left = generationsLeft();
       await publishing(
         operator,
         async (publication) => {
-          for (const generation of generations) {
-            const masterKey = await keys.open(generation, signal);
+          for (const generation of state.wrappedGenerations()) {
+            const masterKey = await left.unlessRefused(generation, () => keys.open(generation, signal));
+            if (masterKey === undefined) continue;
             const wrapped = await wrapMasterKey(masterKey, agentName, binding, signal);
             // The only copy is replaced: not before the new one was opened.
             const again = await openMasterKey(wrapped, { agentName, generation }, binding, signal);
@@ -49,10 +53,12 @@ export function rewrapMasterKey(
             if (entry !== undefined) await publication.publish({ ...entry, fingerprint }, wrapped, signal);
             await state.writeWrapped(generation, wrapped, { overwrite: true });
             log(keysEvent('master-key.rewrapped', { generation, keyArn: binding.keyArn }));
+            generations.push(generation);
           }
         },
         signal,
       );
+      left.requireNone(generations);
       return { bindingKeyArn: binding.keyArn, generations };
     } finally {
       lock.release();
