@@ -115,11 +115,11 @@ describe('a config file', () => {
   });
 });
 
-test('every value in effect is shown once, with where it came from', () => {
+test('every value in effect is shown once, with where it came from', async () => {
   const { file, launch } = setup({ GATEHOUSE_REGION: 'eu-west-1' });
   const path = file('{"name": "web-1"}');
 
-  const rows = showConfig(launch(path));
+  const rows = await showConfig(launch(path), new AbortController().signal);
 
   expect(rows).toContainEqual({ path: 'name', value: 'web-1', origin: `file ${path}` });
   expect(rows).toContainEqual({ path: 'region', value: 'eu-west-1', origin: 'environment GATEHOUSE_REGION' });

@@ -7,6 +7,7 @@ import { agentError } from './errors.ts';
 import { validGateway } from './gateway-config/valid-gateway.ts';
 import { bootstrapOf } from './host.ts';
 import type { Launch } from './launch.ts';
+import { type AgentStatus, status } from './monitoring/status.ts';
 
 export interface ValidConfig {
   readonly kind: 'bootstrap' | 'gateway';
@@ -37,10 +38,25 @@ export async function validateConfig(
   return { kind: 'bootstrap', file };
 }
 
-/** Every value of the bootstrap config in effect, with where it came from. */
-export function showConfig(launch: Launch): readonly EffectiveRow[] {
+/**
+ * Every value of the bootstrap config in effect, with where it came from; then, where an agent runs, which version of the
+ * gateway config it goes by.
+ */
+export async function showConfig(launch: Launch, signal: AbortSignal): Promise<readonly EffectiveRow[]> {
   const { config, origins } = bootstrapOf(launch);
-  return effective(config, origins);
+  const running = await status(launch, signal).catch(() => undefined);
+  signal.throwIfAborted();
+  return [...effective(config, origins), ...gatewayRows(running?.config)];
+}
+
+function gatewayRows(config: AgentStatus['config']): EffectiveRow[] {
+  if (config === undefined) return [];
+  const { secretName, versionId, lastKnownGood, refused } = config;
+  const origin =
+    lastKnownGood === undefined
+      ? `Secrets Manager, ${secretName}`
+      : `last-known-good copy, sealed ${lastKnownGood.sealedAt}, for ${refused ?? 'Secrets Manager is away'}`;
+  return [{ path: 'gateway config', value: `version ${versionId ?? '-'}`, origin }];
 }
 
 /** The JSON Schema of a config, for editors. */

@@ -37,7 +37,9 @@ function setup() {
         happened.push('config');
         return 'unchanged';
       },
+      untilFetched: async () => undefined,
     },
+    copy: { run: untilAborted },
     refreshConfigCron: '*/30 * * * *',
     workload: { run: untilAborted, refresh: happens('secrets') },
     consumers: { run: untilAborted },

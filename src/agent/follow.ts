@@ -8,6 +8,7 @@ import type { HangUps } from '../system/signals.ts';
 import type { ConsumerReads } from './consumers/consumer-reads.ts';
 import type { Consumers } from './consumers.ts';
 import type { Events } from './events.ts';
+import type { CopyKeeper } from './gateway-config/copy-keeper.ts';
 import type { FollowedConfig, Refreshed } from './gateway-config/followed-config.ts';
 import type { MonitoringListener } from './monitoring/monitoring-listener.ts';
 import type { Supervision } from './monitoring/supervision.ts';
@@ -21,7 +22,9 @@ export interface Agent {
   readonly credentials: Pick<RefreshingCredentials, 'run'>;
   /** Where the host's identity is a certificate. */
   readonly certificate: Pick<CertificateWatch, 'run'> | undefined;
-  readonly config: Pick<FollowedConfig, 'current' | 'refresh'>;
+  readonly config: Pick<FollowedConfig, 'current' | 'refresh' | 'untilFetched'>;
+  /** Keeps the sealed copy of the gateway config. */
+  readonly copy: Pick<CopyKeeper, 'run'>;
   /** When the gateway config is read again. */
   readonly refreshConfigCron: string;
   readonly workload: Pick<WorkloadSecrets, 'run' | 'refresh'>;
@@ -65,6 +68,8 @@ export async function follow(agent: Agent, reloads: HangUps, stop: AbortSignal):
       (signal) => agent.supervised.watch(signal),
       async (signal) => agent.monitoring?.run(signal),
       (signal) => agent.openFiles.run(signal),
+      (signal) => agent.copy.run(signal),
+      (signal) => config.untilFetched(refreshConfig, signal),
       (signal) => runOnSchedule(() => agent.refreshConfigCron, refreshConfig, clock, signal),
       (signal) => runOnSchedule(refreshSecretsCron, refreshSecrets, clock, signal),
       async (signal) => {

@@ -24,6 +24,7 @@ import { requireExpectedCaller } from './expected-caller.ts';
 import { type Agent, follow, type Reloaded } from './follow.ts';
 import { type FollowedConfig, followedConfig } from './gateway-config/followed-config.ts';
 import { readGateway } from './gateway-config/gateway.ts';
+import { lastKnownGood } from './gateway-config/last-known-good.ts';
 import { bootstrapOf, type Host, openHost } from './host.ts';
 import { openKeys } from './key-access.ts';
 import type { Launch } from './launch.ts';
@@ -181,8 +182,10 @@ async function start(
   await requireExpectedCaller(host, signal);
   const certificate = await certificateOf(host);
   if (certificate !== undefined) parts.certificate = certificate;
+  const copy = lastKnownGood(host, state, secretName);
   const config = followedConfig({
     secretName,
+    copy,
     clock,
     log,
     read: (sig) => readGateway(host, secretName, sig),
@@ -197,6 +200,9 @@ async function start(
   const keys = await openKeys(host, gateway.keys, signal);
   opened.defer(() => keys.close());
   parts.keys = keys;
+  const keeper = copy.keeper(keys.dataKeys);
+  parts.copy = keeper;
+  config.keptBy(keeper);
   const events = await openEvents(host, state, keys, gateway.events, thread, signal);
   recorder.auditTo((record) => events?.audit(record));
   if (events !== undefined) {
@@ -235,6 +241,7 @@ async function start(
     credentials: host.credentials,
     certificate,
     config,
+    copy: keeper,
     refreshConfigCron: bootstrap.gatewayConfig.refreshCron,
     workload,
     consumers,

@@ -21,6 +21,7 @@ test.each([
   [502, 'UNREACHABLE'],
   [500, 'UNREACHABLE'],
   [499, 'REFUSED'],
+  [200, 'UNREACHABLE'],
   [400, 'REFUSED'],
 ])('an unknown name is told by its status: %s is %s', (status, code) => {
   expect(awsErrorCode<string>(sdkError(status === undefined ? {} : { status }), codes, others)).toBe(code);

@@ -24,7 +24,10 @@ export function isServiceError(error: unknown): error is Error {
 
 /** Our codes for errors of AWS that the table of names does not have. */
 export interface OtherCodes<Code> {
-  /** Nothing answered, or with 5xx: something answered in its place, a proxy or a load balancer. */
+  /**
+   * Nothing answered, or not to the end; or with 5xx: something answered in its place, a proxy or a load balancer. What
+   * fails with a status of success is an answer that broke off or is none of AWS's.
+   */
   readonly unreachable: Code;
   readonly refused: Code;
 }
@@ -38,5 +41,5 @@ export function awsErrorCode<Code extends string>(
   const known = error instanceof Error ? codeOfName[error.name] : undefined;
   if (known !== undefined) return known;
   const status = httpStatusOf(error);
-  return status === undefined || status >= 500 ? unreachable : refused;
+  return status !== undefined && status >= 400 && status < 500 ? refused : unreachable;
 }

@@ -1,3 +1,4 @@
+import { stopSignal } from '../system/signals.ts';
 import { command } from './command.ts';
 import { inputBytes } from './input.ts';
 import { launchOf } from './launch.ts';
@@ -29,11 +30,12 @@ const validateCommand = command({
 
 const showCommand = command({
   usage: 'show',
-  summary: 'Show the bootstrap config in effect and where each value came from',
+  summary:
+    'Show the bootstrap config in effect and where each value came from; of a running agent also which gateway config',
   options: {},
   async run(args, invocation) {
     const { showConfig } = await import('../agent/config-report.ts');
-    const rows = showConfig(launchOf(args, invocation));
+    const rows = await showConfig(launchOf(args, invocation), stopSignal());
     invocation.stdout.write(
       args.json
         ? `${JSON.stringify(rows)}\n`

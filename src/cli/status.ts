@@ -5,6 +5,7 @@ import type { RedactionStatus } from '../events/redaction/redactor.ts';
 import { stopSignal } from '../system/signals.ts';
 import { command } from './command.ts';
 import { launchOf } from './launch.ts';
+import { durationText } from './quantity.ts';
 import { rowsText, tableText } from './rows.ts';
 
 /** `gatehouse status`: what the running agent is doing. */
@@ -55,6 +56,7 @@ function textOf(status: AgentStatus): string {
       ...certificateRows(status.certificate),
       ...clockRows(status.clockSkewSeconds),
       ...(config === undefined ? [] : configRows(config)),
+      ...copyRows(status.configCopy),
     ]),
   ];
   if (secrets.length > 0) {
@@ -140,9 +142,28 @@ function consumerSections({ consumers, refusedReads }: AgentStatus): string[] {
 function configRows(config: NonNullable<AgentStatus['config']>): [string, string][] {
   return [
     ['config', `${config.secretName} version ${config.versionId ?? '-'}, applied ${config.appliedAt ?? '-'}`],
+    ...(config.lastKnownGood === undefined
+      ? []
+      : [['LAST KNOWN GOOD', copyInUseText(config.lastKnownGood)] as [string, string]]),
     ...config.restartNeeded.map((path): [string, string] => ['restart needed', path]),
     ...(config.refused === undefined ? [] : [['config refused', config.refused] as [string, string]]),
   ];
+}
+
+function copyInUseText({ sealedAt, key }: { sealedAt: string; key: string }): string {
+  const age = durationText(Math.max(0, Date.now() - Date.parse(sealedAt)));
+  return `the sealed copy is in use, ${age} old (${sealedAt}, ${key}), until Secrets Manager gives a good version`;
+}
+
+/** What it costs when Secrets Manager is away: nothing where the version in use is kept. */
+function copyRows(copy: AgentStatus['configCopy']): [string, string][] {
+  if (copy === undefined) return [];
+  const { versionId, sealedAt, sealedUnder, notKept, failing } = copy;
+  const kept =
+    versionId === undefined
+      ? (notKept ?? 'none yet')
+      : `version ${versionId}, sealed ${sealedAt ?? '-'} under ${sealedUnder ?? '-'}`;
+  return [['config copy', failing === undefined ? kept : `${kept}; cannot be renewed: ${failing}`]];
 }
 
 function eventSections({

@@ -97,16 +97,21 @@ function credentialsLine({ credentials }: AgentStatus, nowMs: number): Line {
 
 function configLines({ config }: AgentStatus, nowMs: number): readonly Line[] {
   if (config === undefined) return [row('config', [['warn', 'none yet']])];
-  const { secretName, versionId, appliedAt, readAt, restartNeeded } = config;
+  const { secretName, versionId, appliedAt, readAt, restartNeeded, lastKnownGood } = config;
   const since = appliedAt === undefined ? '' : `, applied ${ago(appliedAt, nowMs)} ago`;
   const read = readAt === undefined ? '' : `, read ${ago(readAt, nowMs)} ago`;
   const waiting: readonly Line[] =
     restartNeeded.length === 0 ? [] : [row('', [['warn', `restart needed for ${restartNeeded.join(', ')}`]])];
+  const copy: readonly Line[] =
+    lastKnownGood === undefined
+      ? []
+      : [row('', [['bad', `last-known-good copy in use, sealed ${ago(lastKnownGood.sealedAt, nowMs)} ago`]])];
   return [
     row('config', [
       ['plain', secretName],
       ['dim', ` version ${versionId?.slice(0, 8) ?? '-'}${since}${read}`],
     ]),
+    ...copy,
     ...waiting,
   ];
 }

@@ -74,7 +74,11 @@ describe('loading a bootstrap config', () => {
     expect([...origins.keys()]).toEqual(['name', 'allow.deliverTo']);
     expect(config).toEqual({
       name: 'host-7',
-      gatewayConfig: { versionStage: 'AWSCURRENT', refreshCron: '*/5 * * * *' },
+      gatewayConfig: {
+        versionStage: 'AWSCURRENT',
+        refreshCron: '*/5 * * * *',
+        lastKnownGood: { enabled: true, keys: [] },
+      },
       credentials: { source: 'auto', isPinned: false, ports: [] },
       allow: {
         deliverTo: ['/run/gatehouse'],

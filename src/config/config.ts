@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { keyArnPattern } from '../base/key-arn.ts';
 import { logLevels } from '../base/log-events.ts';
 import { isPlainAbsolutePath } from '../base/path-rules.ts';
 import { roleArnPattern } from '../base/role.ts';
@@ -19,6 +20,8 @@ const foldersMax = 64;
 const consumerRolesMax = 200;
 const listenPortsMax = 200;
 const folders = z.array(absolutePath).min(1, 'expected at least one folder').max(foldersMax);
+
+const lastKnownGoodKeysMax = 16;
 
 const stateDirectoryDefault = '/var/lib/gatehouse';
 
@@ -51,6 +54,29 @@ const gatewayConfig = z
       applies: 'restart',
       examples: ['*/5 * * * *', '0 3 * * *'],
     }),
+    lastKnownGood: z
+      .strictObject({
+        enabled: z.boolean().default(true).meta({
+          description:
+            'Whether a sealed copy of the gateway config is kept, and started with when Secrets Manager is away. With false one that is there is removed.',
+          applies: 'restart',
+        }),
+        keys: z
+          .array(z.string().regex(keyArnPattern, 'expected a KMS key ARN; an alias never opens anything'))
+          .max(lastKnownGoodKeysMax)
+          .default([])
+          .meta({
+            description:
+              "ARNs of the only KMS keys that may open the copy. Without any: every key of the host's own account, which AWS STS is asked for then.",
+            applies: 'restart',
+            examples: [['arn:aws:kms:eu-west-1:123456789012:key/1b5f2a3c-0d4e-4f6a-8b7c-9d0e1f2a3b4c']],
+          }),
+      })
+      .prefault({})
+      .meta({
+        description: 'The sealed last-known-good copy of the gateway config (docs/last-known-good.md).',
+        applies: 'restart',
+      }),
   })
   .prefault({})
   .meta({ description: 'Where the gateway config is.', applies: 'restart' });

@@ -102,6 +102,19 @@ export const configErrors = {
     retry: false,
     exitCode: exitCode.configuration,
   },
+  GATEWAY_CONFIG_COPY_DAMAGED: {
+    summary: 'the last-known-good copy of the gateway config is damaged, and is not used',
+    remedy: 'Nothing: it is written anew once the gateway config was fetched. If it recurs, check the disk.',
+    retry: false,
+    exitCode: exitCode.damagedInput,
+  },
+  GATEWAY_CONFIG_COPY_FOREIGN: {
+    summary: 'the last-known-good copy of the gateway config is of another host, secret, stage or region',
+    remedy:
+      'Nothing: it is written anew once the gateway config was fetched. The details name what differs from the bootstrap config.',
+    retry: false,
+    exitCode: exitCode.configuration,
+  },
 } as const satisfies ErrorTable;
 
 export const configError = errorsOf(configErrors);

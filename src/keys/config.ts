@@ -1,11 +1,11 @@
 import { z } from 'zod';
+import { keyArnPattern } from '../base/key-arn.ts';
 import { tableNamePattern } from './registry.ts';
 
 const trustedKeysMax = 16;
 
 /** A KMS key as a person names it: key ARN, alias ARN, `alias/NAME` or a bare key id. */
 const keyIdPattern = /^(?:arn:[a-z-]+:kms:[a-z0-9-]+:\d{12}:(?:key|alias)\/|alias\/)?[A-Za-z0-9/_-]{1,256}$/u;
-const keyArnPattern = /^arn:[a-z-]+:kms:[a-z0-9-]+:\d{12}:key\/[A-Za-z0-9-]{1,256}$/u;
 
 /** The `keys` section of the gateway config. */
 export const keysConfig = z
@@ -16,7 +16,7 @@ export const keysConfig = z
       .optional()
       .meta({
         description:
-          'The KMS key that wraps what this host keeps: its master key and the data keys of its spool. Symmetric, or RSA, under which the master key wraps the data keys. An alias is resolved to its key once, at start.',
+          'The KMS key that wraps what this host keeps: its master key, the data keys of its spool, and that of the last-known-good copy of this config. Symmetric, or RSA, under which the master key wraps the data keys. An alias is resolved to its key once, at start.',
         applies: 'restart',
         examples: ['alias/gatehouse-binding'],
       }),

@@ -1,13 +1,13 @@
-import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { GatehouseError, reportOf } from '../base/errors.ts';
 import type { Log } from '../base/log-events.ts';
 import { Secret } from '../base/secret.ts';
 import type { BindingKey } from './binding-key.ts';
+import { dataKeyLength, unwrapUnder, wrapUnder } from './derived-wrapping.ts';
 import { keysError } from './errors.ts';
 import type { KeyName } from './keyring.ts';
 import { keysEvent } from './log-events.ts';
 import type { MasterKeyOf } from './master-keyring.ts';
-import { contextBytes, ivLength, tagLength } from './sealed-message.ts';
 import type { SealContext } from './sealer.ts';
 
 /** A data key as it may lie on a disk. */
@@ -55,10 +55,6 @@ export interface DataKeysOptions {
   readonly sealingGeneration: () => number;
   readonly log: Log;
 }
-
-const dataKeyLength = 32;
-const algorithm = 'aes-256-gcm';
-const purpose = Buffer.from('gatehouse data key wrapping 1\0');
 
 export function dataKeys({ bindingKey, masterKeyOf, sealingGeneration, log }: DataKeysOptions): DataKeys {
   const { keyArn } = bindingKey;
@@ -142,41 +138,4 @@ export function dataKeys({ bindingKey, masterKeyOf, sealingGeneration, log }: Da
       }
     },
   };
-}
-
-/** Nonce, wrapped key and tag. */
-function wrapUnder(masterKey: Secret, plaintext: Secret, context: SealContext): Buffer {
-  const iv = randomBytes(ivLength);
-  const key = wrappingKeyOf(masterKey, context);
-  const cipher = createCipheriv(algorithm, key, iv);
-  key.fill(0);
-  return Buffer.concat([iv, cipher.update(plaintext.revealBytes()), cipher.final(), cipher.getAuthTag()]);
-}
-
-/** Undefined where master key, context or bytes are others. */
-function unwrapUnder(masterKey: Secret, wrapped: Buffer, context: SealContext): Secret | undefined {
-  if (wrapped.length !== ivLength + dataKeyLength + tagLength) return undefined;
-  const key = wrappingKeyOf(masterKey, context);
-  const decipher = createDecipheriv(algorithm, key, wrapped.subarray(0, ivLength), {
-    authTagLength: tagLength,
-  }).setAuthTag(wrapped.subarray(-tagLength));
-  key.fill(0);
-  const bytes = decipher.update(wrapped.subarray(ivLength, -tagLength));
-  try {
-    decipher.final();
-    return Secret.ofBytes(bytes);
-  } catch {
-    return undefined;
-  } finally {
-    bytes.fill(0);
-  }
-}
-
-/**
- * HKDF-SHA-256 of the master key, with the context for its info: another key for every purpose, host and id, and none of
- * them is the one that seals files.
- */
-function wrappingKeyOf(masterKey: Secret, context: SealContext): Buffer {
-  const info = Buffer.concat([purpose, contextBytes(context)]);
-  return Buffer.from(hkdfSync('sha256', masterKey.revealBytes(), Buffer.alloc(0), info, dataKeyLength));
 }

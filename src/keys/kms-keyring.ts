@@ -82,7 +82,8 @@ export function tellingRetired(unwrapper: KmsUnwrapper, keyArn: string | undefin
   };
 }
 
-function isTrusted(keyArn: string, trust: Trust): boolean {
+/** Whether a key may open, going by its ARN. */
+export function isTrusted(keyArn: string, trust: Trust): boolean {
   const parsed = parseKeyArn(keyArn);
   if (parsed === undefined) return false;
   if ('keyArns' in trust) return trust.keyArns.includes(keyArn);

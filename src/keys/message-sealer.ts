@@ -12,16 +12,23 @@ const overheadBytesMax = 256 * 1024;
 export function messageSealer(keyring: Keyring): Sealer {
   return {
     ...messageOpener(keyring),
-
-    async seal(bytes, context, signal) {
-      if (bytes.length > sealedBytesMax - overheadBytesMax) {
-        throw keysError('SEALED_TOO_LARGE', { bytes: bytes.length, bytesMax: sealedBytesMax });
-      }
-      signal.throwIfAborted();
-      const dataKey = await keyring.wrap(context, signal);
-      return joined(sealMessage([bytes], context, dataKey));
-    },
+    seal: (bytes, context, signal) => sealBytes(bytes, context, keyring, signal),
   };
+}
+
+/** Seals a whole buffer. @throws as `Sealer.seal` */
+export async function sealBytes(
+  bytes: Uint8Array,
+  context: SealContext,
+  keyring: Pick<Keyring, 'wrap'>,
+  signal: AbortSignal,
+): Promise<Buffer> {
+  if (bytes.length > sealedBytesMax - overheadBytesMax) {
+    throw keysError('SEALED_TOO_LARGE', { bytes: bytes.length, bytesMax: sealedBytesMax });
+  }
+  signal.throwIfAborted();
+  const dataKey = await keyring.wrap(context, signal);
+  return joined(sealMessage([bytes], context, dataKey));
 }
 
 export function messageOpener(unwrapper: Unwrapper): Opener {

@@ -140,6 +140,25 @@ export async function writeFileAtomically(
 }
 
 /**
+ * Removes a file, also after a power loss. False where there was none.
+ * @throws as `openDirectory`
+ */
+export async function removeFileDurably(path: string): Promise<boolean> {
+  const absolute = resolve(path);
+  const { directory } = await walked(dirname(absolute), {});
+  try {
+    await unlink(at(directory, basename(absolute)));
+    await syncDirectory(directory);
+    return true;
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return false;
+    throw failed(error, path);
+  } finally {
+    await directory.close();
+  }
+}
+
+/**
  * Reads a regular file of at most `bytesMax` bytes. Links count as for `openDirectory`.
  * @throws FILE_NOT_FOUND, FILE_DENIED, FILE_LINK_UNTRUSTED, FILE_NOT_REGULAR, FILE_TOO_LARGE, FILE_FAILED
  */

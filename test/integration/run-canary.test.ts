@@ -42,6 +42,7 @@ describe('no secret is anywhere but where it was delivered', () => {
     );
     agent.kill('SIGHUP');
     await agent.event('config.refused');
+    await agent.event('config.last-known-good-kept');
     host.sandbox.identities.expire();
     host.log(numbered(100));
     await host.arrived(100);
@@ -70,6 +71,7 @@ describe('no secret is anywhere but where it was delivered', () => {
     expect([...findings, ...inProcesses.findings]).toStrictEqual([]);
     expect(searched.bytes).toBeGreaterThan(20_000);
     expect(searched.places.some((place) => place.startsWith(join(host.stateDirectory, 'spool/')))).toBe(true);
+    expect(searched.places).toContain(join(host.stateDirectory, 'last-known-good'));
     expect(credentialsOf(host)).toHaveLength(4);
     expect(searchCanaries([host.password], { directories: [folder] }).findings).toHaveLength(1);
   });

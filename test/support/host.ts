@@ -230,6 +230,7 @@ export interface StatusDocument {
     readonly restartNeeded: readonly string[];
     readonly refused?: string;
   };
+  readonly configCopy?: { readonly versionId?: string };
   readonly secrets: readonly { readonly name: string; readonly failing?: string }[];
   readonly events?: { readonly spool: { readonly isSealed: boolean; readonly batches: number } };
 }

@@ -10,7 +10,12 @@ const bootstrap: HostInAws['bootstrap'] = {
   name: 'web-1',
   region: 'eu-central-1',
   credentials: credentialsConfig.parse({}),
-  gatewayConfig: { secretName: 'prod/gatehouse/web', versionStage: 'AWSCURRENT', refreshCron: '' },
+  gatewayConfig: {
+    secretName: 'prod/gatehouse/web',
+    versionStage: 'AWSCURRENT',
+    refreshCron: '',
+    lastKnownGood: { enabled: true, keys: [] },
+  },
 };
 
 function host(over: Partial<HostInAws>): HostInAws {

@@ -63,7 +63,7 @@ export async function stepsOnHost(host: HostOnDisk): Promise<readonly Step[]> {
     const keyFiles = await readdir(join(root, stateDirectory, 'master-key')).catch(() => []);
     const hasMasterKey = keyFiles.some((name) => name.endsWith('.wrapped'));
     add(
-      'the state directory: host id, spool, dead letter',
+      'the state directory: host id, spool, dead letter, sealed copy of the gateway config',
       [removal([stateDirectory], true)],
       await contentRemark(join(root, stateDirectory)),
       ...leftoverRemarks(host.leftover),

@@ -1,23 +1,44 @@
 import { describe, expect, test } from 'vitest';
 import { fakeClock } from '../../../test/support/fake-clock.ts';
+import { aborted } from '../../base/aborted.ts';
 import type { LogEvent } from '../../base/log-events.ts';
+import { Secret } from '../../base/secret.ts';
 import { configError } from '../../config/errors.ts';
+import { secretsError } from '../../secrets/errors.ts';
 import { type GatewayConfig, gatewaySchema } from '../config.ts';
-import { followedConfig, type GatewayVersion } from './followed-config.ts';
+import { type CopiedVersion, type FetchedVersion, followedConfig } from './followed-config.ts';
 
 const { signal } = new AbortController();
 const start = '2026-11-22T12:00:00.000Z';
 
-function version(versionId: string, more: object = {}): GatewayVersion {
-  return { versionId, config: gatewaySchema.parse({ version: 1, ...more }) };
+function version(versionId: string, more: object = {}): FetchedVersion {
+  return {
+    versionId,
+    config: gatewaySchema.parse({ version: 1, ...more }),
+    value: Secret.ofText(versionId),
+  };
+}
+
+/** The same out of a sealed copy. */
+function copied(versionId: string, more: object = {}): CopiedVersion {
+  const { config } = version(versionId, more);
+  return { versionId, config, sealedAt: new Date('2026-11-20T12:00:00.000Z'), key: 'arn' };
 }
 
 const hourly = { schedules: { refreshSecretsCron: '0 * * * *' } };
 const otherKey = { keys: { bindingKey: 'alias/other' } };
+const away = secretsError('SECRET_UNREACHABLE');
+const denied = secretsError('SECRET_DENIED');
 const invalid = configError('GATEWAY_CONFIG_INVALID', { problems: [{ path: 'x', message: 'unknown key' }] });
 
 /** A config whose next versions, or the failures to read them, are in `next`. */
-function setup(...next: (GatewayVersion | Error)[]) {
+function setup(...next: (FetchedVersion | Error)[]) {
+  return setupWith(undefined, ...next);
+}
+
+/** The same, on a host that has this copy. */
+function setupWith(copy: CopiedVersion | undefined, ...next: (FetchedVersion | 'hangs' | Error)[]) {
+  const heeded: unknown[] = [];
   const log: LogEvent[] = [];
   const applied: GatewayConfig[] = [];
   const clock = fakeClock(new Date(start));
@@ -25,17 +46,27 @@ function setup(...next: (GatewayVersion | Error)[]) {
     secretName: 'prod/web',
     clock,
     log: (event) => log.push(event),
-    async read() {
+    copy: {
+      isThere: () => copy !== undefined,
+      async standIn(error) {
+        if (copy === undefined || error === denied) throw error;
+        return copy;
+      },
+      heed: async (error) => void heeded.push(error),
+    },
+    async read(sig) {
       const result = next.shift();
       if (result === undefined) throw new TypeError('read once too often');
+      if (result === 'hangs') await aborted(sig);
       if (result instanceof Error) throw result;
+      if (result === 'hangs') throw sig.reason;
       return result;
     },
     async apply(gateway) {
       applied.push(gateway);
     },
   });
-  return { config, clock, applied, log, said: () => log.map(({ name }) => name) };
+  return { config, clock, applied, heeded, log, said: () => log.map(({ name }) => name) };
 }
 
 describe('the first version', () => {
@@ -151,5 +182,115 @@ describe('a further version', () => {
     await expect(config.refresh(stop.signal)).rejects.toThrow('stop asked for');
 
     expect(said()).toEqual(['config.applied']);
+  });
+});
+
+describe('a start without Secrets Manager', () => {
+  test('is one with the copy, which is told apart, and with what is wrong', async () => {
+    const { config, heeded } = setupWith(copied('v1'), away);
+
+    expect(await config.start(signal)).toEqual(copied('v1').config);
+
+    expect(config.state()).toMatchObject({
+      versionId: 'v1',
+      readAt: undefined,
+      refused: 'SECRET_UNREACHABLE',
+      lastKnownGood: { sealedAt: '2026-11-20T12:00:00.000Z', key: 'arn' },
+    });
+    expect(heeded).toEqual([away]);
+  });
+
+  test('that hangs is one with the copy after half a minute', async () => {
+    const { config, clock } = setupWith(copied('v1'), 'hangs');
+    const starting = config.start(signal);
+
+    await clock.advance(30_000);
+
+    await starting;
+    expect(config.state()).toMatchObject({ versionId: 'v1', refused: 'DEADLINE_EXCEEDED' });
+  });
+
+  test('fails where the copy may not stand in, as without a copy', async () => {
+    const { config, heeded } = setupWith(copied('v1'), denied);
+
+    await expect(config.start(signal)).rejects.toBe(denied);
+
+    expect(heeded).toEqual([denied]);
+  });
+
+  test('ends with the version that is fetched, the same or another, and that is said once', async () => {
+    const { config, clock, applied, said } = setupWith(copied('v1'), away, away, version('v2', hourly));
+    await config.start(signal);
+    const following = config.untilFetched((sig) => config.refresh(sig), signal);
+
+    await clock.advance(300_000);
+    await following;
+
+    expect(config.state()).toMatchObject({ versionId: 'v2', refused: undefined });
+    expect(config.state().lastKnownGood).toBeUndefined();
+    expect(applied.map(({ schedules }) => schedules)).toEqual([hourly.schedules]);
+    expect(said()).toEqual(['config.applied', 'config.last-known-good-left', 'config.applied']);
+  });
+
+  test('goes on with the copy while what is fetched is no config', async () => {
+    const { config, said } = setupWith(copied('v1'), away, invalid, version('v1'));
+    await config.start(signal);
+
+    expect(await config.refresh(signal)).toBe('refused');
+    expect(config.state()).toMatchObject({ refused: 'GATEWAY_CONFIG_INVALID', lastKnownGood: {} });
+    expect(await config.refresh(signal)).toBe('unchanged');
+
+    expect(said()).toEqual([
+      'config.applied',
+      'config.refused',
+      'config.last-known-good-left',
+      'config.unchanged',
+    ]);
+  });
+
+  test('ends the agent when AWS, back again, refuses this host the config', async () => {
+    const { config, clock, heeded } = setupWith(copied('v1'), away, denied);
+    await config.start(signal);
+    const following = config.untilFetched((sig) => config.refresh(sig), signal);
+
+    await Promise.all([expect(following).rejects.toBe(denied), clock.advance(300_000)]);
+
+    expect(heeded).toEqual([away, denied]);
+  });
+
+  test('has nothing to wait for where Secrets Manager was there', async () => {
+    const { config } = setup(version('v1'));
+    await config.start(signal);
+
+    await expect(
+      config.untilFetched(() => Promise.reject(new TypeError('asked for nothing')), signal),
+    ).resolves.toBeUndefined();
+  });
+});
+
+describe('the versions that are kept', () => {
+  test('are the first, once there is a keeper, and every one that is fetched and in use', async () => {
+    const versions = [version('v1'), version('v1'), version('v2')] as const;
+    const { config } = setup(versions[0], versions[1], invalid, versions[2]);
+    const kept: FetchedVersion[] = [];
+
+    await config.start(signal);
+    config.keptBy({ offer: (each) => kept.push(each) });
+    expect(kept).toEqual([versions[0]]);
+    for (let round = 0; round < 3; round += 1) await config.refresh(signal);
+
+    expect(kept).toEqual(versions);
+  });
+
+  test('are none after a start with the copy, until one is fetched', async () => {
+    const { config } = setupWith(copied('v1'), away, version('v1'));
+    const kept: string[] = [];
+    await config.start(signal);
+    config.keptBy({ offer: ({ versionId }) => kept.push(versionId) });
+    expect(kept).toEqual([]);
+
+    await config.refresh(signal);
+
+    expect(kept).toEqual(['v1']);
   });
 });

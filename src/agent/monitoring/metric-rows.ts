@@ -115,6 +115,24 @@ export const metricRows: Readonly<Record<string, MetricRow>> = {
     help: '1 while a newer gateway config cannot be read or is refused',
     samples: ({ status: { config } }) => (config ? one(flag(config.refused !== undefined)) : []),
   },
+  gatehouse_config_last_known_good_in_use: {
+    type: 'gauge',
+    help: '1 while the agent runs by the sealed copy of its gateway config, for want of what Secrets Manager has',
+    samples: ({ status: { config } }) => (config ? one(flag(config.lastKnownGood !== undefined)) : []),
+  },
+  gatehouse_config_copy_sealed_timestamp_seconds: {
+    type: 'gauge',
+    help: 'When the sealed copy of the gateway config on this host was written; absent where there is none',
+    samples: ({ status }) => time(status.configCopy?.sealedAt),
+  },
+  gatehouse_config_copy_failing: {
+    type: 'gauge',
+    help: '1 while the version in use cannot be kept as a sealed copy; absent where none is to be kept',
+    samples: ({ status: { configCopy } }) =>
+      configCopy === undefined || configCopy.notKept !== undefined
+        ? []
+        : one(flag(configCopy.failing !== undefined)),
+  },
   gatehouse_config_restart_needed: {
     type: 'gauge',
     help: '1 while a change of the gateway config waits for a restart',

@@ -1,5 +1,4 @@
 import { expect, test } from 'vitest';
-import { gatewaySchema } from '../config.ts';
 import { exitCodeOf } from './status.ts';
 import { type AgentParts, statusOf } from './status-report.ts';
 
@@ -47,12 +46,7 @@ function configOf(refused: string | undefined): NonNullable<AgentParts['config']
     restartNeeded: [],
     refused,
   };
-  return {
-    state: () => state,
-    current: () => gatewaySchema.parse({ version: 1 }),
-    start: () => Promise.reject(new Error('not asked')),
-    refresh: () => Promise.reject(new Error('not asked')),
-  };
+  return { state: () => state };
 }
 
 function workloadOf(failing: string | undefined): NonNullable<AgentParts['workload']> {

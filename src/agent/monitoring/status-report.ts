@@ -3,6 +3,7 @@ import type { CertificateWatch } from '../../identity/certificate-watch.ts';
 import type { RefreshingState } from '../../identity/refreshing.ts';
 import type { Consumers } from '../consumers.ts';
 import type { Events } from '../events.ts';
+import type { CopyKeeper } from '../gateway-config/copy-keeper.ts';
 import type { FollowedConfig } from '../gateway-config/followed-config.ts';
 import type { Host } from '../host.ts';
 import type { KeyAccess } from '../key-access.ts';
@@ -22,7 +23,8 @@ export interface AgentParts {
   readonly logLevel: Pick<LogLevelSwitch, 'state' | 'set'>;
   monitoring?: Pick<MonitoringListener, 'status'>;
   certificate?: Pick<CertificateWatch, 'state'>;
-  config?: FollowedConfig;
+  config?: Pick<FollowedConfig, 'state'>;
+  copy?: Pick<CopyKeeper, 'state'>;
   keys?: Pick<KeyAccess, 'expiry'>;
   workload?: WorkloadSecrets;
   consumers?: Consumers;
@@ -64,6 +66,7 @@ export async function statusOf(parts: AgentParts): Promise<AgentStatus> {
     ...bindingKeyStatus(parts.keys),
     ...(clockSkewSeconds === 0 ? {} : { clockSkewSeconds }),
     ...(configState === undefined ? {} : { config: configState }),
+    ...(parts.copy === undefined ? {} : { configCopy: parts.copy.state() }),
     secrets,
     deliveries,
     consumers,

@@ -11,6 +11,7 @@ import { eventsError, isEventsErrorCode } from '../../events/errors.ts';
 import type { EventsStatus } from '../../events/status.ts';
 import type { SecretStatus } from '../../secrets/secrets.ts';
 import type { ConsumerStatus } from '../consumers.ts';
+import type { CopyStatus } from '../gateway-config/copy-keeper.ts';
 import type { FollowedConfigState } from '../gateway-config/followed-config.ts';
 import { bootstrapOf } from '../host.ts';
 import type { Launch } from '../launch.ts';
@@ -72,6 +73,8 @@ export interface AgentStatus {
   /** How far AWS's clock is ahead of this host's, negative when behind; absent while they agree. */
   readonly clockSkewSeconds?: number;
   readonly config?: FollowedConfigState;
+  /** The sealed copy of it on this host; absent until the keys are open. */
+  readonly configCopy?: CopyStatus;
   readonly secrets: readonly SecretStatus[];
   readonly deliveries: readonly DeliveryStatus[];
   readonly consumers: readonly ConsumerStatus[];

@@ -1,5 +1,4 @@
 import type { Log } from '../../base/log-events.ts';
-import { callerIdentity } from '../../identity/caller.ts';
 import { sealingKeyArn } from '../../keys/binding-key.ts';
 import type { KeyName, Unwrapper } from '../../keys/keyring.ts';
 import type { KmsFor } from '../../keys/kms.ts';
@@ -16,6 +15,7 @@ import { bootstrapOf, openHost } from '../host.ts';
 import type { Launch } from '../launch.ts';
 import { namedUnwrapper } from '../master-key/operator.ts';
 import { readWrappedKey } from '../master-key/state.ts';
+import { ownAccount } from '../own-account.ts';
 
 export interface UnsealRequest {
   /** A sealed file, or the whole of one that cannot be read twice. */
@@ -58,13 +58,10 @@ export async function unseal(
 ): Promise<void> {
   const bootstrap = bootstrapOf(launch);
   const host = openHost(launch, bootstrap);
-  const { region, recorder, aws } = host;
+  const { region, recorder } = host;
   const kmsFor = kmsOf(host);
   const { name: agentName, stateDirectory } = bootstrap.config;
-  const account: UnsealingHost['account'] = async (sig) => {
-    const { accountId, arn } = await callerIdentity(await aws.sts(), sig);
-    return { accountId, partition: arn.split(':')[1] ?? '' };
-  };
+  const account: UnsealingHost['account'] = (sig) => ownAccount(host, sig);
   const keys = masterKeys({
     agentName,
     readWrapped: (generation) => readWrappedKey(stateDirectory, generation),

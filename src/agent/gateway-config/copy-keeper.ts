@@ -1,0 +1,164 @@
+import type { Clock } from '../../base/clock.ts';
+import { type ErrorReport, reportOf } from '../../base/errors.ts';
+import type { Log } from '../../base/log-events.ts';
+import { backoffMs } from '../../base/retry.ts';
+import { copyContext, type Question } from '../../config/last-known-good.ts';
+import { configEvent } from '../../config/log-events.ts';
+import { wake } from '../../events/wake.ts';
+import type { DataKeys } from '../../keys/data-keys.ts';
+import { keptKeyring, keyNamedIn } from '../../keys/kept-keyring.ts';
+import type { KeyName } from '../../keys/keyring.ts';
+import { sealBytes } from '../../keys/message-sealer.ts';
+import { parseHeader } from '../../keys/sealed-message.ts';
+import { type CopyClaims, type CopyOnDisk, type FoundCopy, keyText } from './copy-on-disk.ts';
+import type { FetchedVersion } from './followed-config.ts';
+
+/** What `status` says of the copy on the disk. */
+export interface CopyStatus {
+  /** The version in it; absent where there is none, or none yet. */
+  readonly versionId?: string;
+  /** ISO 8601. */
+  readonly sealedAt?: string;
+  /** The ARN of a KMS key, or a generation of the master key. */
+  readonly sealedUnder?: string;
+  /** Why none is kept: `no binding key`, `switched off`. */
+  readonly notKept?: string;
+  /** Code of the error that keeps the newest version from being kept; it is tried again. */
+  readonly failing?: string;
+}
+
+/** Keeps the sealed copy at the version that is in use. */
+export interface CopyKeeper {
+  /** Takes a version that was fetched and is in use; its value is disposed of here. */
+  offer(version: FetchedVersion): void;
+  /** Writes what was offered, until `signal` aborts; throws its reason. Nothing else ends it. */
+  run(signal: AbortSignal): Promise<void>;
+  state(): CopyStatus;
+}
+
+export interface CopyKeeperOptions {
+  readonly disk: CopyOnDisk;
+  readonly question: Question;
+  readonly dataKeys: Pick<DataKeys, 'create' | 'isCurrent'>;
+  /** Refuses a key that could not open the copy when it is needed. @throws KEY_NOT_TRUSTED, CREDENTIALS_… */
+  requireTrusted(key: KeyName, signal: AbortSignal): Promise<void>;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** What sealing may take: one call to KMS with its repetitions. */
+const sealMsMax = 30_000;
+const backoff = { baseMs: 10_000, capMs: 10 * 60_000 };
+
+export function copyKeeper(options: CopyKeeperOptions): CopyKeeper {
+  const { disk, question, dataKeys, clock, log } = options;
+  const keyring = keptKeyring(dataKeys);
+  const offered = wake();
+  let wanted: FetchedVersion | undefined;
+  let kept: CopyClaims | undefined;
+  let failing: ErrorReport | undefined;
+
+  async function found(): Promise<FoundCopy | undefined> {
+    try {
+      return await disk.read();
+    } catch (error) {
+      log(configEvent('config.last-known-good-replaced', { error: reportOf(error) }));
+      return undefined;
+    }
+  }
+
+  /** One call to KMS, and perhaps one to STS, where version or key is another than the copy's; none otherwise. */
+  async function keep({ versionId, value }: FetchedVersion, signal: AbortSignal): Promise<void> {
+    const there = (await found())?.claims;
+    if (there?.versionId === versionId && dataKeys.isCurrent(there.sealedUnder)) {
+      kept = there;
+      return;
+    }
+    const context = copyContext(question, { versionId, sealedAt: clock.now() });
+    const message = await clock.deadline(sealMsMax, 'KMS', signal, async (within) => {
+      const sealed = await sealBytes(value.revealBytes(), context, keyring, within);
+      const key = keyNamedIn(parseHeader(sealed));
+      if (key !== undefined) await options.requireTrusted(key, within);
+      return sealed;
+    });
+    await disk.write(message);
+    kept = (await disk.read())?.claims;
+    log(configEvent('config.last-known-good-kept', { versionId, key: keyText(kept?.sealedUnder) }));
+  }
+
+  async function untilKept(signal: AbortSignal): Promise<void> {
+    for (let attempt = 0; wanted !== undefined; attempt += 1) {
+      // Taken, so that a newer offer does not overwrite what is being sealed.
+      const version = wanted;
+      wanted = undefined;
+      try {
+        await keep(version, signal);
+        failing = undefined;
+        version.value.dispose();
+      } catch (error) {
+        if (signal.aborted || wanted !== undefined) version.value.dispose();
+        else wanted = version;
+        signal.throwIfAborted();
+        const report = reportOf(error);
+        const { versionId } = version;
+        if (report.code !== failing?.code) {
+          log(configEvent('config.last-known-good-failed', { versionId, error: report }));
+        }
+        failing = report;
+        await clock.sleep(backoffMs(attempt, backoff), signal);
+      }
+    }
+  }
+
+  return {
+    offer(version) {
+      wanted?.value.dispose();
+      wanted = version;
+      offered.ring();
+    },
+
+    async run(signal) {
+      try {
+        await disk.removeStale().catch(() => undefined);
+        for (;;) {
+          await untilKept(signal);
+          await offered.rung(signal);
+          signal.throwIfAborted();
+        }
+      } finally {
+        wanted?.value.dispose();
+      }
+    },
+
+    state: () => ({
+      ...(kept === undefined
+        ? {}
+        : {
+            versionId: kept.versionId,
+            sealedAt: kept.sealedAt.toISOString(),
+            sealedUnder: keyText(kept.sealedUnder),
+          }),
+      ...(failing === undefined ? {} : { failing: failing.code }),
+    }),
+  };
+}
+
+/** Of a host that keeps no copy: one that is there from before, of a config that may be old, goes. */
+export function noCopy(disk: CopyOnDisk, reason: 'no binding key' | 'switched off', log: Log): CopyKeeper {
+  return {
+    offer: ({ value }) => value.dispose(),
+    async run() {
+      await removed(disk, reason, log);
+    },
+    state: () => ({ notKept: reason }),
+  };
+}
+
+/** Removes the copy, and says so where there was one. What fails is said as well: an old config is still there then. */
+export async function removed(disk: CopyOnDisk, reason: string, log: Log): Promise<void> {
+  try {
+    if (await disk.remove()) log(configEvent('config.last-known-good-removed', { reason }));
+  } catch (error) {
+    log(configEvent('config.last-known-good-failed', { error: reportOf(error) }));
+  }
+}
