@@ -169,6 +169,17 @@ describe('a pipeline', () => {
     expect(told).toEqual(['one of 1']);
   });
 
+  test('keeps positions alone at once where somebody waits to be told', async () => {
+    const { clock, spool, give, start } = setup();
+    start();
+    const told: string[] = [];
+
+    give('', 5, undefined, () => told.push(spool.position('s0').get('item') ?? 'not kept'));
+    await clock.advance(0);
+
+    expect(told).toEqual(['5']);
+  });
+
   test('loses what finds no room where that is wanted, moves on past it, and spares who waits to be told', async () => {
     const { clock, spool, sink, give, start } = setup({ bytesMax: 3_000 });
     sink.onSend = () => Promise.reject(eventsError('EVENTS_UNREACHABLE', {}));

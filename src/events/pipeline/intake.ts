@@ -118,7 +118,7 @@ export function intake(options: IntakeOptions): Intake {
     for (const position of chunk.positions) last.positions.set(position.item, position);
     busy = undefined;
     onOpened();
-    if (!filling.has(key)) await keepMoved(key, last, signal);
+    if (!filling.has(key)) await keepMoved(key, last, chunk.onDurable !== undefined, signal);
     say(escapedLines, splitEvents);
     if (chunk.onDurable !== undefined) await tellWhenDurable(key, chunk.onDurable, signal);
   }
@@ -159,9 +159,9 @@ export function intake(options: IntakeOptions): Intake {
   }
 
   /** Of a source whose filter lets nothing pass, positions alone move: they must not wait for ever. */
-  async function keepMoved(key: string, last: Moved, signal: AbortSignal): Promise<void> {
+  async function keepMoved(key: string, last: Moved, isTold: boolean, signal: AbortSignal): Promise<void> {
     moved.set(key, last);
-    if (clock.monotonic() - last.sinceMs < limits.keepAfterMs) return;
+    if (!isTold && clock.monotonic() - last.sinceMs < limits.keepAfterMs) return;
     moved.delete(key);
     await turns.inTurn(key, () => keep(key, last.positions, signal));
   }

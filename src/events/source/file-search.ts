@@ -1,16 +1,17 @@
 import { closeSync, type Stats, statSync } from 'node:fs';
+import { matchesGlob } from 'node:path';
 import { eventsEvent } from '../log-events.ts';
 import type { FileSourceLimits, FileSourceOptions } from './file-limits.ts';
 import { bornMsOf, type FileRecord, fileItem } from './file-record.ts';
 import type { FilesInHand } from './files-in-hand.ts';
-import { type FoundFile, findFiles, type Siblings, siblings } from './find-files.ts';
+import { type FoundFile, findFiles, foldersNow, type Siblings, siblings } from './find-files.ts';
 import { newFingerprint, recognize } from './fingerprint.ts';
 import { type Generation, generationsOf } from './generations.ts';
 import { type Compression, compressionOf, isInflatable } from './inflate.ts';
 import type { AbsentFile } from './known-files.ts';
 import { errnoOf, type OpenLogFile, openLogFile } from './open-log-file.ts';
 import { refusedPaths } from './refused-paths.ts';
-import { isGenerationOf } from './rotated-name.ts';
+import { isGenerationOf, rotatedFrom } from './rotated-name.ts';
 import type { TrackedFile } from './tracked-file.ts';
 
 /** Finds the files of a source, and what became of those that it reads or has read. */
@@ -26,6 +27,8 @@ export interface FileSearch {
 export interface FileSearchOptions
   extends Pick<FileSourceOptions, 'name' | 'files' | 'readFrom' | 'log'>,
     Required<Pick<FileSourceOptions, 'exclude'>> {
+  /** What was written to since then may have come and gone while nobody looked; undefined: nobody has looked before. */
+  readonly unseenSinceMs: number | undefined;
   readonly limits: FileSourceLimits;
   readonly hand: FilesInHand;
 }
@@ -36,6 +39,7 @@ export function fileSearch({
   files,
   exclude,
   readFrom,
+  unseenSinceMs,
   limits,
   hand,
   log,
@@ -49,6 +53,7 @@ export function fileSearch({
   let waiting = 0;
   let isMoving = false;
   let foundItems: ReadonlySet<string> = new Set();
+  let isFirst = true;
 
   /** Nothing that is planted under a log folder ends the source; what the system refuses is tried again. */
   function find(): readonly FoundFile[] {
@@ -91,6 +96,8 @@ export function fileSearch({
     }
     restarted.clear();
     followAbsent(present, beside, seek);
+    if (isFirst && unseenSinceMs !== undefined) seekUnseen(unseenSinceMs, present, beside);
+    isFirst = false;
     // Those with a record first: one that turns out to be another file sets its record free for a copy of the old one.
     for (const each of found.filter(({ stat }) => known.has(fileItem(stat)))) consider(each, seek);
     for (const each of found) consider(each, seek);
@@ -163,6 +170,28 @@ export function fileSearch({
         seek({ item, record }, false, beforeMs);
       } else if (!seek({ item, record }, true, beforeMs)) {
         sayVanished(record);
+      }
+    }
+  }
+
+  /**
+   * Whole files that came and went while nobody looked, of paths of which nothing is known: their names tell whose they
+   * are, and their times that they are new. Where something is known of a path, that is where to start from.
+   */
+  function seekUnseen(sinceMs: number, present: ReadonlyMap<string, FoundFile>, beside: Siblings): void {
+    const records = [...known.records()].map(({ record }) => record);
+    const knownPaths = new Set([...records, ...tracked.values()].map(({ path }) => path));
+    for (const folder of foldersNow(files, limits.filesMax)) {
+      for (const file of beside.inside(folder)) {
+        const { mtimeMs, size } = file.stat;
+        if (mtimeMs <= sinceMs || size === 0 || present.has(fileItem(file.stat))) continue;
+        if (isMatched(file.path, exclude)) continue;
+        const path = rotatedFrom(file.path).find(
+          (original) => isMatched(original, files) && !isMatched(original, exclude),
+        );
+        if (path === undefined || knownPaths.has(path)) continue;
+        const record = { path, offset: 0, fingerprint: newFingerprint().fingerprint() };
+        readMissed({ item: '', record }, false, [{ file, isLater: true }]);
       }
     }
   }
@@ -337,6 +366,10 @@ export function fileSearch({
     },
     isFound: (item) => foundItems.has(item),
   };
+}
+
+function isMatched(path: string, patterns: readonly string[]): boolean {
+  return patterns.some((pattern) => matchesGlob(path, pattern));
 }
 
 /** When a file was written to last, as far as it is known. */

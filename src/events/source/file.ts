@@ -9,6 +9,7 @@ import { type FilesInHand, filesInHand } from './files-in-hand.ts';
 import { foldersOf } from './find-files.ts';
 import { folderWatch } from './folder-watch.ts';
 import { knownFiles } from './known-files.ts';
+import { lastLook } from './last-look.ts';
 import { errnoOf } from './open-log-file.ts';
 import { readBuffer, type TrackedFile } from './tracked-file.ts';
 
@@ -33,7 +34,9 @@ export function fileSource(options: FileSourceOptions): EventSource {
     const known = knownFiles(from, limits, clock);
     hand = filesInHand({ name: source, encoding, limits, known, clock, log });
     const { tracked, archives, restarted, chunkOf, letGo, overOf, endArchive } = hand;
-    const search = fileSearch({ name: source, files, exclude, readFrom, limits, hand, log });
+    const looked = lastLook({ files, exclude }, from, clock);
+    const unseenSinceMs = looked.sinceMs;
+    const search = fileSearch({ name: source, files, exclude, readFrom, unseenSinceMs, limits, hand, log });
     const failingItems = new Set<string>();
     const bell = wake();
     const buffer = readBuffer();
@@ -50,6 +53,7 @@ export function fileSource(options: FileSourceOptions): EventSource {
     // Before the first look, so that what comes while it lasts is not found only by the next.
     watcher.follow(new Set(foldersOf(files)));
     try {
+      if (looked.sinceMs === undefined) yield firstLook();
       while (!signal.aborted) {
         if (restarted.size > 0) findAtMs = Math.min(findAtMs, findNotBeforeMs);
         if (clock.monotonic() >= findAtMs) {
@@ -69,14 +73,14 @@ export function fileSource(options: FileSourceOptions): EventSource {
           const chunk = next(file);
           if (chunk === undefined) continue;
           isIdle = false;
-          yield chunk;
+          yield noted(chunk);
         }
         for (const archive of archives.values()) {
           if (signal.aborted) return;
           const chunk = await nextOf(archive);
           if (chunk === undefined) continue;
           isIdle = false;
-          yield chunk;
+          yield noted(chunk);
         }
         if (restarted.size > 0) findAtMs = Math.min(findAtMs, findNotBeforeMs);
         if (isIdle) await rest(findAtMs - clock.monotonic(), signal);
@@ -84,6 +88,19 @@ export function fileSource(options: FileSourceOptions): EventSource {
     } finally {
       watcher.close();
       hand.closeAll();
+    }
+
+    /** The first of all, kept at once: there may be nothing else to keep for long. */
+    function firstLook(): Chunk {
+      const positions = [looked.next(true)].filter((each) => each !== undefined);
+      const nothing = { bytes: Buffer.alloc(0), timeMs: clock.now().getTime(), file: undefined };
+      return { ...nothing, positions, onDurable: () => undefined };
+    }
+
+    function noted(chunk: Chunk): Chunk {
+      if (chunk.positions.length === 0) return chunk;
+      const note = looked.next(chunk.bytes.length === 0);
+      return note === undefined ? chunk : { ...chunk, positions: [...chunk.positions, note] };
     }
 
     function next(file: TrackedFile): Chunk | undefined {

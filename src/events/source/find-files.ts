@@ -62,24 +62,26 @@ export interface Siblings {
   renamed(path: string, item: string): FoundFile | undefined;
   /** The files beside a path, oldest change first. */
   beside(path: string): readonly FoundFile[];
+  /** The files of a folder, oldest change first. */
+  inside(folder: string): readonly FoundFile[];
 }
 
 export function siblings(): Siblings {
   const folders = new Map<string, ReadonlyMap<number, FoundFile>>();
 
-  function folderOf(path: string): ReadonlyMap<number, FoundFile> {
-    const folder = dirname(path);
+  function filesIn(folder: string): ReadonlyMap<number, FoundFile> {
     const files = folders.get(folder) ?? filesByInode(folder);
     folders.set(folder, files);
     return files;
   }
 
+  const inside = (folder: string): readonly FoundFile[] =>
+    [...filesIn(folder).values()].toSorted((one, other) => one.stat.mtimeMs - other.stat.mtimeMs);
+
   return {
-    renamed: (path, item) => folderOf(path).get(inodeOf(item)),
-    beside: (path) =>
-      [...folderOf(path).values()]
-        .filter((file) => file.path !== path)
-        .toSorted((one, other) => one.stat.mtimeMs - other.stat.mtimeMs),
+    renamed: (path, item) => filesIn(dirname(path)).get(inodeOf(item)),
+    beside: (path) => inside(dirname(path)).filter((file) => file.path !== path),
+    inside,
   };
 }
 
@@ -110,4 +112,10 @@ export function foldersOf(patterns: readonly string[]): readonly string[] {
     const wildcard = pattern.search(/[*?[{!(]/u);
     return dirname(wildcard < 0 ? pattern : `${pattern.slice(0, wildcard)}x`);
   });
+}
+
+/** The folders in which matches of these patterns may be now. */
+export function foldersNow(patterns: readonly string[], entriesMax: number): ReadonlySet<string> {
+  const ways = patterns.flatMap((pattern) => expandGlob(dirname(pattern), entriesMax).matches);
+  return new Set([...foldersOf(patterns), ...ways]);
 }

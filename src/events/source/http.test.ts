@@ -119,6 +119,12 @@ describe('an http source', () => {
     ['lines of JSON', 'application/x-ndjson', '{"a":1}\n\n[2]\n', ['{"a":1}', '[2]']],
     ['a JSON array', 'application/json; charset=utf-8', '[{"a": 1},\n "b"]', ['{"a":1}', '"b"']],
     ['a JSON value', 'application/json', '{"a":\n1}', ['{"a":1}']],
+    [
+      'long numbers',
+      'application/json',
+      '[{"id":12345678901234567890, "n":1.0}]',
+      ['{"id":12345678901234567890,"n":1.0}'],
+    ],
     ['text without a type', '', 'one\ntwo', ['one', 'two']],
   ])('takes %s', async (_what, type, body, messages) => {
     const { source, post } = setup();

@@ -6,6 +6,7 @@ import type { Clock } from '../../base/clock.ts';
 import { isLocalAddress } from '../../base/local-address.ts';
 import type { Log } from '../../base/log-events.ts';
 import type { EventSource } from '../event-source.ts';
+import { parseExactly } from '../exact-json.ts';
 import { addressOf } from './address.ts';
 import { listenOn, removeSocket, untilListening } from './listen.ts';
 import { type Pushed, pushed } from './pushed.ts';
@@ -185,8 +186,7 @@ function jsonValues(bytes: Buffer): Buffer | string {
 
 function parsed(text: string): { readonly json: unknown } | undefined {
   try {
-    const json: unknown = JSON.parse(text);
-    return { json };
+    return { json: parseExactly(text) };
   } catch {
     return undefined;
   }

@@ -3,6 +3,7 @@ import type { Clock } from '../../base/clock.ts';
 import type { Position, Positions } from '../event-source.ts';
 import { bornMsOf, type FileRecord, fileItem, inodeOf, parseFileRecord } from './file-record.ts';
 import { type FingerprintState, headBytesMax, recognize } from './fingerprint.ts';
+import { lookItem } from './last-look.ts';
 import type { OpenLogFile } from './open-log-file.ts';
 import { isNamedLikeCopy } from './rotated-name.ts';
 
@@ -59,6 +60,7 @@ export function knownFiles(
   const absentSinceMs = new Map<string, number>();
   let forgotten: Position[] = [];
   for (const [item, value] of positions) {
+    if (item === lookItem) continue;
     const record = parseFileRecord(value);
     if (record === undefined) forgotten.push({ item, value: undefined });
     else records.set(item, record);

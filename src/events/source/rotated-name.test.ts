@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { isGenerationOf, isNamedLikeCopy } from './rotated-name.ts';
+import { isGenerationOf, isNamedLikeCopy, rotatedFrom } from './rotated-name.ts';
 
 test.each([
   ['app.log.1', true],
@@ -28,4 +28,20 @@ test.each([
   ['apple.log', 'app.log', false],
 ])('whether %s is named like a copy of %s: %s', (name, original, expected) => {
   expect(isNamedLikeCopy(`/var/log/${name}`, `/var/log/${original}`)).toBe(expected);
+});
+
+test.each([
+  ['app.log.1', ['app.log']],
+  ['app.log.12.gz', ['app.log']],
+  ['app.log-20261126-1795000000.zst', ['app.log']],
+  ['app.log.2026-11-26_10', ['app.log']],
+  ['app.log.old', ['app.log']],
+  ['app-20261126.log.gz', ['app.log']],
+  ['app-20261126.log.1', ['app-20261126.log']],
+  ['app-2.log', []],
+  ['app.log', []],
+  ['app.log.gz', []],
+  ['20261126', []],
+])('%s was rotated from %j, as far as its name tells', (name, expected) => {
+  expect(rotatedFrom(`/var/log/${name}`)).toEqual(expected.map((each) => `/var/log/${each}`));
 });

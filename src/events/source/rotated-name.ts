@@ -1,4 +1,4 @@
-import { basename } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 
 const compressed = /\.(?:gz|zst|zstd|bz2|xz)$/u;
 /** A number, a date or a time. */
@@ -25,4 +25,19 @@ export function isNamedLikeCopy(path: string, original: string): boolean {
   const [stem = ''] = basename(original).split('.', 1);
   const name = basename(path);
   return name.startsWith(stem) && !/^[A-Za-z0-9]/u.test(name.slice(stem.length));
+}
+
+const taggedName = /^(.+?)[.\-_](?:\d[\dT.\-_:]*|old)$/u;
+const framedName = /^(.+?)[.\-_]\d[\dT.\-_:]{5,}(\.[^.]+)$/u;
+
+/** The paths from which a file may have been rotated, as its name tells. */
+export function rotatedFrom(path: string): readonly string[] {
+  const name = basename(path).replace(compressed, '');
+  const [, tagged] = taggedName.exec(name) ?? [];
+  const [, root, extension] = framedName.exec(name) ?? [];
+  const names = [tagged, root === undefined || extension === undefined ? undefined : root + extension];
+  return names
+    .filter((each) => each !== undefined)
+    .map((each) => join(dirname(path), each))
+    .filter((original) => isGenerationOf(path, original));
 }

@@ -1,3 +1,5 @@
+import { parseExactly, textOf } from '../exact-json.ts';
+
 /** What of a line of JSON is shipped, and where its time is. Lines that are no object are left as they are. */
 export interface JsonSelection {
   /** Only these, in this order. */
@@ -9,7 +11,7 @@ export interface JsonSelection {
 export function parseObject(line: string): Readonly<Record<string, unknown>> | undefined {
   if (!/^\s*\{/u.test(line)) return undefined;
   try {
-    const value: unknown = JSON.parse(line);
+    const value = parseExactly(line);
     return typeof value === 'object' && value !== null ? { ...value } : undefined;
   } catch {
     return undefined;
@@ -23,7 +25,7 @@ export function fieldOf(object: Readonly<Record<string, unknown>> | undefined, p
     const isObject: boolean = typeof value === 'object' && value !== null && Object.hasOwn(value, name);
     value = isObject ? Reflect.get(Object(value), name) : undefined;
   }
-  return ['string', 'number', 'boolean'].includes(typeof value) ? String(value) : '';
+  return textOf(value) ?? '';
 }
 
 export function selected(

@@ -7,6 +7,7 @@ import { eventSourceContract, reading } from '../event-source.contract.ts';
 import type { Chunk, EventSource } from '../event-source.ts';
 import { wake } from '../wake.ts';
 import type { TransformConfig } from './config.ts';
+import { fieldOf, parseObject } from './json-fields.ts';
 import { transforming } from './transform.ts';
 
 /** A source whose chunks the test gives; each moves its item to where its text ends. */
@@ -272,6 +273,16 @@ test('of JSON only the fields that are wanted are shipped, in their order; other
     '[1]',
   ]);
   expect(await messagesOf({ json: { message: 'b' } }, text)).toEqual(['x', 'plain', '2', '[1]']);
+});
+
+test('numbers of JSON are shipped as they were written, and name streams so', async () => {
+  const text = '{"id":12345678901234567890,"n":1.0,"x":1}\n';
+
+  expect(await messagesOf({ json: { fields: ['id', 'n'] } }, text)).toEqual([
+    '{"id":12345678901234567890,"n":1.0}',
+  ]);
+  expect(await messagesOf({ json: { message: 'id' } }, text)).toEqual(['12345678901234567890']);
+  expect(fieldOf(parseObject(text), 'id')).toBe('12345678901234567890');
 });
 
 test('lines of a container runtime are joined and have its time', async () => {

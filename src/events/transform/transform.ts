@@ -2,6 +2,7 @@ import type { Clock } from '../../base/clock.ts';
 import type { Log } from '../../base/log-events.ts';
 import type { Chunk, EventSource, Position } from '../event-source.ts';
 import { isShippable } from '../event-time.ts';
+import { textOf } from '../exact-json.ts';
 import { escapeForeign, isPlainText } from '../foreign-bytes.ts';
 import { eventsEvent } from '../log-events.ts';
 import type { TransformConfig } from './config.ts';
@@ -272,7 +273,7 @@ export function transforming({
   function made({ text, timeMs, place }: TimedText, stage: Stage): Made {
     const isObjectNeeded = json !== undefined || timestamp?.field !== undefined || fields.length > 0;
     const object = isObjectNeeded ? parseObject(text) : undefined;
-    const timeText = timestamp?.field === undefined ? text : textIn(object?.[timestamp.field]);
+    const timeText = timestamp?.field === undefined ? text : textOf(object?.[timestamp.field]);
     const found =
       stage.readTime === undefined || timeText === undefined
         ? undefined
@@ -327,10 +328,6 @@ function linesOf(bytes: Buffer, isOneEvent: boolean): readonly string[] {
   const text = bytes.toString('utf8').replaceAll('\r\n', '\n');
   const whole = text.endsWith('\n') ? text.slice(0, -1) : text;
   return isOneEvent ? [whole] : whole.split('\n');
-}
-
-function textIn(value: unknown): string | undefined {
-  return typeof value === 'string' || typeof value === 'number' ? String(value) : undefined;
 }
 
 /** Events in a row of one time, one line each and one stream make one chunk. The last one tells what may be told. */

@@ -1,0 +1,169 @@
+import { appendFileSync, mkdirSync, renameSync, utimesSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { expect, test, vi } from 'vitest';
+import { fakeClock } from '../../../test/support/fake-clock.ts';
+import { patient } from '../../../test/support/patience.ts';
+import { temporaryDirectory } from '../../../test/support/temporary-directory.ts';
+import { type Reading, reading } from '../event-source.contract.ts';
+import type { Positions } from '../event-source.ts';
+import { fileSource } from './file.ts';
+import { fileSourceLimits } from './file-limits.ts';
+import { lookItem } from './last-look.ts';
+
+const minuteMs = 60_000;
+
+/** A log folder whose files have the time of the clock, and agents that look into it one after the other. */
+function setup(pattern = '*.log', exclude: readonly string[] = []) {
+  const directory = temporaryDirectory();
+  const path = (name: string): string => join(directory, name);
+  const clock = fakeClock();
+  const stamp = (name: string): void => {
+    const seconds = clock.now().getTime() / 1000;
+    utimesSync(path(name), seconds, seconds);
+  };
+  return {
+    path,
+    clock,
+    append: (name: string, text: string): void => {
+      appendFileSync(path(name), text);
+      stamp(name);
+    },
+    compressed: (name: string, text: string): void => {
+      writeFileSync(path(name), gzipSync(text));
+      stamp(name);
+    },
+    rename: (from: string, to: string): void => renameSync(path(from), path(to)),
+    start: (from?: Positions, files = [pattern]): Reading =>
+      reading(
+        fileSource({
+          name: 'app',
+          files: files.map(path),
+          exclude: exclude.map(path),
+          readFrom: [directory],
+          clock,
+          log: () => undefined,
+        }),
+        from,
+      ),
+    until: (check: () => void) =>
+      vi.waitFor(async () => {
+        await clock.advance(fileSourceLimits.findEveryMs);
+        check();
+      }, patient),
+    /** Long enough for anything that should not come. */
+    rest: () => clock.advance(6 * fileSourceLimits.findEveryMs),
+  };
+}
+
+test('the first files of a path, made and rotated out of the globs while the agent was down, are read, oldest first', async () => {
+  const { clock, append, compressed, rename, start, until } = setup();
+  const first = start();
+  await until(() => expect(first.positions.size).toBe(1));
+  await first.stop();
+  await clock.advance(minuteMs);
+  compressed('app.log.2.gz', 'one\n');
+  await clock.advance(minuteMs);
+  append('app.log', 'two\n');
+  rename('app.log', 'app.log.1');
+  await clock.advance(minuteMs);
+  append('app.log', 'three\n');
+
+  const second = start(first.positions);
+
+  await until(() => expect(second.messages).toHaveLength(3));
+  expect(second.messages).toEqual(['one', 'two', 'three']);
+  await second.stop();
+  const third = start(second.positions);
+  append('app.log', 'four\n');
+  await until(() => expect(third.messages).toEqual(['four']));
+});
+
+test('also where nothing has the path any more, and the file has a date for a name', async () => {
+  const { clock, append, start, until } = setup();
+  const first = start();
+  await until(() => expect(first.positions.size).toBe(1));
+  await first.stop();
+  await clock.advance(minuteMs);
+  append('job.log-20261122', 'one\n');
+
+  const second = start(first.positions);
+
+  await until(() => expect(second.messages).toEqual(['one']));
+});
+
+test('the same where the agent was killed before any of it was kept', async () => {
+  const { clock, append, rename, start, until } = setup();
+  append('other.log', 'a\n');
+  const first = start();
+  await until(() => expect(first.messages).toEqual(['a']));
+  await clock.advance(10 * minuteMs);
+  append('other.log', 'b\n');
+  await until(() => expect(first.messages).toEqual(['a', 'b']));
+  const kept = new Map(first.positions);
+  await clock.advance(1_000);
+  append('app.log', 'one\n');
+  await until(() => expect(first.messages).toEqual(['a', 'b', 'one']));
+  await first.stop();
+  rename('app.log', 'app.log.1');
+
+  const second = start(kept);
+
+  await until(() => expect(second.messages).toEqual(['one']));
+});
+
+test('what lay there before anybody looked is left alone, and so is what is excluded, of another log, or empty', async () => {
+  const { path, clock, append, start, until, rest } = setup('app.log', ['*.old']);
+  append('app.log.1', 'before\n');
+  await clock.advance(minuteMs);
+  const first = start();
+  await until(() => expect(first.positions.size).toBe(1));
+  await first.stop();
+  await clock.advance(minuteMs);
+  append('app.log.old', 'excluded\n');
+  append('app-error.log.1', 'of another log\n');
+  append('app.log.2', '');
+  mkdirSync(path('app.log.3'));
+  append('app.log', 'one\n');
+
+  const second = start(first.positions);
+
+  await until(() => expect(second.messages).toEqual(['one']));
+  await rest();
+  expect(second.messages).toEqual(['one']);
+});
+
+test('other globs than before begin anew', async () => {
+  const { clock, append, start, until, rest } = setup();
+  const first = start();
+  await until(() => expect(first.positions.size).toBe(1));
+  await first.stop();
+  await clock.advance(minuteMs);
+  append('app.txt.1', 'not asked for then\n');
+  append('app.txt', 'one\n');
+
+  const second = start(first.positions, ['*.log', '*.txt']);
+
+  await until(() => expect(second.messages).toEqual(['one']));
+  await rest();
+  expect(second.messages).toEqual(['one']);
+});
+
+test('what was read whole and let go is not taken for something that nobody saw', async () => {
+  const { clock, append, rename, start, until, rest } = setup();
+  const first = start();
+  await until(() => expect(first.positions.size).toBe(1));
+  append('app.log', 'one\n');
+  await until(() => expect(first.messages).toEqual(['one']));
+  rename('app.log', 'app.log.1');
+  await clock.advance(fileSourceLimits.retireAfterMs);
+  await until(() => expect([...first.positions.keys()]).toEqual([lookItem]));
+  await first.stop();
+  append('app.log', 'two\n');
+
+  const second = start(first.positions);
+
+  await until(() => expect(second.messages).toEqual(['two']));
+  await rest();
+  expect(second.messages).toEqual(['two']);
+});
