@@ -1,6 +1,13 @@
 import { defineConfig } from 'vitest/config';
+import { patienceMs, testMsMax } from './test/support/patience.ts';
 
 const minuteMs = 60_000;
+/** A test ends after what it waits for: who waits in vain says for what. */
+const timeouts = {
+  testTimeout: testMsMax,
+  hookTimeout: testMsMax,
+  expect: { poll: { timeout: patienceMs } },
+};
 
 export default defineConfig({
   test: {
@@ -10,8 +17,7 @@ export default defineConfig({
       {
         test: {
           name: 'unit',
-          // Some make keys or hash passwords, beside as many others as there are cores.
-          testTimeout: minuteMs / 2,
+          ...timeouts,
           include: [
             'src/**/*.test.ts',
             'sandbox/**/*.test.ts',
@@ -26,8 +32,7 @@ export default defineConfig({
           name: 'integration',
           include: ['test/integration/**/*.test.ts', 'test/bench/**/*.test.ts'],
           globalSetup: ['test/support/built-agent.ts'],
-          testTimeout: minuteMs,
-          hookTimeout: minuteMs,
+          ...timeouts,
           // They wait for other processes more than they compute.
           maxWorkers: 3,
         },
@@ -37,8 +42,7 @@ export default defineConfig({
           name: 'peers',
           include: ['test/peers/**/*.test.ts'],
           globalSetup: ['test/support/built-agent.ts'],
-          testTimeout: 2 * minuteMs,
-          hookTimeout: 2 * minuteMs,
+          ...timeouts,
           // Peers are slow and large (moto: 310 MB): one file at a time.
           fileParallelism: false,
         },
@@ -48,8 +52,8 @@ export default defineConfig({
           name: 'chaos',
           include: ['test/chaos/**/*.test.ts'],
           globalSetup: ['test/support/built-agent.ts'],
-          testTimeout: 6 * minuteMs,
-          hookTimeout: minuteMs,
+          ...timeouts,
+          testTimeout: 15 * minuteMs,
           // Each file keeps a machine busy, and their figures are about time.
           fileParallelism: false,
         },
@@ -58,8 +62,9 @@ export default defineConfig({
         test: {
           name: 'system',
           include: ['test/system/**/*.test.ts'],
-          testTimeout: 3 * minuteMs,
-          hookTimeout: 8 * minuteMs,
+          ...timeouts,
+          // A package and an image are built, and a system is booted.
+          hookTimeout: 15 * minuteMs,
           // Each boots or builds a machine.
           fileParallelism: false,
         },

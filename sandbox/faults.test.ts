@@ -1,6 +1,7 @@
 import { GetCallerIdentityCommand, STSClient } from '@aws-sdk/client-sts';
 import * as fc from 'fast-check';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { patient } from '../test/support/patience.ts';
 import { createFaults, type FaultRule, parseFaults } from './faults.ts';
 import { createSandbox } from './sandbox.ts';
 import { SandboxError } from './sandbox-error.ts';
@@ -40,6 +41,20 @@ describe('a fault', () => {
     expect((await create()).status).toBe(200);
 
     expect(slept).toEqual([1500]);
+  });
+
+  it('holds calls until it is taken away, however long that is', async () => {
+    const { sandbox, create, groups } = setup();
+    const id = sandbox.faults.add({ effect: { kind: 'hold' } });
+
+    const held = [create(), create()];
+    await vi.waitFor(() => expect(sandbox.faults.list()[0]?.hits).toBe(2), patient);
+    const before = groups();
+    sandbox.faults.remove(id);
+
+    expect(before).toEqual([]);
+    expect((await Promise.all(held)).map(({ status }) => status)).toEqual([200, 200]);
+    expect(groups()).toHaveLength(2);
   });
 
   it('throttles in the words of a JSON service, and nothing is done', async () => {

@@ -17,6 +17,8 @@ export const endpointNames = [
 const effect = z.discriminatedUnion('kind', [
   /** The answer comes so much later. */
   z.strictObject({ kind: z.literal('latency'), ms: z.int().min(0).max(600_000) }),
+  /** The call waits until this fault is taken away, and is done and answered then. */
+  z.strictObject({ kind: z.literal('hold') }),
   /** Refused with what the protocol calls too many requests. */
   z.strictObject({ kind: z.literal('throttle') }),
   /** Refused with this error, in the shape of the protocol; nothing is done. */
@@ -64,6 +66,10 @@ export const faultsMax = 1000;
 const faultsFile = z.strictObject({ faults: z.array(rule).max(faultsMax) });
 
 export type FaultEffect = z.infer<typeof effect>;
+/** What befalls one call. */
+export type Befalling =
+  | Exclude<FaultEffect, { kind: 'hold' }>
+  | { readonly kind: 'hold'; readonly released: Promise<void> };
 /** Which calls go wrong, and how. */
 export type FaultRule = z.input<typeof rule>;
 
@@ -82,15 +88,25 @@ export interface Faults {
   clear(): void;
   list(): readonly StandingFault[];
   /** What befalls this call, in the order the faults were added. Counts the call. */
-  effectsOn(service: string, operation: string): readonly FaultEffect[];
+  effectsOn(service: string, operation: string): readonly Befalling[];
 }
 
 export function createFaults(): Faults {
   const standing = new Map<
     string,
-    { rule: z.infer<typeof rule>; seen: number; hits: number; dice: () => number }
+    {
+      rule: z.infer<typeof rule>;
+      seen: number;
+      hits: number;
+      dice: () => number;
+      gone: PromiseWithResolvers<void>;
+    }
   >();
   let added = 0;
+  const remove = (id: string): boolean => {
+    standing.get(id)?.gone.resolve();
+    return standing.delete(id);
+  };
 
   return {
     add(fault) {
@@ -99,16 +115,19 @@ export function createFaults(): Faults {
       if (standing.size >= faultsMax) throw new RangeError(`more than ${faultsMax} faults`);
       added += 1;
       const id = `fault-${added}`;
-      standing.set(id, { rule: parsed, seen: 0, hits: 0, dice: seededDice(parsed.seed ?? 1) });
+      const dice = seededDice(parsed.seed ?? 1);
+      standing.set(id, { rule: parsed, seen: 0, hits: 0, dice, gone: Promise.withResolvers() });
       return id;
     },
 
-    remove: (id) => standing.delete(id),
-    clear: () => standing.clear(),
+    remove,
+    clear() {
+      for (const id of standing.keys()) remove(id);
+    },
     list: () => [...standing].map(([id, { rule: its, seen, hits }]) => ({ id, rule: its, seen, hits })),
 
     effectsOn(service, operation) {
-      const effects: FaultEffect[] = [];
+      const effects: Befalling[] = [];
       for (const fault of standing.values()) {
         const { service: ofService = service, operation: ofOperation = operation } = fault.rule;
         if (ofService !== service || ofOperation !== operation) continue;
@@ -116,7 +135,8 @@ export function createFaults(): Faults {
         const { nth = fault.seen, count = Number.POSITIVE_INFINITY, probability = 1 } = fault.rule;
         if (fault.seen !== nth || fault.hits >= count || fault.dice() >= probability) continue;
         fault.hits += 1;
-        effects.push(fault.rule.effect);
+        const { effect: its } = fault.rule;
+        effects.push(its.kind === 'hold' ? { kind: 'hold', released: fault.gone.promise } : its);
       }
       return effects;
     },

@@ -10,7 +10,7 @@ import {
 } from './container-credentials.ts';
 import { type DynamoDbState, dynamoDb } from './dynamodb.ts';
 import { type Cloud, type Endpoint, header, respond, type Visit } from './endpoint.ts';
-import { createFaults, type FaultEffect, type Faults } from './faults.ts';
+import { type Befalling, createFaults, type Faults } from './faults.ts';
 import { iam } from './iam.ts';
 import { createIdentities, type Identities } from './identities.ts';
 import { type Instance, instanceMetadata, isMetadataPath, newInstance } from './instance-metadata.ts';
@@ -158,6 +158,7 @@ export function createSandbox(options: SandboxOptions = {}): Sandbox {
 
     for (const effect of effects) {
       if (effect.kind === 'latency') await sleep(effect.ms);
+      if (effect.kind === 'hold') await effect.released;
       if (effect.kind === 'expire-credentials') identities.expire(accessKeyId ?? '');
     }
     const outcome = outcomeOf(effects);
@@ -280,21 +281,21 @@ function asksQuery(request: RawRequest): boolean {
   return header(request, 'content-type')?.startsWith('application/x-www-form-urlencoded') ?? false;
 }
 
-function outcomeOf(effects: readonly FaultEffect[]): Exchange['outcome'] {
+function outcomeOf(effects: readonly Befalling[]): Exchange['outcome'] {
   const kinds = new Set(effects.map(({ kind }) => kind));
   if (kinds.has('cut')) return 'cut';
   if (kinds.has('lost-answer')) return 'lost';
   return kinds.has('half-body') ? 'half' : 'answered';
 }
 
-function clockOffsetMs(effects: readonly FaultEffect[]): number {
+function clockOffsetMs(effects: readonly Befalling[]): number {
   return effects.reduce(
     (sum, effect) => (effect.kind === 'clock' ? sum + effect.offsetSeconds * 1000 : sum),
     0,
   );
 }
 
-function errorAmong(effects: readonly FaultEffect[], endpoint: Endpoint): AwsError | undefined {
+function errorAmong(effects: readonly Befalling[], endpoint: Endpoint): AwsError | undefined {
   for (const effect of effects) {
     if (effect.kind === 'throttle') return endpoint.throttled;
     if (effect.kind === 'error') {

@@ -29,7 +29,7 @@ function setup(spec: JsonObject = {}) {
   return { ...fixture, id, arn, parameters, importing, seconds };
 }
 
-describe('a key of imported material', { timeout: 60_000 }, () => {
+describe('a key of imported material', () => {
   it('waits for its material, and does nothing until then', () => {
     const { id, arn, describe: describeKey, refusal } = setup();
 
@@ -185,7 +185,7 @@ describe('a key of imported material', { timeout: 60_000 }, () => {
   });
 });
 
-describe('parameters for an import', { timeout: 60_000 }, () => {
+describe('parameters for an import', () => {
   it('are for keys of imported material, and algorithms that wrap it', () => {
     const { refusal, newKey, id } = setup();
     const ask = (KeyId: string, WrappingAlgorithm: string) =>
@@ -220,7 +220,7 @@ function pkcs8(modulusLength: number): Buffer {
   return generateKeyPairSync('rsa', { modulusLength }).privateKey.export({ type: 'pkcs8', format: 'der' });
 }
 
-describe('an imported RSA key', { timeout: 60_000 }, () => {
+describe('an imported RSA key', () => {
   const rsa = { KeySpec: 'RSA_2048', KeyUsage: 'ENCRYPT_DECRYPT' };
   it.each(['RSA_AES_KEY_WRAP_SHA_256', 'RSA_AES_KEY_WRAP_SHA_1'])('comes under %s', (algorithm) => {
     const { call, id, importing } = setup(rsa);

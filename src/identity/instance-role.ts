@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Clock } from '../base/clock.ts';
-import { GatehouseError } from '../base/errors.ts';
+import { baseError, GatehouseError } from '../base/errors.ts';
 import { isMetadataAddress } from '../base/local-address.ts';
 import { Secret } from '../base/secret.ts';
 import { type BoundedReply, boundedRequest } from './bounded-request.ts';
@@ -13,8 +13,14 @@ type Env = Readonly<Record<string, string | undefined>>;
 const name = 'instance-role';
 const rolesPath = '/latest/meta-data/iam/security-credentials/';
 
-/** The service answers in milliseconds where it exists; where it does not, nobody should wait long to learn it. */
-const answerWithinMs = 1000;
+/** Where there is no service nobody answers at that address, and nobody should wait long to learn it. */
+const connectWithinMs = 1000;
+
+/** In which the process must have run: one that a busy host held up for a second has not been told of its connection yet. */
+const connectLooks = 4;
+
+/** Whoever takes the connection is there, however busy this host is. */
+const answerWithinMs = 10_000;
 const documentBytesMax = 64 * 1024;
 
 /** `refreshing` asks again from a third of it on. */
@@ -131,12 +137,40 @@ async function answer(
 ): Promise<BoundedReply> {
   try {
     return await clock.deadline(answerWithinMs, 'EC2 metadata', signal, (either) =>
-      boundedRequest(url, { ...request, bytesMax: documentBytesMax }, either),
+      connectedSoon(clock, either, (connected, any) =>
+        boundedRequest(url, { ...request, bytesMax: documentBytesMax, connected }, any),
+      ),
     );
   } catch (error) {
     signal.throwIfAborted();
     if (error instanceof GatehouseError && error.code !== 'DEADLINE_EXCEEDED') throw error;
     throw identityError('CREDENTIALS_METADATA_UNREACHABLE', { endpoint: url.origin }, error);
+  }
+}
+
+/** Gives up a request that has no connection in time. `ask` calls `connected` once it has one. */
+async function connectedSoon(
+  clock: Clock,
+  signal: AbortSignal,
+  ask: (connected: () => void, signal: AbortSignal) => Promise<BoundedReply>,
+): Promise<BoundedReply> {
+  const connecting = new AbortController();
+  let isConnected = false;
+  const reply = ask(() => (isConnected = true), AbortSignal.any([signal, connecting.signal]));
+  const sleeping = new AbortController();
+  const looking = (async () => {
+    for (let look = 0; look < connectLooks; look += 1) {
+      await clock.sleep(connectWithinMs / connectLooks, sleeping.signal);
+    }
+    if (!isConnected) {
+      connecting.abort(baseError('DEADLINE_EXCEEDED', { what: 'EC2 metadata', afterMs: connectWithinMs }));
+    }
+  })().catch(() => undefined);
+  try {
+    return await reply;
+  } finally {
+    sleeping.abort();
+    await looking;
   }
 }
 

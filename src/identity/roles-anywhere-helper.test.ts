@@ -2,6 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { fakeClock } from '../../test/support/fake-clock.ts';
+import { patienceMs } from '../../test/support/patience.ts';
 import { temporaryDirectory } from '../../test/support/temporary-directory.ts';
 import { asGatehouseError, reportOf } from '../base/errors.ts';
 import { runCommand } from '../system/command.ts';
@@ -37,13 +38,12 @@ const output = (changes: Record<string, unknown> = {}): string =>
     ...changes,
   });
 
-const impatient: RunHelper = (argv, limits, until) => runCommand(argv, { ...limits, timeoutMs: 500 }, until);
-
-/** A helper that is really a shell script, run for real but with less patience. */
-function setup(script: string, env: Record<string, string> = {}) {
+/** A helper that is really a shell script, run for real and with as much patience as asked for. */
+function setup(script: string, env: Record<string, string> = {}, timeoutMs = patienceMs) {
   const helper = join(temporaryDirectory(), 'helper');
   writeFileSync(helper, `#!/bin/sh\n${script}\n`, { mode: 0o755 });
-  return rolesAnywhereHelper({ ...config, helper }, impatient, env, clock);
+  const run: RunHelper = (argv, limits, until) => runCommand(argv, { ...limits, timeoutMs }, until);
+  return rolesAnywhereHelper({ ...config, helper }, run, env, clock);
 }
 
 const print = (text: string): string => `cat <<'END'\n${text}\nEND`;
@@ -97,8 +97,13 @@ describe('the signing helper', () => {
     expect(seen).not.toContain('not-for-children');
   });
 
+  test('that hangs is given up', async () => {
+    const source = setup('sleep 600', {}, 200);
+
+    await expect(source.load(signal)).rejects.toMatchObject({ code: 'CREDENTIALS_HELPER_TIMED_OUT' });
+  });
+
   test.each<[string, string, string]>([
-    ['hangs', 'sleep 60', 'CREDENTIALS_HELPER_TIMED_OUT'],
     ['floods its output', 'exec yes', 'CREDENTIALS_HELPER_OUTPUT_TOO_LARGE'],
     ['floods its error output', 'exec yes >&2', 'CREDENTIALS_HELPER_OUTPUT_TOO_LARGE'],
     ['writes garbage', 'echo garbage', 'CREDENTIALS_HELPER_NOT_JSON'],
@@ -142,7 +147,7 @@ describe('the signing helper', () => {
   test('that is stopped ends with the signal’s reason', async () => {
     const stop = new AbortController();
     const reason = new Error('enough');
-    const source = setup('sleep 60');
+    const source = setup('sleep 600');
 
     const loading = source.load(stop.signal);
     stop.abort(reason);

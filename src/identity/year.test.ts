@@ -232,7 +232,6 @@ function dice(seed: number): () => number {
 
 test.each([20_261_126])(
   'a year of hourly sessions uses no expired ones while others could be had: %i',
-  { timeout: 120_000 },
   async (seed) => {
     const { clock, world, credentials, denied, trouble, count, rotate } = await setup(seed);
     const stop = new AbortController();

@@ -69,9 +69,7 @@ describe.each([
     }
   });
 
-  it('is not opened when any single bit of it is flipped, or any suffix cut', {
-    timeout: 60_000,
-  }, async () => {
+  it('is not opened when any single bit of it is flipped, or any suffix cut', {}, async () => {
     const { binding } = setup(bits);
     const wrapped = await wrapMasterKey(newMasterKey(1), 'web-1', binding, never);
     const open = (bytes: Buffer) =>
@@ -133,7 +131,6 @@ it('under a symmetric key is an Encryption SDK message with its context', async 
 
 it.each([2048, 3072, 4096] as const)(
   'with a password fits RSA-%i, is wrapped without a word to KMS of the key, and opens with one call',
-  { timeout: 60_000 },
   async (bits) => {
     const { kms, keyArn, binding } = setup(bits);
     const masterKey = newMasterKey(7, await newVerifier(Secret.ofText('correct horse')));

@@ -209,9 +209,7 @@ function failsAt(wanted: number, files: SealedFiles, ledger: Ledger, error: () =
 }
 
 describe('re-encryption that is interrupted', () => {
-  it('at any of its steps: every file opens before it is run again, and after it under the new key', {
-    timeout: 60_000,
-  }, async () => {
+  it('at any of its steps: every file opens before it is run again, and after it under the new key', {}, async () => {
     const count = 4;
     let isEnded = false;
     for (let step = 1; !isEnded; step += 1) {
@@ -234,30 +232,26 @@ describe('re-encryption that is interrupted', () => {
     ['ENOSPC', () => systemError('FILE_SYSTEM_FULL', { errno: 'ENOSPC' })],
     ['EROFS', () => systemError('FILE_SYSTEM_FULL', { errno: 'EROFS' })],
     ['EIO', () => systemError('FILE_FAILED', { errno: 'EIO' })],
-  ])(
-    'by %s at any of its steps: no file is lost, and the next run brings them all',
-    { timeout: 60_000 },
-    async (_name, error) => {
-      const count = 3;
-      let isEnded = false;
-      for (let step = 1; !isEnded; step += 1) {
-        const { folder, run, generations } = await setup(count);
-        const real = sealedFiles();
-        const failing = failsAt(step, real, ledgerIn(folder), error);
-        const outcome = await run(failing).catch((caught: unknown) => caught);
-        await real.close();
-        isEnded = !failing.hasFailed();
-        // Either it went on without a file, or it ended with the disk's own error.
-        expect(outcome, `step ${step}`).toMatchObject(outcome instanceof Error ? { code: error().code } : {});
+  ])('by %s at any of its steps: no file is lost, and the next run brings them all', async (_name, error) => {
+    const count = 3;
+    let isEnded = false;
+    for (let step = 1; !isEnded; step += 1) {
+      const { folder, run, generations } = await setup(count);
+      const real = sealedFiles();
+      const failing = failsAt(step, real, ledgerIn(folder), error);
+      const outcome = await run(failing).catch((caught: unknown) => caught);
+      await real.close();
+      isEnded = !failing.hasFailed();
+      // Either it went on without a file, or it ended with the disk's own error.
+      expect(outcome, `step ${step}`).toMatchObject(outcome instanceof Error ? { code: error().code } : {});
 
-        for (const generation of await generations()) expect([1, 2], `step ${step}`).toContain(generation);
-        expect(leftovers(folder), `step ${step}`).toEqual([]);
-        expect((await run()).files, `step ${step}`).toBe(count);
-        expect(await generations(), `step ${step}`).toEqual([2, 2, 2]);
-        expect(step).toBeLessThan(200);
-      }
-    },
-  );
+      for (const generation of await generations()) expect([1, 2], `step ${step}`).toContain(generation);
+      expect(leftovers(folder), `step ${step}`).toEqual([]);
+      expect((await run()).files, `step ${step}`).toBe(count);
+      expect(await generations(), `step ${step}`).toEqual([2, 2, 2]);
+      expect(step).toBeLessThan(200);
+    }
+  });
 
   it('keeps what a file holds, to the byte, whatever its length', async () => {
     const { paths, run } = await setup(60);

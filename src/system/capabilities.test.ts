@@ -31,7 +31,7 @@ describe('a command of an agent', () => {
     const script = `
       import { readFileSync } from 'node:fs';
       const { runCommand } = await import('${runner}');
-      const limits = { timeoutMs: 9000, outputBytesMax: 9000 };
+      const limits = { timeoutMs: 60_000, outputBytesMax: 9000 };
       const { stdout } = await runCommand(['cat', '/proc/self/status'], limits, new AbortController().signal);
       console.log(JSON.stringify([readFileSync('/proc/self/status', 'utf8'), stdout.toString()]));`;
     const user = ['--reuid=65534', '--regid=65534', '--clear-groups'];

@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'vitest';
+import { patienceMs } from '../../test/support/patience.ts';
 import type { CommandLimits, RunCommand } from './command.ts';
 
 const never = new AbortController().signal;
-const limits: CommandLimits = { timeoutMs: 20_000, outputBytesMax: 4096 };
+const limits: CommandLimits = { timeoutMs: patienceMs, outputBytesMax: 4096 };
 
 /** A runner, and what it is to be given; each command does what its name says. */
 export interface CommandMaking {

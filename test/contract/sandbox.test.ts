@@ -3,7 +3,7 @@ import { type Bench, contract, createBench, titled } from './contract.ts';
 import { type SandboxTarget, startSandbox } from './sandbox-target.ts';
 
 // Some cases make RSA keys, which takes seconds on a busy machine.
-describe('the contract, against the sandbox', { timeout: 60_000 }, () => {
+describe('the contract, against the sandbox', () => {
   let target: SandboxTarget;
   let bench: Bench & { close(): void };
 

@@ -79,7 +79,9 @@ describe('gatehouse audit verify', () => {
 
     for (let life = 0; life < lives; life += 1) {
       // Before, while and after the spool opens and records come; every other life long enough for some.
+      const before = host.count('agent');
       const agent = life % 2 === 0 ? host.start() : await host.started();
+      if (life % 2 === 1) await eventually('its first records', () => host.count('agent') > before);
       await timeout(300 + random() * 2_000);
       for (let change = 0; change < 3; change += 1) {
         await host.operator.putSecret('prod/database', JSON.stringify({ password: `${life}.${change}` }));
@@ -98,7 +100,7 @@ describe('gatehouse audit verify', () => {
     expect({ seed, code, chains: chains.length }).toEqual({ seed, code: 0, chains: 1 });
     expect(kinds.filter((kind) => kind !== 'repeated')).toEqual([]);
     expect(numbers.size).toBe((chains[0]?.last ?? 0) + 1);
-    expect(numbers.size).toBeGreaterThan(lives);
+    expect(numbers.size).toBeGreaterThan(lives / 2);
   });
 
   it('is unbroken through lost answers, throttling and cut connections', async () => {
@@ -159,16 +161,15 @@ describe('gatehouse audit verify', () => {
   it('finds records cut off at the end, and a head that is asked for', async () => {
     const host = await setup();
     const agent = await host.started();
-    const status = await eventually('a durable head', async () => {
-      const { events } = (await host.status()) as {
-        events?: { audit?: readonly { sequence?: number; hash?: string }[] };
-      };
-      return events?.audit?.[0]?.hash === undefined ? undefined : events.audit[0];
+    const kept = 3;
+    const status = await eventually('a durable head beyond what will be kept', async () => {
+      const [head] = (await host.status()).events?.audit ?? [];
+      return (head?.sequence ?? 0) > kept ? head : undefined;
     });
     await agent.stop();
-    const head = ['--head', `${status.sequence}:${status.hash}`];
+    const head = ['--head', `${status?.sequence}:${status?.hash}`];
     const whole = await verify(host, head);
-    rewrite(auditStream(host), (messages) => messages.slice(0, 3));
+    rewrite(auditStream(host), (messages) => messages.slice(0, kept));
 
     const cut = await verify(host, head);
 

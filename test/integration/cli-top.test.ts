@@ -44,6 +44,10 @@ describe('gatehouse top', () => {
     await host.started();
     host.log(numbered(100));
     await host.arrived(100);
+    // What the worker counted it tells a little later.
+    await eventually('the agent says so', async () =>
+      (await host.status()).events?.sources.some(({ name, events }) => name === 'app' && events === 100),
+    );
 
     const text = await host.run(['top', '--interval', '0.2']);
     const json = await host.run(['top', '--interval', '0.2', '--json']);

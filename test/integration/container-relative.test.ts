@@ -4,6 +4,7 @@ import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import type { ContainerNamespaceReport } from '../support/container-namespace.ts';
+import { patienceMs } from '../support/patience.ts';
 
 const program = fileURLToPath(new URL('../support/container-namespace.ts', import.meta.url));
 
@@ -17,7 +18,6 @@ const namespace = [
   '-c',
   'ip link set lo up && ip addr add 169.254.170.2/32 dev lo && exec "$0" "$@"',
 ];
-const runMsMax = 50_000;
 
 describe.skipIf(isNamespaceMissing())('a container with a relative URI, in a network namespace', () => {
   it('is known by what 169.254.170.2 answers, and refused with another’s URI', async () => {
@@ -44,7 +44,7 @@ async function report(): Promise<ContainerNamespaceReport> {
   const child = spawn('unshare', [...namespace, process.execPath, program], {
     env: { PATH: process.env['PATH'] },
     stdio: ['ignore', 'pipe', 'pipe'],
-    timeout: runMsMax,
+    timeout: patienceMs,
     killSignal: 'SIGKILL',
   });
   const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')]);

@@ -15,7 +15,7 @@ it('control.sock is there for the agent’s own user only', async () => {
 
 it('status says starting with exit code 75, then ready with 0, and 69 once the agent is gone', async () => {
   const host = await setup();
-  const slow = host.sandbox.faults.add({ service: 'secretsmanager', effect: { kind: 'latency', ms: 4000 } });
+  const slow = host.sandbox.faults.add({ service: 'secretsmanager', effect: { kind: 'hold' } });
   const agent = host.start();
   await agent.event('credentials.obtained');
 
@@ -36,11 +36,14 @@ it('status says starting with exit code 75, then ready with 0, and 69 once the a
 
 it('a SIGHUP during the start does not end the agent', async () => {
   const host = await setup();
-  host.sandbox.faults.add({ service: 'secretsmanager', count: 1, effect: { kind: 'latency', ms: 500 } });
+  const slow = host.sandbox.faults.add({ service: 'secretsmanager', effect: { kind: 'hold' } });
   const agent = host.start();
-  await agent.event('credentials.obtained');
+  await host.struck(slow);
 
   agent.kill('SIGHUP');
+  // Signals are handed over in order: what is answered after it came after it.
+  await host.status();
+  host.sandbox.faults.remove(slow);
 
   await agent.event('agent.reload-requested');
   expect((await agent.stop()).code).toBe(0);
@@ -49,12 +52,17 @@ it('a SIGHUP during the start does not end the agent', async () => {
 it('SIGHUPs that come while a reload is under way make one more of it', async () => {
   const host = await setup();
   const agent = await host.started();
-  host.sandbox.faults.add({ service: 'secretsmanager', nth: 1, effect: { kind: 'latency', ms: 500 } });
+  const reads = () => host.sandbox.calls.count({ service: 'secretsmanager' });
+  const slow = host.sandbox.faults.add({ service: 'secretsmanager', effect: { kind: 'hold' } });
+  const before = reads();
   agent.kill('SIGHUP');
-  await eventually('the reload', () => (host.sandbox.faults.list()[0]?.hits ?? 0) > 0 || undefined);
+  await host.struck(slow);
 
   for (let count = 0; count < 20; count += 1) agent.kill('SIGHUP');
-  await eventually('both', () => (host.sandbox.faults.list()[0]?.seen ?? 0) >= 4 || undefined);
+  await host.status();
+  host.sandbox.faults.remove(slow);
+  // Two secrets each.
+  await eventually('both', () => reads() >= before + 4);
   await agent.stop();
 
   const reloads = agent.lines().filter(({ event }) => event === 'agent.reload-requested');
@@ -63,10 +71,9 @@ it('SIGHUPs that come while a reload is under way make one more of it', async ()
 
 it('a SIGTERM during the start ends it at once with exit code 0', async () => {
   const host = await setup();
-  host.sandbox.faults.add({ service: 'secretsmanager', effect: { kind: 'latency', ms: 10_000 } });
+  const slow = host.sandbox.faults.add({ service: 'secretsmanager', effect: { kind: 'hold' } });
   const agent = host.start();
-  await agent.event('credentials.obtained');
-  await eventually('the call under way', () => (host.sandbox.faults.list()[0]?.hits ?? 0) > 0 || undefined);
+  await host.struck(slow);
 
   const { code } = await agent.stop();
 

@@ -9,7 +9,7 @@ const instanceRole = { credentials: { source: 'instance-role' } };
 describe('credentials that run out', () => {
   it('are renewed before they expire, and work goes on', async () => {
     const host = await setup();
-    host.sandbox.instance.credentialSeconds = 24;
+    host.sandbox.instance.credentialSeconds = 60;
 
     const agent = await host.started();
     const renewed = await agent.event('credentials.renewed');

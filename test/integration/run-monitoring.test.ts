@@ -8,10 +8,7 @@ const listen = '127.0.0.1:0';
 describe('health', () => {
   it('tells starting, ready and gone apart, over control.sock and HTTP', async () => {
     const host = await setup({ bootstrap: { monitoring: { listen } } });
-    const slow = host.sandbox.faults.add({
-      service: 'secretsmanager',
-      effect: { kind: 'latency', ms: 4000 },
-    });
+    const slow = host.sandbox.faults.add({ service: 'secretsmanager', effect: { kind: 'hold' } });
     const agent = host.start();
     const { address } = await agent.event('api.listening');
     const url = `http://${String(address)}`;
@@ -133,12 +130,13 @@ describe('the log level', () => {
 
   it('is toggled by SIGUSR2, which ends nothing, from the start on', async () => {
     const host = await setup();
-    host.sandbox.faults.add({ service: 'secretsmanager', count: 1, effect: { kind: 'latency', ms: 500 } });
+    const slow = host.sandbox.faults.add({ service: 'secretsmanager', effect: { kind: 'hold' } });
     const agent = host.start();
-    await agent.event('credentials.obtained');
+    await host.struck(slow);
 
     agent.kill('SIGUSR2');
     await agent.event('agent.log-level-changed', ({ by }) => by === 'signal');
+    host.sandbox.faults.remove(slow);
     await agent.event('agent.ready');
     const during = await host.run(['log-level']);
     agent.kill('SIGUSR2');

@@ -6,7 +6,7 @@ import { awsKms } from '../../src/keys/aws-kms.ts';
 import { kmsUnwrapper } from '../../src/keys/kms-keyring.ts';
 import { openMasterKey, wrappingOf } from '../../src/keys/master-key.ts';
 import { type Canary, canary, searchCanaries } from '../support/canary.ts';
-import { bindingKey, type Host, numbered, setup } from '../support/host.ts';
+import { bindingKey, eventually, type Host, numbered, setup } from '../support/host.ts';
 
 const rsaKey = 'alias/gatehouse-rsa';
 /** What waits cannot be sent at a stop: AWS is away. */
@@ -149,9 +149,7 @@ const kmsCalls = (host: Host): readonly string[] =>
 
 /** Until a batch waits in the spool. */
 async function waiting(host: Host): Promise<void> {
-  await expect
-    .poll(async () => (await host.status()).events?.spool.batches ?? 0, { timeout: 20_000 })
-    .toBeGreaterThan(0);
+  await eventually('a batch', async () => ((await host.status()).events?.spool.batches ?? 0) > 0);
 }
 
 function arnOf({ sandbox }: Host, alias: string): string {

@@ -150,7 +150,7 @@ describe('after a kill -9', () => {
     host.sandbox.faults.clear();
 
     await host.started();
-    await eventually('every line', () => new Set(host.messages()).size === total || undefined);
+    await host.arrivedOnce(total);
 
     const arrivals = host.batches();
     const distinct = [...new Set(arrivals.map((batch) => batch.join('\n')))];
@@ -186,7 +186,7 @@ describe('after a kill -9', () => {
     }
 
     await host.started();
-    await eventually('every line', () => new Set(host.messages()).size === kills * each || undefined);
+    await host.arrivedOnce(kills * each);
 
     const batches = host.batches().map((batch) => batch.join('\n'));
     expect([...new Set(host.messages())].toSorted()).toStrictEqual(numbered(kills * each).toSorted());
@@ -203,7 +203,7 @@ describe('after a kill -9', () => {
     await killed.finished;
 
     await host.started();
-    await eventually('every line', () => new Set(host.messages()).size === total || undefined);
+    await host.arrivedOnce(total);
 
     const batches = host.batches();
     const repeated = batches.length - new Set(batches.map((batch) => batch.join('\n'))).size;

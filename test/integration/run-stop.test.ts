@@ -4,16 +4,19 @@ import { eventually, type Host, numbered, setup } from '../support/host.ts';
 
 describe('SIGTERM', () => {
   it('drains what was read, the audit of the stop included, and exits with 0', async () => {
-    const host = await setup();
+    const host = await setup({ bootstrap: { stopTimeoutSeconds: 120 } });
     const agent = await host.started();
     const put = { service: 'logs', operation: 'PutLogEvents' } as const;
-    host.sandbox.faults.add({ ...put, effect: { kind: 'latency', ms: 300 } });
+    const held = host.sandbox.faults.add({ ...put, effect: { kind: 'hold' } });
     host.log(numbered(1000));
-    await eventually('a call under way', () => (host.sandbox.faults.list()[0]?.hits ?? 0) > 0 || undefined);
+    await host.struck(held);
     host.log(numbered(1000, 1000));
     await agent.event('events.file-opened');
 
-    const { code } = await agent.stop();
+    const stopped = agent.stop();
+    await agent.event('agent.stopping');
+    host.sandbox.faults.remove(held);
+    const { code } = await stopped;
 
     expect(code).toBe(0);
     expect(await agent.event('events.stopped')).toMatchObject({ spooledBatches: 0 });
@@ -24,19 +27,17 @@ describe('SIGTERM', () => {
 
   it.each<[string, FaultRule['effect']]>([
     ['answers with 503', { kind: 'error', name: 'ServiceUnavailableException', status: 503 }],
-    ['does not answer', { kind: 'latency', ms: 8_000 }],
+    ['does not answer', { kind: 'latency', ms: 600_000 }],
   ])('leaves in time when CloudWatch Logs %s, and the next agent ships all', async (_what, effect) => {
     const host = await setup({ bootstrap: { stopTimeoutSeconds: 2 } });
     const { agent, lines } = await withFullSpool(host, effect);
 
-    const before = performance.now();
+    // Nothing but its own time ends this stop: CloudWatch Logs stays away for longer than anybody waits here.
     const { code } = await agent.stop();
-    const tookMs = performance.now() - before;
     host.sandbox.faults.clear();
     await host.started();
 
     expect(code).toBe(0);
-    expect(tookMs).toBeLessThan(3_000);
     expect(Number((await agent.event('events.stopped'))['spooledBatches'])).toBeGreaterThan(0);
     expect(await host.arrived(lines.length)).toStrictEqual(lines);
     await eventually(
@@ -47,7 +48,7 @@ describe('SIGTERM', () => {
 
   it('is not cut short by a SIGHUP', async () => {
     const host = await setup({ bootstrap: { stopTimeoutSeconds: 2 } });
-    const { agent } = await withFullSpool(host, { kind: 'latency', ms: 5_000 });
+    const { agent } = await withFullSpool(host, { kind: 'latency', ms: 600_000 });
 
     agent.kill('SIGTERM');
     await agent.event('agent.stopping');
@@ -57,7 +58,8 @@ describe('SIGTERM', () => {
   });
 
   it('a second time leaves at once with exit code 143, and the next agent ships all', async () => {
-    const host = await setup();
+    // By itself it would leave with 0, and not before the test has given up.
+    const host = await setup({ bootstrap: { stopTimeoutSeconds: 600 } });
     const { agent, lines } = await withFullSpool(host, {
       kind: 'error',
       name: 'ServiceUnavailableException',
@@ -66,14 +68,11 @@ describe('SIGTERM', () => {
 
     agent.kill('SIGTERM');
     await agent.event('agent.stopping');
-    const before = performance.now();
     const { code } = await agent.stop();
-    const tookMs = performance.now() - before;
     host.sandbox.faults.clear();
     await host.started();
 
     expect(code).toBe(143);
-    expect(tookMs).toBeLessThan(5_000);
     expect(await host.arrived(lines.length)).toStrictEqual(lines);
   });
 });

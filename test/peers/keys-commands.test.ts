@@ -27,7 +27,6 @@ const sections = page
 
 it.skipIf(arePeersMissing('aws'))(
   'docs/keys.md is followed as written, from an empty sandbox to a recovered host',
-  { timeout: 120_000 },
   async () => {
     const target = await startSandbox();
     onTestFinished(() => target.close());

@@ -21,6 +21,7 @@ import { onTestFinished } from 'vitest';
 import { createSandbox, type Sandbox } from '../../sandbox/sandbox.ts';
 import { type Finished, gatehouse, type RunningAgent, startAgent } from './agent.ts';
 import { canary } from './canary.ts';
+import { patienceMs } from './patience.ts';
 import { temporaryDirectory } from './temporary-directory.ts';
 
 type Environment = Record<string, string>;
@@ -191,12 +192,30 @@ export async function setup(options: HostOptions = {}) {
       return host.messages('agent').map((message) => JSON.parse(message) as AuditDocument);
     },
 
+    /** How many messages a stream has. */
+    count(stream = 'app', group = logGroup): number {
+      return sandbox.state.logs.groups[group]?.streams[stream]?.eventCount ?? 0;
+    },
+
     /** Waits until a stream has so many messages, or more, and returns them. */
-    arrived(count: number, stream = 'app'): Promise<readonly string[]> {
-      return eventually(`${count} messages in ${stream}`, () => {
-        const messages = host.messages(stream);
-        return messages.length >= count ? messages : undefined;
+    async arrived(count: number, stream = 'app'): Promise<readonly string[]> {
+      await eventually(`${count} messages in ${stream}`, () => host.count(stream) >= count);
+      return host.messages(stream);
+    },
+
+    /** Waits until a stream has so many messages, however often each came, and returns them. */
+    arrivedOnce(count: number, stream = 'app'): Promise<ReadonlySet<string>> {
+      return eventually(`${count} messages in ${stream}, each once at least`, () => {
+        if (host.count(stream) < count) return undefined;
+        const messages = new Set(host.messages(stream));
+        return messages.size >= count ? messages : undefined;
       });
+    },
+
+    /** Waits until a fault has befallen somebody. */
+    struck(id: string): Promise<unknown> {
+      const hits = () => sandbox.faults.list().find((fault) => fault.id === id)?.hits ?? 0;
+      return eventually(`${id} has befallen a call`, () => hits() > 0);
     },
 
     /** The delivered file's content, or undefined while there is none. */
@@ -232,7 +251,11 @@ export interface StatusDocument {
   };
   readonly configCopy?: { readonly versionId?: string };
   readonly secrets: readonly { readonly name: string; readonly failing?: string }[];
-  readonly events?: { readonly spool: { readonly isSealed: boolean; readonly batches: number } };
+  readonly events?: {
+    readonly spool: { readonly isSealed: boolean; readonly batches: number };
+    readonly sources: readonly { readonly name: string; readonly events: number }[];
+    readonly audit: readonly { readonly sequence?: number; readonly hash?: string }[];
+  };
 }
 
 /** Lines that tell their number, from `first` on. */
@@ -272,13 +295,11 @@ export function helperOutput({ identities }: Sandbox): string {
 }
 
 const pollMs = 20;
-const patienceUsuallyMs = 20_000;
 
 /** Asks until `probe` answers with something, for what says nothing when it happens. Bounded. */
 export async function eventually<T>(
   what: string,
   probe: () => T | undefined | Promise<T | undefined>,
-  patienceMs = patienceUsuallyMs,
 ): Promise<T> {
   const until = performance.now() + patienceMs;
   for (;;) {

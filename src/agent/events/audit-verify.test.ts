@@ -106,9 +106,7 @@ describe('read back from CloudWatch Logs', () => {
     ]);
   });
 
-  test('each record dropped, changed, replaced, swapped or repeated in turn is found', {
-    timeout: 60_000,
-  }, async () => {
+  test('each record dropped, changed, replaced, swapped or repeated in turn is found', {}, async () => {
     const { put, verify } = await setup();
     const count = 8;
     const { lines, headsUpTo } = chainOf(count);
@@ -218,7 +216,7 @@ test.each([
   await expect(verify(request)).rejects.toMatchObject({ code, row: { exitCode } });
 });
 
-test('an AWS that is away is out of reach', { timeout: 20_000 }, async () => {
+test('an AWS that is away is out of reach', async () => {
   const { verify, close } = await setup();
   await close();
 

@@ -238,7 +238,7 @@ describe('kms renew', () => {
     expect(keys()).toHaveLength(2);
   });
 
-  it('goes on wherever it stopped', { timeout: 120_000 }, async () => {
+  it('goes on wherever it stopped', async () => {
     const { sandbox, renew, passDays, aliased, wrappedBy, keys } = await setup();
     const calls = [
       ['GetKeyPolicy', 1],

@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
 import {
   appendFileSync,
   chownSync,
@@ -14,8 +15,9 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { describe, expect, test, vi } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { fakeClock } from '../../../test/support/fake-clock.ts';
 import { patient } from '../../../test/support/patience.ts';
 import { temporaryDirectory } from '../../../test/support/temporary-directory.ts';
@@ -654,11 +656,9 @@ describe('a file source that is careful', () => {
     symlinkSync('.', path('here'));
     symlinkSync('/dev/zero', path('device.log'));
     execFileSync('mkfifo', [path('pipe.log')]);
-    execFileSync('python3', [
-      '-c',
-      'import socket,sys; socket.socket(socket.AF_UNIX).bind(sys.argv[1])',
-      path('socket.log'),
-    ]);
+    const server = createServer().listen(path('socket.log'));
+    onTestFinished(() => void server.close());
+    await once(server, 'listening');
     append('two\nlines.log', 'odd\n');
     append('good.log', 'good\n');
 
