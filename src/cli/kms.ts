@@ -47,6 +47,7 @@ const createKeyCommand = command({
   usage: 'create-key',
   summary: 'Make a KMS key whose policy separates those who look after it from those who use it',
   options: {
+    symmetric: { type: 'boolean', default: false, describe: 'A symmetric key, as without --rsa' },
     rsa: {
       type: 'number',
       choices: [2048, 3072, 4096] as const,
@@ -99,6 +100,9 @@ const createKeyCommand = command({
         ? undefined
         : (await inputBytes(args.policy, policyBytesMax, invocation)).toString('utf8');
     const { alias, description, rsa } = args;
+    if (args.symmetric && rsa !== undefined) {
+      throw agentError('USAGE', { problem: 'A key is --symmetric or --rsa.' });
+    }
     if (args['custom-key-store-id'] !== undefined && (rsa !== undefined || args.external)) {
       throw agentError('USAGE', {
         problem: 'A custom key store holds symmetric keys of its own material: neither --rsa nor --external.',

@@ -30,9 +30,6 @@ export interface NewDataKey {
 /** What a frame of ours holds; any reader takes any length. 4 KiB, the SDK's own, halves the speed of large files. */
 const frameLength = 64 * 1024;
 
-/** Most secrets are small, and most messages one frame: room for a whole one is made when it is needed. */
-const heldAtFirst = 4 * 1024;
-
 const algorithm = 'aes-256-gcm';
 /** Labels of the suite's key derivation: https://docs.aws.amazon.com/encryption-sdk/latest/developer-guide/algorithms-reference.html */
 const keyLabel = Buffer.concat([uint(2, suiteId), Buffer.from('DERIVEKEY')]);
@@ -58,7 +55,8 @@ export async function* sealMessage(
     yield Buffer.concat([header, headerTag(key, header)]);
 
     // One frame is held back: the last one is marked, and an empty one is written only where there is nothing at all.
-    let held: Buffer = Buffer.alloc(heldAtFirst);
+    // Most secrets come in one piece: room for a whole frame is made when it is needed.
+    let held: Buffer = Buffer.alloc(0);
     let filled = 0;
     let number = 1;
     try {
@@ -70,7 +68,7 @@ export async function* sealMessage(
             filled = 0;
           }
           const taken = Math.min(frameLength - filled, piece.length - at);
-          if (filled + taken > held.length) held = grown(held, filled);
+          if (filled + taken > held.length) held = grown(held, filled, taken);
           held.set(piece.subarray(at, at + taken), filled);
           filled += taken;
           at += taken;
@@ -149,12 +147,12 @@ async function* opened(
   }
 }
 
-/** Room for a whole frame, with what is held; the smaller one is overwritten. */
-function grown(held: Buffer, filled: number): Buffer {
-  const whole = Buffer.alloc(frameLength);
-  held.copy(whole, 0, 0, filled);
+/** Room for the first piece, or for a whole frame, with what is held; the smaller one is overwritten. */
+function grown(held: Buffer, filled: number, taken: number): Buffer {
+  const larger = Buffer.allocUnsafe(filled === 0 ? taken : frameLength);
+  held.copy(larger, 0, 0, filled);
   held.fill(0);
-  return whole;
+  return larger;
 }
 
 /** The key of the content and what commits to it. Overwrites the data key, which has no further use. */

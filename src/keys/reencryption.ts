@@ -111,12 +111,12 @@ async function rewriteAll(options: ReencryptionOptions, signal: AbortSignal) {
   const gone: string[] = [];
   const left = new Map<string, LeftFile>();
   const swept = new Set<string>();
-  const report = () => {
-    const { at: done, all: of } = ledger.count(target);
-    progress({ phase: 'rewriting', done, of });
-  };
+  let counted = ledger.count(target);
+  /** With those of a batch that are written, and not yet in place. */
+  const report = (staged: number) =>
+    progress({ phase: 'rewriting', done: Math.min(counted.at + staged, counted.all), of: counted.all });
 
-  report();
+  report(0);
   let after = '';
   for (;;) {
     signal.throwIfAborted();
@@ -132,8 +132,11 @@ async function rewriteAll(options: ReencryptionOptions, signal: AbortSignal) {
       if (!swept.has(folder)) await files.sweep(path).catch(() => undefined);
       swept.add(folder);
     }
-    const outcomes = await inLanes(paths, options.concurrency, (path) =>
-      left.has(path) ? Promise.resolve(leftAgain(path, left)) : rewriteOne(path, options, signal),
+    const outcomes = await inLanes(
+      paths,
+      options.concurrency,
+      (path) => (left.has(path) ? Promise.resolve(leftAgain(path, left)) : rewriteOne(path, options, signal)),
+      report,
     );
     try {
       signal.throwIfAborted();
@@ -148,7 +151,8 @@ async function rewriteAll(options: ReencryptionOptions, signal: AbortSignal) {
     gone.push(...away);
     for (const outcome of outcomes) if (outcome.kind === 'left') left.set(outcome.path, outcome);
     after = paths.at(-1) ?? '';
-    report();
+    counted = ledger.count(target);
+    report(0);
   }
   return { gone, left: [...left.values()] };
 }
@@ -221,8 +225,12 @@ async function checkAll(options: ReencryptionOptions, before: readonly LeftFile[
     const paths = ledger.files(after, batchFiles);
     if (paths.length === 0) return { good, gone, older, left };
     const wanted = paths.filter((path) => !skipped.has(path));
-    const outcomes = await inLanes(wanted, options.concurrency, (path) =>
-      checkOne(path, options, onlyTarget, signal),
+    const { all: of } = ledger.count(target);
+    const outcomes = await inLanes(
+      wanted,
+      options.concurrency,
+      (path) => checkOne(path, options, onlyTarget, signal),
+      (ended) => progress({ phase: 'checking', done: Math.min(good + ended, of), of }),
     );
     const at = (kind: Outcome['kind']) =>
       outcomes.filter((each) => each.kind === kind).map(({ path }) => path);
@@ -288,18 +296,24 @@ async function* overwriting(pieces: AsyncIterable<Buffer>): AsyncGenerator<Buffe
   }
 }
 
-/** Runs `work` for each, so many at once; what came of it in the same order. */
+/** Runs `work` for each, so many at once, and tells how many have ended; what came of it in the same order. */
 async function inLanes(
   paths: readonly string[],
   lanes: number,
   work: (path: string) => Promise<Outcome>,
+  progress: (ended: number) => void,
 ): Promise<Outcome[]> {
   // Without a lane nothing is done, and whoever waits for the files to be done waits for ever.
   if (!(lanes >= 1)) throw new TypeError(`no work is done in ${lanes} lanes`);
   const outcomes: Outcome[] = [];
   const waiting = paths.entries();
+  let ended = 0;
   const lane = async (): Promise<void> => {
-    for (const [index, path] of waiting) outcomes[index] = await work(path);
+    for (const [index, path] of waiting) {
+      outcomes[index] = await work(path);
+      ended += 1;
+      progress(ended);
+    }
   };
   await Promise.all(Array.from({ length: lanes }, lane));
   return outcomes;

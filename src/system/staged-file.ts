@@ -220,19 +220,26 @@ export async function stageAt(
 export async function writeNew(
   path: string,
   bytes: FileBytes,
-  { uid, gid, mode }: FileOwnership,
+  ownership: FileOwnership,
 ): Promise<FileIdentity> {
   const file = await inPool.open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
   try {
     for await (const piece of gathered(bytes)) await writeWhole(file, piece);
-    // -1: left as it is, chown(2). The owner before the mode, since a change of owner clears bits of the mode.
-    if (uid !== undefined || gid !== undefined) fchownSync(file, uid ?? -1, gid ?? -1);
-    fchmodSync(file, mode);
+    own(file, ownership);
     await inPool.fsync(file);
     return identityOf(fstatSync(file, { bigint: true }));
   } finally {
     closeSync(file);
   }
+}
+
+/** Gives a file its owner and mode; nothing is written where it has them, which most files have as they are made. */
+function own(file: number, { uid = -1, gid = -1, mode }: FileOwnership): void {
+  const there = fstatSync(file);
+  // -1: left as it is, chown(2). The owner before the mode, since a change of owner clears bits of the mode.
+  const isChanged = (uid !== -1 && uid !== there.uid) || (gid !== -1 && gid !== there.gid);
+  if (isChanged) fchownSync(file, uid, gid);
+  if (isChanged || (there.mode & 0o7777) !== mode) fchmodSync(file, mode);
 }
 
 async function writeWhole(file: number, bytes: Uint8Array): Promise<void> {

@@ -18,6 +18,7 @@ import { suiteId } from '../../src/keys/sealed-message.ts';
 import { contextOf, ledgerIn, makeSealedHost, testKeyOf } from '../support/sealed-host.ts';
 import { type BenchHost, benchHost } from './bench-host.ts';
 import type { Bench, BenchOptions, Sample, Subject } from './measure.ts';
+import { ready, warmHost } from './start.ts';
 
 /** As `gatehouse master-key reencrypt` has them unless told otherwise; the copy has as many. */
 const lanes = 16;
@@ -35,7 +36,9 @@ const copied = 'read, write, fsync, rename';
 /**
  * Sealing and opening under the master key, in this process and without any call. Small: 100 bytes, whole buffers. Large:
  * a stream, of which opening reads all twice; and once more as the commands do it, with the most memory
- * that they held. Re-encryption: small files, beside writing them as durably without sealing.
+ * that they held. Re-encryption: small files, beside writing them as durably without sealing; `files cpu` is of the main
+ * thread, and hardly moves while others use the machine. A start with many sealed files: until `agent.ready`, with its
+ * calls to KMS to decrypt.
  */
 export const seal: Bench = {
   name: 'seal',
@@ -48,6 +51,9 @@ export const seal: Bench = {
     sealPeak: 'MB',
     openPeak: 'MB',
     files: '1/s',
+    'files cpu': 'ms',
+    start: 'ms',
+    decrypts: 'calls',
   },
   baselines: [sdk, bare, nothing, copied],
   rounds: { usual: 5, quick: 1 },
@@ -64,9 +70,12 @@ async function prepare(
   const commands = await Promise.all(
     programs.map(async (program): Promise<readonly Subject[]> => {
       const host = await benchHost(program, { isBare: true, masterKeyUnder: 'SYMMETRIC_DEFAULT' }, opened);
+      const sealed = { sealedFiles: isQuick ? 2 : 1_000, masterKeyUnder: 'SYMMETRIC_DEFAULT' } as const;
+      const many = await warmHost(program, sealed, opened);
       return [
         { name: nothing, program, measure: () => byNothing(host) },
         { name: 'gatehouse seal, unseal', program, measure: () => byCommands(host, largeBytes) },
+        { name: 'agent, 1,000 sealed files', program, measure: () => byStart(many) },
       ];
     }),
   );
@@ -164,6 +173,11 @@ async function byCommands(host: BenchHost, largeBytes: number): Promise<Sample> 
   return { sealLarge, openLarge, sealPeak, openPeak };
 }
 
+async function byStart(host: BenchHost): Promise<Sample> {
+  const { wall: start = 0, decrypts = 0 } = await ready(host);
+  return { start, decrypts };
+}
+
 /** The most memory that a command held, in MB. */
 async function peakOf(host: BenchHost, ...args: readonly string[]): Promise<number> {
   const { stderr } = await host.operate(['--import', tellPeak], ...args);
@@ -178,8 +192,11 @@ async function inFolder(
   try {
     await makeSealedHost(folder, files);
     const started = performance.now();
+    const before = process.threadCpuUsage();
     await work(folder, files);
-    return { files: files / ((performance.now() - started) / 1000) };
+    const seconds = (performance.now() - started) / 1000;
+    const { user, system } = process.threadCpuUsage(before);
+    return { files: files / seconds, 'files cpu': (user + system) / 1000 / files };
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

@@ -3,7 +3,7 @@ import { basename, join } from 'node:path';
 import { errnoOf } from '../../base/errno.ts';
 import { GatehouseError } from '../../base/errors.ts';
 import { keysError } from '../../keys/errors.ts';
-import { type Ledger, openLedger } from '../../keys/ledger.ts';
+import { type Ledger, openLedger, targetOf } from '../../keys/ledger.ts';
 import { systemError } from '../../system/errors.ts';
 import { openOutputDirectory, readRegularFile } from '../../system/files.ts';
 import { type Lock, takeLock } from '../../system/lock.ts';
@@ -87,8 +87,9 @@ export function openMasterKeyState(
       }
       if (lock !== undefined) return lock;
       const change = ledger.change();
-      const target = change?.direction === 'back' ? change.from : change?.to;
-      const { at: done, all: of } = ledger.count(target ?? ledger.sealing() ?? 0);
+      // The other one looks at its keys still, or wraps them, which touches no files.
+      if (change === undefined) throw keysError('MASTER_KEY_CHANGING');
+      const { at: done, all: of } = ledger.count(targetOf(change));
       throw keysError('MASTER_KEY_CHANGING', { done, of });
     },
 
