@@ -44,6 +44,9 @@ const controlSocketMode = 0o600;
 /** The part of the stop time-out that draining may take; the rest is for closing what is open. */
 const drainShare = 0.8;
 
+/** In an agent that runs by the copy of its gateway config: what reading all secrets may take. */
+const secretsMsMaxByCopy = 20_000;
+
 /** What an agent is started for, if not for itself alone. */
 export interface Attended {
   /** Goes on while the agent does, from when it is ready. Its signals are not the agent's. */
@@ -216,7 +219,12 @@ async function start(
   opened.defer(() => reads.close());
 
   const gate = auditGate(gateway.audit, events);
-  const workload = workloadSecrets(host, keys, { gate, events });
+  const workload = workloadSecrets(host, keys, {
+    gate,
+    events,
+    // It is away: a start that waits for every secret in vain takes longer than a supervisor lets it.
+    roundMsMax: () => (config.state().lastKnownGood === undefined ? undefined : secretsMsMaxByCopy),
+  });
   parts.workload = workload;
   await workload.configure(gateway, signal);
   const consumers = consumersOf(host, reads, gate, events);

@@ -54,12 +54,17 @@ export interface WorkloadOptions {
   readonly gate?: AuditGate | undefined;
   /** What ships events: told of each value before anybody has it. */
   readonly events?: Pick<Events, 'redact' | 'secretsAre'> | undefined;
+  /**
+   * What reading all secrets of Secrets Manager may take in one round, in milliseconds, asked at its beginning. Undefined:
+   * as long as the calls take, of which each has its own limits.
+   */
+  readonly roundMsMax?: () => number | undefined;
 }
 
 export function workloadSecrets(
   host: Host,
   keys: KeyAccess,
-  { gate, events }: WorkloadOptions = {},
+  { gate, events, roundMsMax }: WorkloadOptions = {},
 ): WorkloadSecrets {
   const { log } = host.recorder;
   const { clock } = host.launch;
@@ -92,8 +97,17 @@ export function workloadSecrets(
     round() {
       const values = secretsManager(client);
       const inSecretsManager = gated(gate, values);
+      const until = clock.monotonic() + (roundMsMax?.() ?? Infinity);
+      const inTime = (read: (signal: AbortSignal) => Promise<SecretReading>, signal: AbortSignal) =>
+        until === Infinity
+          ? read(signal)
+          : clock.deadline(Math.max(1, until - clock.monotonic()), 'Secrets Manager', signal, read);
       return {
-        secretsManager: (secret, place, signal) => redacted(secret, inSecretsManager.read(place, signal)),
+        secretsManager: (secret, place, signal) =>
+          redacted(
+            secret,
+            inTime((sig) => inSecretsManager.read(place, sig), signal),
+          ),
         sealedFile: (secret, path, signal) =>
           redacted(secret, inSealedFile.read({ name: secret, path }, signal)),
         [Symbol.dispose]: () => values[Symbol.dispose](),

@@ -3,9 +3,12 @@ import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DisableKeyCommand } from '@aws-sdk/client-kms';
 import { DeleteSecretCommand } from '@aws-sdk/client-secrets-manager';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import type { FaultRule } from '../../sandbox/faults.ts';
 import { bindingKey, eventually, gatewaySecret, type Host, setup } from '../support/host.ts';
+
+// Each starts the agent two to five times.
+vi.setConfig({ testTimeout: 180_000 });
 
 const unavailable = { kind: 'error', name: 'ServiceUnavailable', status: 503 } as const;
 const away: FaultRule = { service: 'secretsmanager', effect: unavailable };
@@ -67,6 +70,18 @@ describe('while Secrets Manager is away', () => {
 
     expect(await agent.event('config.last-known-good-used')).toMatchObject({ error: { code } });
   });
+});
+
+it('a Secrets Manager that takes calls and never answers holds up a start by the copy no longer than it must', async () => {
+  const host = await hostWithCopy();
+  host.sandbox.faults.add({ service: 'secretsmanager', effect: { kind: 'latency', ms: 600_000 } });
+
+  const agent = await host.started();
+
+  const tooLate = { error: { code: 'DEADLINE_EXCEEDED' } };
+  expect(await agent.event('config.last-known-good-used')).toMatchObject(tooLate);
+  // Of all secrets together: each by itself would be given up by the SDK, after a minute and a half.
+  expect(await agent.event('secret.read-failed')).toMatchObject(tooLate);
 });
 
 describe('a start without the copy', () => {
@@ -232,6 +247,25 @@ describe('a host that AWS refuses the config', () => {
 
     expect({ code, stderr }).toEqual({ code: 77, stderr: expect.stringContaining('(SECRET_DENIED)') });
     expect(existsSync(copyPath(host))).toBe(false);
+  });
+
+  it('while its agent runs has no copy until it is given the config again', async () => {
+    const host = await setup();
+    const agent = await host.started();
+    await agent.event('config.last-known-good-kept');
+    const denied = host.sandbox.faults.add({
+      service: 'secretsmanager',
+      effect: { kind: 'error', name: 'AccessDeniedException', status: 400 },
+    });
+
+    agent.kill('SIGHUP');
+
+    expect(await agent.event('config.last-known-good-removed')).toMatchObject({ reason: 'SECRET_DENIED' });
+    expect((await host.run(['status'])).stdout).toMatch(/^config copy +SECRET_DENIED$/mu);
+    expect(existsSync(copyPath(host))).toBe(false);
+    host.sandbox.faults.remove(denied);
+    agent.kill('SIGHUP');
+    await eventually('the copy', () => existsSync(copyPath(host)) || undefined);
   });
 
   it('whose credentials are not accepted does not start either; the copy stays', async () => {

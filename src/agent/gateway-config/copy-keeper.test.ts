@@ -225,6 +225,62 @@ describe('a version that is offered', () => {
   });
 });
 
+describe('a copy that is withdrawn', () => {
+  test('is gone, and comes back with the next version that is offered, the same too', async () => {
+    const { keeping, disk, opened, said } = await setup();
+    const keeper = await keeping();
+    keeper.offer(version('v1'));
+    await vi.waitFor(() => expect(keeper.state().versionId).toBe('v1'), patient);
+
+    await keeper.withdraw('SECRET_DENIED');
+
+    expect(disk.isThere()).toBe(false);
+    expect(keeper.state()).toEqual({ notKept: 'SECRET_DENIED' });
+    keeper.offer(version('v1'));
+    await vi.waitFor(() => expect(keeper.state().versionId).toBe('v1'), patient);
+    expect(await opened()).toBe('the config of v1');
+    expect(said()).toEqual(['kept', 'removed', 'kept']);
+  });
+
+  test('is not written by what was under way, or was to be tried again', async () => {
+    const { keeping, under, keyArn, disk, clock, kms } = await setup();
+    const inner = await under(keyArn);
+    const gate = Promise.withResolvers<void>();
+    const sealing = Promise.withResolvers<void>();
+    const keeper = await keeping({
+      dataKeys: {
+        isCurrent: (by) => inner.isCurrent(by),
+        async create(context, sig) {
+          sealing.resolve();
+          await gate.promise;
+          return inner.create(context, sig);
+        },
+      },
+    });
+    const offered = version('v1');
+    keeper.offer(offered);
+    await sealing.promise;
+    await keeper.withdraw('SECRET_DENIED');
+    gate.resolve();
+    await vi.waitFor(
+      () => expect(offered.value.revealBytes().every((byte) => byte === 0)).toBe(true),
+      patient,
+    );
+
+    const failing = await keeping();
+    kms.failWith(keysError('KEY_UNREACHABLE'), 'GenerateDataKey');
+    const another = version('v2');
+    failing.offer(another);
+    await vi.waitFor(() => expect(failing.state().failing).toBe('KEY_UNREACHABLE'), patient);
+    await failing.withdraw('SECRET_DENIED');
+    kms.failWith(undefined);
+    await clock.advance(3_600_000);
+
+    expect(another.value.revealBytes().every((byte) => byte === 0)).toBe(true);
+    expect(disk.isThere()).toBe(false);
+  });
+});
+
 describe('what lies in the place of the copy', () => {
   test.each<[string, (path: string) => void]>([
     ['a bit flipped', (path) => writeFileSync(path, flipped(readFileSync(path)))],

@@ -21,7 +21,7 @@ export interface CopyStatus {
   readonly sealedAt?: string;
   /** The ARN of a KMS key, or a generation of the master key. */
   readonly sealedUnder?: string;
-  /** Why none is kept: `no binding key`, `switched off`. */
+  /** Why none is kept: `no binding key`, `switched off`, or the code with which AWS refused this host the config. */
   readonly notKept?: string;
   /** Code of the error that keeps the newest version from being kept; it is tried again. */
   readonly failing?: string;
@@ -31,6 +31,8 @@ export interface CopyStatus {
 export interface CopyKeeper {
   /** Takes a version that was fetched and is in use; its value is disposed of here. */
   offer(version: FetchedVersion): void;
+  /** Removes the copy, and keeps none until a version is offered again; `reason` is for log and status. */
+  withdraw(reason: string): Promise<void>;
   /** Writes what was offered, until `signal` aborts; throws its reason. Nothing else ends it. */
   run(signal: AbortSignal): Promise<void>;
   state(): CopyStatus;
@@ -57,6 +59,8 @@ export function copyKeeper(options: CopyKeeperOptions): CopyKeeper {
   let wanted: FetchedVersion | undefined;
   let kept: CopyClaims | undefined;
   let failing: ErrorReport | undefined;
+  /** Why the copy was withdrawn; an offer ends that. */
+  let withdrawn: string | undefined;
 
   async function found(): Promise<FoundCopy | undefined> {
     try {
@@ -81,7 +85,13 @@ export function copyKeeper(options: CopyKeeperOptions): CopyKeeper {
       if (key !== undefined) await options.requireTrusted(key, within);
       return sealed;
     });
+    if (withdrawn !== undefined) return;
     await disk.write(message);
+    // Withdrawn while it was being written.
+    if (withdrawn !== undefined) {
+      await disk.remove();
+      return;
+    }
     kept = (await disk.read())?.claims;
     log(configEvent('config.last-known-good-kept', { versionId, key: keyText(kept?.sealedUnder) }));
   }
@@ -96,9 +106,11 @@ export function copyKeeper(options: CopyKeeperOptions): CopyKeeper {
         failing = undefined;
         version.value.dispose();
       } catch (error) {
-        if (signal.aborted || wanted !== undefined) version.value.dispose();
+        const isOutdated = wanted !== undefined || withdrawn !== undefined;
+        if (signal.aborted || isOutdated) version.value.dispose();
         else wanted = version;
         signal.throwIfAborted();
+        if (withdrawn !== undefined) return;
         const report = reportOf(error);
         const { versionId } = version;
         if (report.code !== failing?.code) {
@@ -114,7 +126,17 @@ export function copyKeeper(options: CopyKeeperOptions): CopyKeeper {
     offer(version) {
       wanted?.value.dispose();
       wanted = version;
+      withdrawn = undefined;
       offered.ring();
+    },
+
+    async withdraw(reason) {
+      withdrawn = reason;
+      wanted?.value.dispose();
+      wanted = undefined;
+      kept = undefined;
+      failing = undefined;
+      await removed(disk, reason, log);
     },
 
     async run(signal) {
@@ -138,6 +160,7 @@ export function copyKeeper(options: CopyKeeperOptions): CopyKeeper {
             sealedAt: kept.sealedAt.toISOString(),
             sealedUnder: keyText(kept.sealedUnder),
           }),
+      ...(withdrawn === undefined ? {} : { notKept: withdrawn }),
       ...(failing === undefined ? {} : { failing: failing.code }),
     }),
   };
@@ -147,9 +170,8 @@ export function copyKeeper(options: CopyKeeperOptions): CopyKeeper {
 export function noCopy(disk: CopyOnDisk, reason: 'no binding key' | 'switched off', log: Log): CopyKeeper {
   return {
     offer: ({ value }) => value.dispose(),
-    async run() {
-      await removed(disk, reason, log);
-    },
+    withdraw: (why) => removed(disk, why, log),
+    run: () => removed(disk, reason, log),
     state: () => ({ notKept: reason }),
   };
 }

@@ -41,6 +41,7 @@ export function lastKnownGood(host: Host, state: StateDirectory, secretName: str
   const question = questionOf(host, state.hostId, secretName);
   const disk = copyOnDisk(state.path, question);
   const trust = copyTrust(host);
+  let keeping: CopyKeeper | undefined;
 
   async function opened({ message, claims }: FoundCopy, signal: AbortSignal): Promise<CopiedVersion> {
     const kms = kmsUnwrapper({ trust: await trust.trust(signal), kmsFor: kmsOf(host) });
@@ -103,13 +104,15 @@ export function lastKnownGood(host: Host, state: StateDirectory, secretName: str
     },
 
     async heed(error) {
-      if (verdictOn(error) === 'is void') await removed(disk, reportOf(error).code, log);
+      if (verdictOn(error) !== 'is void') return;
+      const { code } = reportOf(error);
+      await (keeping?.withdraw(code) ?? removed(disk, code, log));
     },
 
     keeper(dataKeys) {
       if (!enabled) return noCopy(disk, 'switched off', log);
       if (dataKeys === undefined) return noCopy(disk, 'no binding key', log);
-      return copyKeeper({
+      keeping = copyKeeper({
         disk,
         question,
         dataKeys,
@@ -117,6 +120,7 @@ export function lastKnownGood(host: Host, state: StateDirectory, secretName: str
         clock,
         log,
       });
+      return keeping;
     },
   };
 }
