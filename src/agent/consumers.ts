@@ -9,6 +9,7 @@ import { asGatehouseError, reportOf } from '../base/errors.ts';
 import { backoffMs } from '../base/retry.ts';
 import type { Secret } from '../base/secret.ts';
 import type { FileDeliveryParts } from '../delivery/file.ts';
+import type { Credentials } from '../identity/credential-source.ts';
 import type { RefreshingCredentials } from '../identity/refreshing.ts';
 import { type ConsumerRole, consumerCredentials, handed } from './consumers/consumer-credentials.ts';
 import type { ConsumerReads } from './consumers/consumer-reads.ts';
@@ -83,6 +84,8 @@ interface Entry {
   readonly leaving: AbortController;
   readonly renewal: Promise<void>;
   reads: number;
+  /** What was handed out last, and of which credentials it was made. */
+  given?: { readonly of: Credentials; readonly handed: HandedCredentials };
   /** Whose values are no longer shipped, once that is done. */
   redacted?: { readonly accessKeyId: string; readonly done: Promise<unknown> };
 }
@@ -148,7 +151,11 @@ export function consumers(parts: ConsumersParts): Consumers {
       name,
       async credentials(signal) {
         const held = await credentials.current(signal);
-        const given = handed(held, credentials.state().lastRenewed ?? clock.now());
+        if (entry.given?.of !== held) {
+          const lastUpdated = credentials.state().lastRenewed ?? clock.now();
+          entry.given = { of: held, handed: handed(held, lastUpdated) };
+        }
+        const given = entry.given.handed;
         await redacted(entry, given);
         reads.record({ consumer: name, what: 'credentials', version: given.accessKeyId });
         await gate?.(signal);

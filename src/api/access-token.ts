@@ -1,4 +1,4 @@
-import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { hash, randomBytes, timingSafeEqual } from 'node:crypto';
 import { Secret } from '../base/secret.ts';
 
 /** The token of one consumer of the container endpoint, through its rotations. */
@@ -53,5 +53,5 @@ export function accessToken(): AccessToken {
 }
 
 function digestOf(text: string): Buffer {
-  return createHash('sha256').update(text).digest();
+  return hash('sha256', text, 'buffer');
 }

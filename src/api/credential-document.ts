@@ -51,7 +51,14 @@ export function processDocument(credentials: HandedCredentials): object {
   };
 }
 
+/** Of times that are handed out again and again: there is nothing secret about them. */
+const texts = new WeakMap<Date, string>();
+
 /** Without a fraction, as AWS writes it and some SDKs insist on; cut off, so it is never later than it is. */
 function isoSeconds(time: Date): string {
-  return time.toISOString().replace(/\.\d{3}Z$/u, 'Z');
+  const known = texts.get(time);
+  if (known !== undefined) return known;
+  const text = time.toISOString().replace(/\.\d{3}Z$/u, 'Z');
+  texts.set(time, text);
+  return text;
 }

@@ -255,6 +255,24 @@ describe('instance metadata', () => {
     expect(await status()).toBe(401);
   });
 
+  test('takes every token as often as it is shown, however many there are, and none that was changed', async () => {
+    const { ask, token, clock } = metadataSetup();
+    const path = '/latest/meta-data/placement/region';
+    const many = await Promise.all(Array.from({ length: 20 }, (_, index) => token(60 + index)));
+    const changed = many.map(({ 'x-aws-ec2-metadata-token': text }) => ({
+      'x-aws-ec2-metadata-token': text.slice(0, -1) + (text.endsWith('A') ? 'E' : 'A'),
+    }));
+    const statuses = (headers: readonly EndpointRequest['headers'][]) =>
+      Promise.all(headers.map(async (each) => (await ask(path, each)).status));
+
+    for (const round of [1, 2]) {
+      expect([round, ...new Set(await statuses(many))]).toEqual([round, 200]);
+      expect([round, ...new Set(await statuses(changed))]).toEqual([round, 401]);
+    }
+    await clock.advance(69_000);
+    expect(await statuses(many)).toEqual(many.map((_, index) => (index < 10 ? 401 : 200)));
+  });
+
   test('refuses version 1, other verbs, and tokens that are none of its own', async () => {
     const { ask, token, refused } = metadataSetup();
     const another = await metadataSetup().token();
