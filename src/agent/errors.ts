@@ -30,6 +30,19 @@ export const agentErrors = {
     retry: false,
     exitCode: exitCode.configuration,
   },
+  AWS_CA_BUNDLE_EMPTY: {
+    summary: 'the CA bundle named by AWS_CA_BUNDLE holds no certificate in PEM',
+    remedy:
+      'Name a file with the certificates of the authorities in PEM (openssl x509 -inform DER makes it of DER), or unset AWS_CA_BUNDLE to trust the usual authorities.',
+    retry: false,
+    exitCode: exitCode.configuration,
+  },
+  AWS_SWITCH_INVALID: {
+    summary: 'a switch of AWS in the environment is neither true nor false',
+    remedy: 'Set the named variable to true or false, or unset it.',
+    retry: false,
+    exitCode: exitCode.configuration,
+  },
   CLOCK_SKEWED: {
     summary: "this host's clock is not AWS's",
     remedy:

@@ -11,16 +11,21 @@ export interface SocketPermissions {
   readonly gid?: number | undefined;
 }
 
+/** Of sun_path, with the zero at its end, unix(7). It would be bound under a shorter name, and nobody could connect. */
+const pathBytesMax = 107;
+
 /**
  * Has a server listen on a unix socket. It is bound in a private folder and renamed into place, so owner, group and
  * mode are right from the first instant that its name exists; one left by a killed agent is replaced.
- * @throws API_SOCKET_UNAVAILABLE, API_SOCKET_OWNER_REFUSED
+ * @throws API_SOCKET_UNAVAILABLE, API_SOCKET_OWNER_REFUSED, API_SOCKET_PATH_TOO_LONG
  */
 export async function bindSocket(
   server: Server,
   path: string,
   { mode, uid, gid }: SocketPermissions,
 ): Promise<void> {
+  const pathBytes = Buffer.byteLength(path);
+  if (pathBytes > pathBytesMax) throw apiError('API_SOCKET_PATH_TOO_LONG', { path, pathBytes, pathBytesMax });
   try {
     const privateFolder = await mkdtemp(join(dirname(path), '.socket-'));
     const unnamed = join(privateFolder, 's');

@@ -9,6 +9,12 @@ export const apiErrors = {
     retry: false,
     exitCode: exitCode.cannotCreate,
   },
+  API_SOCKET_PATH_TOO_LONG: {
+    summary: 'the path of a local socket is longer than any program could connect to',
+    remedy: 'Take a shorter runtimeDirectory, or a shorter name of the consumer.',
+    retry: false,
+    exitCode: exitCode.configuration,
+  },
   API_SOCKET_OWNER_REFUSED: {
     summary: 'a local socket cannot be given to its owner',
     remedy:

@@ -46,6 +46,19 @@ test('the control socket answers status and reload, and refuses other verbs and 
   expect((await askSocket(path, 'GET', '/secrets', signal)).status).toBe(404);
 });
 
+test('a path that nobody could connect to is refused, and one that is just short enough is not', async () => {
+  const folder = temporaryDirectory();
+  const pathOf = (bytes: number) => join(folder, 'x'.repeat(bytes - Buffer.byteLength(folder) - 1));
+
+  await expect(listenOnSocket(pathOf(108), 0o600, [])).rejects.toMatchObject({
+    code: 'API_SOCKET_PATH_TOO_LONG',
+    details: { pathBytes: 108, pathBytesMax: 107 },
+  });
+  const server = await listenOnSocket(pathOf(107), 0o600, []);
+  onTestFinished(() => server.close());
+  expect((await askSocket(server.path, 'GET', '/', signal)).status).toBe(404);
+});
+
 test('a probe that is not ok answers with 503 and why', async () => {
   const { path, listen } = await setup();
   await listen();

@@ -37,6 +37,18 @@ describe('the text of an AWS config', () => {
     expect(changed).toBe(config.replace('Region=eu-central-1', 'region = x'));
   });
 
+  test('has settings with a colon too, and none of them twice', () => {
+    const text = '[profile web]\nregion: x\nsso_start_url = https://example.com\n';
+
+    expect(sectionIn(text, 'profile web')?.settings).toEqual(
+      new Map([
+        ['region', 'x'],
+        ['sso_start_url', 'https://example.com'],
+      ]),
+    );
+    expect(withSettings(text, 'profile web', { region: 'y' })).toBe(text.replace('region: x', 'region = y'));
+  });
+
   test('gets a section at its end', () => {
     const settings = { credential_process: 'x', region: 'y' };
 

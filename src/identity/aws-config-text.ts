@@ -7,7 +7,8 @@ export interface Section {
 }
 
 const header = /^\s*\[([^\]]*)\]/u;
-const setting = /^([A-Za-z][\w-]*)\s*=\s*(.*?)\s*$/u;
+/** Python's SDKs take a colon for a sign of equality, and a file in which a name then stands twice for none at all. */
+const setting = /^([A-Za-z][\w-]*)\s*[=:]\s*(.*?)\s*$/u;
 
 /** The section of this name; undefined where there is none. The first one counts. */
 export function sectionIn(text: string, name: string): Section | undefined {

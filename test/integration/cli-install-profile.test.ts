@@ -1,4 +1,5 @@
 import {
+  chmodSync,
   linkSync,
   mkdirSync,
   readdirSync,
@@ -82,6 +83,16 @@ test('install-profile keeps what was there, in place and in a backup, and change
   expect(JSON.parse(second.stdout)).toEqual({ profile: 'web', file: config, isChanged: false });
   expect(readFileSync(config, 'utf8')).toBe(after);
   expect(names()).toHaveLength(2);
+});
+
+test('install-profile leaves a config that not everybody can write any more', async () => {
+  const { install, config } = await setup();
+  writeFileSync(config, '[default]\n');
+  chmodSync(config, 0o666);
+
+  await install();
+
+  expect(statSync(config).mode & 0o777).toBe(0o664);
 });
 
 test('install-profile writes through a link that the user made', async () => {

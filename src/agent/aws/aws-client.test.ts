@@ -138,6 +138,26 @@ describe('the endpoint', () => {
       useDualstackEndpoint: true,
     });
   });
+
+  test.each([
+    ['TRUE', true],
+    ['True', true],
+    ['False', false],
+    ['', false],
+  ])('FIPS is read from %j in whatever letters, as by the other SDKs', (word, useFipsEndpoint) => {
+    const env = { AWS_USE_FIPS_ENDPOINT: word };
+
+    expect(awsClientConfig('KMS', { ...anybody, env })).toMatchObject({ useFipsEndpoint });
+  });
+
+  test.each(['AWS_USE_FIPS_ENDPOINT', 'AWS_USE_DUALSTACK_ENDPOINT'])(
+    '%s that is neither true nor false is refused, and nobody goes without it unheard',
+    (variable) => {
+      expect(() => awsClientConfig('KMS', { ...anybody, env: { [variable]: '1' } })).toThrow(
+        expect.objectContaining({ code: 'AWS_SWITCH_INVALID', details: { variable } }),
+      );
+    },
+  );
 });
 
 describe('the connection', () => {
@@ -155,6 +175,15 @@ describe('the connection', () => {
 
     expect(() => awsClientConfig('KMS', { ...anybody, env: { AWS_CA_BUNDLE: path } })).toThrow(
       expect.objectContaining({ code: 'AWS_CA_BUNDLE_UNREADABLE', details: { path } }),
+    );
+  });
+
+  test('needs certificates in its CA bundle, and not in DER', () => {
+    const path = join(temporaryDirectory(), 'ca.der');
+    writeFileSync(path, Buffer.from([0x30, 0x82, 0x01, 0x00]));
+
+    expect(() => awsClientConfig('KMS', { ...anybody, env: { AWS_CA_BUNDLE: path } })).toThrow(
+      expect.objectContaining({ code: 'AWS_CA_BUNDLE_EMPTY', details: { path } }),
     );
   });
 

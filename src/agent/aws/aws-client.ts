@@ -39,7 +39,7 @@ const alwaysAsk = new Date(0);
 /**
  * What every AWS client of this program is made with: endpoint, FIPS, dual stack, proxy, CA bundle, time limits and
  * retries. The SDK by itself honours neither HTTPS_PROXY nor AWS_CA_BUNDLE.
- * @throws AWS_ENDPOINT_INVALID, AWS_ENDPOINT_INSECURE, AWS_CA_BUNDLE_UNREADABLE
+ * @throws AWS_ENDPOINT_…, AWS_SWITCH_INVALID, AWS_CA_BUNDLE_…
  */
 export function awsClientConfig(
   service: AwsServiceName,

@@ -20,18 +20,26 @@ export interface AwsReach {
   readonly ca: string | undefined;
 }
 
-/** @throws AWS_ENDPOINT_INVALID, AWS_ENDPOINT_INSECURE, AWS_CA_BUNDLE_UNREADABLE */
+/** @throws AWS_ENDPOINT_INVALID, AWS_ENDPOINT_INSECURE, AWS_SWITCH_INVALID, AWS_CA_BUNDLE_UNREADABLE, AWS_CA_BUNDLE_EMPTY */
 export function awsReach(service: AwsServiceName, env: Environment): AwsReach {
   return {
     endpoint: endpointOf(service, env),
-    useFips: env.AWS_USE_FIPS_ENDPOINT === 'true',
-    useDualstack: env.AWS_USE_DUALSTACK_ENDPOINT === 'true',
+    useFips: isOn('AWS_USE_FIPS_ENDPOINT', env),
+    useDualstack: isOn('AWS_USE_DUALSTACK_ENDPOINT', env),
     proxyEnv: {
       HTTPS_PROXY: env.HTTPS_PROXY ?? env.https_proxy,
       NO_PROXY: env.NO_PROXY ?? env.no_proxy,
     },
     ca: caBundle(env),
   };
+}
+
+/** Who asks for FIPS in a word that is not known must not go without it, and not hear of it. */
+function isOn(variable: string, env: Environment): boolean {
+  const word = env[variable]?.toLowerCase() ?? '';
+  if (word === 'true') return true;
+  if (word === 'false' || word === '') return false;
+  throw agentError('AWS_SWITCH_INVALID', { variable });
 }
 
 function endpointOf(service: AwsServiceName, env: Environment): string | undefined {
@@ -51,6 +59,13 @@ function endpointOf(service: AwsServiceName, env: Environment): string | undefin
 function caBundle(env: Environment): string | undefined {
   const path = env.AWS_CA_BUNDLE;
   if (path === undefined || path === '') return undefined;
+  const pem = textIn(path);
+  // With such a one Node trusts nobody, and says only that it does not know who issued what it is shown.
+  if (!pem.includes('-----BEGIN CERTIFICATE-----')) throw agentError('AWS_CA_BUNDLE_EMPTY', { path });
+  return pem;
+}
+
+function textIn(path: string): string {
   try {
     return readFileSync(path, 'utf8');
   } catch (error) {

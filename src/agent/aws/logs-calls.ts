@@ -13,7 +13,7 @@ export interface LogsCalls {
   readonly close: () => void;
 }
 
-/** @throws AWS_ENDPOINT_INVALID, AWS_ENDPOINT_INSECURE, AWS_CA_BUNDLE_UNREADABLE */
+/** @throws AWS_ENDPOINT_…, AWS_SWITCH_INVALID, AWS_CA_BUNDLE_… */
 export function logsCalls(options: AwsClientOptions, clock: Pick<Clock, 'now'>): LogsCalls {
   const config = { ...awsClientConfig('CLOUDWATCH_LOGS', options), maxAttempts: 1 };
   const client = renewsExpired(new CloudWatchLogsClient(config), options);

@@ -1,13 +1,14 @@
 import { realpathSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
-import type { GatehouseError } from '../../base/errors.ts';
+import { GatehouseError } from '../../base/errors.ts';
 import { sectionIn, withSettings } from '../../identity/aws-config-text.ts';
 import {
   type RolesAnywhereIdentity,
   rolesAnywhereProblems,
 } from '../../identity/roles-anywhere/roles-anywhere.ts';
 import { placeOf } from '../../identity/roles-anywhere/session-request.ts';
+import { systemError } from '../../system/errors.ts';
 import { contentIn, type OpenDirectory, openDirectory } from '../../system/files.ts';
 import { agentError } from '../errors.ts';
 import type { Launch } from '../launch.ts';
@@ -98,18 +99,69 @@ export async function installProfile(
     ? undefined
     : placeOf(identity.trustAnchorArn, 'trust-anchor')?.region;
   const fresh = { credential_process: line, ...(region === undefined ? {} : { region }) };
-  const owner =
-    before === undefined ? { mode: 0o600 } : { mode: before.mode, uid: before.uid, gid: before.gid };
-  const stamp = clock
-    .now()
-    .toISOString()
-    .replaceAll(/[-:]|\.\d{3}/gu, '');
-  const backup = before === undefined ? undefined : `${file}.gatehouse-${stamp}`;
-  if (before !== undefined && backup !== undefined) {
-    await directory.replace(basename(backup), before.bytes, owner);
-  }
-  await directory.replace(basename(file), Buffer.from(withSettings(text, section, fresh)), owner);
+  const backup = before && (await backedUp(directory, file, before, clock.now()));
+  await rewritten(directory, file, before, Buffer.from(withSettings(text, section, fresh)));
   return { profile, file, ...(backup === undefined ? {} : { backup }), isChanged: true, warnings };
+}
+
+type ConfigFile = NonNullable<Awaited<ReturnType<typeof contentIn>>>;
+
+/** It names programs to run: others may read it where they could, and write it no longer. */
+function ownerOf({ mode, uid, gid }: ConfigFile) {
+  return { mode: mode & ~0o002, uid, gid };
+}
+
+/** More than anybody installs within a second. */
+const backupsMax = 1000;
+
+/** Puts the file as it is beside itself, over no copy that was made before. Resolves with its path. @throws FILE_… */
+async function backedUp(
+  directory: OpenDirectory,
+  file: string,
+  before: ConfigFile,
+  now: Date,
+): Promise<string> {
+  const stamp = now.toISOString().replaceAll(/[-:]|\.\d{3}/gu, '');
+  for (let number = 1; number <= backupsMax; number += 1) {
+    const path = `${file}.gatehouse-${stamp}${number === 1 ? '' : `-${number}`}`;
+    if (await isStored(directory, basename(path), before.bytes, ownerOf(before), 'nothing')) return path;
+  }
+  throw systemError('FILE_EXISTS', { path: `${file}.gatehouse-${stamp}` });
+}
+
+/** @throws FILE_CHANGED where somebody else wrote the file since it was read, and FILE_… */
+async function rewritten(
+  directory: OpenDirectory,
+  file: string,
+  before: ConfigFile | undefined,
+  bytes: Buffer,
+): Promise<void> {
+  const isOurs =
+    before === undefined
+      ? await isStored(directory, basename(file), bytes, { mode: 0o600 }, 'nothing')
+      : await isStored(directory, basename(file), bytes, ownerOf(before), { of: before.identity });
+  if (!isOurs) throw systemError('FILE_CHANGED', { path: file });
+}
+
+/** False where the name is not as it is to be: free, or that of the file that was read. */
+async function isStored(
+  directory: OpenDirectory,
+  name: string,
+  bytes: Uint8Array,
+  owner: { readonly mode: number; readonly uid?: number; readonly gid?: number },
+  over: 'nothing' | { readonly of: string },
+): Promise<boolean> {
+  const staged = await directory.stage(name, bytes, { ...owner, prefix: '.gatehouse-' });
+  try {
+    const isOurs = staged.commit(over);
+    if (isOurs) staged.sync();
+    return isOurs;
+  } catch (error) {
+    if (error instanceof GatehouseError && error.code === 'FILE_EXISTS') return false;
+    throw error;
+  } finally {
+    staged.discard();
+  }
 }
 
 async function openedIn(path: string, opened: AsyncDisposableStack): Promise<OpenDirectory> {
