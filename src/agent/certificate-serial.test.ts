@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { throwawayTls } from '../../sandbox/tls.ts';
+import { authority } from '../../test/support/certificates.ts';
 import { pkcs12Password, pkcs12Vectors } from '../../test/support/pkcs12-vectors.ts';
 import { temporaryDirectory } from '../../test/support/temporary-directory.ts';
 import { certificateSerial } from './certificate-serial.ts';
@@ -27,6 +28,21 @@ test('a session is named after a certificate whatever the case and leading zeros
   expect(found).toEqual(
     [true, true, false, false, false].map((isSessionName) => ({ serialNumber, isSessionName })),
   );
+});
+
+test.each([
+  ['ml-dsa-65', { isExperimental: true }],
+  ['ec-p256', {}],
+] as const)('a certificate with a key %s is experimental, or not', async (key, expected) => {
+  const { pem } = await (await authority()).issue({ key, serialNumber: '0a0b' });
+  const file = join(temporaryDirectory(), 'certificate.pem');
+  writeFileSync(file, pem);
+
+  expect(await certificateSerial(filesOf(file), {}, 'a0b')).toEqual({
+    serialNumber: 'a0b',
+    isSessionName: true,
+    ...expected,
+  });
 });
 
 test('a certificate in PKCS#12 tells its number, with the password', async () => {

@@ -6,6 +6,8 @@ export interface CertificateSerial {
   readonly serialNumber: string;
   /** Whether the session is named after it, as Roles Anywhere does where nothing else was asked for. */
   readonly isSessionName: boolean;
+  /** Its key is of a kind that was never tried against AWS, ML-DSA; absent for any other. */
+  readonly isExperimental?: true;
 }
 
 /** Of the certificate that is signed with. Undefined where its file cannot be read as a certificate now: whoever uses it says what is wrong with it. */
@@ -16,8 +18,11 @@ export async function certificateSerial(
 ): Promise<CertificateSerial | undefined> {
   try {
     const { certificateInUse } = await import('../identity/roles-anywhere/certified-key.ts');
-    const serialNumber = bare((await certificateInUse(files, env)).x509.serialNumber);
-    return { serialNumber, isSessionName: sessionName !== undefined && bare(sessionName) === serialNumber };
+    const { x509 } = await certificateInUse(files, env);
+    const serialNumber = bare(x509.serialNumber);
+    const isSessionName = sessionName !== undefined && bare(sessionName) === serialNumber;
+    const isExperimental = x509.publicKey.asymmetricKeyType?.startsWith('ml-dsa-') === true;
+    return { serialNumber, isSessionName, ...(isExperimental ? { isExperimental } : {}) };
   } catch {
     return undefined;
   }

@@ -99,12 +99,16 @@ async function identify(host: Host, signal: AbortSignal): Promise<{ who: Whoami;
     ...(certificate === undefined ? {} : { certificate }),
     ...(credentials.expiration === undefined ? {} : { expiration: credentials.expiration.toISOString() }),
     notApplied: notApplied(host.chain),
-    warnings: warningsOf(host, credentials).map(reportOf),
+    warnings: warningsOf(host, credentials, certificate).map(reportOf),
   };
   return { who, caller };
 }
 
-function warningsOf({ clockSkew }: Host, credentials: Credentials): GatehouseError[] {
+function warningsOf(
+  { clockSkew }: Host,
+  credentials: Credentials,
+  certificate: CertificateSerial | undefined,
+): GatehouseError[] {
   const { source, sessionToken, extendedUntil, expiration } = credentials;
   const seconds = clockSkew.seconds();
   return [
@@ -112,6 +116,7 @@ function warningsOf({ clockSkew }: Host, credentials: Credentials): GatehouseErr
     ...(extendedUntil === undefined
       ? []
       : [identityError('CREDENTIALS_HANDED_OUT_EXPIRED', { source, expiration: expiration?.toISOString() })]),
+    ...(certificate?.isExperimental === true ? [identityError('CERTIFICATE_KEY_EXPERIMENTAL')] : []),
     ...(seconds === 0 ? [] : [agentError('CLOCK_SKEWED', { secondsBehindAws: seconds })]),
   ];
 }

@@ -51,7 +51,7 @@ const rolesAnywhereConfig = z
     }),
     privateKey: pathOrToken.meta({
       description:
-        "Path of the certificate's private key, PEM or DER, in PKCS#8 (also encrypted), PKCS#1 or SEC1, or PKCS#12. Read at each renewal.",
+        "Path of the certificate's private key, PEM or DER, in PKCS#8 (also encrypted), PKCS#1 or SEC1, or PKCS#12: RSA or EC, and ML-DSA as an experiment. Read at each renewal.",
       applies: 'live',
       examples: ['/etc/gatehouse/identity/private-key.pem'],
     }),

@@ -26,6 +26,10 @@ const documentBytesMax = 64 * 1024;
 /** `refreshing` asks again from a third of it on. */
 const extendedMs = 15 * 60_000;
 
+/** The only word that a host without a required source gets of it. */
+const absenceInContainer =
+  'the EC2 metadata service does not answer inside this container: on EC2 the hop limit of the instance is likely 1, and must be 2';
+
 /** One load is three requests, so the token need not live long. EC2 takes 1 to 21600. */
 const tokenSeconds = 60;
 
@@ -68,7 +72,7 @@ export function instanceRole(env: Env, clock: Clock, options: { required: boolea
         const cause =
           isUnreachable(error) && isHopLimitLikely(error, env) ? hopLimit(endpoint, error) : error;
         if (options.required || !isUnreachable(error)) throw cause;
-        if (cause !== error) absence = 'the EC2 metadata service does not answer inside this container';
+        if (cause !== error) absence = absenceInContainer;
         return undefined;
       }
       const get = (path: string): Promise<BoundedReply> =>

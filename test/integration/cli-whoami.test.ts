@@ -5,7 +5,7 @@ import { expect, test } from 'vitest';
 import { scriptedEndpoint } from '../../src/identity/endpoint.contract.ts';
 import { gatehouse } from '../support/agent.ts';
 import { setup } from '../support/host.ts';
-import { rolesAnywhereHost } from '../support/roles-anywhere.ts';
+import { type RolesAnywhereOptions, rolesAnywhereHost } from '../support/roles-anywhere.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 
 test('whoami names the source that answered, the role and the expiry', async () => {
@@ -121,9 +121,26 @@ test('a host with a certificate is told whether its session is named after it, a
   expect(sandbox.calls.list()).toHaveLength(calls);
 });
 
+test('a host with an ML-DSA key is told that this is an experiment', async () => {
+  const host = await setup();
+  const { file } = await certificateHost(host, { certificate: { key: 'ml-dsa-65' } });
+
+  const { code, stdout } = await gatehouse(['whoami', '--json', '--config', file], { env: host.env });
+
+  expect(code).toBe(0);
+  expect(JSON.parse(stdout)).toMatchObject({
+    source: 'roles-anywhere',
+    certificate: { isExperimental: true },
+    warnings: [{ code: 'CERTIFICATE_KEY_EXPERIMENTAL' }],
+  });
+});
+
 /** The host with a certificate for its identity, and a config that says so. */
-async function certificateHost({ sandbox, disk }: Awaited<ReturnType<typeof setup>>) {
-  const made = await rolesAnywhereHost(sandbox, disk);
+async function certificateHost(
+  { sandbox, disk }: Awaited<ReturnType<typeof setup>>,
+  options: RolesAnywhereOptions = {},
+) {
+  const made = await rolesAnywhereHost(sandbox, disk, options);
   const file = join(disk, 'with-certificate.json');
   const credentials = { source: 'roles-anywhere', rolesAnywhere: made.identity };
   writeFileSync(file, JSON.stringify({ region: sandbox.region, credentials }), { mode: 0o600 });

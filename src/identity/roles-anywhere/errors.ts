@@ -67,6 +67,13 @@ export const rolesAnywhereErrors = {
     retry: false,
     exitCode: exitCode.configuration,
   },
+  CERTIFICATE_KEY_EXPERIMENTAL: {
+    summary: 'the key of the certificate is ML-DSA, which is experimental here',
+    remedy:
+      'It was tried against the sandbox alone, never against AWS: keep a certificate with an RSA or EC key at hand.',
+    retry: false,
+    exitCode: exitCode.configuration,
+  },
   CERTIFICATE_KEY_MISMATCH: {
     summary: 'the private key is not that of the certificate',
     remedy: 'Name the key that the certificate was issued for; after a renewal, replace both files.',
