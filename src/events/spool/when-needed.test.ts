@@ -30,6 +30,7 @@ function setup(limits: Partial<WhenNeededLimits> = {}, bytesMax = 2 ** 20) {
     /** After each append. */
     slow: async (): Promise<void> => undefined,
     beforeLetter: async (): Promise<void> => undefined,
+    afterRead: async (): Promise<void> => undefined,
   };
   const kept: Spool = {
     ...memory,
@@ -38,6 +39,11 @@ function setup(limits: Partial<WhenNeededLimits> = {}, bytesMax = 2 ** 20) {
       const id = await memory.append(...args);
       await disk.slow();
       return id;
+    },
+    async read(...args) {
+      const found = await memory.read(...args);
+      await disk.afterRead();
+      return found;
     },
     async settle(...args) {
       disk.settlesFailing -= 1;
@@ -114,6 +120,46 @@ describe('a spool when needed', () => {
     await spool.append(batchOf(a, 'pushed'), [], never);
 
     expect(await onDisk()).toEqual(['pushed']);
+  });
+
+  test('what cannot be read again goes behind what is held of its source', async () => {
+    const { spool, append, onDisk, position } = setup();
+    await append('one', 3);
+
+    await spool.append(batchOf(a, 'two'), [at('file', 6)], never);
+
+    expect(await onDisk()).toEqual(['one', 'two']);
+    expect(position()).toBe('6');
+  });
+
+  test('what goes to the disk while that is being read is not overtaken by what is held', async () => {
+    const { spool, append, clock, disk, onDisk } = setup();
+    await append('one', 3);
+    await clock.advance(whenNeededLimits.lateAfterMs - 100);
+    await append('two', 6);
+    const gate = Promise.withResolvers<void>();
+    disk.afterRead = () => gate.promise;
+
+    const reading = texts(spool);
+    await clock.advance(500);
+    expect(await onDisk()).toEqual(['one']);
+    gate.resolve();
+
+    expect(await reading).toEqual(['one', 'two']);
+  });
+
+  test('says that the disk works again when there is nothing left for it to do', async () => {
+    const { spool, disk, first, clock, said } = setup();
+    disk.isBroken = true;
+    await spool.append(batchOf(a, 'one'), [], never, files);
+    await clock.advance(lateMs);
+    expect(spool.counts().isFailing).toBe(true);
+
+    await spool.settle(await first(), []);
+    await clock.advance(lateMs);
+
+    expect(spool.counts().isFailing).toBe(false);
+    expect([said('events.spool-failed'), said('events.spool-recovered')]).toEqual([1, 1]);
   });
 
   test('spools what is late, with all that was read before it', async () => {

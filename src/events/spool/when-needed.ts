@@ -4,6 +4,7 @@ import type { Log } from '../../base/log-events.ts';
 import type { Batch } from '../batch.ts';
 import { eventsEvent } from '../log-events.ts';
 import {
+  type ReadLimits,
   type RefusedEvent,
   type SourcePosition,
   type Spool,
@@ -74,6 +75,8 @@ export function whenNeeded(spool: Spool, { limits: given, clock, log }: WhenNeed
   const held = new Map<number, { readonly lane: Lane; readonly entry: Held; readonly batch: SpooledBatch }>();
   /** Ids in the spool of batches that somebody was sending when they went there. */
   const spooledIds = new Map<number, number>();
+  /** How many went from here to the spool. */
+  let wentToDisk = 0;
   const waiting = new Set<() => void>();
   const stop = new AbortController();
   // Above all ids of the spool, and growing as they do: what is held is newer than what is there.
@@ -194,6 +197,7 @@ export function whenNeeded(spool: Spool, { limits: given, clock, log }: WhenNeed
         const id = await spool.append(batch, positions, AbortSignal.any([signal, own.signal]));
         if (entry.isRead) spooledIds.set(batch.id, id);
         entry.isDone = true;
+        wentToDisk += 1;
         letGo(batch);
       } finally {
         entry.spooling = undefined;
@@ -296,6 +300,8 @@ export function whenNeeded(spool: Spool, { limits: given, clock, log }: WhenNeed
       }
     }
     isWatching = false;
+    // Nothing is asked of the disk any more that it did not do.
+    worked();
   }
 
   function isBusy({ queue, pending }: Lane): boolean {
@@ -313,6 +319,7 @@ export function whenNeeded(spool: Spool, { limits: given, clock, log }: WhenNeed
       await spoolHeld(lane, () => true, signal);
       const id = await spool.append(batch, [...lane.pending.values(), ...positions], signal);
       lane.pending.clear();
+      worked();
       return id;
     });
   }
@@ -354,6 +361,7 @@ export function whenNeeded(spool: Spool, { limits: given, clock, log }: WhenNeed
       await stopSpooling(entry);
       if (!held.has(batch.id)) return false;
       await spool.refuse(batch, refused);
+      worked();
       entry.isDone = true;
       letGo(batch);
       return true;
@@ -376,11 +384,31 @@ export function whenNeeded(spool: Spool, { limits: given, clock, log }: WhenNeed
     return isRemoved;
   }
 
+  async function read(readLimits: ReadLimits, signal: AbortSignal): Promise<readonly SpooledBatch[]> {
+    const wentBefore = wentToDisk;
+    const there = await spool.read(readLimits, signal);
+    // What went there meanwhile may be missing in it, and what is held still is newer.
+    if (wentToDisk !== wentBefore) return there.length > 0 ? there : read(readLimits, signal);
+    const key = streamKey(readLimits.stream);
+    const more: SpooledBatch[] = [];
+    for (const { entry, batch } of held.values()) {
+      if (there.length + more.length >= readLimits.batchesMax) break;
+      if (entry.isDone || streamKey(batch.stream) !== key) continue;
+      entry.isRead = true;
+      more.push(batch);
+    }
+    return [...there, ...more];
+  }
+
   return {
     ...spool,
 
     async append(batch, positions, signal, from) {
-      if (from === undefined) return spool.append(batch, positions, signal);
+      if (from === undefined) {
+        const busy = positions.map(({ source }) => lanes.get(source)).find((lane) => lane && isBusy(lane));
+        // Its positions must not become durable before those of what was read earlier.
+        return busy ? appendBehind(busy, batch, positions, signal) : spool.append(batch, positions, signal);
+      }
       const lane = laneOf(from.source);
       const id = from.isAtRisk ? undefined : await heldInTime(lane, batch, positions, signal);
       return id ?? appendBehind(lane, batch, positions, signal);
@@ -399,19 +427,7 @@ export function whenNeeded(spool: Spool, { limits: given, clock, log }: WhenNeed
       if (direct.length > 0) await spool.keep(direct);
     },
 
-    async read(readLimits, signal) {
-      const there = await spool.read(readLimits, signal);
-      const key = streamKey(readLimits.stream);
-      const more: SpooledBatch[] = [];
-      for (const { entry, batch } of held.values()) {
-        if (there.length + more.length >= readLimits.batchesMax) break;
-        if (entry.isDone || streamKey(batch.stream) !== key) continue;
-        entry.isRead = true;
-        more.push(batch);
-      }
-      return [...there, ...more];
-    },
-
+    read,
     settle: settleHeld,
 
     streams() {
