@@ -1,9 +1,11 @@
+import { once } from 'node:events';
 import { statSync } from 'node:fs';
 import { request } from 'node:http';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import * as fc from 'fast-check';
-import { describe, expect, test, vi } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { fakeClock } from '../../../test/support/fake-clock.ts';
 import { patient } from '../../../test/support/patience.ts';
 import { temporaryDirectory } from '../../../test/support/temporary-directory.ts';
@@ -230,3 +232,36 @@ async function untilStatus(ask: () => Promise<Answer>, status: number): Promise<
     if (answer.status === status) return answer;
   }
 }
+
+test.each([
+  { isTold: true, head: `content-length: ${8 * requestBytesMax}`, before: '', after: '' },
+  { isTold: false, head: 'transfer-encoding: chunked', before: '800000\r\n', after: '\r\n0\r\n\r\n' },
+])(
+  'who sends far too much may send it to the end, and hears 413; its length is told: $isTold',
+  async (told) => {
+    const { source, socket, listening } = setup();
+    reading(source);
+    await listening;
+    const client = connect(socket);
+    onTestFinished(() => void client.destroy());
+    const written = (bytes: string | Buffer): Promise<void> =>
+      new Promise((resolve, reject) => {
+        client.write(bytes, (error) => (error ? reject(error) : resolve()));
+      });
+
+    const lines = [
+      'POST / HTTP/1.1',
+      'host: localhost',
+      'content-type: text/plain',
+      told.head,
+      '',
+      told.before,
+    ];
+    await written(lines.join('\r\n'));
+    for (let sent = 0; sent < 8 * requestBytesMax; sent += 2 ** 16) await written(Buffer.alloc(2 ** 16, 'x'));
+    if (told.after !== '') await written(told.after);
+    const [answer]: Buffer[] = await once(client, 'data');
+
+    expect(answer?.toString()).toMatch(/^HTTP\/1\.1 413 /u);
+  },
+);

@@ -26,6 +26,8 @@ export interface HttpSourceOptions {
 
 /** One request's body, inflated. */
 export const requestBytesMax = 1024 * 1024;
+/** Read to its end all the same, so that who sends it hears why it is refused; of a longer one the connection is cut. */
+const drainedBytesMax = 16 * requestBytesMax;
 const connectionsMax = 256;
 const requestTimeoutMs = 30_000;
 const headerBytesMax = 8_192;
@@ -121,7 +123,7 @@ function refusalOf({ method, headers }: IncomingMessage): Reply | undefined {
   }
   if (method !== 'POST') return { status: 405, body: { message: 'POST lines or JSON' } };
   const length = Number(headers['content-length'] ?? 0);
-  return length > requestBytesMax ? tooLarge() : undefined;
+  return length > drainedBytesMax ? tooLarge() : undefined;
 }
 
 function tooLarge(): Reply {
@@ -134,10 +136,10 @@ async function bodyOf(request: IncomingMessage): Promise<Buffer | undefined> {
   let length = 0;
   for await (const piece of request as AsyncIterable<Buffer>) {
     length += piece.length;
-    if (length > requestBytesMax) return undefined;
-    pieces.push(piece);
+    if (length <= requestBytesMax) pieces.push(piece);
+    if (length > drainedBytesMax) return undefined;
   }
-  return Buffer.concat(pieces);
+  return length > requestBytesMax ? undefined : Buffer.concat(pieces);
 }
 
 async function inflated(raw: Buffer, encoding: string | undefined): Promise<Buffer | undefined> {
