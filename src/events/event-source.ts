@@ -53,6 +53,8 @@ export interface SourceCounts {
   readonly items: number;
   /** Events that were left out because the config says so, since the start. */
   readonly filtered?: number;
+  /** How often it was found only by looking that a file had grown: no change was told. Since the start. */
+  readonly unannounced?: number;
 }
 
 /** Where events come from. */

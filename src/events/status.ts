@@ -18,6 +18,8 @@ export interface SourceStatus {
   readonly splitEvents: number;
   /** Events left out by the source's filter; absent where it has none. */
   readonly filteredEvents?: number;
+  /** Of files, how often no change was told and a look from time to time found one; absent of other sources. */
+  readonly unannouncedChanges?: number;
 }
 
 /** Where the chain of an audit source stands in the spool. A new chain has no head before its first record is durable. */

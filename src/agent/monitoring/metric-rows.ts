@@ -231,6 +231,15 @@ export const metricRows: Readonly<Record<string, MetricRow>> = {
     labels: sourceLabel,
     samples: ofSources(({ splitEvents }) => splitEvents),
   },
+  gatehouse_source_unannounced_changes_total: {
+    type: 'counter',
+    help: 'Times that a file had grown and the system had told of no change: it was found by a look from time to time. Many where a file system tells nothing (NFS) or more folders are watched than may be',
+    labels: sourceLabel,
+    samples: ({ status: { events } }) =>
+      (events?.sources ?? []).flatMap(({ name, unannouncedChanges: value }) =>
+        value === undefined ? [] : [{ labels: { source: name }, value }],
+      ),
+  },
 
   gatehouse_spool_bytes: {
     type: 'gauge',

@@ -58,7 +58,7 @@ const whole: AgentStatus = {
   ],
   refusedReads: 6,
   events: {
-    sources: [{ ...source, escapedLines: 3, splitEvents: 4 }],
+    sources: [{ ...source, escapedLines: 3, splitEvents: 4, unannouncedChanges: 6 }],
     spool: {
       batches: 1,
       bytes: 100,
@@ -113,6 +113,7 @@ test('every number of the status is there', async () => {
       'gatehouse_source_bytes_total{source="app"} 10',
       'gatehouse_source_lag_bytes{source="app"} 5',
       'gatehouse_source_split_events_total{source="app"} 4',
+      'gatehouse_source_unannounced_changes_total{source="app"} 6',
       'gatehouse_spool_bytes 100',
       'gatehouse_spool_max_bytes 1000',
       'gatehouse_sent_events_total 70',

@@ -283,7 +283,7 @@ export function intake(options: IntakeOptions): Intake {
     },
 
     status() {
-      const { lagBytes, items, filtered } = source.counts();
+      const { lagBytes, items, filtered, unannounced } = source.counts();
       const waitingEvents = [...filling.values()].reduce((sum, { batch }) => sum + batch.events, 0);
       return {
         name,
@@ -292,6 +292,7 @@ export function intake(options: IntakeOptions): Intake {
         items,
         waitingEvents,
         ...(filtered === undefined ? {} : { filteredEvents: filtered }),
+        ...(unannounced === undefined ? {} : { unannouncedChanges: unannounced }),
       };
     },
   };

@@ -98,6 +98,31 @@ describe('a file source that reads', () => {
     expect(read.lines()).toEqual(['old', 'new']);
   });
 
+  test('counts what grew without a change being told, and nothing else', async () => {
+    const { source, append, find, clock, path } = setup();
+    append('target', 'one\n');
+    mkdirSync(path('elsewhere'));
+    renameSync(path('target'), path('elsewhere/target'));
+    symlinkSync('elsewhere/target', path('app.log'));
+    const read = reading(source);
+    await find();
+    expect([read.lines(), source.counts().unannounced]).toEqual([['one'], 0]);
+
+    append('elsewhere/target', 'two\n');
+    await find();
+    expect([read.lines(), source.counts().unannounced]).toEqual([['one', 'two'], 1]);
+
+    const beganMs = clock.monotonic();
+    append('elsewhere/target', 'three\n');
+    append('other', 'rings\n');
+    await vi.waitFor(async () => {
+      await clock.advance(1);
+      expect(read.lines()).toHaveLength(3);
+    }, patient);
+    expect(clock.monotonic() - beganMs).toBeLessThan(fileSourceLimits.lookEveryMs);
+    expect(source.counts().unannounced).toBe(1);
+  });
+
   test('finds files that come later, by glob, but not those left out', async () => {
     const { source, append, find } = setup({ pattern: '*.log', exclude: ['b*'] });
     const read = reading(source);

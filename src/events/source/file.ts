@@ -29,6 +29,7 @@ export function fileSource(options: FileSourceOptions): EventSource {
   const limits = { ...fileSourceLimits, ...options.limits };
   /** What is being read, once it is. */
   let hand: FilesInHand | undefined;
+  let unannounced = 0;
 
   async function* chunks(from: Positions, signal: AbortSignal): AsyncGenerator<Chunk> {
     const known = knownFiles(from, limits, clock);
@@ -38,6 +39,8 @@ export function fileSource(options: FileSourceOptions): EventSource {
     const unseenSinceMs = looked.sinceMs;
     const search = fileSearch({ name: source, files, exclude, readFrom, unseenSinceMs, limits, hand, log });
     const failingItems = new Set<string>();
+    /** Whether a change was told since the last look that found nothing. */
+    let isAnnounced = true;
     const bell = wake();
     const buffer = readBuffer();
     let findAtMs = clock.monotonic();
@@ -108,11 +111,17 @@ export function fileSource(options: FileSourceOptions): EventSource {
       if (file.after !== undefined && !file.after.isAtEnd) return undefined;
       file.after = undefined;
       const nowMs = clock.monotonic();
-      const quietMs = nowMs - file.quietSinceMs;
+      const { quietSinceMs } = file;
+      const quietMs = nowMs - quietSinceMs;
       const isOver = file.isRetired && quietMs >= limits.retireAfterMs && (file.isOpen || file.isGone);
       try {
         const taken = file.take(buffer, nowMs, isOver || quietMs >= limits.partialLineMs);
         failingItems.delete(file.item);
+        // Once a look: what else it finds, it may find because it took so long.
+        if (!isAnnounced && file.quietSinceMs !== quietSinceMs) {
+          isAnnounced = true;
+          unannounced += 1;
+        }
         if (taken !== undefined) {
           return { ...chunkOf(file, taken, file.position()), isAtRisk: file.isRetired };
         }
@@ -131,7 +140,13 @@ export function fileSource(options: FileSourceOptions): EventSource {
       const either = AbortSignal.any([stop, rested.signal]);
       const sleep = (ms: number): Promise<void> => clock.sleep(ms, either).catch(() => undefined);
       const lookInMs = Math.max(1, Math.min(limits.lookEveryMs, findInMs, partialInMs()));
-      await Promise.race([bell.rung(either).then(() => sleep(limits.gatherMs)), sleep(lookInMs)]);
+      const told = async (): Promise<void> => {
+        await bell.rung(either);
+        isAnnounced ||= !either.aborted;
+        await sleep(limits.gatherMs);
+      };
+      isAnnounced = false;
+      await Promise.race([told(), sleep(lookInMs)]);
       rested.abort();
     }
 
@@ -159,5 +174,5 @@ export function fileSource(options: FileSourceOptions): EventSource {
     }
   }
 
-  return { chunks, counts: () => hand?.counts() ?? { lagBytes: 0, items: 0 } };
+  return { chunks, counts: () => ({ ...(hand?.counts() ?? { lagBytes: 0, items: 0 }), unannounced }) };
 }
