@@ -343,7 +343,7 @@ function createdText({ alias, isRotating, spare }: CreatedKey, isExternal: boole
 
 function importedText({ keyArn, materialExpiresAt, clearFile, isUntried }: ImportedMaterial): string {
   const until = materialExpiresAt === undefined ? 'and does not expire' : `until ${materialExpiresAt}`;
-  const works = isUntried === true ? 'was not tried, since kms:Decrypt is not allowed,' : 'works,';
+  const works = isUntried === true ? 'was not tried, since its use is not allowed,' : 'works,';
   return `${keyArn} has its material, and ${works} ${until}\n${clearFile === undefined ? '' : clearFileText(clearFile)}`;
 }
 

@@ -115,7 +115,9 @@ describe.skipIf(arePeersMissing('moto', 'aws'))('templates, in moto', () => {
     const given = Object.entries(parameters).map(
       ([name, value]) => `ParameterKey=${name},ParameterValue=${value}`,
     );
-    const body = ['--template-body', `file://${file(template)}`, '--capabilities', 'CAPABILITY_IAM'];
+    // Of a tag of a KMS key moto wants TagKey, where CloudFormation has Key, which cfn-lint holds us to.
+    const text = readFileSync(file(template), 'utf8').replace(/^ +Tags:\n.*gatehouse-binding-key.*\n/mu, '');
+    const body = ['--template-body', text, '--capabilities', 'CAPABILITY_IAM'];
     const rest = given.length === 0 ? [] : ['--parameters', ...given];
     return aws('cloudformation', 'create-stack', '--stack-name', stack, ...body, ...rest);
   };

@@ -208,7 +208,7 @@ async function isTriedUnderContext(kms: Kms, keyArn: string, signal: AbortSignal
 
 /**
  * The same of an RSA key, as far as the caller may: RSA knows no context, so whoever may decrypt for a try may decrypt
- * everything, and who looks after the key may not. Its public half is that of the material in any case.
+ * everything, and who looks after the key may not. Where its public half may be seen, it is that of the material.
  */
 async function isRsaTried(
   kms: Kms,
@@ -216,12 +216,14 @@ async function isRsaTried(
   publicHalf: Buffer | undefined,
   signal: AbortSignal,
 ): Promise<boolean> {
-  const publicKey = await kms.publicKey(keyArn, signal);
-  if (publicHalf?.equals(publicKey) === false) throw keysError('KEY_CIPHERTEXT_REFUSED', { keyId: keyArn });
   const sent = Secret.ofText('import-check');
-  const key = createPublicKey({ key: publicKey, format: 'der', type: 'spki' });
   const padding = { padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash: 'sha256' };
   try {
+    const publicKey = await kms.publicKey(keyArn, signal);
+    if (publicHalf?.equals(publicKey) === false) {
+      throw keysError('KEY_CIPHERTEXT_REFUSED', { keyId: keyArn });
+    }
+    const key = createPublicKey({ key: publicKey, format: 'der', type: 'spki' });
     const ciphertext = publicEncrypt({ key, ...padding }, sent.revealBytes());
     const opened = await kms.decryptRsa(keyArn, ciphertext, signal);
     if (!opened.equals(sent)) throw keysError('KEY_CIPHERTEXT_REFUSED', { keyId: keyArn });

@@ -388,6 +388,40 @@ describe('kms import-key-material', () => {
 });
 
 describe('kms status', () => {
+  it('has the connection of a custom key store, whose outage is an error of its own, to sealing too', async () => {
+    const { sandbox, launch, folder, create, status } = await setup();
+    const id = 'cks-1234567890abcdef0';
+    const store = { id, name: 'hsm', clusterId: 'cluster-1', createdAt: 0, error: undefined };
+    sandbox.state.kms.customKeyStores.set(id, { ...store, connection: 'CONNECTED' });
+    const { keyArn = '' } = await create({ customKeyStoreId: id });
+    const seal = (file: string) =>
+      withSealing(
+        launch,
+        { wrap: 'kms', keyId: keyArn, bindToHost: false, force: false },
+        (sealing) =>
+          sealing.seal({ name: 'x', plaintext: [Buffer.from('x')], file: join(folder, file) }, never),
+        never,
+      );
+
+    await seal('before');
+    const connected = await status(keyArn);
+    sandbox.state.kms.customKeyStores.set(id, { ...store, connection: 'DISCONNECTED' });
+
+    expect(connected).toMatchObject({
+      code: 0,
+      status: { origin: 'AWS_CLOUDHSM', customKeyStore: { id, connection: 'CONNECTED' } },
+    });
+    expect(await status(keyArn)).toMatchObject({
+      code: 69,
+      status: {
+        customKeyStore: { id, connection: 'DISCONNECTED' },
+        failing: { code: 'KEY_STORE_UNAVAILABLE' },
+      },
+    });
+    await expect(seal('after')).rejects.toMatchObject({ code: 'KEY_STORE_UNAVAILABLE' });
+    await expect(create({ customKeyStoreId: id })).rejects.toMatchObject({ code: 'KEY_STORE_UNAVAILABLE' });
+  });
+
   it('says why a key cannot be used, by its exit code too', async () => {
     const { kms, create, status } = await setup();
     const keyArn = (await create()).keyArn ?? '';
