@@ -327,9 +327,9 @@ async function created(host: Host, admin: KmsAdmin, oldKeyArn: string, signal: A
   return keyArn;
 }
 
-/** Those that may be given: AWS keeps its own prefix for itself. IAM policies may know a key by them. */
+/** Those that are the operator's, by which IAM policies may know a key: AWS keeps its prefix for itself, and ours says how a key was made. */
 function ownTags(tags: Readonly<Record<string, string>>): Record<string, string> {
-  return Object.fromEntries(Object.entries(tags).filter(([name]) => !/^aws:/iu.test(name)));
+  return Object.fromEntries(Object.entries(tags).filter(([name]) => !/^(?:aws|gatehouse):/iu.test(name)));
 }
 
 /** Undefined also where there is no gateway config yet: no agent goes by it. */
