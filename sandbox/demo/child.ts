@@ -33,9 +33,12 @@ export interface Agent {
   event(name: string, accepts?: (line: AgentLine) => boolean): Promise<AgentLine>;
   kill(signal: NodeJS.Signals): void;
   readonly ended: Promise<{ code: number | null; stderr: string }>;
+  /** Ends it, where it is still there. */
+  [Symbol.asyncDispose](): Promise<void>;
 }
 
-const waitMsMax = 30_000;
+/** A busy machine takes a minute for what is otherwise done in one second. */
+const waitMsMax = 120_000;
 
 /** Starts the agent and reads its log; `onLine` sees every line. */
 export function startAgent(
@@ -65,6 +68,10 @@ export function startAgent(
     ended,
     kill: (signal) => {
       child.kill(signal);
+    },
+    async [Symbol.asyncDispose]() {
+      child.kill('SIGKILL');
+      await ended;
     },
     event: (name, accepts = () => true) =>
       new Promise((resolve, reject) => {

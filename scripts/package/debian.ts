@@ -65,6 +65,7 @@ function writeProgram(tree: string, node: string): void {
   for (const name of readdirSync(join(root, 'dist')).filter((each) => each.endsWith('.mjs'))) {
     put(tree, `/usr/lib/gatehouse/dist/${name}`, join(root, 'dist', name));
   }
+  put(tree, '/usr/lib/gatehouse/warm-code-cache.mjs', join(own, 'warm-code-cache.mjs'));
   put(tree, '/usr/bin/gatehouse', join(own, 'gatehouse'));
   put(tree, '/usr/lib/systemd/system/gatehouse.service', join(root, 'systemd/gatehouse.service'));
   put(tree, '/usr/lib/tmpfiles.d/gatehouse.conf', join(root, 'systemd/gatehouse.tmpfiles.conf'));

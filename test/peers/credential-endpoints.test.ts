@@ -9,13 +9,13 @@ import { fromInstanceMetadata } from '@smithy/credential-provider-imds';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { built } from '../support/agent.ts';
 import { setup } from '../support/host.ts';
+import { patienceMs } from '../support/patience.ts';
 import { arePeersMissing, peerProgram } from './support/peer.ts';
 import { peerEnvironment, runPeerIn } from './support/run-peer.ts';
 
 const script = join(import.meta.dirname, 'say_who_with_boto3.py');
 /** A life that can be waited for; SDKs ask again and again for credentials that live for so short a time. */
 const hostSeconds = 60;
-const patienceMs = 110_000;
 
 const roleArn = 'arn:aws:iam::123456789012:role/app';
 

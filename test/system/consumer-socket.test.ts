@@ -1,12 +1,12 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as timeout } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { cacheFolder } from '../../scripts/package/cache.ts';
 import { type Cloud, startCloud } from './support/cloud.ts';
 import { bootMachine, type Machine } from './support/machine.ts';
 import { isSystemMissing } from './support/prerequisites.ts';
 import { packageFor } from './support/release.ts';
+import { until } from './support/until.ts';
 
 const needed = ['debootstrap', 'systemd-nspawn', 'nsenter', 'dpkg-deb'];
 const page = readFileSync(new URL('../../docs/credentials.md', import.meta.url), 'utf8');
@@ -63,14 +63,12 @@ describe.skipIf(isSystemMissing(...needed))(
       const { code, stdout } = await machine.shellAs(user, 'gatehouse credential-process --consumer app');
       return { code, hasKey: stdout.includes('"AccessKeyId"') };
     };
-    const ready = async (): Promise<void> => {
-      for (let turn = 0; turn < 600; turn += 1) {
-        const { code } = await machine.shell('gatehouse status --check ready');
-        if (code === 0) return;
-        await timeout(100);
-      }
-      throw new Error(`not ready:\n${await machine.sh('journalctl -u gatehouse -n 30 -o cat')}`);
-    };
+    const ready = (): Promise<void> =>
+      until(
+        'it is ready',
+        async () => (await machine.shell('gatehouse status --check ready')).code === 0,
+        () => machine.sh('journalctl -u gatehouse -n 30 -o cat'),
+      );
 
     /** Who has it, who gets credentials there, and what the agent may do beyond that. */
     const found = async () => {

@@ -7,6 +7,7 @@ import { type Cloud, startCloud } from './support/cloud.ts';
 import { bootMachine, type Machine } from './support/machine.ts';
 import { isSystemMissing } from './support/prerequisites.ts';
 import { packageFor } from './support/release.ts';
+import { until } from './support/until.ts';
 
 const needed = ['debootstrap', 'systemd-nspawn', 'nsenter', 'dpkg-deb'];
 const group = '/gatehouse/web-1';
@@ -86,16 +87,19 @@ END
   const messages = async (stream: string): Promise<readonly string[]> =>
     cloud.messages(group, stream).catch(() => []);
   const untilAll = async (stream: string, wanted: readonly string[]): Promise<readonly string[]> => {
-    for (let turn = 0; turn < 600; turn += 1) {
+    const lost = async (): Promise<readonly string[]> => {
       const found = new Set(await messages(stream));
-      if (wanted.every((each) => found.has(each))) return messages(stream);
-      await timeout(100);
-    }
-    const found = new Set(await messages(stream));
-    const lost = wanted.filter((each) => !found.has(each));
-    throw new Error(
-      `${lost.length} of ${wanted.length} did not come to ${stream}: ${lost.slice(0, 5).join(', ')}`,
+      return wanted.filter((each) => !found.has(each));
+    };
+    await until(
+      `all ${wanted.length} come to ${stream}`,
+      async () => (await lost()).length === 0,
+      async () => {
+        const missing = await lost();
+        return `${missing.length} are missing: ${missing.slice(0, 5).join(', ')}`;
+      },
     );
+    return messages(stream);
   };
 
   it('nothing of the journal is lost when the agent is killed, again and again', async () => {
@@ -120,22 +124,21 @@ END
   });
 
   it('takes what logger and openssl s_client send', async () => {
-    // Nobody waits for a listener of syslog. 6514 as /proc/net/tcp writes it.
+    await machine.sh('systemctl reset-failed gatehouse; systemctl restart gatehouse');
+    // Nobody waits for a listener of syslog. 1514, 1601 and 6514 as /proc/net writes them.
+    const listening =
+      'grep -q :05EA /proc/net/udp && grep -q :0641 /proc/net/tcp && grep -q :1972 /proc/net/tcp';
+    await until('all three listen', async () => (await machine.shell(listening)).code === 0);
     await machine.sh(`
-      systemctl reset-failed gatehouse; systemctl restart gatehouse
-      for each in $(seq 100); do grep -q ':1972 ' /proc/net/tcp && break; sleep 0.1; done
       logger --server 127.0.0.1 --port 1514 --udp --rfc3164 -t demo 'by udp, 3164'
       logger --server 127.0.0.1 --port 1514 --udp --rfc5424 -t demo 'by udp, 5424'
       logger --server 127.0.0.1 --port 1601 --tcp --rfc5424 -t demo 'by tcp'
       logger --server 127.0.0.1 --port 1601 --tcp --octet-count --rfc5424 -t demo 'by tcp, counted'
-      (printf '<13>1 - - demo - - - by tls\\n'; sleep 1) | timeout 5 openssl s_client -quiet -connect 127.0.0.1:6514 -CAfile ${tls}/certificate.pem 2>/dev/null || true`);
+      (printf '<13>1 - - demo - - - by tls\\n'; sleep 5) | timeout 60 openssl s_client -quiet -no_ign_eof -connect 127.0.0.1:6514 -CAfile ${tls}/certificate.pem 2>/dev/null || true`);
 
     const wanted = ['by udp, 3164', 'by udp, 5424', 'by tcp', 'by tcp, counted', 'by tls'];
-    let events: Record<string, unknown>[] = [];
-    for (let turn = 0; turn < 100 && events.length < wanted.length; turn += 1) {
-      await timeout(100);
-      events = (await messages('network')).map((each) => JSON.parse(each) as Record<string, unknown>);
-    }
+    await until('all of them come', async () => (await messages('network')).length >= wanted.length);
+    const events = (await messages('network')).map((each) => JSON.parse(each) as Record<string, unknown>);
 
     expect(new Set(events.map(({ message }) => message))).toEqual(new Set(wanted));
     expect(new Set(events.map(({ app, severity }) => `${String(app)} ${String(severity)}`))).toEqual(

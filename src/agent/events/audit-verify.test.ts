@@ -1,5 +1,3 @@
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import {
   CloudWatchLogsClient,
   CreateLogGroupCommand,
@@ -10,8 +8,8 @@ import {
 import { CreateSecretCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { createSandbox } from '../../../sandbox/sandbox.ts';
+import { operatorLaunch } from '../../../test/support/operator-launch.ts';
 import { temporaryDirectory } from '../../../test/support/temporary-directory.ts';
-import { systemClock } from '../../base/clock.ts';
 import {
   type ChainHead,
   firstLink,
@@ -20,7 +18,6 @@ import {
   membersIn,
   nextLink,
 } from '../../events/audit/chain.ts';
-import type { Launch } from '../launch.ts';
 import { type AuditVerifyRequest, auditVerify } from './audit-verify.ts';
 
 const never = new AbortController().signal;
@@ -39,23 +36,12 @@ async function setup() {
     secrets.destroy();
     await listener.close();
   });
-  const file = join(temporaryDirectory(), 'config.json');
-  writeFileSync(file, JSON.stringify({ name: 'web-1', gatewayConfig: { secretName: 'gateway' } }), {
-    mode: 0o600,
+  const launch = operatorLaunch({
+    folder: temporaryDirectory(),
+    url: listener.url,
+    credentials,
+    bootstrap: { name: 'web-1', gatewayConfig: { secretName: 'gateway' } },
   });
-  const launch: Launch = {
-    flags: { config: file },
-    env: {
-      AWS_ENDPOINT_URL: listener.url,
-      AWS_REGION: 'eu-west-1',
-      AWS_ACCESS_KEY_ID: credentials.accessKeyId,
-      AWS_SECRET_ACCESS_KEY: credentials.secretAccessKey,
-    },
-    clock: systemClock,
-    version: '0.0.0',
-    logsArePretty: false,
-    writeLog: () => undefined,
-  };
   await client.send(new CreateLogGroupCommand({ logGroupName: logGroup }));
 
   return {

@@ -12,10 +12,9 @@ import { join } from 'node:path';
 import { DeleteImportedKeyMaterialCommand, DisableKeyCommand, KMSClient } from '@aws-sdk/client-kms';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { createSandbox } from '../../../sandbox/sandbox.ts';
+import { operatorLaunch } from '../../../test/support/operator-launch.ts';
 import { temporaryDirectory } from '../../../test/support/temporary-directory.ts';
-import { systemClock } from '../../base/clock.ts';
 import type { WrappingAlgorithm } from '../../keys/kms-admin.ts';
-import type { Launch } from '../launch.ts';
 import { withSealing } from '../sealing/seal.ts';
 import { type CreateKeyRequest, createKey } from './create-key.ts';
 import {
@@ -37,21 +36,7 @@ async function setup() {
   const kms = new KMSClient({ region: 'eu-west-1', endpoint: listener.url, credentials });
   onTestFinished(() => kms.destroy());
   const folder = temporaryDirectory();
-  const config = join(folder, 'config.json');
-  writeFileSync(config, '{}', { mode: 0o600 });
-  const launch: Launch = {
-    flags: { config },
-    env: {
-      AWS_ENDPOINT_URL: listener.url,
-      AWS_REGION: 'eu-west-1',
-      AWS_ACCESS_KEY_ID: credentials.accessKeyId,
-      AWS_SECRET_ACCESS_KEY: credentials.secretAccessKey,
-    },
-    clock: systemClock,
-    version: '0.0.0',
-    logsArePretty: false,
-    writeLog: () => undefined,
-  };
+  const launch = operatorLaunch({ folder, url: listener.url, credentials });
   const create = (request: Partial<CreateKeyRequest> = {}) =>
     createKey(
       launch,
@@ -76,7 +61,7 @@ async function setup() {
   const material = join(folder, 'material');
   writeFileSync(material, randomBytes(32), { mode: 0o600 });
   /** The same host under another role, whose own policies allow everything. */
-  const launchAs = (role: string): Launch => {
+  const launchAs = (role: string) => {
     sandbox.identities.createRole(role);
     const session = sandbox.identities.issueSession({ role, sessionName: 'x', durationSeconds: 3600 });
     return {

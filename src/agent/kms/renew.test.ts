@@ -9,10 +9,10 @@ import {
 } from '@aws-sdk/client-secrets-manager';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { createSandbox } from '../../../sandbox/sandbox.ts';
+import { operatorLaunch } from '../../../test/support/operator-launch.ts';
 import { temporaryDirectory } from '../../../test/support/temporary-directory.ts';
 import { systemClock } from '../../base/clock.ts';
 import { wrappingOf } from '../../keys/master-key.ts';
-import type { Launch } from '../launch.ts';
 import { createMasterKey } from '../master-key/create.ts';
 import { createKey } from './create-key.ts';
 import { importKeyMaterial } from './import-key-material.ts';
@@ -34,27 +34,23 @@ async function setup({ hasMasterKey = true, origin = 'EXTERNAL' } = {}) {
   onTestFinished(() => kms.destroy());
   onTestFinished(() => secretsManager.destroy());
   const folder = temporaryDirectory();
-  const config = join(folder, 'config.json');
   const stateDirectory = join(folder, 'state');
-  writeFileSync(config, JSON.stringify({ name: 'web-1', stateDirectory }), { mode: 0o600 });
   const logged: unknown[] = [];
   let aheadMs = 0;
   const passDays = (days: number): void => {
     aheadMs += days * 24 * 60 * 60 * 1000;
   };
-  const launch: Launch = {
-    flags: { config },
-    env: {
-      AWS_ENDPOINT_URL: listener.url,
-      AWS_REGION: 'eu-west-1',
-      AWS_ACCESS_KEY_ID: credentials.accessKeyId,
-      AWS_SECRET_ACCESS_KEY: credentials.secretAccessKey,
-    },
+  const host = { name: 'web-1', stateDirectory };
+  const launch = operatorLaunch({
+    folder,
+    url: listener.url,
+    credentials,
+    bootstrap: host,
     clock: { ...systemClock, now: () => new Date(Date.now() + aheadMs) },
-    version: '0.0.0',
-    logsArePretty: false,
     writeLog: (line) => logged.push(line),
-  };
+  });
+  const follow = (secretName: string): void =>
+    writeFileSync(join(folder, 'config.json'), JSON.stringify({ ...host, gatewayConfig: { secretName } }));
   const materialFile = (name: string): string => {
     const file = join(folder, name);
     writeFileSync(file, randomBytes(32), { mode: 0o600 });
@@ -114,8 +110,7 @@ async function setup({ hasMasterKey = true, origin = 'EXTERNAL' } = {}) {
     await secretsManager
       .send(new CreateSecretCommand({ Name: 'gateway', ...put }))
       .catch(() => secretsManager.send(new PutSecretValueCommand({ SecretId: 'gateway', ...put })));
-    const gatewayConfig = { secretName: 'gateway' };
-    writeFileSync(config, JSON.stringify({ name: 'web-1', stateDirectory, gatewayConfig }), { mode: 0o600 });
+    follow('gateway');
   }
   /** A key of somebody else's that says it takes the place of the old one. */
   async function planted(like: { readonly origin?: 'AWS_KMS'; readonly policy?: string } = {}) {
@@ -138,10 +133,7 @@ async function setup({ hasMasterKey = true, origin = 'EXTERNAL' } = {}) {
     const Policy = sandbox.state.kms.keys.get(oldKeyArn)?.policy;
     await kms.send(new PutKeyPolicyCommand({ KeyId, Policy }));
   }
-  const withAbsentGateway = (): void => {
-    const gatewayConfig = { secretName: 'not-yet' };
-    writeFileSync(config, JSON.stringify({ name: 'web-1', stateDirectory, gatewayConfig }), { mode: 0o600 });
-  };
+  const withAbsentGateway = (): void => follow('not-yet');
   return {
     sandbox,
     withAbsentGateway,

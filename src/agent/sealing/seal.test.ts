@@ -10,15 +10,14 @@ import {
 } from '@aws-sdk/client-kms';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { createSandbox } from '../../../sandbox/sandbox.ts';
+import { operatorLaunch } from '../../../test/support/operator-launch.ts';
 import { temporaryDirectory } from '../../../test/support/temporary-directory.ts';
-import { systemClock } from '../../base/clock.ts';
 import { newMasterKey } from '../../keys/master-key.ts';
 import { masterKeyUnwrapper } from '../../keys/master-keyring.ts';
 import { masterKeys } from '../../keys/master-keys.ts';
 import { openBytes } from '../../keys/message-sealer.ts';
 import { parseSealedMessage } from '../../keys/sealed-message.ts';
 import { agentError } from '../errors.ts';
-import type { Launch } from '../launch.ts';
 import { createMasterKey } from '../master-key/create.ts';
 import { openMasterKeyState } from '../master-key/state.ts';
 import { type SealOptions, type SealRequest, sealing, withSealing } from './seal.ts';
@@ -39,23 +38,16 @@ async function setup({ name = 'web-1' }: { name?: string | undefined } = {}) {
   await kms.send(new CreateAliasCommand({ AliasName: 'alias/binding', TargetKeyId: keyArn }));
 
   const directory = temporaryDirectory();
-  const config = join(directory, 'config.json');
-  writeFileSync(config, '{}', { mode: 0o600 });
-  const launchAs = (hostName: string): Launch => ({
-    flags: { config },
-    env: {
-      AWS_ENDPOINT_URL: listener.url,
-      AWS_REGION: 'eu-west-1',
-      AWS_ACCESS_KEY_ID: credentials.accessKeyId,
-      AWS_SECRET_ACCESS_KEY: credentials.secretAccessKey,
-      ...(hostName === '' ? {} : { GATEHOUSE_NAME: hostName }),
-      GATEHOUSE_STATE_DIRECTORY: join(directory, 'state'),
-    },
-    clock: systemClock,
-    version: '0.0.0',
-    logsArePretty: false,
-    writeLog: () => undefined,
-  });
+  const launchAs = (hostName: string) =>
+    operatorLaunch({
+      folder: directory,
+      url: listener.url,
+      credentials,
+      env: {
+        ...(hostName === '' ? {} : { GATEHOUSE_NAME: hostName }),
+        GATEHOUSE_STATE_DIRECTORY: join(directory, 'state'),
+      },
+    });
   const file = join(directory, 'tls-key.sealed');
   const sealed = (request: Partial<SealRequest & SealOptions> = {}) => {
     const usual = { wrap: undefined, keyId: 'alias/binding', bindToHost: false, force: false };

@@ -2,9 +2,9 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import type { Target } from '../../contract/contract.ts';
+import { patienceMs } from '../../support/patience.ts';
 import { peerProgram } from './peer.ts';
 
-const startMsMax = 60_000;
 const stopMsMax = 5000;
 
 export interface Moto extends Target {
@@ -50,7 +50,7 @@ function endpointOf(server: ChildProcess): Promise<string> {
     if (url !== undefined) resolve(url);
     else if (seen.length < 20) seen.push(line);
   });
-  const timer = setTimeout(() => server.kill('SIGKILL'), startMsMax);
+  const timer = setTimeout(() => server.kill('SIGKILL'), patienceMs);
   server.once('error', reject);
   server.once('exit', (code) => reject(new Error(`moto ended with ${code}: ${seen.join('\n')}`)));
   return promise.finally(() => clearTimeout(timer));

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import type { Target } from '../../contract/contract.ts';
+import { patienceMs } from '../../support/patience.ts';
 import { type PeerName, peerProgram } from './peer.ts';
 
 export interface PeerRun {
@@ -12,8 +13,6 @@ export interface PeerRun {
   readonly stdout: string;
   readonly stderr: string;
 }
-
-const runMsMax = 90_000;
 
 /**
  * Runs a peer's program to its end, pointed at `target` by environment alone; nothing of the caller's own AWS
@@ -62,7 +61,7 @@ export async function runPeerIn(
   const child = spawn(peerProgram(name), args, {
     env: { ...peerEnvironment, HOME: home, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
-    timeout: runMsMax,
+    timeout: patienceMs,
   });
   const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')]);
   await rm(home, { recursive: true, force: true });

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as timeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { patienceMs } from '../../support/patience.ts';
 
 type Question = 'createKey' | 'createSecret' | 'putSecret' | 'messages' | 'loseLogs' | 'findLogs';
 
@@ -35,7 +36,6 @@ export interface Cloud {
 }
 
 const program = fileURLToPath(new URL('./cloud-process.ts', import.meta.url));
-const patienceMs = 60_000;
 const pollMs = 50;
 
 /** Starts one in the network namespace of process `pid`: its program and files are this machine's, its ports are not. */

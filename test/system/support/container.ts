@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { setTimeout as timeout } from 'node:timers/promises';
+import { patienceMs } from '../../support/patience.ts';
 import { childrenOf } from './children-of.ts';
 import type { Image } from './image.ts';
 import { type ProgramResult, runProgram } from './run-program.ts';
@@ -29,13 +30,15 @@ export interface ContainerOptions {
   readonly env: Readonly<Record<string, string>>;
   /** Mount points in memory, which belong to the image's user. */
   readonly tmpfs: readonly string[];
+  /** In place of the image's command, as behind its name in `docker run`. */
+  readonly command?: readonly string[];
 }
 
 export interface Container {
   /** Its PID 1, as this machine counts. */
   readonly pid: number;
   /** What it wrote to stderr and stdout so far. */
-  output(): string;
+  readonly output: () => string;
   /** Runs a program in it as the image's user, without a shell. */
   exec(argv: readonly string[]): Promise<ProgramResult>;
   /** SIGTERM to its PID 1; resolves with its exit code. */
@@ -43,12 +46,13 @@ export interface Container {
   close(): Promise<void>;
 }
 
-const startMsMax = 20_000;
 const pollMs = 50;
 
 /** Runs an image as a container engine would: its entry point as PID 1 and its user, on a root that is read-only. */
-export async function startContainer({ image, network, env, tmpfs }: ContainerOptions): Promise<Container> {
+export async function startContainer(options: ContainerOptions): Promise<Container> {
+  const { image, network, env, tmpfs } = options;
   const { User = '0:0', Env = [], Entrypoint = [], Cmd = [] } = image.config;
+  const { command = Cmd } = options;
   const [uid = '0', gid = uid] = User.split(':');
   // Not nspawn's --user, which wants to make the home folder.
   const capabilities = ['--no-new-privs', '--bounding-set=-all', '--inh-caps=-all'];
@@ -61,7 +65,7 @@ export async function startContainer({ image, network, env, tmpfs }: ContainerOp
   const environment = variables.map((variable) => `--setenv=${variable}`);
   const nspawn = spawn(
     'systemd-nspawn',
-    [...flags, ...place, ...mounts, ...environment, ...unprivileged, ...Entrypoint, ...Cmd],
+    [...flags, ...place, ...mounts, ...environment, ...unprivileged, ...Entrypoint, ...command],
     { env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' }, stdio: ['ignore', 'pipe', 'pipe'] },
   );
   const said: Buffer[] = [];
@@ -97,7 +101,7 @@ export async function startContainer({ image, network, env, tmpfs }: ContainerOp
 }
 
 async function firstProcess(nspawn: ChildProcess, output: () => string): Promise<number> {
-  const deadline = performance.now() + startMsMax;
+  const deadline = performance.now() + patienceMs;
   for (;;) {
     const pid = childrenOf(nspawn.pid ?? 0)[0] ?? 0;
     if (pid > 0 && readFileSync(`/proc/${pid}/comm`, 'utf8').trim() === 'tini') return pid;

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readlinkSync, writeFileSync } from 'node:fs';
 import { setTimeout as timeout } from 'node:timers/promises';
+import { patienceMs } from '../../support/patience.ts';
 import { childrenOf } from './children-of.ts';
 import { mustRun, type ProgramResult, runProgram } from './run-program.ts';
 
@@ -17,7 +18,7 @@ export interface Emulation {
 
 export interface EmulatedProgram {
   /** What it wrote to stdout and stderr so far. */
-  output(): string;
+  readonly output: () => string;
   /** SIGTERM; resolves with its exit code. */
   stop(): Promise<number | null>;
 }
@@ -27,7 +28,6 @@ const registration = '/usr/lib/binfmt.d/qemu-aarch64.conf';
 const registered = '/proc/sys/fs/binfmt_misc';
 const everyId = '0 0 65536';
 const pollMs = 20;
-const startMsMax = 10_000;
 
 /**
  * Opens a tree in namespaces of its own. From Linux 6.7 on each user namespace says by itself who runs foreign programs:
@@ -73,7 +73,7 @@ export async function openEmulation(tree: string): Promise<Emulation> {
 
 /** What `unshare` forks, once it is in its namespaces. */
 async function forked(unshare: ChildProcess): Promise<number> {
-  const deadline = performance.now() + startMsMax;
+  const deadline = performance.now() + patienceMs;
   while (performance.now() < deadline) {
     const [pid] = childrenOf(unshare.pid ?? 0);
     if (pid !== undefined && userNamespaceOf(pid) !== userNamespaceOf('self')) return pid;

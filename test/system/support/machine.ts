@@ -4,6 +4,7 @@ import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSy
 import { basename, dirname, join } from 'node:path';
 import { setTimeout as timeout } from 'node:timers/promises';
 import { cacheFolder } from '../../../scripts/package/cache.ts';
+import { patienceMs } from '../../support/patience.ts';
 import { childrenOf } from './children-of.ts';
 import { debianTree } from './debian-tree.ts';
 import { mustRun, type ProgramResult, runProgram } from './run-program.ts';
@@ -39,7 +40,6 @@ const packages = [
   'libstdc++6',
 ];
 
-const bootMsMax = 60_000;
 const pollMs = 100;
 const inside = ['--mount', '--uts', '--ipc', '--net', '--pid', '--cgroup', '--root'] as const;
 
@@ -107,7 +107,7 @@ export async function bootMachine(more: readonly string[] = []): Promise<Machine
   };
 
   async function booted(): Promise<void> {
-    const deadline = performance.now() + bootMsMax;
+    const deadline = performance.now() + patienceMs;
     for (;;) {
       pid = firstChild(nspawn.pid ?? 0) ?? 0;
       const state = pid === 0 ? '' : (await machine.shell('systemctl is-system-running')).stdout.trim();
