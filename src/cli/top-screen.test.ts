@@ -168,6 +168,22 @@ test('an agent that does not answer any more is shown as it was, and that is sai
   expect(text).toContain('prod/web');
 });
 
+test('an agent that runs by the copy of its config says so, and how old that is', () => {
+  if (healthy.config === undefined) throw new Error('no config');
+  const copied = {
+    ...healthy.config,
+    readAt: undefined,
+    refused: 'SECRET_UNREACHABLE',
+    lastKnownGood: { sealedAt: '2026-11-20T09:00:00.000Z', key: 'arn' },
+  };
+  const status: AgentStatus = { ...healthy, state: 'degraded', failing: ['config'], config: copied };
+
+  const text = plainText(topLines({ look: { ...look, status } }));
+
+  expect(text).toContain('failing      config: SECRET_UNREACHABLE\n');
+  expect(text).toContain('             last-known-good copy in use, sealed 2 d 3 h ago\n');
+});
+
 test('an agent that has just begun has no rates, and shows what there is', () => {
   const { config: _, events: __, ...rest } = healthy;
   const status: AgentStatus = { ...rest, state: 'starting', credentials: {} };

@@ -84,6 +84,34 @@ async function linesOf(status: AgentStatus): Promise<readonly string[]> {
   return text.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
 }
 
+async function copyLinesOf(status: AgentStatus): Promise<readonly string[]> {
+  return (await linesOf(status)).filter((line) => /_config_(?:copy|last)/u.test(line));
+}
+
+test('the copy of the gateway config is told by whether it is in use, its age, and whether it can be kept', async () => {
+  const { config, ...rest } = whole;
+  if (config === undefined) throw new Error('no config');
+  const lastKnownGood = { sealedAt: start, key: 'arn' };
+  expect(await copyLinesOf({ ...rest, config })).toEqual(['gatehouse_config_last_known_good_in_use 0']);
+  expect(
+    await copyLinesOf({
+      ...rest,
+      config: { ...config, lastKnownGood },
+      configCopy: { versionId: 'v1', sealedAt: start },
+    }),
+  ).toEqual([
+    'gatehouse_config_last_known_good_in_use 1',
+    `gatehouse_config_copy_sealed_timestamp_seconds ${startSeconds}`,
+    'gatehouse_config_copy_failing 0',
+  ]);
+  expect(await copyLinesOf({ ...rest, config, configCopy: { failing: 'KEY_DENIED' } })).toContain(
+    'gatehouse_config_copy_failing 1',
+  );
+  expect(await copyLinesOf({ ...rest, config, configCopy: { notKept: 'no binding key' } })).toEqual([
+    'gatehouse_config_last_known_good_in_use 0',
+  ]);
+});
+
 test('every number of the status is there', async () => {
   const lines = await linesOf(whole);
 
