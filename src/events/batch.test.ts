@@ -54,6 +54,18 @@ const text = fc
   .map((parts) => parts.join(''));
 
 describe('encoding a chunk', () => {
+  test.each([
+    ['quotes', '"'],
+    ['backslashes', '\\'],
+  ])('knows %s wherever they are in sixteen bytes', (_what, mark) => {
+    const letters = 'abcdefghijklmnop';
+    const lines = Array.from({ length: 2 ** letters.length }, (_each, set) =>
+      Array.from(letters, (letter, at) => ((set >> at) & 1 ? mark : letter)).join(''),
+    );
+
+    expect(messagesOf(Buffer.from(lines.join('\n')))).toEqual(lines);
+  });
+
   test('gives each line as one message, whatever text it is', () => {
     fc.assert(
       fc.property(text, (lines) => {

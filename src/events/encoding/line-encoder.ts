@@ -20,8 +20,9 @@ export const encodableBytesMax = chunkBytesMax;
 const betweenBytesMax = 1024;
 /** A control character becomes six bytes. */
 const growthMax = 6;
-const overwrittenBytes = 16;
-const betweenAt = 0;
+const overwrittenBytes = 32;
+const shufflesAt = 0;
+const betweenAt = shufflesAt + 256 * 16;
 const sourceAt = betweenAt + betweenBytesMax;
 const targetAt = sourceAt + encodableBytesMax;
 const memoryBytes = targetAt + growthMax * encodableBytesMax + (batchEventsMax + 1) * 64 + overwrittenBytes;
@@ -60,6 +61,7 @@ function load(): Program {
   const { exports } = new WebAssembly.Instance(module, { env: { memory } });
   if (!isProgram(exports)) throw new TypeError('encode-lines.wasm.ts is not that of its source');
   const { consumed, events, messageBytes } = exports;
+  exports.fillShuffles(shufflesAt);
   return {
     memory: Buffer.from(memory.buffer),
     encode: (length, target, betweenLength) =>
@@ -67,6 +69,7 @@ function load(): Program {
         sourceAt,
         length,
         target,
+        shufflesAt,
         betweenAt,
         betweenLength,
         batchEventsMax,
@@ -87,10 +90,12 @@ function isProgram(exports: unknown): exports is Exports {
 
 /** What encode-lines.assembly.ts exports. */
 interface Exports {
+  fillShuffles(shuffles: number): void;
   encodeLines(
     source: number,
     length: number,
     target: number,
+    shuffles: number,
     between: number,
     betweenLength: number,
     eventsMax: number,
