@@ -4,21 +4,42 @@
  */
 export const bodyBytesUsual = 1.5 * 2 ** 20;
 /** Kept while nobody needs them. In use there are as many as batches are being filled, spooled and sent. */
-const keptMax = 4;
+const keptMax = 8;
 
 const kept: Buffer[] = [];
-/** What may come back. */
-const lent = new WeakSet<ArrayBufferLike>();
+/** How many hold it, of what is in use. */
+const holders = new WeakMap<ArrayBufferLike, number>();
 
-/** `bodyBytesUsual` long. */
+/** `bodyBytesUsual` long; whoever asked holds it. */
 export function borrowBody(): Buffer {
   const body = kept.pop() ?? Buffer.allocUnsafeSlow(bodyBytesUsual);
-  lent.add(body.buffer);
+  holders.set(body.buffer, 1);
   return body;
 }
 
-/** Gives back what was borrowed, whole or a part of it, once nobody reads it any more. Other memory is left alone. */
+/**
+ * Says that somebody more holds what was borrowed, whole or a part of it, and will give it back. Other memory is left
+ * alone.
+ */
+export function holdBody(body: Buffer): void {
+  const count = holders.get(body.buffer);
+  if (count !== undefined) holders.set(body.buffer, count + 1);
+}
+
+/**
+ * Gives back what was borrowed: no longer read by this holder, and used again once there is none. Whoever forgets to
+ * costs a collection, never a body.
+ */
 export function returnBody(body: Buffer): void {
-  if (!lent.delete(body.buffer) || kept.length === keptMax) return;
-  kept.push(Buffer.from(body.buffer));
+  const { buffer } = body;
+  const count = holders.get(buffer);
+  if (count === undefined) return;
+  if (count > 1) {
+    holders.set(buffer, count - 1);
+    return;
+  }
+  holders.delete(buffer);
+  if (kept.length < keptMax) kept.push(Buffer.from(buffer));
+  // At once: V8 collects the whole heap for a few of them.
+  else if (buffer instanceof ArrayBuffer) buffer.transfer(0);
 }

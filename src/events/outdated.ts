@@ -2,6 +2,7 @@ import type { Clock } from '../base/clock.ts';
 import { GatehouseError } from '../base/errors.ts';
 import type { Log } from '../base/log-events.ts';
 import { eventsOf, type StreamName } from './batch.ts';
+import { returnBody } from './body-memory.ts';
 import { eventsEvent } from './log-events.ts';
 import type { RefusedEvent, Spool } from './spool.ts';
 
@@ -37,10 +38,15 @@ export function outdated({ spool, ageMaxDays, clock, log }: OutdatedOptions): Ou
     for (;;) {
       signal.throwIfAborted();
       const [batch] = await spool.read({ stream, batchesMax: 1 }, signal);
-      if (batch === undefined || nowMs() - batch.addedMs <= ageMaxDays * dayMs) return;
+      if (batch === undefined) return;
+      if (nowMs() - batch.addedMs <= ageMaxDays * dayMs) {
+        returnBody(batch.body);
+        return;
+      }
       const events = eventsOf(batch).map(
         ({ timestamp, message }): RefusedEvent => ({ timestamp, message, reason: 'outdated' }),
       );
+      returnBody(batch.body);
       // It may have been sent meanwhile: then it is not ours to count.
       if (!(await spool.settle(batch, events))) continue;
       moved.events += batch.events;

@@ -1,6 +1,7 @@
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log-events.ts';
 import type { Batch } from './batch.ts';
+import { returnBody } from './body-memory.ts';
 import { eventsEvent } from './log-events.ts';
 import { type Spool, type SpooledBatch, streamKey } from './spool.ts';
 
@@ -60,6 +61,8 @@ export function overflow({ spool, policy, spared, bytesMax, clock, log }: Overfl
         .slice(0, streamsLookedAt)
         .map(async (stream) => (await spool.read({ stream, batchesMax: 1 }, signal))[0]),
     );
+    // What is asked of them is only how old they are.
+    for (const head of heads) if (head !== undefined) returnBody(head.body);
     return heads.filter((head) => head !== undefined).toSorted((one, other) => one.id - other.id)[0];
   }
 

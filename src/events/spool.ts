@@ -77,7 +77,7 @@ export interface Spool {
   /**
    * Makes the batch and the positions durable in one step: after a crash there are both or neither.
    * Waits while the spool is full. Resolves with the batch's id. A spool may hold it in memory where `from` says that it
-   * can be read again: its position is made durable later then. @throws EVENTS_SPOOL_UNWRITABLE, and then neither is there.
+   * can be read again: its position is made durable later then. The caller goes on holding its body. @throws EVENTS_SPOOL_UNWRITABLE, and then neither is there.
    */
   append(
     batch: Batch,
@@ -90,7 +90,8 @@ export interface Spool {
   /** Makes positions durable by themselves: notes of what is under way, which belong to no batch. */
   keep(positions: readonly SourcePosition[]): Promise<void>;
   /**
-   * The oldest batches of a stream, oldest first. They stay until settled. One that will never be read is passed over,
+   * The oldest batches of a stream, oldest first. They stay until settled. Whoever reads them holds their bodies, and
+   * gives them back (`body-memory.ts`). One that will never be read is passed over,
    * which is told of and counted as lost.
    * @throws EVENTS_SPOOL_UNREADABLE, EVENTS_SPOOL_KEY_UNAVAILABLE: it may be read later
    */

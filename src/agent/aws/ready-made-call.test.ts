@@ -151,6 +151,17 @@ describe('a ready-made call', () => {
     expect(tunnels).toEqual([new URL(url).host]);
   });
 
+  test.each([true, false])('sends a body of a megabyte as it was signed (TLS: %s)', async (tls) => {
+    const { put, puts } = await setup({ tls });
+    const message = 'm'.repeat(1_000_000);
+    const body = Buffer.from(JSON.stringify({ ...names, logEvents: [{ timestamp: Date.now(), message }] }));
+
+    await put(body);
+    await put(body);
+
+    expect(puts().map(({ status }) => status)).toEqual([200, 200]);
+  });
+
   test('trusts nobody else', async () => {
     const { put } = await setup({ tls: true, reach: { ca: undefined } });
 

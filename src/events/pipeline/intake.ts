@@ -1,6 +1,7 @@
 import type { Clock } from '../../base/clock.ts';
 import type { Log } from '../../base/log-events.ts';
 import { type Batch, encodeChunk, type OpenBatch, openBatch, type StreamName } from '../batch.ts';
+import { returnBody } from '../body-memory.ts';
 import type { Chunk, Position } from '../event-source.ts';
 import { eventsEvent } from '../log-events.ts';
 import { type RereadableSource, type SourcePosition, type Spool, streamKey } from '../spool.ts';
@@ -243,6 +244,7 @@ export function intake(options: IntakeOptions): Intake {
       );
     });
     openBytes -= open.jsonBytes;
+    returnBody(batch.body);
     for (const tell of open.waiting) tell();
     onAppended();
   }

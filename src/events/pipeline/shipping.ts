@@ -106,7 +106,6 @@ export function shipping(options: ShippingOptions): Shipping {
       await turns.untilDone(`settle ${key}`, () => spool.settle(batch, refused), signal);
       account(batch, refused);
       onTaken(batch, refused);
-      // Here and nowhere else: only the sender knows that it sends it no more.
       returnBody(batch.body);
     }
   }

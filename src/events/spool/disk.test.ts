@@ -92,6 +92,47 @@ function segmentsOf({ spool }: MemoryFolders): string[] {
   return [...spool.files.keys()].filter((name) => name.endsWith('.segment')).toSorted();
 }
 
+/** A spool of three whose first is settled, after the second was asked for, which `atSecond` may refuse. */
+async function firstRead(atSecond: () => void) {
+  const { open, folders } = await three();
+  const spool = await open(folders);
+  const isRead = Promise.withResolvers<void>();
+  let reads = 0;
+  folders.spool.onCall = (call) => {
+    if (call !== 'read') return;
+    reads += 1;
+    if (reads < 2) return;
+    isRead.resolve();
+    atSecond();
+  };
+  const [first] = await spool.read({ stream: a, batchesMax: 1 }, never);
+  await isRead.promise;
+  if (first !== undefined) await spool.settle(first, []);
+  return { spool, folders };
+}
+
+describe('the batch after one that is read', () => {
+  test('is read ahead, so that it waits for no disk', async () => {
+    const { spool, folders } = await firstRead(() => undefined);
+    folders.spool.onCall = () => {
+      throw failure('EIO');
+    };
+
+    const [second] = await spool.read({ stream: a, batchesMax: 1 }, never);
+
+    expect(second && numbers([textOf(second)])).toEqual(['2']);
+  });
+
+  test('is read again where reading ahead failed', async () => {
+    const { spool, folders } = await firstRead(() => {
+      throw failure('EIO');
+    });
+    folders.spool.onCall = () => undefined;
+
+    expect(numbers(await texts(spool))).toEqual(['2', '3']);
+  });
+});
+
 describe('a spool that is opened again', () => {
   test('has what was appended, and its positions', async () => {
     const { open, clock } = spoolFixture();

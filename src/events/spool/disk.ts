@@ -6,6 +6,7 @@ import type { Batch, StreamName } from '../batch.ts';
 import { eventsError } from '../errors.ts';
 import { eventsEvent } from '../log-events.ts';
 import { type SourcePosition, type Spool, type SpooledBatch, streamKey } from '../spool.ts';
+import { bodyCache } from './body-cache.ts';
 import type { KeyRing } from './data-keys.ts';
 import { openDeadLetters } from './dead-letters.ts';
 import type { HeldRecord } from './group-writer.ts';
@@ -40,8 +41,13 @@ export interface DiskSpoolOptions {
 export const segmentBytesMax = 64 * 2 ** 20;
 /** Batches that wait. Each takes about 200 bytes of memory; many small ones are counted as larger than they are. */
 export const batchesMax = 1_000_000;
-/** Bodies of the newest batches stay in memory: mostly they are sent at once and need not be read and opened again. */
+/**
+ * Bodies that were just written stay in memory: mostly they are sent at once and need not be read and opened again. What
+ * comes after them is read ahead into the same room.
+ */
 export const cacheBytesMax = 8 * 2 ** 20;
+/** Behind so many of its stream a batch is not kept: the room is for those whose turn comes before. */
+const keptInStreamMax = 8;
 /** A batch that the disk did not give this often is given up. */
 const readTriesMax = 8;
 
@@ -101,11 +107,10 @@ export async function diskSpool(options: DiskSpoolOptions): Promise<Spool> {
   const sizeMin = Math.ceil(bytesMax / batchesMax);
   const streams = new Map<string, Waiting>();
   const positions = new Map<string, Map<string, string>>();
-  const cache = new Map<number, Buffer>();
+  const cache = bodyCache(cacheBytesMax);
   /** Ids of batches that are only in the dead letter: one that is refused again has the same. */
   const refusedIds = new WeakMap<Batch, number>();
   const openedMs = clock.now().getTime();
-  let cacheBytes = 0;
   let batches = 0;
   let lastId = 0;
   const lost = { batches: 0, events: 0, bytes: 0 };
@@ -216,16 +221,9 @@ export async function diskSpool(options: DiskSpoolOptions): Promise<Spool> {
     if (waiting?.entries.delete(id) !== true) return false;
     if (waiting.entries.size === 0) streams.delete(key);
     batches -= 1;
-    cacheBytes -= cache.get(id)?.length ?? 0;
-    cache.delete(id);
+    cache.forget(id);
     space.give(size);
     return true;
-  }
-
-  function remember(id: number, body: Buffer): void {
-    if (cacheBytes + body.length > cacheBytesMax) return;
-    cache.set(id, body);
-    cacheBytes += body.length;
   }
 
   async function opened({ head, body }: StoredRecord, context: string): Promise<Buffer> {
@@ -235,12 +233,22 @@ export async function diskSpool(options: DiskSpoolOptions): Promise<Spool> {
     return (await keys.of(keyId)).open(body, seal, context);
   }
 
+  async function storedBody({ id, stream, record }: Entry): Promise<Buffer> {
+    return opened(await records.read(record), contextOf(id, stream));
+  }
+
+  /** While a batch is being sent, the one after it is read and opened. */
+  function readAhead(next: Entry | undefined): void {
+    if (next !== undefined) cache.readAhead(next.id, next.record.length, () => storedBody(next));
+  }
+
   /** Undefined where it was lost, which is told. @throws EVENTS_SPOOL_UNREADABLE, EVENTS_SPOOL_KEY_UNAVAILABLE: try again */
   async function bodyOf(entry: Entry): Promise<Buffer | undefined> {
+    await cache.settled(entry.id);
     const known = cache.get(entry.id);
     if (known !== undefined) return known;
     try {
-      return await opened(await records.read(entry.record), contextOf(entry.id, entry.stream));
+      return await storedBody(entry);
     } catch (error) {
       const { code, cause } = asGatehouseError(error);
       if (code === 'EVENTS_SPOOL_DAMAGED') await lose([entry], 'damaged');
@@ -356,7 +364,7 @@ export async function diskSpool(options: DiskSpoolOptions): Promise<Spool> {
           (record) => {
             move(entries);
             add({ id, stream, events, bytes, addedMs, record, size, failedReads: 0 });
-            remember(id, body);
+            if ((streams.get(streamKey(stream))?.entries.size ?? 0) <= keptInStreamMax) cache.keep(id, body);
           },
         );
         return id;
@@ -371,7 +379,10 @@ export async function diskSpool(options: DiskSpoolOptions): Promise<Spool> {
     async read({ stream, batchesMax: limit }) {
       const found: SpooledBatch[] = [];
       for (const entry of streams.get(streamKey(stream))?.entries.values() ?? []) {
-        if (found.length >= limit) break;
+        if (found.length >= limit) {
+          readAhead(entry);
+          break;
+        }
         const body = await bodyOf(entry);
         const { id, events, bytes, addedMs } = entry;
         if (body !== undefined) found.push({ id, stream, events, bytes, body, addedMs });

@@ -2,6 +2,7 @@ import { constants, fstatSync, statSync } from 'node:fs';
 import { type FileHandle, mkdir, open, readdir, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf } from '../../base/errno.ts';
+import { bodyBytesUsual, borrowBody } from '../body-memory.ts';
 import type { Storage, StorageFile } from './storage.ts';
 
 const { O_CREAT, O_EXCL, O_NOFOLLOW, O_RDWR, O_RDONLY, O_DIRECTORY } = constants;
@@ -62,12 +63,18 @@ function folderAt(path: string): string | undefined {
   return stat && `${stat.dev}:${stat.ino}`;
 }
 
+/** A full batch is read into memory that is used again when it was sent. */
+function bufferOf(length: number): Buffer {
+  const isFull = length > bodyBytesUsual / 2 && length <= bodyBytesUsual;
+  return isFull ? borrowBody() : Buffer.allocUnsafeSlow(length);
+}
+
 export function storageFile(handle: FileHandle): StorageFile {
   return {
     size: async () => (await handle.stat()).size,
 
     async read(at, length) {
-      const buffer = Buffer.allocUnsafeSlow(length);
+      const buffer = bufferOf(length);
       let filled = 0;
       while (filled < length) {
         const { bytesRead } = await handle.read(buffer, filled, length - filled, at + filled);

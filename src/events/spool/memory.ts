@@ -1,6 +1,7 @@
 import type { Clock } from '../../base/clock.ts';
 import type { Log } from '../../base/log-events.ts';
 import type { Batch, SingleEvent, StreamName } from '../batch.ts';
+import { holdBody, returnBody } from '../body-memory.ts';
 import {
   type DeadLetter,
   type RefusedEvent,
@@ -56,6 +57,7 @@ export function memorySpool({ bytesMax, clock, log }: MemorySpoolOptions): Spool
     append: (batch, moved, signal) =>
       space.within(sizeOf(batch), signal, () => {
         lastId += 1;
+        holdBody(batch.body);
         batches.set(lastId, { ...batch, id: lastId, addedMs: clock.now().getTime() });
         move(moved);
         return lastId;
@@ -67,13 +69,17 @@ export function memorySpool({ bytesMax, clock, log }: MemorySpoolOptions): Spool
 
     async read({ stream, batchesMax }) {
       const key = streamKey(stream);
-      return [...batches.values()].filter((batch) => streamKey(batch.stream) === key).slice(0, batchesMax);
+      const found = [...batches.values()].filter((batch) => streamKey(batch.stream) === key);
+      const read = found.slice(0, batchesMax);
+      for (const { body } of read) holdBody(body);
+      return read;
     },
 
     async settle(batch, refused) {
       if (!batches.delete(batch.id)) return false;
       addLetters(batch.stream, refused);
       space.give(sizeOf(batch));
+      returnBody(batch.body);
       return true;
     },
 

@@ -1,4 +1,5 @@
 import { errnoOf } from '../../base/errno.ts';
+import { returnBody } from '../body-memory.ts';
 import { eventsError } from '../errors.ts';
 import { diskReserve, reserveBytes } from './disk-reserve.ts';
 import { type BodySealer, groupWriter, type HeldRecord, type RecordDraft } from './group-writer.ts';
@@ -76,7 +77,7 @@ export interface RecordLog {
    * with a body is held from then on. @throws EVENTS_SPOOL_UNWRITABLE, and what the sealer throws: then it is not there
    */
   append(draft: RecordDraft, onDurable?: (record: HeldRecord) => void): Promise<void>;
-  /** @throws EVENTS_SPOOL_DAMAGED, EVENTS_SPOOL_UNREADABLE */
+  /** Whoever reads it holds the memory of its body. @throws EVENTS_SPOOL_DAMAGED, EVENTS_SPOOL_UNREADABLE */
   read(record: HeldRecord): Promise<StoredRecord>;
   /** What is there, whether or not it is whole. @throws EVENTS_SPOOL_UNREADABLE */
   raw(record: HeldRecord): Promise<Buffer>;
@@ -455,6 +456,7 @@ export async function openRecordLog<State>(options: RecordLogOptions<State>): Pr
       record.length = copy.length;
       hold(record);
     });
+    returnBody(body);
   }
 
   async function raw({ segment, at, length }: HeldRecord): Promise<Buffer> {

@@ -17,8 +17,8 @@ const pieceBytes = 64 * 1024;
 export interface SpoolSeal {
   /** Writes the sealed bytes, as many as there are of `bytes`, to `into` at `at`; returns nonce and tag. */
   seal(bytes: Buffer, context: string, into: Buffer, at: number): Uint8Array;
-  /** @throws EVENTS_SPOOL_DAMAGED */
-  open(sealed: Uint8Array, seal: Uint8Array, context: string): Buffer;
+  /** Opens in place: what was sealed is there no more, whether or not it opens. @throws EVENTS_SPOOL_DAMAGED */
+  open(sealed: Buffer, seal: Uint8Array, context: string): Buffer;
 }
 
 /** AES-256-GCM under a key of 32 bytes, with a random nonce. */
@@ -43,10 +43,9 @@ export function spoolSeal(dataKey: Secret): SpoolSeal {
         });
         decipher.setAAD(Buffer.from(context));
         decipher.setAuthTag(seal.subarray(nonceBytes));
-        const opened = Buffer.allocUnsafeSlow(sealed.length);
-        inPieces(decipher, sealed, opened, 0);
+        inPieces(decipher, sealed, sealed, 0);
         decipher.final();
-        return opened;
+        return sealed;
       } catch (error) {
         throw eventsError('EVENTS_SPOOL_DAMAGED', { context }, error);
       }

@@ -2,6 +2,7 @@ import type { Clock } from '../../base/clock.ts';
 import { GatehouseError, reportOf } from '../../base/errors.ts';
 import type { Log } from '../../base/log-events.ts';
 import type { Batch } from '../batch.ts';
+import { holdBody, returnBody } from '../body-memory.ts';
 import { eventsEvent } from '../log-events.ts';
 import {
   type ReadLimits,
@@ -157,6 +158,7 @@ export function whenNeeded(spool: Spool, { limits: given, clock, log }: WhenNeed
       refusing: undefined,
     };
     lane.queue.push(entry);
+    holdBody(batch.body);
     held.set(lastId, { lane, entry, batch: spooled });
     heldBytes += batch.body.length;
     if (!isWatching) void watch();
@@ -164,7 +166,10 @@ export function whenNeeded(spool: Spool, { limits: given, clock, log }: WhenNeed
   }
 
   function letGo({ id, body }: SpooledBatch): void {
-    if (held.delete(id)) heldBytes -= body.length;
+    if (held.delete(id)) {
+      heldBytes -= body.length;
+      returnBody(body);
+    }
     changed();
   }
 
@@ -395,6 +400,7 @@ export function whenNeeded(spool: Spool, { limits: given, clock, log }: WhenNeed
       if (there.length + more.length >= readLimits.batchesMax) break;
       if (entry.isDone || streamKey(batch.stream) !== key) continue;
       entry.isRead = true;
+      holdBody(batch.body);
       more.push(batch);
     }
     return [...there, ...more];
