@@ -11,8 +11,10 @@ export interface SocketPermissions {
   readonly gid?: number | undefined;
 }
 
-/** Of sun_path, with the zero at its end, unix(7). It would be bound under a shorter name, and nobody could connect. */
-const pathBytesMax = 107;
+/** Of sun_path, without the zero at its end, unix(7): nobody could connect to a longer one. */
+const socketBytesMax = 107;
+/** What the private folder is called, up to six letters by chance. */
+const privateName = '.socket-';
 
 /**
  * Has a server listen on a unix socket. It is bound in a private folder and renamed into place, so owner, group and
@@ -25,9 +27,12 @@ export async function bindSocket(
   { mode, uid, gid }: SocketPermissions,
 ): Promise<void> {
   const pathBytes = Buffer.byteLength(path);
+  // The path at which it is bound may be the longer one of the two.
+  const bindingBytes = Buffer.byteLength(join(dirname(path), `${privateName}XXXXXX`, 's'));
+  const pathBytesMax = socketBytesMax - Math.max(0, bindingBytes - pathBytes);
   if (pathBytes > pathBytesMax) throw apiError('API_SOCKET_PATH_TOO_LONG', { path, pathBytes, pathBytesMax });
   try {
-    const privateFolder = await mkdtemp(join(dirname(path), '.socket-'));
+    const privateFolder = await mkdtemp(join(dirname(path), privateName));
     const unnamed = join(privateFolder, 's');
     try {
       await new Promise<void>((resolve, reject) => {

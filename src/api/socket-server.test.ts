@@ -1,4 +1,4 @@
-import { statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { temporaryDirectory } from '../../test/support/temporary-directory.ts';
@@ -55,6 +55,23 @@ test('a path that nobody could connect to is refused, and one that is just short
     details: { pathBytes: 108, pathBytesMax: 107 },
   });
   const server = await listenOnSocket(pathOf(107), 0o600, []);
+  onTestFinished(() => server.close());
+  expect((await askSocket(server.path, 'GET', '/', signal)).status).toBe(404);
+});
+
+test('a path that is too long where it is bound, under a longer name, is refused for that, too', async () => {
+  const folder = temporaryDirectory();
+  const pathOf = (bytes: number) => {
+    const below = join(folder, 'x'.repeat(bytes - Buffer.byteLength(folder) - '//a.sock'.length));
+    mkdirSync(below, { recursive: true });
+    return join(below, 'a.sock');
+  };
+
+  await expect(listenOnSocket(pathOf(98), 0o600, [])).rejects.toMatchObject({
+    code: 'API_SOCKET_PATH_TOO_LONG',
+    details: { pathBytes: 98, pathBytesMax: 97 },
+  });
+  const server = await listenOnSocket(pathOf(97), 0o600, []);
   onTestFinished(() => server.close());
   expect((await askSocket(server.path, 'GET', '/', signal)).status).toBe(404);
 });
