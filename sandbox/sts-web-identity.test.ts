@@ -6,6 +6,7 @@ import {
 } from '@aws-sdk/client-sts';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { type Claims, openIdProvider, trustPolicyFor } from '../test/support/open-id-provider.ts';
+import { patienceMs } from '../test/support/patience.ts';
 import { createSandbox } from './sandbox.ts';
 
 const subject = 'system:serviceaccount:default:app';
@@ -56,7 +57,7 @@ describe('AssumeRoleWithWebIdentity', () => {
         AssumedRoleUser: { Arn: 'arn:aws:sts::123456789012:assumed-role/Pod/pod-1' },
       });
       const seconds = ((reply.Credentials?.Expiration?.getTime() ?? 0) - Date.now()) / 1000;
-      expect(Math.abs(seconds - 900)).toBeLessThan(20);
+      expect(Math.abs(seconds - 900)).toBeLessThan(patienceMs / 1000);
       const session = new STSClient({
         endpoint: url,
         region: sandbox.region,

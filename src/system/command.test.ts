@@ -29,6 +29,9 @@ function isRunning(pid: number): boolean {
   }
 }
 
+/** Of a script: writes a pid beside it, in a file that is never there without it. */
+const tell = (pid: string): string => `cd "$(dirname "$0")" && echo ${pid} > new && mv new pid`;
+
 /** Waits for the end of the process whose pid a script wrote. */
 async function ended(pidFile: string): Promise<void> {
   const pid = Number(readFileSync(pidFile, 'utf8'));
@@ -151,7 +154,7 @@ describe('a command', () => {
   });
 
   test('that hangs is killed with all it started', async () => {
-    const { argv, directory } = setup('trap "" TERM; sleep 60 & echo $! > "$(dirname "$0")/pid"; wait');
+    const { argv, directory } = setup(`trap "" TERM; sleep 60 & ${tell('$!')}; wait`);
 
     // Longer and longer, until it got so far as to start something in that time.
     for (let timeoutMs = 300; !existsSync(join(directory, 'pid')); timeoutMs *= 4) {
@@ -194,7 +197,7 @@ describe('a command', () => {
   });
 
   test('is killed when the signal aborts, with that signal’s reason', async () => {
-    const { argv, directory } = setup('echo $$ > "$(dirname "$0")/pid"; exec sleep 60');
+    const { argv, directory } = setup(`${tell('$$')}; exec sleep 60`);
     const stop = new AbortController();
     const reason = new Error('enough');
 
@@ -207,7 +210,7 @@ describe('a command', () => {
   });
 
   test('leaves nothing behind when it ends, and does not wait for it', async () => {
-    const { argv, directory } = setup('sleep 60 & echo $! > "$(dirname "$0")/pid"; echo done');
+    const { argv, directory } = setup(`sleep 60 & ${tell('$!')}; echo done`);
 
     const { stdout } = await runCommand(argv, limits, signal);
 

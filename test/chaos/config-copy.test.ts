@@ -11,9 +11,7 @@ import { question, sealedVersion } from './config-copy.ts';
 const writer = fileURLToPath(new URL('./write-config-copy.ts', import.meta.url));
 const preload = new URL('./kill-at-file-step.mjs', import.meta.url).href;
 
-it('a copy of the gateway config that is replaced is the old or the new one, at whichever step of it the agent is killed', {
-  timeout: 180_000,
-}, async () => {
+it('a copy of the gateway config that is replaced is the old or the new one, at whichever step of it the agent is killed', async () => {
   const folder = temporaryDirectory();
   const disk = copyOnDisk(folder, question);
   await disk.write(await sealedVersion('version-0'));

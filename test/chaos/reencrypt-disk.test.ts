@@ -127,9 +127,7 @@ it.each(Object.entries(errors))(
   },
 );
 
-it('a disk that is full, and one that becomes read-only, stop it with their own error, and it goes on', {
-  timeout: 5 * minuteMs,
-}, async () => {
+it('a disk that is full, and one that becomes read-only, stop it with their own error, and it goes on', async () => {
   const files = 400;
   const thrown = dice('re-encryption on a disk of its own');
   const folder = temporaryDirectory();

@@ -5,6 +5,7 @@ import { expect, test } from 'vitest';
 import { scriptedEndpoint } from '../../src/identity/endpoint.contract.ts';
 import { gatehouse } from '../support/agent.ts';
 import { setup } from '../support/host.ts';
+import { patienceMs } from '../support/patience.ts';
 import { type RolesAnywhereOptions, rolesAnywhereHost } from '../support/roles-anywhere.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 
@@ -52,7 +53,7 @@ test('whoami warns of a clock that is off, by how much, and of an identity that 
     'CLOCK_SKEWED',
     'CREDENTIALS_UNEXPECTED_IDENTITY',
   ]);
-  expect(Math.abs(Number(warnings[0]?.details['secondsBehindAws']) + 900)).toBeLessThan(5);
+  expect(Math.abs(Number(warnings[0]?.details['secondsBehindAws']) + 900)).toBeLessThan(patienceMs / 1000);
   expect(text.stdout).toMatch(
     /^warning +this host's clock is not AWS's: secondsBehindAws -\d+ \(CLOCK_SKEWED\)$/mu,
   );

@@ -4,7 +4,7 @@ import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import type { ContainerNamespaceReport } from '../support/container-namespace.ts';
-import { patienceMs } from '../support/patience.ts';
+import { testMsMax } from '../support/patience.ts';
 
 const program = fileURLToPath(new URL('../support/container-namespace.ts', import.meta.url));
 
@@ -44,7 +44,7 @@ async function report(): Promise<ContainerNamespaceReport> {
   const child = spawn('unshare', [...namespace, process.execPath, program], {
     env: { PATH: process.env['PATH'] },
     stdio: ['ignore', 'pipe', 'pipe'],
-    timeout: patienceMs,
+    timeout: testMsMax,
     killSignal: 'SIGKILL',
   });
   const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')]);

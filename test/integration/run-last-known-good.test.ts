@@ -3,12 +3,9 @@ import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DisableKeyCommand } from '@aws-sdk/client-kms';
 import { DeleteSecretCommand } from '@aws-sdk/client-secrets-manager';
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { FaultRule } from '../../sandbox/faults.ts';
 import { bindingKey, eventually, gatewaySecret, type Host, setup } from '../support/host.ts';
-
-// Each starts the agent two to five times.
-vi.setConfig({ testTimeout: 180_000 });
 
 const unavailable = { kind: 'error', name: 'ServiceUnavailable', status: 503 } as const;
 const away: FaultRule = { service: 'secretsmanager', effect: unavailable };

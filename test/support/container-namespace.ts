@@ -9,6 +9,7 @@ import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import type { Call } from '../../sandbox/calls.ts';
 import { createSandbox } from '../../sandbox/sandbox.ts';
+import { patienceMs } from './patience.ts';
 
 export interface ContainerNamespaceReport {
   /** With the container's own URI. */
@@ -26,7 +27,6 @@ interface Answer {
 }
 
 const host = '169.254.170.2';
-const answerMsMax = 30_000;
 const built = fileURLToPath(new URL('../../dist/gatehouse.mjs', import.meta.url));
 
 const sandbox = createSandbox();
@@ -48,7 +48,7 @@ async function whoami(relativeUri: string): Promise<Answer> {
       AWS_ENDPOINT_URL: `http://${host}`,
     },
     stdio: ['ignore', 'pipe', 'pipe'],
-    timeout: answerMsMax,
+    timeout: patienceMs,
   });
   const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')]);
   return { code: child.exitCode, stdout, stderr };

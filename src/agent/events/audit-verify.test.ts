@@ -92,7 +92,7 @@ describe('read back from CloudWatch Logs', () => {
     ]);
   });
 
-  test('each record dropped, changed, replaced, swapped or repeated in turn is found', {}, async () => {
+  test('each record dropped, changed, replaced, swapped or repeated in turn is found', async () => {
     const { put, verify } = await setup();
     const count = 8;
     const { lines, headsUpTo } = chainOf(count);

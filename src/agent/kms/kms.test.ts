@@ -148,7 +148,7 @@ describe('an RSA key', () => {
 });
 
 describe('who looks after a key', () => {
-  it('imports its material and tries it, and may not use it', { timeout: 180_000 }, async () => {
+  it('imports its material and tries it, and may not use it', async () => {
     const { sandbox, launchAs, operatorArn, create, importing, folder } = await setup();
     const admin = launchAs('KeyAdmin');
     sandbox.identities.createRole('Host');
