@@ -30,6 +30,19 @@ test('a session is named after a certificate whatever the case and leading zeros
   );
 });
 
+test('a certificate whose key is of a kind that is not known has a serial number all the same', async () => {
+  const { der } = await (await authority()).issue({ serialNumber: '0a0b' });
+  const file = join(temporaryDirectory(), 'certificate.der');
+  // id-ecPublicKey, and one that nobody has given away.
+  const at = der.indexOf(Buffer.from('06072a8648ce3d0201', 'hex'));
+  writeFileSync(file, Buffer.concat([der.subarray(0, at + 8), Buffer.of(0x79), der.subarray(at + 9)]));
+
+  expect(await certificateSerial(filesOf(file), {}, 'a0b')).toEqual({
+    serialNumber: 'a0b',
+    isSessionName: true,
+  });
+});
+
 test.each([
   ['ml-dsa-65', { isExperimental: true }],
   ['ec-p256', {}],

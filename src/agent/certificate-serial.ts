@@ -18,10 +18,12 @@ export async function certificateSerial(
 ): Promise<CertificateSerial | undefined> {
   try {
     const { certificateInUse } = await import('../identity/roles-anywhere/certified-key.ts');
-    const { x509 } = await certificateInUse(files, env);
+    const { publicKeyOf } = await import('../identity/roles-anywhere/certificate.ts');
+    const certificate = await certificateInUse(files, env);
+    const { x509 } = certificate;
     const serialNumber = bare(x509.serialNumber);
     const isSessionName = sessionName !== undefined && bare(sessionName) === serialNumber;
-    const isExperimental = x509.publicKey.asymmetricKeyType?.startsWith('ml-dsa-') === true;
+    const isExperimental = publicKeyOf(certificate)?.asymmetricKeyType?.startsWith('ml-dsa-') === true;
     return { serialNumber, isSessionName, ...(isExperimental ? { isExperimental } : {}) };
   } catch {
     return undefined;

@@ -10,7 +10,8 @@ export const apiErrors = {
     exitCode: exitCode.cannotCreate,
   },
   API_SOCKET_PATH_TOO_LONG: {
-    summary: 'the path of a local socket is too long: it could not be bound, or no program could connect to it',
+    summary:
+      'the path of a local socket is too long: it could not be bound, or no program could connect to it',
     remedy: 'Take a shorter runtimeDirectory, or a shorter name of the consumer.',
     retry: false,
     exitCode: exitCode.configuration,
