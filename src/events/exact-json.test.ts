@@ -16,7 +16,13 @@ const numbers = [
   '-0.0',
   '10',
   '0.5',
+  '0.0000001',
+  '0.00000000123',
 ];
+
+test.each(numbers)('%s alone is written again as it was', (number) => {
+  expect(JSON.stringify(parseExactly(`{"a":${number}}`))).toBe(`{"a":${number}}`);
+});
 
 test('numbers are written again as they were, wherever they stand', () => {
   const value = oneof(constantFrom(...numbers), json({ maxDepth: 2 }).map(compact));

@@ -10,8 +10,8 @@ declare global {
   }
 }
 
-/** Numbers that are not written as they would be again: long ones, `1.0`, `1e3`, `-0`. Others are parsed as ever, faster. */
-const mayChange = /\d[\d.]{15}|\.\d*0(?!\d)|\d[eE][+-]?\d|-0(?![1-9])/u;
+/** Numbers that are not written as they would be again: long ones, `1.0`, `1e3`, `-0`, `0.0000001`. Others are parsed as ever, faster. */
+const mayChange = /\d[\d.]{15}|\.\d*0(?!\d)|\d[eE][+-]?\d|-0(?![1-9])|\.0{6}/u;
 
 /**
  * `JSON.parse`, but a number that would not be written again as it was is kept as it was: an id of 20 digits loses none.

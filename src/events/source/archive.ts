@@ -20,6 +20,8 @@ export interface Archive {
   readonly hasBegun: boolean;
   /** Nothing more comes of it. */
   readonly isAtEnd: boolean;
+  /** On the monotonic clock. */
+  readonly openedMs: number;
   readonly lagBytes: number;
   /** What had this path before: its rest comes first. */
   after: Predecessor | undefined;
@@ -70,7 +72,8 @@ export function openArchive(opened: OpenLogFile, archiving: Archiving): Archive 
   const handle = opened.handle;
   const generation = generationOf(opened.stat, 0);
   let seen = opened.stat;
-  let changedMs = archiving.monotonic();
+  const openedMs = archiving.monotonic();
+  let changedMs = openedMs;
   let isClosed = false;
   /** It has been waited for long enough: what is there is taken for what it is. */
   let isLastTry = false;
@@ -204,6 +207,7 @@ export function openArchive(opened: OpenLogFile, archiving: Archiving): Archive 
     path,
     currentPath,
     rank: archiving.rank,
+    openedMs,
     after: undefined,
     get offset() {
       return offset;

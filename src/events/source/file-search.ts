@@ -53,7 +53,8 @@ export function fileSearch({
   let waiting = 0;
   let isMoving = false;
   let foundItems: ReadonlySet<string> = new Set();
-  let isFirst = true;
+  /** What came and went while nobody looked, and the path it had; undefined before the first look. */
+  let unseen: readonly UnseenFile[] | undefined;
 
   /** Nothing that is planted under a log folder ends the source; what the system refuses is tried again. */
   function find(): readonly FoundFile[] {
@@ -96,8 +97,8 @@ export function fileSearch({
     }
     restarted.clear();
     followAbsent(present, beside, seek);
-    if (isFirst && unseenSinceMs !== undefined) seekUnseen(unseenSinceMs, present, beside);
-    isFirst = false;
+    unseen ??= unseenSinceMs === undefined ? [] : unseenSince(unseenSinceMs, present, beside);
+    unseen = unseen.filter((each) => !isReadOrGone(each, beside));
     // Those with a record first: one that turns out to be another file sets its record free for a copy of the old one.
     for (const each of found.filter(({ stat }) => known.has(fileItem(stat)))) consider(each, seek);
     for (const each of found) consider(each, seek);
@@ -178,22 +179,36 @@ export function fileSearch({
    * Whole files that came and went while nobody looked, of paths of which nothing is known: their names tell whose they
    * are, and their times that they are new. Where something is known of a path, that is where to start from.
    */
-  function seekUnseen(sinceMs: number, present: ReadonlyMap<string, FoundFile>, beside: Siblings): void {
+  function unseenSince(
+    sinceMs: number,
+    present: ReadonlyMap<string, FoundFile>,
+    beside: Siblings,
+  ): readonly UnseenFile[] {
     const records = [...known.records()].map(({ record }) => record);
     const knownPaths = new Set([...records, ...tracked.values()].map(({ path }) => path));
-    for (const folder of foldersNow(files, limits.filesMax)) {
-      for (const file of beside.inside(folder)) {
-        const { mtimeMs, size } = file.stat;
-        if (mtimeMs <= sinceMs || size === 0 || present.has(fileItem(file.stat))) continue;
-        if (isMatched(file.path, exclude)) continue;
-        const path = rotatedFrom(file.path).find(
-          (original) => isMatched(original, files) && !isMatched(original, exclude),
-        );
-        if (path === undefined || knownPaths.has(path)) continue;
-        const record = { path, offset: 0, fingerprint: newFingerprint().fingerprint() };
-        readMissed({ item: '', record }, false, [{ file, isLater: true }]);
-      }
-    }
+    const news = [...foldersNow(files, limits.filesMax)]
+      .flatMap((folder) => beside.inside(folder))
+      .filter(({ stat }) => stat.mtimeMs > sinceMs && stat.size > 0 && !present.has(fileItem(stat)))
+      .filter(({ path }) => !isMatched(path, exclude));
+    return news.flatMap((file) => {
+      const path = rotatedFrom(file.path).find(
+        (original) => isMatched(original, files) && !isMatched(original, exclude),
+      );
+      return path === undefined || knownPaths.has(path) ? [] : [{ path, file }];
+    });
+  }
+
+  /** False where it has to wait for a place, or is being renamed. */
+  function isReadOrGone({ path, file }: UnseenFile, beside: Siblings): boolean {
+    const now = beside.renamed(file.path, fileItem(file.stat));
+    if (now === undefined || bornMsOf(now.stat) !== bornMsOf(file.stat)) return true;
+    const before = { waiting, isMoving };
+    isMoving = false;
+    const record = { path, offset: 0, fingerprint: newFingerprint().fingerprint() };
+    readMissed({ item: '', record }, false, [{ file: now, isLater: true }]);
+    const isLeft = waiting > before.waiting || isMoving;
+    isMoving ||= before.isMoving;
+    return !isLeft;
   }
 
   /** False when it is not the file of the record. */
@@ -239,7 +254,11 @@ export function fileSearch({
         continue;
       }
       const opened = openLogFile(found.path, readFrom);
-      if ('refused' in opened || isAnother(opened, found.stat)) continue;
+      if ('refused' in opened) {
+        isMoving ||= opened.refused === 'ENOENT';
+        continue;
+      }
+      if (isAnother(opened, found.stat)) continue;
       const compression = compressionOf(opened.handle);
       if (compression === undefined) {
         const isRest: boolean =
@@ -381,6 +400,12 @@ function writtenMsOf({
   readonly record: FileRecord;
 }): number {
   return found?.stat.mtimeMs ?? record.writtenMs ?? 0;
+}
+
+interface UnseenFile {
+  /** From which it was rotated. */
+  readonly path: string;
+  readonly file: FoundFile;
 }
 
 /** Looks for what was missed of a file, or after it; tells whether something may be its rest. */

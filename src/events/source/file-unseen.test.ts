@@ -8,13 +8,13 @@ import { temporaryDirectory } from '../../../test/support/temporary-directory.ts
 import { type Reading, reading } from '../event-source.contract.ts';
 import type { Positions } from '../event-source.ts';
 import { fileSource } from './file.ts';
-import { fileSourceLimits } from './file-limits.ts';
+import { type FileSourceLimits, fileSourceLimits } from './file-limits.ts';
 import { lookItem } from './last-look.ts';
 
 const minuteMs = 60_000;
 
 /** A log folder whose files have the time of the clock, and agents that look into it one after the other. */
-function setup(pattern = '*.log', exclude: readonly string[] = []) {
+function setup(pattern = '*.log', exclude: readonly string[] = [], limits: Partial<FileSourceLimits> = {}) {
   const directory = temporaryDirectory();
   const path = (name: string): string => join(directory, name);
   const clock = fakeClock();
@@ -41,6 +41,7 @@ function setup(pattern = '*.log', exclude: readonly string[] = []) {
           files: files.map(path),
           exclude: exclude.map(path),
           readFrom: [directory],
+          limits,
           clock,
           log: () => undefined,
         }),
@@ -147,6 +148,45 @@ test('other globs than before begin anew', async () => {
   await until(() => expect(second.messages).toEqual(['one']));
   await rest();
   expect(second.messages).toEqual(['one']);
+});
+
+test('a compressed file that nobody saw is read once, however new it is', async () => {
+  const { clock, compressed, start, until, rest } = setup();
+  const first = start();
+  await until(() => expect(first.positions.size).toBe(1));
+  await first.stop();
+  await clock.advance(minuteMs);
+  compressed('app.log.1.gz', 'one\n');
+  const second = start(first.positions);
+  await until(() => expect(second.messages).toEqual(['one']));
+  await second.stop();
+
+  const third = start(second.positions);
+  await until(() => expect([...third.positions.keys()]).toEqual([lookItem]));
+  await third.stop();
+  const fourth = start(third.positions);
+  await rest();
+
+  expect([...third.messages, ...fourth.messages]).toEqual([]);
+});
+
+test('those for which there is no place at first are read when there is', async () => {
+  const { clock, append, rename, start, until, rest } = setup('*.log', [], { openFilesMax: 1 });
+  const first = start();
+  await until(() => expect(first.positions.size).toBe(1));
+  await first.stop();
+  await clock.advance(minuteMs);
+  append('app.log.2', 'one\n');
+  await clock.advance(minuteMs);
+  append('app.log.1', 'two\n');
+
+  const second = start(first.positions);
+  await until(() => expect(second.messages).toEqual(['one']));
+  rename('app.log.1', 'app.log.3');
+
+  await until(() => expect(second.messages).toEqual(['one', 'two']));
+  await rest();
+  expect(second.messages).toEqual(['one', 'two']);
 });
 
 test('what was read whole and let go is not taken for something that nobody saw', async () => {

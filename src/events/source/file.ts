@@ -154,7 +154,14 @@ export function fileSource(options: FileSourceOptions): EventSource {
       if (archive.after !== undefined && !archive.after.isAtEnd) return undefined;
       const taken = await archive.take();
       if (taken !== undefined) return chunkOf(archive, taken, archive.position());
-      return archive.isAtEnd ? endArchive(archive, (item) => search.isFound(item)) : undefined;
+      if (archive.isAtEnd) archive.close();
+      return isArchiveOver(archive) ? endArchive(archive, (item) => search.isFound(item)) : undefined;
+    }
+
+    /** Its position is kept as long as a plain file's: until the last look that is kept is later than its last change. */
+    function isArchiveOver({ item, isAtEnd, hasBegun, openedMs }: Archive): boolean {
+      if (!isAtEnd) return false;
+      return !hasBegun || search.isFound(item) || clock.monotonic() - openedMs >= limits.retireAfterMs;
     }
 
     /** When the next last line without its end has waited long enough. */

@@ -203,7 +203,8 @@ export function filesInHand({ name: source, encoding, limits, known, clock, log 
   /** Closes the file that has been quiet longest when no more may be open; false when none can be closed. */
   function makeRoomForOne(): boolean {
     const open = [...tracked.values()].filter(({ isOpen }) => isOpen);
-    if (open.length + archives.size < limits.openFilesMax) return true;
+    const inflating = [...archives.values()].filter(({ isAtEnd }) => !isAtEnd);
+    if (open.length + inflating.length < limits.openFilesMax) return true;
     const quiet = open
       .filter(({ isAtEnd, isRetired, lagBytes }) => isAtEnd && !isRetired && lagBytes === 0)
       .toSorted((one, other) => one.quietSinceMs - other.quietSinceMs)[0];
