@@ -281,6 +281,33 @@ describe('segments', () => {
     expect(await texts(spool, b)).toEqual([0, 8, 16, 24, 32, 40, 48, 56, 64, 72, 80, 88, 96].map(longLine));
     expect(events).toEqual([]);
   });
+
+  test('that were moved while somebody read them cost nothing', async () => {
+    const { open, events } = spoolFixture({ segmentBytes: 10_000 });
+    const folders = memoryFolders();
+    const first = await open(folders);
+    for (let number = 0; number < 100; number += 1) {
+      await append(first, longLine(number), String(number), number % 8 === 0 ? b : a);
+    }
+    await first.close();
+    const spool = await open(folders);
+    const gone = Promise.withResolvers<void>();
+    let read: string | undefined;
+    folders.spool.onCall = async (call, name) => {
+      if (call === 'remove' && name === read) gone.resolve();
+      if (call !== 'read' || read !== undefined) return;
+      read = name;
+      await gone.promise;
+      throw failure('ENOENT');
+    };
+
+    const reading = spool.read({ stream: b, batchesMax: 1 }, never);
+    await settleOldest(spool, 100);
+
+    expect((await reading).map(textOf)).toEqual([longLine(0)]);
+    expect(await texts(spool, b)).toEqual([0, 8, 16, 24, 32, 40, 48, 56, 64, 72, 80, 88, 96].map(longLine));
+    expect(events).toEqual([]);
+  });
 });
 
 describe('seals', () => {

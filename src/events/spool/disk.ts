@@ -247,9 +247,12 @@ export async function diskSpool(options: DiskSpoolOptions): Promise<Spool> {
     await cache.settled(entry.id);
     const known = cache.get(entry.id);
     if (known !== undefined) return known;
+    const { segment } = entry.record;
     try {
       return await storedBody(entry);
     } catch (error) {
+      // It was moved meanwhile, and what was read is gone with all that was in it.
+      if (entry.record.segment !== segment) return bodyOf(entry);
       const { code, cause } = asGatehouseError(error);
       if (code === 'EVENTS_SPOOL_DAMAGED') await lose([entry], 'damaged');
       else if (code === 'EVENTS_SPOOL_KEY_LOST') await loseKey(entry);

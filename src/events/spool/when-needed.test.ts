@@ -434,6 +434,19 @@ describe('a spool when needed', () => {
     expect(position()).toBe('6');
   });
 
+  test('a disk that fails to the end is not said to work again', async () => {
+    const { append, spool, disk, said, clock } = setup();
+    disk.isBroken = true;
+    await append('one', 3);
+    await clock.advance(4 * lateMs);
+
+    const closed = spool.close();
+    await clock.advance(whenNeededLimits.closeMsMax);
+    await closed;
+
+    expect([said('events.spool-failed'), said('events.spool-recovered')]).toEqual([1, 0]);
+  });
+
   test('a disk that fails is failing until it takes something', async () => {
     const { append, spool, disk, said, clock } = setup();
     disk.isBroken = true;

@@ -306,7 +306,7 @@ export function whenNeeded(spool: Spool, { limits: given, clock, log }: WhenNeed
     }
     isWatching = false;
     // Nothing is asked of the disk any more that it did not do.
-    worked();
+    if (!stop.signal.aborted) worked();
   }
 
   function isBusy({ queue, pending }: Lane): boolean {
