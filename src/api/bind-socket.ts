@@ -2,6 +2,7 @@ import { chmod, chown, mkdtemp, rename, rm, rmdir } from 'node:fs/promises';
 import type { Server } from 'node:http';
 import { dirname, join } from 'node:path';
 import { GatehouseError } from '../base/errors.ts';
+import { socketFolderPrefix, socketPathBytesMax } from '../base/path-rules.ts';
 import { apiError } from './errors.ts';
 
 export interface SocketPermissions {
@@ -10,11 +11,6 @@ export interface SocketPermissions {
   readonly uid?: number | undefined;
   readonly gid?: number | undefined;
 }
-
-/** Of sun_path, without the zero at its end, unix(7): nobody could connect to a longer one. */
-const socketBytesMax = 107;
-/** What the private folder is called, up to six letters by chance. */
-const privateName = '.socket-';
 
 /**
  * Has a server listen on a unix socket. It is bound in a private folder and renamed into place, so owner, group and
@@ -27,12 +23,10 @@ export async function bindSocket(
   { mode, uid, gid }: SocketPermissions,
 ): Promise<void> {
   const pathBytes = Buffer.byteLength(path);
-  // The path at which it is bound may be the longer one of the two.
-  const bindingBytes = Buffer.byteLength(join(dirname(path), `${privateName}XXXXXX`, 's'));
-  const pathBytesMax = socketBytesMax - Math.max(0, bindingBytes - pathBytes);
+  const pathBytesMax = socketPathBytesMax(path);
   if (pathBytes > pathBytesMax) throw apiError('API_SOCKET_PATH_TOO_LONG', { path, pathBytes, pathBytesMax });
   try {
-    const privateFolder = await mkdtemp(join(dirname(path), privateName));
+    const privateFolder = await mkdtemp(join(dirname(path), socketFolderPrefix));
     const unnamed = join(privateFolder, 's');
     try {
       await new Promise<void>((resolve, reject) => {

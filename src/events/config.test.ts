@@ -6,6 +6,14 @@ function problems(config: unknown): string[] {
   return (error?.issues ?? []).map(({ path, message }) => `${path.join('.')}: ${message}`);
 }
 
+/** A path of so many bytes that ends with this name. */
+const pathOf = (bytes: number, name: string) =>
+  `/run/${'x'.repeat(bytes - '/run//'.length - name.length)}/${name}`;
+
+/** Of the config of two sources with this socket. */
+const problemsWith = (socket: string) =>
+  problems({ sources: { a: { syslog: { socket } }, b: { http: { listen: socket } } } });
+
 describe('the events config', () => {
   test('has a default for everything', () => {
     expect(eventsConfig.parse({})).toEqual({
@@ -24,6 +32,20 @@ describe('the events config', () => {
       redaction: { secrets: true, patterns: {} },
       sources: {},
     });
+  });
+
+  test('takes no socket whose path nobody could connect to, or that could not be bound', () => {
+    const problem =
+      'is too long for a unix socket: 107 bytes at most, and fewer where its name is a short one';
+
+    expect(problemsWith(pathOf(107, 'a-name-that-is-long.sock'))).toEqual([]);
+    expect(problemsWith(pathOf(97, 'a.sock'))).toEqual([]);
+    for (const tooLong of [pathOf(108, 'a-name-that-is-long.sock'), pathOf(98, 'a.sock')]) {
+      expect(problemsWith(tooLong)).toEqual([
+        `sources.a.syslog.socket: ${problem}`,
+        `sources.b.http.listen: ${problem}`,
+      ]);
+    }
   });
 
   test('takes sources of both kinds with names of their own', () => {

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { isLoopbackAddress } from '../../base/local-address.ts';
-import { isAbsolutePath } from '../../base/path-rules.ts';
+import { isAbsolutePath, socketPathBytesMax } from '../../base/path-rules.ts';
 import { isWholeRole, roleKeys, roleMissing, sourceNames } from '../destination-config.ts';
 import { transformKeys, transformNames } from '../transform/config.ts';
 import { parseAddress } from './address.ts';
@@ -22,10 +22,18 @@ const embeddedMetrics = z
     examples: [true],
   });
 
-const loopbackOrSocket = z.string().refine((text) => {
-  const address = parseAddress(text);
-  return address?.kind === 'unix' || (address?.kind === 'port' && isLoopbackAddress(address.host));
-}, 'must be a loopback address with a port, as 127.0.0.1:8125 or [::1]:8125, or the absolute path of a unix socket');
+/** Of the path of a socket; anything else is short. */
+const isShort = (path: string): boolean =>
+  !isAbsolutePath(path) || Buffer.byteLength(path) <= socketPathBytesMax(path);
+const tooLong = 'is too long for a unix socket: 107 bytes at most, and fewer where its name is a short one';
+
+const loopbackOrSocket = z
+  .string()
+  .refine((text) => {
+    const address = parseAddress(text);
+    return address?.kind === 'unix' || (address?.kind === 'port' && isLoopbackAddress(address.host));
+  }, 'must be a loopback address with a port, as 127.0.0.1:8125 or [::1]:8125, or the absolute path of a unix socket')
+  .refine(isShort, tooLong);
 
 const hostAddress = z
   .string()
@@ -123,6 +131,7 @@ const syslog = z
     socket: z
       .string()
       .refine(isAbsolutePath, 'must be an absolute path')
+      .refine(isShort, tooLong)
       .optional()
       .meta({
         description: 'Path of a unix stream socket, below allow.deliverTo',

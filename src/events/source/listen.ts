@@ -3,6 +3,7 @@ import type { Server } from 'node:net';
 import { dirname, join } from 'node:path';
 import type { Clock } from '../../base/clock.ts';
 import type { Log } from '../../base/log-events.ts';
+import { socketFolderPrefix } from '../../base/path-rules.ts';
 import { eventsEvent } from '../log-events.ts';
 import type { Address } from './address.ts';
 import { errnoOf } from './open-log-file.ts';
@@ -55,7 +56,7 @@ async function boundInPlace(
   address: Address & { kind: 'unix' },
   mode: number,
 ): Promise<void> {
-  const folder = await mkdtemp(join(dirname(address.path), '.socket-'));
+  const folder = await mkdtemp(join(dirname(address.path), socketFolderPrefix));
   const unnamed = join(folder, 's');
   try {
     await bound(server, { path: unnamed });
