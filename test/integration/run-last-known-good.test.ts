@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { DisableKeyCommand } from '@aws-sdk/client-kms';
 import { DeleteSecretCommand } from '@aws-sdk/client-secrets-manager';
 import { describe, expect, it } from 'vitest';
@@ -31,6 +31,10 @@ describe('while Secrets Manager is away', () => {
     expect(failing).toContain('config');
     expect(failing).toContain('secret database-password');
     expect((await host.run(['status'])).stdout).toMatch(/^LAST KNOWN GOOD {2}the sealed copy is in use/mu);
+    await eventually(
+      'the copy in the status',
+      async () => (await host.status()).configCopy?.versionId === versionId || undefined,
+    );
     expect((await host.run(['config', 'show'])).stdout).toMatch(
       /^gateway config .*last-known-good copy, sealed 2/mu,
     );
@@ -148,6 +152,17 @@ describe('a start without the copy', () => {
   );
 });
 
+it('a start by a copy under a symmetric key needs nothing of the master key', async () => {
+  const host = await hostWithCopy();
+  const ledger = join(host.stateDirectory, 'master-key', 'ledger.db');
+  mkdirSync(dirname(ledger), { recursive: true, mode: 0o700 });
+  for (const name of [ledger, `${ledger}-wal`, `${ledger}-shm`]) rmSync(name, { force: true });
+  writeFileSync(ledger, 'no ledger'.repeat(1000));
+  host.sandbox.faults.add(away);
+
+  await (await host.started()).event('config.last-known-good-used');
+});
+
 describe('a copy that somebody planted', () => {
   it('under a key of another account is opened by nobody: KMS is not asked', async () => {
     const host = await hostWithCopy();
@@ -196,6 +211,20 @@ describe('a copy that somebody planted', () => {
       /^config copy +none yet; cannot be renewed: KEY_NOT_TRUSTED/mu,
     );
     expect((await host.status()).state).toBe('ready');
+  });
+
+  it('is no surprise either where the keys are named later: a copy that is there already is held against them', async () => {
+    const host = await hostWithCopy();
+    const named = arnOf(host, bindingKey).replace(/[^/]+$/u, '00000000-0000-0000-0000-000000000000');
+
+    const agent = await host.started(keysVariable(named));
+
+    expect(await agent.event('config.last-known-good-failed')).toMatchObject({
+      error: { code: 'KEY_NOT_TRUSTED' },
+    });
+    expect((await host.run(['status'])).stdout).toMatch(
+      /^config copy +version .*; cannot be renewed: KEY_NOT_TRUSTED/mu,
+    );
   });
 });
 

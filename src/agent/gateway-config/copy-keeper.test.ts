@@ -56,6 +56,7 @@ async function setup() {
       question,
       dataKeys: await under(keyArn),
       requireTrusted: async () => undefined,
+      requireNamed: async () => undefined,
       clock,
       log: (event) => log.push(event),
       ...over,
@@ -200,6 +201,39 @@ describe('a version that is offered', () => {
     expect(log).toMatchObject([{ fields: { error: { details: { sealedUnder: [keyArn] } } } }]);
   });
 
+  test('that cannot be sealed leaves the one before, and the status says which that is', async () => {
+    const { keeping, keyArn, kms } = await setup();
+    const before = await keeping();
+    before.offer(version('v1'));
+    await vi.waitFor(() => expect(before.state().versionId).toBe('v1'), patient);
+    kms.failWith(keysError('KEY_DENIED'), 'GenerateDataKey');
+
+    const keeper = await keeping();
+    keeper.offer(version('v2'));
+
+    await vi.waitFor(() => expect(keeper.state().failing).toBe('KEY_DENIED'), patient);
+    expect(keeper.state()).toMatchObject({ versionId: 'v1', sealedUnder: keyArn });
+  });
+
+  test('is kept already, under a key that may not open it any more: that is said', async () => {
+    const { keeping, kms } = await setup();
+    const before = await keeping();
+    before.offer(version('v1'));
+    await vi.waitFor(() => expect(before.state().versionId).toBe('v1'), patient);
+    kms.calls.length = 0;
+
+    const keeper = await keeping({
+      async requireNamed() {
+        throw keysError('KEY_NOT_TRUSTED', { sealedUnder: [] });
+      },
+    });
+    kms.calls.length = 0;
+    keeper.offer(version('v1'));
+
+    await vi.waitFor(() => expect(keeper.state().failing).toBe('KEY_NOT_TRUSTED'), patient);
+    expect(kms.calls).toEqual([]);
+  });
+
   test('is whole though newer ones come while it is being sealed', async () => {
     const { keeping, under, keyArn, opened } = await setup();
     const inner = await under(keyArn);
@@ -282,6 +316,36 @@ describe('a copy that is withdrawn', () => {
 });
 
 describe('what lies in the place of the copy', () => {
+  test('is told by the status before any version was fetched', async () => {
+    const { keeping, keyArn } = await setup();
+    const before = await keeping();
+    before.offer(version('v1'));
+    await vi.waitFor(() => expect(before.state().versionId).toBe('v1'), patient);
+
+    const keeper = await keeping();
+
+    await vi.waitFor(
+      () => expect(keeper.state()).toMatchObject({ versionId: 'v1', sealedUnder: keyArn }),
+      patient,
+    );
+  });
+
+  test('and is damaged is told once, however often its replacement fails', async () => {
+    const { folder, keeping, kms, clock, said } = await setup();
+    writeFileSync(join(folder, copyName), '');
+    kms.failWith(keysError('KEY_UNREACHABLE'), 'GenerateDataKey');
+    const keeper = await keeping();
+
+    keeper.offer(version('v1'));
+    const tries = () => kms.calls.filter((call) => call.startsWith('GenerateDataKey')).length;
+    await vi.waitFor(async () => {
+      await clock.advance(600_000);
+      expect(tries()).toBeGreaterThan(2);
+    }, patient);
+
+    expect(said()).toEqual(['replaced', 'failed']);
+  });
+
   test.each<[string, (path: string) => void]>([
     ['a bit flipped', (path) => writeFileSync(path, flipped(readFileSync(path)))],
     ['its end cut off', (path) => writeFileSync(path, readFileSync(path).subarray(0, -1))],

@@ -44,6 +44,8 @@ export interface CopyKeeperOptions {
   readonly dataKeys: Pick<DataKeys, 'create' | 'isCurrent'>;
   /** Refuses a key that could not open the copy when it is needed. @throws KEY_NOT_TRUSTED, CREDENTIALS_… */
   requireTrusted(key: KeyName, signal: AbortSignal): Promise<void>;
+  /** The same of the key of a copy that is there, without a call to anybody. @throws KEY_NOT_TRUSTED */
+  requireNamed(key: KeyName): Promise<void>;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -61,23 +63,47 @@ export function copyKeeper(options: CopyKeeperOptions): CopyKeeper {
   let failing: ErrorReport | undefined;
   /** Why the copy was withdrawn; an offer ends that. */
   let withdrawn: string | undefined;
+  /** Code of what is wrong with the copy on the disk, said already. */
+  let spoilt: string | undefined;
 
   async function found(): Promise<FoundCopy | undefined> {
     try {
-      return await disk.read();
+      const copy = await disk.read();
+      spoilt = undefined;
+      return copy;
     } catch (error) {
-      log(configEvent('config.last-known-good-replaced', { error: reportOf(error) }));
+      const report = reportOf(error);
+      if (report.code !== spoilt) log(configEvent('config.last-known-good-replaced', { error: report }));
+      spoilt = report.code;
       return undefined;
     }
   }
 
-  /** One call to KMS, and perhaps one to STS, where version or key is another than the copy's; none otherwise. */
-  async function keep({ versionId, value }: FetchedVersion, signal: AbortSignal): Promise<void> {
+  /** Tells of the copy that is on the disk, which stays in use where no newer one can be kept. */
+  function tell(there: CopyClaims | undefined): void {
+    if (withdrawn === undefined) kept = there;
+  }
+
+  async function keep(version: FetchedVersion, signal: AbortSignal): Promise<void> {
     const there = (await found())?.claims;
-    if (there?.versionId === versionId && dataKeys.isCurrent(there.sealedUnder)) {
-      kept = there;
-      return;
+    try {
+      if (await isKept(version, there)) tell(there);
+      else await seal(version, signal);
+    } catch (error) {
+      tell(there);
+      throw error;
     }
+  }
+
+  async function isKept({ versionId }: FetchedVersion, there: CopyClaims | undefined): Promise<boolean> {
+    const key = there?.sealedUnder;
+    if (there?.versionId !== versionId || key === undefined || !dataKeys.isCurrent(key)) return false;
+    await options.requireNamed(key);
+    return true;
+  }
+
+  /** One call to KMS, and perhaps one to STS. */
+  async function seal({ versionId, value }: FetchedVersion, signal: AbortSignal): Promise<void> {
     const context = copyContext(question, { versionId, sealedAt: clock.now() });
     const message = await clock.deadline(sealMsMax, 'KMS', signal, async (within) => {
       const sealed = await sealBytes(value.revealBytes(), context, keyring, within);
@@ -87,6 +113,7 @@ export function copyKeeper(options: CopyKeeperOptions): CopyKeeper {
     });
     if (withdrawn !== undefined) return;
     await disk.write(message);
+    spoilt = undefined;
     // Withdrawn while it was being written.
     if (withdrawn !== undefined) {
       await disk.remove();
@@ -142,6 +169,8 @@ export function copyKeeper(options: CopyKeeperOptions): CopyKeeper {
     async run(signal) {
       try {
         await disk.removeStale().catch(() => undefined);
+        // Of an agent that was started by the copy; else keeping the version that was fetched tells.
+        if (wanted === undefined) tell((await disk.read().catch(() => undefined))?.claims);
         for (;;) {
           await untilKept(signal);
           await offered.rung(signal);

@@ -15,6 +15,8 @@ export interface CopyTrust {
   trust(signal: AbortSignal): Promise<Trust>;
   /** @throws KEY_NOT_TRUSTED a copy under this key could not be opened when it is needed; and as `trust` */
   requireTrusted(key: KeyName, signal: AbortSignal): Promise<void>;
+  /** The same as far as it costs no call: where the bootstrap config names keys. @throws KEY_NOT_TRUSTED */
+  requireNamed(key: KeyName): Promise<void>;
 }
 
 export function copyTrust(host: Host): CopyTrust {
@@ -32,15 +34,20 @@ export function copyTrust(host: Host): CopyTrust {
     return wrapped === undefined ? undefined : wrappingOf(wrapped).keyArn;
   }
 
+  async function requireIn(trusted: Trust, key: KeyName): Promise<void> {
+    const keyArn = await kmsKeyOf(key);
+    if (keyArn !== undefined && isTrusted(keyArn, trusted)) return;
+    throw keysError('KEY_NOT_TRUSTED', {
+      sealedUnder: keyArn === undefined ? [] : [keyArn],
+      accepted: keyArns,
+    });
+  }
+
   return {
     trust,
-    async requireTrusted(key, signal) {
-      const keyArn = await kmsKeyOf(key);
-      if (keyArn !== undefined && isTrusted(keyArn, await trust(signal))) return;
-      throw keysError('KEY_NOT_TRUSTED', {
-        sealedUnder: keyArn === undefined ? [] : [keyArn],
-        accepted: keyArns,
-      });
+    requireTrusted: async (key, signal) => requireIn(await trust(signal), key),
+    async requireNamed(key) {
+      if (keyArns.length > 0) await requireIn({ keyArns }, key);
     },
   };
 }

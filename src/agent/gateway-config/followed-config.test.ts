@@ -258,6 +258,19 @@ describe('a start without Secrets Manager', () => {
     expect(heeded).toEqual([away, denied]);
   });
 
+  test('goes on where the refusal is over before it was heeded', async () => {
+    const { config, clock } = setupWith(copied('v1'), away, denied, version('v1'));
+    await config.start(signal);
+    const following = config.untilFetched(() => Promise.reject(new TypeError('fetched already')), signal);
+
+    expect(await config.refresh(signal)).toBe('refused');
+    expect(await config.refresh(signal)).toBe('unchanged');
+    await clock.advance(300_000);
+
+    await expect(following).resolves.toBeUndefined();
+    expect(config.state()).toMatchObject({ versionId: 'v1', refused: undefined });
+  });
+
   test('has nothing to wait for where Secrets Manager was there', async () => {
     const { config } = setup(version('v1'));
     await config.start(signal);

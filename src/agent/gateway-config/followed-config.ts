@@ -103,7 +103,7 @@ export function followedConfig(options: FollowedConfigOptions): FollowedConfig {
   let startedWith: GatewayConfig | undefined;
   /** Set while it is the one that runs. */
   let copied: CopiedVersion | undefined;
-  /** What AWS said when it refused the config to an agent that runs by the copy. */
+  /** What AWS said when it refused the config to an agent that runs by the copy, and has not taken back. */
   let revoked: { readonly error: unknown } | undefined;
   let keeper: Pick<CopyKeeper, 'offer'> | undefined;
   /** What was fetched before there was a keeper. */
@@ -192,6 +192,7 @@ export function followedConfig(options: FollowedConfigOptions): FollowedConfig {
         if (copied !== undefined && verdictOn(error) === 'is void') revoked = { error };
         return refuse(error);
       }
+      revoked = undefined;
       if (copied !== undefined) {
         const { versionId: copyVersionId } = copied;
         const { versionId } = next;

@@ -9,7 +9,12 @@ import { openBytes } from '../../keys/message-sealer.ts';
 import type { StateDirectory } from '../../system/state-directory.ts';
 import { kmsOf } from '../aws/kms-of.ts';
 import type { Host } from '../host.ts';
-import { fingerprintOnRecord, openMasterKeyState, readWrappedKey } from '../master-key/state.ts';
+import {
+  fingerprintOnRecord,
+  type MasterKeyState,
+  openMasterKeyState,
+  readWrappedKey,
+} from '../master-key/state.ts';
 import { type CopyKeeper, copyKeeper, noCopy, removed } from './copy-keeper.ts';
 import { copyOnDisk, type FoundCopy, keyText } from './copy-on-disk.ts';
 import { copyTrust } from './copy-trust.ts';
@@ -45,12 +50,16 @@ export function lastKnownGood(host: Host, state: StateDirectory, secretName: str
 
   async function opened({ message, claims }: FoundCopy, signal: AbortSignal): Promise<CopiedVersion> {
     const kms = kmsUnwrapper({ trust: await trust.trust(signal), kmsFor: kmsOf(host) });
-    const ledger = openMasterKeyState(state.path, { isMade: false, busyMsMax: ledgerBusyMsMax });
+    let masterKeyState: MasterKeyState | undefined;
     const keys = masterKeys({
       agentName: bootstrap.config.name,
       readWrapped: (generation) => readWrappedKey(state.path, generation),
       bindingKey: kms,
-      fingerprintOnRecord: (generation) => ledger && fingerprintOnRecord(ledger, generation),
+      // Only a copy under the master key needs the ledger, which may be damaged, or busy.
+      fingerprintOnRecord(generation) {
+        masterKeyState ??= openMasterKeyState(state.path, { isMade: false, busyMsMax: ledgerBusyMsMax });
+        return masterKeyState && fingerprintOnRecord(masterKeyState, generation);
+      },
     });
     try {
       const unwrapper = keptUnwrapper(kms, keys.keyOf);
@@ -64,7 +73,7 @@ export function lastKnownGood(host: Host, state: StateDirectory, secretName: str
       }
     } finally {
       keys.close();
-      ledger?.close();
+      masterKeyState?.close();
     }
   }
 
@@ -117,6 +126,7 @@ export function lastKnownGood(host: Host, state: StateDirectory, secretName: str
         question,
         dataKeys,
         requireTrusted: (key, signal) => trust.requireTrusted(key, signal),
+        requireNamed: (key) => trust.requireNamed(key),
         clock,
         log,
       });
