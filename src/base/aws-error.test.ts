@@ -21,6 +21,8 @@ test.each([
   [502, 'UNREACHABLE'],
   [500, 'UNREACHABLE'],
   [499, 'REFUSED'],
+  [408, 'UNREACHABLE'],
+  [429, 'UNREACHABLE'],
   [200, 'UNREACHABLE'],
   [400, 'REFUSED'],
 ])('an unknown name is told by its status: %s is %s', (status, code) => {

@@ -25,12 +25,16 @@ export function isServiceError(error: unknown): error is Error {
 /** Our codes for errors of AWS that the table of names does not have. */
 export interface OtherCodes<Code> {
   /**
-   * Nothing answered, or not to the end; or with 5xx: something answered in its place, a proxy or a load balancer. What
-   * fails with a status of success is an answer that broke off or is none of AWS's.
+   * Nothing answered, or not to the end; or with 5xx: something answered in its place, a proxy or a load balancer, which
+   * also says with 408 and 429 that it is too busy. What fails with a status of success is an answer that broke off or is
+   * none of AWS's.
    */
   readonly unreachable: Code;
   readonly refused: Code;
 }
+
+/** Too slow, too many: of these of 4xx nothing is wrong with the request. */
+const transientStatuses: ReadonlySet<number> = new Set([408, 429]);
 
 /** Our code for an error of the SDK: by its name, else by its HTTP status. */
 export function awsErrorCode<Code extends string>(
@@ -41,5 +45,6 @@ export function awsErrorCode<Code extends string>(
   const known = error instanceof Error ? codeOfName[error.name] : undefined;
   if (known !== undefined) return known;
   const status = httpStatusOf(error);
-  return status !== undefined && status >= 400 && status < 500 ? refused : unreachable;
+  const isRefusal = status !== undefined && status >= 400 && status < 500 && !transientStatuses.has(status);
+  return isRefusal ? refused : unreachable;
 }

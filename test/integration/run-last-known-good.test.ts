@@ -160,7 +160,9 @@ it('a start by a copy under a symmetric key needs nothing of the master key', as
   writeFileSync(ledger, 'no ledger'.repeat(1000));
   host.sandbox.faults.add(away);
 
-  await (await host.started()).event('config.last-known-good-used');
+  const agent = await host.started();
+
+  expect(await agent.event('config.last-known-good-used')).toMatchObject({ key: arnOf(host, bindingKey) });
 });
 
 describe('a copy that somebody planted', () => {
