@@ -1,6 +1,7 @@
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { fakeClock } from '../../../test/support/fake-clock.ts';
 import type { LogEvent } from '../../base/log-events.ts';
+import { borrowBody, returnBody } from '../body-memory.ts';
 import { eventsError } from '../errors.ts';
 import { a, b, batchOf, never, spoolContract, textOf } from '../spool.contract.ts';
 import type { SourcePosition, Spool, SpooledBatch } from '../spool.ts';
@@ -399,6 +400,36 @@ describe('a spool when needed', () => {
 
     expect(memory.counts().batches).toBe(0);
   });
+
+  test.each([
+    ['in time', 0],
+    ['late', lateMs],
+  ])(
+    'the memory of a body that is acknowledged %s is used again once nobody reads it',
+    async (_, waitedMs) => {
+      const { spool, first, clock } = setup();
+      const batch = batchOf(a, 'one');
+      const body = borrowBody().subarray(0, batch.body.length);
+      batch.body.copy(body);
+      const isFree = (): boolean => {
+        const other = borrowBody();
+        returnBody(other);
+        return other.buffer === body.buffer;
+      };
+      await spool.append({ ...batch, body }, [], never, files);
+      returnBody(body);
+      const whileHeld = isFree();
+      const sent = await first();
+      await clock.advance(waitedMs);
+      const whileSent = isFree();
+
+      await spool.settle(sent, []);
+      const whileRead = isFree();
+      returnBody(sent.body);
+
+      expect([whileHeld, whileSent, whileRead, isFree()]).toEqual([false, false, false, true]);
+    },
+  );
 
   test('those who wait for the same room do not all get it', async () => {
     const { append, spool, first } = setup({ heldBytesMax: 150 });
