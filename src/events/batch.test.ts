@@ -53,6 +53,60 @@ const text = fc
   .array(fc.oneof(nasty, fc.string({ unit: 'binary' })), { maxLength: 40 })
   .map((parts) => parts.join(''));
 
+const encoded = (events: readonly string[]): string[] => {
+  const eventLines = events.map((each) => each.split('\n').length);
+  const bytes = Buffer.from(events.map((each) => `${each}\n`).join(''));
+  return encodeChunk(bytes, timeMs, { eventLines }).pieces.flatMap((piece) => {
+    const batch = openBatch(stream);
+    batch.add(piece);
+    const made = batch.seal();
+    expect([made.events, made.bytes]).toEqual([piece.events, piece.bytes]);
+    expect(eventsOf(made).reduce((sum, { message }) => sum + Buffer.byteLength(message) + 26, 0)).toBe(
+      made.bytes,
+    );
+    return eventsOf(made).map(({ message }) => message);
+  });
+};
+const oneByOne = (events: readonly string[]): string[] =>
+  events.flatMap((each) =>
+    encodeChunk(Buffer.from(`${each}\n`), timeMs, { isOneEvent: true }).pieces.flatMap((piece) => {
+      const batch = openBatch(stream);
+      batch.add(piece);
+      return eventsOf(batch.seal()).map(({ message }) => message);
+    }),
+  );
+
+describe('encoding events of several lines', () => {
+  test('gives each as encoding it by itself does, whatever text it is', () => {
+    fc.assert(
+      fc.property(fc.array(text, { minLength: 1, maxLength: 10 }), (texts) => {
+        const events = texts.map((each) =>
+          Buffer.from(each)
+            .toString()
+            .replaceAll(/[\uef80-\uefff]/gu, '?'),
+        );
+        expect(encoded(events)).toEqual(oneByOne(events));
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  test.each([
+    ['one that is too long, between others', ['a\nb', `x\n${'y'.repeat(2 ** 20)}\nz`, 'c\nd', 'e']],
+    [
+      'more than are encoded at once',
+      Array.from({ length: 40 }, (_, each) => `${'line\n'.repeat(9_000 - 100 * each)}${each}`),
+    ],
+    [
+      'more than a batch has',
+      Array.from({ length: 25_001 }, (_, each) => `${each}${'\n'.repeat((each % 7) % 3)}`),
+    ],
+    ['blank ones', ['', '\n', '\r\n', '', '\n\n']],
+  ])('knows %s', (_what, events) => {
+    expect(encoded(events)).toEqual(oneByOne(events));
+  });
+});
+
 describe('encoding a chunk', () => {
   test.each([
     ['quotes', '"'],

@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto';
 import { bodyBytesUsual, borrowBody, returnBody } from './body-memory.ts';
 import { encodableBytesMax, encodeLines } from './encoding/line-encoder.ts';
+import { eventEnd } from './event-lines.ts';
 import { type EscapedText, escapeForeign, isPlainText } from './foreign-bytes.ts';
 import {
   batchBytesMax,
@@ -28,7 +29,7 @@ export interface Batch {
   readonly bytes: number;
 }
 
-/** Lines as a part of a batch's JSON; never more than one batch can hold. */
+/** Events as a part of a batch's JSON; never more than one batch can hold. */
 export interface EncodedLines {
   /** Events as JSON, joined by commas. Where they are all of a chunk, valid only until the next chunk is encoded. */
   readonly json: Buffer;
@@ -52,6 +53,11 @@ export interface ChunkShape {
   readonly part?: LinePart | undefined;
   /** They are one event, newlines included. */
   readonly isOneEvent?: boolean | undefined;
+  /**
+   * How many lines each event has, where some have several; each line ends with a newline then. Lines, not bytes:
+   * redaction leaves their number as it is.
+   */
+  readonly eventLines?: readonly number[] | undefined;
   /** They are escaped already: text of which so many lines had bytes that are not UTF-8. */
   readonly escapedLines?: number | undefined;
 }
@@ -71,7 +77,7 @@ export function encodeChunk(bytes: Buffer, timeMs: number, shape: ChunkShape = {
   } else if (shape.isOneEvent === true) {
     splitEvents = encodeOne(oneText(clean), timeMs, pieces);
   } else {
-    splitEvents = encodeText(clean, timeMs, pieces);
+    splitEvents = encodeText(clean, timeMs, pieces, shape.eventLines);
   }
   return { pieces, escapedLines: lines, splitEvents };
 }
@@ -88,18 +94,26 @@ function oneText(bytes: Buffer): string {
 }
 
 /** Appends to `pieces`; returns how many events are parts of a line. */
-function encodeText(bytes: Buffer, timeMs: number, pieces: EncodedLines[]): number {
+function encodeText(
+  bytes: Buffer,
+  timeMs: number,
+  pieces: EncodedLines[],
+  eventLines: readonly number[] = [],
+): number {
   let splitEvents = 0;
+  let linesLeft = eventLines;
   for (let from = 0; from < bytes.length; ) {
     const lines = encodableLines(bytes, from);
-    const { json, events, messageBytes, consumed } = encodeLines(lines, timeMs);
+    const { json, events, messageBytes, consumed } = encodeLines(lines, timeMs, linesLeft);
     if (consumed === 0) {
-      const end = lineEnd(bytes, from);
+      const end = eventEnd(bytes, from, linesLeft[0]);
+      linesLeft = linesLeft.slice(1);
       splitEvents += encodeOne(oneText(bytes.subarray(from, end)), timeMs, pieces);
       from = end;
       continue;
     }
     from += consumed;
+    linesLeft = linesLeft.slice(events);
     const isAll = from === bytes.length && pieces.length === 0;
     const bytesCounted = messageBytes + events * eventOverheadBytes;
     pieces.push({ json: isAll ? json : Buffer.from(json), timeMs, events, bytes: bytesCounted });
@@ -112,11 +126,6 @@ function encodableLines(bytes: Buffer, from: number): Buffer {
   const most = bytes.subarray(from, from + encodableBytesMax);
   if (from + most.length === bytes.length) return most;
   return most.subarray(0, most.lastIndexOf(newline) + 1 || most.length);
-}
-
-function lineEnd(bytes: Buffer, from: number): number {
-  const end = bytes.indexOf(newline, from);
-  return end < 0 ? bytes.length : end + 1;
 }
 
 /** One event, or several when it is too long. */

@@ -35,10 +35,12 @@ export function fillShuffles(shuffles: usize): void {
 }
 
 /**
- * Writes the lines of `source` to `target` as the insides of JSON strings, with `between` between two of them; returns
- * the length of what it wrote, at most six times that of `source` and `between` for each event. A line's CR LF counts as
- * its end, and a blank line becomes a space. Stops before the line that would be one more than `eventsMax`, or with which
- * messages and `overhead` for each would be more than `bytesMax`; up to 32 bytes behind what it wrote are overwritten.
+ * Writes the events of `source` to `target` as the insides of JSON strings, with `between` between two of them; returns
+ * the length of what it wrote, at most six times that of `source` and `between` for each event. An event is a line, or as
+ * many as `eventLines`, 32 bits for each of `counted` events, says: one of those whose last line has no end is left. A
+ * line's CR LF counts as its end, and a blank event becomes a space. Stops before the event that would be one more than
+ * `eventsMax`, or with which messages and `overhead` for each would be more than `bytesMax`; up to 32 bytes behind what
+ * it wrote are overwritten.
  */
 export function encodeLines(
   source: usize,
@@ -50,12 +52,17 @@ export function encodeLines(
   eventsMax: i32,
   bytesMax: i32,
   overhead: i32,
+  eventLines: usize,
+  counted: i32,
 ): i32 {
   const end: usize = source + length;
   let at: usize = source;
   let out: usize = target;
   let lineFrom: usize = source;
-  /** Behind the last line that is whole and fits. */
+  /** Of the event, without what is written for the line it is in. */
+  let text: i32 = 0;
+  let linesLeft: i32 = counted > 0 ? load<i32>(eventLines) : 1;
+  /** Behind the last event that is whole and fits. */
   let doneOut: usize = target;
   consumed = 0;
   events = 0;
@@ -79,11 +86,18 @@ export function encodeLines(
     const byte = load<u8>(at);
     at += 1;
     if (byte == newline) {
-      let text = <i32>(at - 1 - lineFrom);
-      if (text > 0 && load<u8>(at - 2) == carriageReturn) {
+      text += <i32>(at - 1 - lineFrom);
+      if (at - 1 > lineFrom && load<u8>(at - 2) == carriageReturn) {
         text -= 1;
         // It was written as \r.
         out -= 2;
+      }
+      linesLeft -= 1;
+      if (linesLeft > 0) {
+        out = escape(newline, out);
+        text += 1;
+        lineFrom = at;
+        continue;
       }
       if (text == 0) {
         store<u8>(out, space);
@@ -91,7 +105,7 @@ export function encodeLines(
         text = 1;
       }
       if (messageBytes + text + (events + 1) * overhead > bytesMax) return <i32>(doneOut - target);
-      endLine(at - source, text);
+      endEvent(at - source, text);
       doneOut = out;
       if (at == end || events == eventsMax) return <i32>(out - target);
       // Not memory.copy, which costs a call for so little.
@@ -100,6 +114,8 @@ export function encodeLines(
       }
       out += betweenLength;
       lineFrom = at;
+      text = 0;
+      linesLeft = events < counted ? load<i32>(eventLines + (events << 2)) : 1;
     } else if (byte >= space && byte != quote && byte != backslash) {
       store<u8>(out, byte);
       out += 1;
@@ -108,9 +124,11 @@ export function encodeLines(
     }
   }
   // The last line has no end.
-  const text = <i32>(end - lineFrom);
-  if (messageBytes + text + (events + 1) * overhead > bytesMax) return <i32>(doneOut - target);
-  endLine(length, text);
+  text = <i32>(end - lineFrom);
+  if (counted > 0 || messageBytes + text + (events + 1) * overhead > bytesMax) {
+    return <i32>(doneOut - target);
+  }
+  endEvent(length, text);
   return <i32>(out - target);
 }
 
@@ -123,7 +141,7 @@ function moveApart(bytes: v128, at: usize, quotes: i32, shuffles: usize, out: us
   v128.store(out + 8 + popcnt(first), i8x16.swizzle(high, v128.load(shuffles + ((quotes >> 8) << 4))));
 }
 
-function endLine(consumedNow: usize, text: i32): void {
+function endEvent(consumedNow: usize, text: i32): void {
   consumed = <i32>consumedNow;
   messageBytes += text;
   events += 1;
@@ -134,6 +152,7 @@ function escape(byte: u8, out: usize): usize {
   let letter: u8 = 0;
   if (byte == quote || byte == backslash) letter = byte;
   else if (byte == 0x09) letter = 0x74;
+  else if (byte == newline) letter = 0x6e;
   else if (byte == carriageReturn) letter = 0x72;
   else if (byte == 0x08) letter = 0x62;
   else if (byte == 0x0c) letter = 0x66;

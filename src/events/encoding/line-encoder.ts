@@ -2,14 +2,14 @@ import { chunkBytesMax } from '../event-source.ts';
 import { batchBytesMax, batchEventsMax, eventOverheadBytes } from '../limits.ts';
 import { encodeLinesWasm } from './encode-lines.wasm.ts';
 
-/** Lines as the members of a JSON array of events. */
+/** Events as the members of a JSON array. */
 export interface EncodedText {
   /** UTF-8, joined by commas. The encoder's own memory: valid until it is used again. */
   readonly json: Buffer;
   readonly events: number;
   /** Bytes of all messages. */
   readonly messageBytes: number;
-  /** Bytes that were encoded: whole lines, and fewer than were given where one batch may not have all of them. */
+  /** Bytes that were encoded: whole events, and fewer than were given where one batch may not have all of them. */
   readonly consumed: number;
 }
 
@@ -23,24 +23,27 @@ const growthMax = 6;
 const overwrittenBytes = 32;
 const shufflesAt = 0;
 const betweenAt = shufflesAt + 256 * 16;
-const sourceAt = betweenAt + betweenBytesMax;
+const eventLinesAt = betweenAt + betweenBytesMax;
+const sourceAt = eventLinesAt + 4 * batchEventsMax;
 const targetAt = sourceAt + encodableBytesMax;
 const memoryBytes = targetAt + growthMax * encodableBytesMax + (batchEventsMax + 1) * 64 + overwrittenBytes;
 const pageBytes = 65_536;
 
 interface Program {
   readonly memory: Buffer;
-  encode(length: number, target: number, betweenLength: number): number;
+  /** Lines of each event, as many as one batch can hold. */
+  readonly eventLines: Uint32Array;
+  encode(length: number, target: number, betweenLength: number, counted: number): number;
   counts(): Pick<EncodedText, 'events' | 'messageBytes' | 'consumed'>;
 }
 
 let program: Program | undefined;
 
 /**
- * Encodes UTF-8 lines, at least one byte and at most `encodableBytesMax`, as events of one time. Where `consumed` is nought
- * the first line is too long for one event.
+ * Encodes UTF-8 lines, at least one byte and at most `encodableBytesMax`, as events of one time: a line each, or as many
+ * as `eventLines` says, from the first on. Where `consumed` is nought the first event is too long, or not whole.
  */
-export function encodeLines(bytes: Buffer, timeMs: number): EncodedText {
+export function encodeLines(bytes: Buffer, timeMs: number, eventLines: readonly number[] = []): EncodedText {
   if (bytes.length === 0 || bytes.length > encodableBytesMax) throw new RangeError('nothing, or too much');
   program ??= load();
   const { memory } = program;
@@ -48,7 +51,9 @@ export function encodeLines(bytes: Buffer, timeMs: number): EncodedText {
   const betweenLength = memory.write(`"},${head}`, betweenAt, 'latin1');
   bytes.copy(memory, sourceAt);
   const headLength = memory.write(head, targetAt, 'latin1');
-  const length = program.encode(bytes.length, targetAt + headLength, betweenLength);
+  const counted = Math.min(eventLines.length, batchEventsMax);
+  for (let index = 0; index < counted; index += 1) program.eventLines[index] = eventLines[index] ?? 1;
+  const length = program.encode(bytes.length, targetAt + headLength, betweenLength, counted);
   const end = targetAt + headLength + length;
   const tailLength = memory.write('"}', end, 'latin1');
   return { json: memory.subarray(targetAt, end + tailLength), ...program.counts() };
@@ -64,7 +69,8 @@ function load(): Program {
   exports.fillShuffles(shufflesAt);
   return {
     memory: Buffer.from(memory.buffer),
-    encode: (length, target, betweenLength) =>
+    eventLines: new Uint32Array(memory.buffer, eventLinesAt, batchEventsMax),
+    encode: (length, target, betweenLength, counted) =>
       exports.encodeLines(
         sourceAt,
         length,
@@ -75,6 +81,8 @@ function load(): Program {
         batchEventsMax,
         batchBytesMax,
         eventOverheadBytes,
+        eventLinesAt,
+        counted,
       ),
     counts: () => ({
       consumed: consumed.value,
@@ -101,6 +109,8 @@ interface Exports {
     eventsMax: number,
     bytesMax: number,
     overhead: number,
+    eventLines: number,
+    counted: number,
   ): number;
   readonly consumed: { readonly value: number };
   readonly events: { readonly value: number };

@@ -4,14 +4,18 @@ import { fakeClock } from '../../../test/support/fake-clock.ts';
 import type { LogEvent } from '../../base/log-events.ts';
 import { Secret } from '../../base/secret.ts';
 import { needlesOf } from './needles.ts';
+import { type PatternSearch, patternSearch } from './pattern-search.ts';
 import { formerKeptMs, redactor } from './redactor.ts';
 
 const password = 'Tr0ub4dor&3-horse';
 
-function setup(secrets: Record<string, string> = { 'database-password': password }) {
+function setup(
+  secrets: Record<string, string> = { 'database-password': password },
+  patterns?: PatternSearch,
+) {
   const clock = fakeClock();
   const events: LogEvent[] = [];
-  const redaction = redactor({ clock, log: (event) => events.push(event) });
+  const redaction = redactor({ patterns, clock, log: (event) => events.push(event) });
   const learn = (name: string, text: string): void => redaction.learn(name, Secret.ofText(text));
   for (const [name, text] of Object.entries(secrets)) learn(name, text);
   const redact = (text: string, item = 'file', source = 'app'): string => {
@@ -21,6 +25,63 @@ function setup(secrets: Record<string, string> = { 'database-password': password
   const said = (name: string) => events.filter((event) => event.name === name).map(({ fields }) => fields);
   return { clock, redaction, learn, redact, said };
 }
+
+describe('events of several lines', () => {
+  const event = array(
+    constantFrom(
+      'a',
+      ' ',
+      '\n',
+      password,
+      password.slice(0, 9),
+      password.slice(9),
+      'alpha',
+      'omega',
+      '\nomega',
+    ),
+    { minLength: 1, maxLength: 6 },
+  ).map((parts) => parts.join(''));
+  const secrets = { 'database-password': password, lines: 'alpha\nomega' };
+  const patterns = {
+    none: undefined,
+    'in lines': { card: 'a ?a' },
+    'over lines': { card: String.raw`a\s+omega` },
+  };
+
+  test.each(Object.entries(patterns))(
+    'are redacted in one chunk as they are one by one; patterns %s',
+    async (_what, expressions) => {
+      const search = expressions && (await patternSearch(expressions));
+      assert(
+        property(array(event, { minLength: 1, maxLength: 8 }), (events) => {
+          const [together, oneByOne] = [setup(secrets, search), setup(secrets, search)];
+          const eventLines = events.map((each) => each.split('\n').length);
+          const positions = [{ item: 'file', value: '' }];
+          const take = (made: ReturnType<typeof setup>, text: string, more: object): string => {
+            const chunk = { bytes: Buffer.from(text), positions, file: undefined, ...more };
+            return made.redaction.redact('app', chunk).toString();
+          };
+          const redacted = take(together, events.map((each) => `${each}\n`).join(''), { eventLines });
+
+          // Those of one line in a row are a chunk of lines.
+          const parts = events.reduce<{ text: string; isOneEvent: boolean }[]>((made, each) => {
+            const last = made.at(-1);
+            const isOneEvent = each.includes('\n');
+            if (!isOneEvent && last !== undefined && !last.isOneEvent) last.text += `${each}\n`;
+            else made.push({ text: `${each}\n`, isOneEvent });
+            return made;
+          }, []);
+          expect(redacted).toBe(
+            parts.map(({ text, isOneEvent }) => take(oneByOne, text, { isOneEvent })).join(''),
+          );
+          expect(redacted.split('\n')).toHaveLength(eventLines.reduce((sum, lines) => sum + lines, 1));
+          expect(together.redaction.status()).toEqual(oneByOne.redaction.status());
+        }),
+        { numRuns: 300 },
+      );
+    },
+  );
+});
 
 describe('redactor', () => {
   test('takes every place of a secret out and leaves the rest as it is', () => {

@@ -1,6 +1,7 @@
 import type { Clock } from '../../base/clock.ts';
 import type { Log } from '../../base/log-events.ts';
 import type { Secret } from '../../base/secret.ts';
+import { eventEnd } from '../event-lines.ts';
 import type { Chunk } from '../event-source.ts';
 import { eventsEvent } from '../log-events.ts';
 import { type Match, type NeedleSearch, needleSearch } from './needle-search.ts';
@@ -10,7 +11,7 @@ import type { PatternSearch } from './pattern-search.ts';
 /** Lines as they were read, or what a transform made of them. */
 export type RedactionStage = 'read' | 'made';
 
-export type RedactedChunk = Pick<Chunk, 'bytes' | 'positions' | 'file' | 'isOneEvent'>;
+export type RedactedChunk = Pick<Chunk, 'bytes' | 'positions' | 'file' | 'isOneEvent' | 'eventLines'>;
 
 /** Takes the host's own secrets out of what is shipped, and what matches the patterns of the config. */
 export interface Redactor {
@@ -200,6 +201,24 @@ export function redactor({ patterns, clock, log }: RedactorOptions): Redactor {
     return [...beginningsOf(bytes, before), ...matchesIn(bytes), ...(end === undefined ? [] : [end])];
   }
 
+  /** The same where events have several lines: each of these is seen by itself, the others in a row as lines are. */
+  function marksInEvents(item: string, bytes: Buffer, eventLines: readonly number[]): readonly Mark[] {
+    const isPlain = !openLines.has(item) && patterns?.spansLines !== true;
+    if (isPlain && search.next(bytes, 0) === undefined && (patterns?.matchesIn(bytes) ?? []).length === 0) {
+      return [];
+    }
+    return partsOf(bytes, eventLines).flatMap(({ start: from, end: to, isOneEvent }) => {
+      const part = bytes.subarray(from, to);
+      const marks = isOneEvent ? matchesIn(part) : marksIn(item, part);
+      return marks.map(({ start, end, kind, name }) => ({
+        start: from + start,
+        end: from + end,
+        kind,
+        name,
+      }));
+    });
+  }
+
   function keepOpen(item: string, bytes: Buffer, before: Buffer | undefined): void {
     const keptBytes = overlapBytes() - 1;
     if (keptBytes < 1) return;
@@ -253,12 +272,17 @@ export function redactor({ patterns, clock, log }: RedactorOptions): Redactor {
       forgetFormer();
     },
 
-    redact(source, { bytes, positions, file, isOneEvent }, stage = 'read') {
+    redact(source, { bytes, positions, file, isOneEvent, eventLines }, stage = 'read') {
       bringUpToDate();
       if (needles.length === 0 && patterns === undefined) return bytes;
       const item = `${source}\0${stage}\0${positions[0]?.item ?? file ?? ''}`;
       // One event is whole, whether or not it ends with a newline.
-      const marks = isOneEvent === true ? matchesIn(bytes) : marksIn(item, bytes);
+      const marks =
+        isOneEvent === true
+          ? matchesIn(bytes)
+          : eventLines === undefined
+            ? marksIn(item, bytes)
+            : marksInEvents(item, bytes, eventLines);
       if (marks.length === 0) return bytes;
       const { ordered, within } = inOrder(marks);
       note(source, [...ordered, ...within]);
@@ -290,6 +314,27 @@ function isSame(some: readonly Buffer[], others: readonly Buffer[]): boolean {
   return (
     some.length === others.length && some.every((needle, index) => needle.equals(others[index] ?? needle))
   );
+}
+
+interface Part {
+  readonly start: number;
+  readonly end: number;
+  /** Of several lines; else all of its lines are events. */
+  readonly isOneEvent: boolean;
+}
+
+/** Each event of several lines by itself, and those of one line that are in a row together. */
+function partsOf(bytes: Buffer, eventLines: readonly number[]): readonly Part[] {
+  const parts: Part[] = [];
+  let start = 0;
+  for (const lines of eventLines) {
+    const end = eventEnd(bytes, start, lines);
+    const last = parts.at(-1);
+    if (lines === 1 && last !== undefined && !last.isOneEvent) parts.splice(-1, 1, { ...last, end });
+    else parts.push({ start, end, isOneEvent: lines > 1 });
+    start = end;
+  }
+  return parts;
 }
 
 /**

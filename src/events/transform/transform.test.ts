@@ -3,8 +3,9 @@ import { describe, expect, test, vi } from 'vitest';
 import { type FakeClock, fakeClock } from '../../../test/support/fake-clock.ts';
 import { patient } from '../../../test/support/patience.ts';
 import type { LogEvent } from '../../base/log-events.ts';
+import { encodeChunk, eventsOf, openBatch, type SingleEvent } from '../batch.ts';
 import { eventSourceContract, reading } from '../event-source.contract.ts';
-import type { Chunk, EventSource } from '../event-source.ts';
+import { type Chunk, chunkBytesMax, type EventSource } from '../event-source.ts';
 import { wake } from '../wake.ts';
 import type { TransformConfig } from './config.ts';
 import { fieldOf, parseObject } from './json-fields.ts';
@@ -153,6 +154,63 @@ describe('joining', () => {
     await read.stop();
 
     expect([read.messages, read.positions.get('item')]).toEqual([['one\n\tat a'], '10']);
+  });
+
+  test('waits no longer because a position moved alone', async () => {
+    const { clock, source, give } = setup({ multiline: { ...multiline, preset: 'java' } });
+    const read = reading(source);
+    give('one\n');
+    await clock.advance(600);
+    give('');
+    await clock.advance(400);
+
+    expect([read.messages, read.positions.get('item')]).toEqual([['one'], '4']);
+  });
+
+  test('cuts no event because nobody asked for a while', async () => {
+    const { clock, source, give } = setup({ multiline: { ...multiline, preset: 'java' } });
+    const stop = new AbortController();
+    const iterator = source.chunks(new Map(), stop.signal)[Symbol.asyncIterator]();
+    give('one\ntwo\n');
+    const first = await iterator.next();
+    await clock.advance(5_000);
+    give('\tat a\nthree\n');
+    const second = await iterator.next();
+    stop.abort();
+    await iterator.return?.();
+
+    expect([first, second].map(({ value }) => value?.bytes.toString())).toEqual(['one\n', 'two\n\tat a\n']);
+  });
+
+  test('makes one chunk of many events', async () => {
+    const { source, give } = setup({ multiline: { ...multiline, preset: 'java' } });
+    const stop = new AbortController();
+    const iterator = source.chunks(new Map(), stop.signal)[Symbol.asyncIterator]();
+    give(`${'one\n\tat a\ntwo\n'.repeat(1_000)}last\n`);
+    const { value } = await iterator.next();
+    stop.abort();
+    await iterator.return?.();
+
+    expect(value?.bytes.toString()).toBe('one\n\tat a\ntwo\n'.repeat(1_000));
+    expect(value?.eventLines).toEqual(Array.from({ length: 1_000 }, () => [2, 1]).flat());
+  });
+
+  test('makes no chunk that is too large of what a chunk and the one before had', async () => {
+    const { clock, source, give } = setup({ multiline: { ...multiline, continuation: '^ ' } });
+    const stop = new AbortController();
+    const sizes: number[] = [];
+    const done = (async () => {
+      for await (const { bytes } of source.chunks(new Map(), stop.signal)) sizes.push(bytes.length);
+    })();
+    for (let chunk = 0; chunk < 2; chunk += 1) give(`a\n ${'ü'.repeat(1_000)}\n`.repeat(500));
+    await vi.waitFor(async () => {
+      await clock.advance(1_000);
+      expect(sizes.reduce((sum, size) => sum + size, 0)).toBe(2 * 500 * 2_004);
+    }, patient);
+    stop.abort();
+    await done;
+
+    expect(Math.max(...sizes)).toBeLessThanOrEqual(chunkBytesMax);
   });
 
   test('is done for patterns of an operator too', async () => {
@@ -346,6 +404,100 @@ test('whatever the lines and chunks are, no line is lost or doubled, and positio
       },
     ),
     { numRuns: 100 },
+  );
+});
+
+/** Gives the lines chunk by chunk; each chunk has its own time, in milliseconds after the first. */
+async function cutIn(
+  config: TransformConfig,
+  cut: readonly (readonly string[])[],
+  times: readonly number[] = cut.map((_, chunk) => chunk),
+) {
+  const { clock, source, give } = setup(config);
+  const stop = new AbortController();
+  const events: SingleEvent[] = [];
+  let chunks = 0;
+  let position = 0;
+  const done = (async () => {
+    for await (const chunk of source.chunks(new Map(), stop.signal)) {
+      if (chunk.bytes.length > 0) chunks += 1;
+      for (const piece of encodeChunk(chunk.bytes, chunk.timeMs, chunk).pieces) {
+        const batch = openBatch({ logGroup: 'group', logStream: 'stream' });
+        batch.add(piece);
+        events.push(...eventsOf(batch.seal()));
+      }
+      for (const { value } of chunk.positions) position = Number(value);
+    }
+  })();
+  const steps: { readonly lines: number; readonly end: number; readonly position: number }[] = [];
+  const firstMs = clock.now().getTime();
+  let [lines, end] = [0, 0];
+  for (const [chunk, each] of cut.entries()) {
+    const text = each.map((one) => `${one}\n`).join('');
+    give(text, { timeMs: firstMs + (times[chunk] ?? 0) });
+    await clock.advance(0);
+    lines += each.length;
+    end += Buffer.byteLength(text);
+    steps.push({ lines, end, position });
+  }
+  stop.abort();
+  await clock.advance(0);
+  await done;
+  return { events, chunks, steps, end, last: position };
+}
+
+describe('however the lines are cut into chunks', () => {
+  const line = fc.constantFrom(
+    'a',
+    'ü never',
+    '\tat b',
+    'Caused by: c',
+    '',
+    '{"text":"x\\r\\ny\\n"}',
+    '2026-11-22T11:00:00Z d',
+    'e\r',
+  );
+  const timestamp = { format: 'iso', zone: 'UTC' };
+  const configs: Readonly<Record<string, TransformConfig>> = {
+    joining: { multiline: { ...multiline, preset: 'java' } },
+    'joining, timed': { multiline: { ...multiline, preset: 'python', linesMax: 3 }, timestamp },
+    'joining up to a length': { multiline: { ...multiline, continuation: '^\\s', bytesMax: 12 } },
+    'joining and filtering': {
+      multiline: { ...multiline, start: '^[a2]' },
+      filter: { exclude: ['never'], sample: 0.5 },
+    },
+    'fields of JSON that have several lines': { json: { message: 'text' } },
+    'joining fields of JSON': { multiline: { ...multiline, end: 'a$' }, json: { message: 'text' } },
+  };
+
+  test.each(Object.entries(configs))(
+    '%s: events and their times are those of line by line, and no position passes one that is held',
+    async (_what, config) => {
+      await fc.assert(
+        fc.asyncProperty(
+          fc.array(fc.array(line, { minLength: 1, maxLength: 8 }), { minLength: 1, maxLength: 8 }),
+          async (cut) => {
+            const inChunks = await cutIn(config, cut);
+            const lineByLine = await cutIn(
+              config,
+              cut.flat().map((each) => [each]),
+              cut.flatMap((lines, chunk) => lines.map(() => chunk)),
+            );
+
+            expect(inChunks.events).toEqual(lineByLine.events);
+            expect(lineByLine.events).toHaveLength(lineByLine.chunks);
+            for (const [step, { lines, position }] of inChunks.steps.entries()) {
+              // Line by line an event is on its way as soon as it is whole, and its position with it.
+              const reached = lineByLine.steps[lines - 1]?.position ?? Number.NaN;
+              const ends = inChunks.steps.slice(0, step + 1).map(({ end }) => end);
+              expect(position).toBe(Math.max(0, ...ends.filter((end) => end <= reached)));
+            }
+            expect([inChunks.last, lineByLine.last]).toEqual([inChunks.end, inChunks.end]);
+          },
+        ),
+        { numRuns: 60 },
+      );
+    },
   );
 });
 

@@ -1,6 +1,6 @@
 import type { Clock } from '../../base/clock.ts';
 import type { Log } from '../../base/log-events.ts';
-import type { Chunk, EventSource, Position } from '../event-source.ts';
+import { type Chunk, chunkBytesMax, type EventSource, type Position } from '../event-source.ts';
 import { isShippable } from '../event-time.ts';
 import { textOf } from '../exact-json.ts';
 import { escapeForeign, isPlainText } from '../foreign-bytes.ts';
@@ -67,6 +67,13 @@ interface Item {
   isAtRisk: boolean;
 }
 
+/** For unfinished events. */
+interface Waiting {
+  isOver: boolean;
+  /** Of whoever asks now. Not a promise to race with: that would hold every chunk that came first. */
+  onOver: () => void;
+}
+
 /** The compiled config. */
 interface Stage {
   readonly newJoining: (() => Joining) | undefined;
@@ -116,11 +123,16 @@ export function transforming({
   async function* chunks(...[from, signal]: Parameters<EventSource['chunks']>): AsyncGenerator<Chunk> {
     const stage = await stageOf(config);
     const iterator = source.chunks(from, signal)[Symbol.asyncIterator]();
+    const over = new AbortController();
+    const until = AbortSignal.any([signal, over.signal]);
     let next: Promise<IteratorResult<Chunk>> | undefined;
+    let late: Waiting | undefined;
     try {
       for (;;) {
         next ??= iterator.next();
-        const result = await inTime(next, signal);
+        // One that ended while nobody asked says nothing: the next line may be there.
+        if (late === undefined || late.isOver) late = waiting(until);
+        const result = await (late === undefined ? next : inTime(next, late));
         if (result === undefined) {
           for (const item of items.values()) if (dueInMs(item) <= 0) yield* finish(item, stage);
           continue;
@@ -131,25 +143,26 @@ export function transforming({
       }
       for (const item of items.values()) yield* finish(item, stage);
     } finally {
+      over.abort();
       items.clear();
       await iterator.return?.();
     }
   }
 
-  /** Undefined when an unfinished event has waited long enough first. */
-  async function inTime<T>(next: Promise<T>, signal: AbortSignal): Promise<T | undefined> {
+  /**
+   * Until the unfinished event that waits longest may have waited long enough: none has before, since lines that come
+   * meanwhile only make events wait longer. Undefined where none waits.
+   */
+  function waiting(until: AbortSignal): Waiting | undefined {
     const waitMs = Math.min(Infinity, ...[...items.values()].map(dueInMs));
-    if (waitMs === Infinity) return next;
-    const done = new AbortController();
-    const late = clock.sleep(Math.max(1, waitMs), AbortSignal.any([signal, done.signal])).then(
-      () => undefined,
-      () => next,
-    );
-    try {
-      return await Promise.race([next, late]);
-    } finally {
-      done.abort();
-    }
+    if (waitMs === Infinity) return undefined;
+    const wait: Waiting = { isOver: false, onOver: () => undefined };
+    const end = (): void => {
+      wait.isOver = true;
+      wait.onOver();
+    };
+    clock.sleep(Math.max(1, waitMs), until).then(end, () => undefined);
+    return wait;
   }
 
   /** When an unfinished event has waited long enough. */
@@ -171,12 +184,22 @@ export function transforming({
     const { bytes, lines } = isPlain ? { bytes: chunk.bytes, lines: 0 } : escapeForeign(chunk.bytes);
     const events: Made[] = [];
     const released = newHeld();
-    for (const [index, line] of linesOf(bytes, chunk.isOneEvent === true).entries()) {
-      for (const each of contentOf(item, line, chunk.timeMs, placeOf(chunk, index))) {
-        const before = addLine(item, each);
-        // What was open has been handed on, unless a part of another line waits from before it.
-        if (before !== undefined && item.container?.isEmpty() !== false) release(item, released);
-        push(events, before, stage);
+    const add = (text: string, timeMs: number, place: Place | undefined): void => {
+      const before = addLine(item, text, timeMs, place);
+      if (before === undefined) return;
+      // What was open has been handed on, unless a part of another line waits from before it.
+      if (item.container?.isEmpty() !== false) release(item, released);
+      push(events, before, stage);
+    };
+    const whole = linesOf(bytes, chunk.isOneEvent === true);
+    if (whole.length > 0) item.lastLineMs = clock.monotonic();
+    for (const [index, line] of whole.entries()) {
+      const place = placeOf(chunk, index);
+      if (item.container === undefined) add(line, chunk.timeMs, place);
+      else {
+        for (const { text, timeMs } of item.container.push(line)) {
+          add(text, usable(timeMs, chunk.timeMs), place);
+        }
       }
     }
     const target = isOpen(item) ? item.held : release(item, released);
@@ -211,23 +234,14 @@ export function transforming({
     };
   }
 
-  function contentOf(
+  /** Returns the event that is whole now. */
+  function addLine(
     item: Item,
     line: string,
-    readMs: number,
+    timeMs: number,
     place: Place | undefined,
-  ): readonly TimedText[] {
-    item.lastLineMs = clock.monotonic();
-    if (item.container === undefined) return [{ text: line, timeMs: readMs, place }];
-    return item.container
-      .push(line)
-      .map(({ text, timeMs }) => ({ text, timeMs: usable(timeMs, readMs), place }));
-  }
-
-  /** Returns the event that is whole now. */
-  function addLine(item: Item, added: TimedText): TimedText | undefined {
-    if (item.joins === undefined || multiline === undefined) return added;
-    const { text: line, timeMs, place } = added;
+  ): TimedText | undefined {
+    if (item.joins === undefined || multiline === undefined) return { text: line, timeMs, place };
     const isJoined = item.joins(line);
     const hasRoom = item.lines.length < multiline.linesMax && item.length + line.length <= multiline.bytesMax;
     if (isJoined && hasRoom && item.lines.length > 0) {
@@ -236,7 +250,10 @@ export function transforming({
       return undefined;
     }
     const before = openEvent(item);
-    Object.assign(item, { lines: [line], length: line.length, timeMs, place });
+    item.lines = [line];
+    item.length = line.length;
+    item.timeMs = timeMs;
+    item.place = place;
     return before;
   }
 
@@ -244,7 +261,7 @@ export function transforming({
   function* finish(item: Item, stage: Stage): Generator<Chunk> {
     const events: Made[] = [];
     for (const { text, timeMs } of item.container?.end() ?? []) {
-      push(events, addLine(item, { text, timeMs: usable(timeMs, item.timeMs), place: undefined }), stage);
+      push(events, addLine(item, text, usable(timeMs, item.timeMs), undefined), stage);
     }
     push(events, openEvent(item), stage);
     item.lines = [];
@@ -303,12 +320,21 @@ export function transforming({
   return { chunks, counts: () => ({ ...source.counts(), filtered }) };
 }
 
+/** Undefined when the waiting is over first. */
+function inTime<T>(next: Promise<T>, late: Waiting): Promise<T | undefined> {
+  const first = Promise.withResolvers<T | undefined>();
+  late.onOver = () => first.resolve(undefined);
+  next.then(first.resolve, first.reject);
+  return first.promise;
+}
+
 function newHeld(): Held {
   return { positions: new Map(), tells: [] };
 }
 
 /** Moves what an item holds to `to`, and returns that. */
 function release(item: Item, to: Held): Held {
+  if (item.held.positions.size === 0 && item.held.tells.length === 0) return to;
   for (const [key, position] of item.held.positions) to.positions.set(key, position);
   to.tells.push(...item.held.tells);
   item.held = newHeld();
@@ -330,7 +356,7 @@ function linesOf(bytes: Buffer, isOneEvent: boolean): readonly string[] {
   return isOneEvent ? [whole] : whole.split('\n');
 }
 
-/** Events in a row of one time, one line each and one stream make one chunk. The last one tells what may be told. */
+/** Events in a row of one time and one stream make one chunk. The last one tells what may be told. */
 function* chunksOf(
   events: readonly Made[],
   { file, isAtRisk }: Pick<Item, 'file' | 'isAtRisk'>,
@@ -346,12 +372,13 @@ function* chunksOf(
   if (runs.length === 0 && isTelling) yield { bytes: Buffer.alloc(0), timeMs: 0, file, ...last };
   for (const [index, run] of runs.entries()) {
     const [first] = run;
+    const eventLines = run.map(({ text }) => linesIn(text));
     yield {
-      bytes: Buffer.from(run.map(({ text }) => `${text}\n`).join('')),
+      bytes: Buffer.from([...run.map(({ text }) => text), ''].join('\n')),
       timeMs: first?.timeMs ?? 0,
       file,
       ...(first?.fields === undefined ? {} : { fields: first.fields }),
-      isOneEvent: first !== undefined && isSeveral(first.text),
+      ...(eventLines.some((lines) => lines > 1) ? { eventLines } : {}),
       isAtRisk,
       escapedLines: index === 0 ? escapedLines : 0,
       positions: [],
@@ -366,18 +393,27 @@ function byStream(events: readonly Made[]): (readonly Made[])[] {
   return [...Map.groupBy(events, ({ fields = [] }) => fields.join('\0')).values()];
 }
 
+/** None of them makes a chunk that is too large, unless by a single event. */
 function runsOf(events: readonly Made[]): Made[][] {
   const runs: Made[][] = [];
+  let run: Made[] = [];
+  let runBytesMost = 0;
   for (const event of events) {
-    const run = runs.at(-1);
-    const [first] = run ?? [];
-    const isAlone = isSeveral(event.text) || first === undefined || isSeveral(first.text);
-    if (run === undefined || isAlone || first.timeMs !== event.timeMs) runs.push([event]);
-    else run.push(event);
+    // Without counting: UTF-8 has three bytes at most for a unit of a string.
+    const bytesMost = 3 * event.text.length + 1;
+    if (run[0]?.timeMs !== event.timeMs || runBytesMost + bytesMost > chunkBytesMax) {
+      run = [];
+      runs.push(run);
+      runBytesMost = 0;
+    }
+    run.push(event);
+    runBytesMost += bytesMost;
   }
   return runs;
 }
 
-function isSeveral(text: string): boolean {
-  return text.includes('\n');
+function linesIn(text: string): number {
+  let lines = 1;
+  for (let at = text.indexOf('\n'); at >= 0; at = text.indexOf('\n', at + 1)) lines += 1;
+  return lines;
 }
