@@ -21,7 +21,6 @@ test('npm run bench -- start --json --quick prints one JSON document with every 
     ['agent', ['node -e 0', 'import only']],
     ['agent, 20 sealed files', ['node -e 0', 'import only']],
     ['agent, 20 sealed files under an RSA key', ['node -e 0', 'import only']],
-    ['agent, 1,000 sealed files under a master key', ['node -e 0', 'import only']],
   ]);
   for (const { unit, median } of figures) {
     expect(unit).toBe('ms');
