@@ -3,6 +3,7 @@ import { delimiter, dirname, join } from 'node:path';
 import { expect, it } from 'vitest';
 import { createSandbox } from '../../sandbox/sandbox.ts';
 import { startSandbox } from '../contract/sandbox-target.ts';
+import { eventually } from '../support/host.ts';
 import { shell } from '../support/shell.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 import { startMoto } from './support/moto.ts';
@@ -57,8 +58,7 @@ aws iam get-role-policy --role-name GatehouseHybrid --policy-name sessions-befor
 it.skipIf(arePeersMissing('aws'))(
   'a session that lives is ended by that policy, as written, and the next one goes on',
   async () => {
-    let behindMs = 5000;
-    const sandbox = createSandbox({ now: () => new Date(Date.now() - behindMs) });
+    const sandbox = createSandbox();
     const { url, close } = await sandbox.listen({ port: 0 });
     const { accessKeyId, secretAccessKey } = sandbox.identities.createUser('admin');
     const folder = temporaryDirectory();
@@ -88,7 +88,9 @@ it.skipIf(arePeersMissing('aws'))(
     const before = await run(`${commands}
 aws iam put-role-policy --role-name GatehouseHybrid --policy-name reader --policy-document "$READER"
 ${session('first.json')}`);
-    behindMs = 0;
+    // The policy's time is the second it is written in, and the session is of an earlier one.
+    const sessionSeconds = Math.floor(Date.now() / 1000);
+    await eventually('the next second', () => Math.floor(Date.now() / 1000) > sessionSeconds);
     const revoked = await run(`${policy}\n${listKeysBy('first.json')}`);
     const after = await run(session('second.json'));
     await close();
