@@ -276,6 +276,40 @@ describe('a copy that is withdrawn', () => {
     expect(said()).toEqual(['kept', 'removed', 'kept']);
   });
 
+  test('does not take what is offered meanwhile with it', async () => {
+    const { keeping, disk, said } = await setup();
+    const gate = Promise.withResolvers<void>();
+    const done: string[] = [];
+    const keeper = await keeping({
+      disk: {
+        ...disk,
+        read() {
+          done.push('read');
+          return disk.read();
+        },
+        async remove() {
+          done.push('removal');
+          await gate.promise;
+          done.push('removed');
+          return disk.remove();
+        },
+      },
+    });
+    keeper.offer(version('v1'));
+    await vi.waitFor(() => expect(keeper.state().versionId).toBe('v1'), patient);
+    done.length = 0;
+
+    const withdrawal = keeper.withdraw('SECRET_DENIED');
+    keeper.offer(version('v2'));
+    setImmediate(gate.resolve);
+    await withdrawal;
+    await vi.waitFor(() => expect(keeper.state().versionId).toBe('v2'), patient);
+
+    expect(done.slice(0, 3)).toEqual(['removal', 'removed', 'read']);
+    expect(disk.isThere()).toBe(true);
+    expect(said()).toEqual(['kept', 'removed', 'kept']);
+  });
+
   test('is not written by what was under way, or was to be tried again', async () => {
     const { keeping, under, keyArn, disk, clock, kms } = await setup();
     const inner = await under(keyArn);

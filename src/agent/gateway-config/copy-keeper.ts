@@ -63,6 +63,8 @@ export function copyKeeper(options: CopyKeeperOptions): CopyKeeper {
   let failing: ErrorReport | undefined;
   /** Why the copy was withdrawn; an offer ends that. */
   let withdrawn: string | undefined;
+  /** Over before anything is kept again: it would take that away. */
+  let removal: Promise<void> = Promise.resolve();
   /** Code of what is wrong with the copy on the disk, said already. */
   let spoilt: string | undefined;
 
@@ -85,6 +87,7 @@ export function copyKeeper(options: CopyKeeperOptions): CopyKeeper {
   }
 
   async function keep(version: FetchedVersion, signal: AbortSignal): Promise<void> {
+    await removal;
     const there = (await found())?.claims;
     try {
       if (await isKept(version, there)) tell(there);
@@ -163,7 +166,8 @@ export function copyKeeper(options: CopyKeeperOptions): CopyKeeper {
       wanted = undefined;
       kept = undefined;
       failing = undefined;
-      await removed(disk, reason, log);
+      removal = removed(disk, reason, log);
+      await removal;
     },
 
     async run(signal) {
