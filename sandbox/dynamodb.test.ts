@@ -99,7 +99,7 @@ const query = (name: string) => ({
 });
 
 describe('tables', () => {
-  it('a table is not there until somebody asked after it, or a second went by', () => {
+  it('a table is not there until somebody asked after it, or a minute went by', () => {
     const { create, call, refusal, pass } = setup();
     const put = { TableName: 'keys', Item: item('a') };
 
@@ -112,7 +112,9 @@ describe('tables', () => {
     expect(refusal('PutItem', put)).toBe('nothing refused');
 
     create({ TableName: 'other' });
-    pass(1000);
+    pass(59_999);
+    expect(refusal('PutItem', { ...put, TableName: 'other' })).toMatch(/^ResourceNotFoundException/u);
+    pass(1);
     expect(refusal('PutItem', { ...put, TableName: 'other' })).toBe('nothing refused');
   });
 

@@ -52,8 +52,11 @@ export function newDynamoDbState(): DynamoDbState {
   return { tables: new Map(), transactions: new Map() };
 }
 
-/** How long a table takes to be made or to go, for those who do not ask after it. */
-const settlingMs = 1000;
+/**
+ * How long a table takes to be made or to go, for those who do not ask after it: longer than on AWS, so that a program
+ * that forgets to wait fails on a slow machine as it does on a quick one.
+ */
+const settlingMs = 60_000;
 /** "A client request token is valid for 10 minutes." */
 const tokenMs = 10 * 60 * 1000;
 

@@ -26,6 +26,7 @@ aws iam put-role-policy --role-name Host --policy-name two --policy-document "$P
 aws logs create-log-group --log-group-name /gatehouse/web-1
 aws kms create-alias --alias-name alias/gatehouse --target-key-id "$(aws kms create-key --query KeyMetadata.KeyId --output text)"
 aws dynamodb create-table --table-name keys --billing-mode PAY_PER_REQUEST --attribute-definitions AttributeName=agent,AttributeType=S AttributeName=item,AttributeType=S --key-schema AttributeName=agent,KeyType=HASH AttributeName=item,KeyType=RANGE
+aws dynamodb wait table-exists --table-name keys
 for item in 'generation#000000001' lease; do aws dynamodb put-item --table-name keys --item '{"agent":{"S":"web-1"},"item":{"S":"'"$item"'"}}'; done
 aws dynamodb put-item --table-name keys --item '{"agent":{"S":"web-2"},"item":{"S":"lease"}}'
 aws secretsmanager create-secret --name gateway --secret-string "$GATEWAY"
@@ -163,6 +164,7 @@ it.skipIf(arePeersMissing('aws'))(
 aws iam put-role-policy --role-name ${role.roleName} --policy-name one --policy-document "$POLICY"
 aws iam put-role-policy --role-name ${role.roleName} --policy-name two --policy-document "$POLICY"
 aws dynamodb create-table --table-name keys --billing-mode PAY_PER_REQUEST --attribute-definitions AttributeName=agent,AttributeType=S AttributeName=item,AttributeType=S --key-schema AttributeName=agent,KeyType=HASH AttributeName=item,KeyType=RANGE
+aws dynamodb wait table-exists --table-name keys
 aws dynamodb put-item --table-name keys --item '{"agent":{"S":"web-1"},"item":{"S":"lease"}}'
 aws logs create-log-group --log-group-name ${logGroup}`);
     expect(filled).toMatchObject({ code: 0, stderr: '' });
