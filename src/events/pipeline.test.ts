@@ -55,7 +55,7 @@ function scriptedSource(clock: ReturnType<typeof fakeClock>) {
     });
     bell.ring();
   };
-  return { source, give, pulled: () => pulled };
+  return { source, chunks, give, pulled: () => pulled };
 }
 
 const at = (positions: readonly { value: string | undefined }[]): string[] =>
@@ -577,6 +577,38 @@ describe('a pipeline', () => {
 
     expect(appended).toEqual([1, 1, 1]);
     expect(spool.position('s0').get('item')).toBe('3');
+  });
+
+  test('that all was read by some time is kept only where all which was open then is durable', async () => {
+    const { clock, spool, scripted, give, start } = setup();
+    let isFull = true;
+    const nearlyFull: Spool = {
+      ...spool,
+      append: (batch, ...rest) =>
+        isFull && batch.stream.logStream === 'stuck'
+          ? Promise.reject(eventsError('EVENTS_SPOOL_UNWRITABLE'))
+          : spool.append(batch, ...rest),
+    };
+    const note = async (value: string): Promise<string | undefined> => {
+      const looked = { item: 'looked', value, durableByMs: clock.monotonic() - 20_000 };
+      scripted[0]?.chunks.push({ ...nothing, bytes: Buffer.from('a\n'), positions: [looked], file: 'free' });
+      give('b\n', undefined, 'free');
+      await clock.advance(1_000);
+      return spool.position('s0').get('looked');
+    };
+    const nothing = { bytes: Buffer.alloc(0), timeMs: clock.now().getTime() };
+    start({ spool: nearlyFull });
+
+    give('x\n', undefined, 'stuck');
+    await clock.advance(10_000);
+    const young = await note('before the stuck one');
+    await clock.advance(20_000);
+    const old = await note('after it');
+    isFull = false;
+    await clock.advance(60_000);
+    const done = await note('it is durable');
+
+    expect([young, old, done]).toEqual(['before the stuck one', 'before the stuck one', 'it is durable']);
   });
 
   test('positions that moved without bytes are kept at the stop', async () => {

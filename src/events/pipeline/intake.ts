@@ -67,6 +67,8 @@ export function intake(options: IntakeOptions): Intake {
   const counts = { bytes: 0, events: 0, escapedLines: 0, splitEvents: 0 };
   /** By stream. */
   const filling = new Map<string, Filling>();
+  /** Those that are open, and those on their way to the disk. */
+  const undurable = new Set<Filling>();
   /** Positions that moved without bytes; they go with the next batch of their stream, or after a while by themselves. */
   const moved = new Map<string, Moved>();
   /** Where a source that is spread goes on once all of its open batches are durable. */
@@ -116,7 +118,7 @@ export function intake(options: IntakeOptions): Intake {
     }
     // Only now: the batch that holds the chunk's last bytes may not be the one that holds its first.
     const last = filling.get(key) ?? moved.get(key) ?? newMoved();
-    for (const position of chunk.positions) last.positions.set(position.item, position);
+    for (const position of keepable(chunk)) last.positions.set(position.item, position);
     busy = undefined;
     onOpened();
     if (!filling.has(key)) await keepMoved(key, last, chunk.onDurable !== undefined, signal);
@@ -124,11 +126,16 @@ export function intake(options: IntakeOptions): Intake {
     if (chunk.onDurable !== undefined) await tellWhenDurable(key, chunk.onDurable, signal);
   }
 
+  function keepable({ positions }: Chunk): readonly Position[] {
+    const oldestMs = Math.min(...[...undurable].map(({ sinceMs }) => sinceMs));
+    return positions.filter(({ durableByMs = -Infinity }) => durableByMs < oldestMs);
+  }
+
   /** Of a source that is spread, a chunk's positions wait for the batches of all streams, not for that of its own. */
   async function keepSpread(chunk: Chunk, signal: AbortSignal): Promise<void> {
     busy = undefined;
     spread ??= newMoved();
-    for (const position of chunk.positions) spread.positions.set(position.item, position);
+    for (const position of keepable(chunk)) spread.positions.set(position.item, position);
     onOpened();
     const isLate = clock.monotonic() - spread.sinceMs >= limits.keepAfterMs;
     if (chunk.onDurable !== undefined || (isLate && filling.size === 0)) await flushSpread(signal);
@@ -205,6 +212,7 @@ export function intake(options: IntakeOptions): Intake {
       jsonBytes: 0,
     };
     filling.set(key, open);
+    undurable.add(open);
     onOpened();
     return open;
   }
@@ -243,6 +251,7 @@ export function intake(options: IntakeOptions): Intake {
         signal,
       );
     });
+    undurable.delete(open);
     openBytes -= open.jsonBytes;
     returnBody(batch.body);
     for (const tell of open.waiting) tell();

@@ -20,6 +20,8 @@ export interface FileSearch {
   find(): readonly FoundFile[];
   /** Whether files were renamed while they were being found: it should be looked again soon. */
   readonly isMoving: boolean;
+  /** Whether there is anything that came and went while nobody looked, and of which nothing was read yet. */
+  hasUnread(): boolean;
   /** Whether the globs found this item when they were expanded last. */
   isFound(item: string): boolean;
 }
@@ -55,6 +57,8 @@ export function fileSearch({
   let foundItems: ReadonlySet<string> = new Set();
   /** What came and went while nobody looked, and the path it had; undefined before the first look. */
   let unseen: readonly UnseenFile[] | undefined;
+  /** Those of them that were opened, by item, until something of them was read. */
+  const unread = new Set<string>();
 
   /** Nothing that is planted under a log folder ends the source; what the system refuses is tried again. */
   function find(): readonly FoundFile[] {
@@ -208,7 +212,16 @@ export function fileSearch({
     readMissed({ item: '', record }, false, [{ file: now, isLater: true }]);
     const isLeft = waiting > before.waiting || isMoving;
     isMoving ||= before.isMoving;
+    if (!isLeft) unread.add(fileItem(file.stat));
     return !isLeft;
+  }
+
+  function hasUnread(): boolean {
+    for (const item of unread) {
+      const { offset = 0, isAtEnd = true } = tracked.get(item) ?? archives.get(item) ?? {};
+      if (offset > 0 || isAtEnd) unread.delete(item);
+    }
+    return unread.size > 0 || (unseen?.length ?? 0) > 0;
   }
 
   /** False when it is not the file of the record. */
@@ -383,6 +396,7 @@ export function fileSearch({
     get isMoving() {
       return isMoving;
     },
+    hasUnread,
     isFound: (item) => foundItems.has(item),
   };
 }

@@ -189,6 +189,26 @@ test('those for which there is no place at first are read when there is', async 
   expect(second.messages).toEqual(['one', 'two']);
 });
 
+test('as long as one of them waits for its turn, nothing says that it was seen', async () => {
+  const { clock, append, start, until } = setup('*.log', [], { openFilesMax: 1 });
+  append('other.log', 'a\n');
+  const first = start();
+  await until(() => expect(first.messages).toEqual(['a']));
+  await first.stop();
+  await clock.advance(minuteMs);
+  append('job.log.1', 'one\n');
+  append('task.log.1', 'two\n');
+  const looked = first.positions.get(lookItem);
+  const second = start(first.positions);
+  await until(() => expect(second.messages).toEqual(['one']));
+
+  expect(second.positions.get(lookItem)).toBe(looked);
+  await second.stop();
+  const third = start(second.positions);
+  await until(() => expect(third.messages).toContain('two'));
+  await until(() => expect(third.positions.get(lookItem)).not.toBe(looked));
+});
+
 test('what was read whole and let go is not taken for something that nobody saw', async () => {
   const { clock, append, rename, start, until, rest } = setup();
   const first = start();

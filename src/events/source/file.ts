@@ -102,6 +102,7 @@ export function fileSource(options: FileSourceOptions): EventSource {
 
     function noted(chunk: Chunk): Chunk {
       if (chunk.positions.length === 0) return chunk;
+      if (search.hasUnread()) looked.holdBack();
       const note = looked.next(chunk.bytes.length === 0);
       return note === undefined ? chunk : { ...chunk, positions: [...chunk.positions, note] };
     }

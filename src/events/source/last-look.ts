@@ -14,11 +14,13 @@ export interface LastLook {
   readonly sinceMs: number | undefined;
   /** To be kept with what was read; undefined while the one before is new enough, unless a file `isOver`. */
   next(isOver: boolean): Position | undefined;
+  /** Some of what came and went has been found, and nothing of it was read yet: it must be found again after a kill. */
+  holdBack(): void;
 }
 
 /**
- * What was read so long ago is durable, for the spool takes things in their order. Less than the time after which a
- * rotated file is let go and forgotten: it must not be taken for one that nobody has seen.
+ * What was read so long ago is durable, or the note of it is left out. Less than the time after which a rotated file is
+ * let go and forgotten: it must not be taken for one that nobody has seen.
  */
 const durableAfterMs = 20_000;
 const keepEveryMs = 5_000;
@@ -32,14 +34,19 @@ export function lastLook(
   const [keptMs, keptGlobs] = (from.get(lookItem) ?? '').split(' ');
   const sinceMs = keptGlobs === globs && Number.isFinite(Number(keptMs)) ? Number(keptMs) : undefined;
   let keptAtMs = Number.NEGATIVE_INFINITY;
+  let heldBackUntilMs = Number.NEGATIVE_INFINITY;
 
   return {
     sinceMs,
     next(isOver) {
       const nowMs = clock.monotonic();
-      if (!isOver && nowMs - keptAtMs < keepEveryMs) return undefined;
+      if (nowMs < heldBackUntilMs || (!isOver && nowMs - keptAtMs < keepEveryMs)) return undefined;
       keptAtMs = nowMs;
-      return { item: lookItem, value: `${clock.now().getTime() - durableAfterMs} ${globs}` };
+      const value = `${clock.now().getTime() - durableAfterMs} ${globs}`;
+      return { item: lookItem, value, durableByMs: nowMs - durableAfterMs };
+    },
+    holdBack() {
+      heldBackUntilMs = clock.monotonic() + durableAfterMs;
     },
   };
 }

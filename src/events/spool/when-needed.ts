@@ -2,7 +2,7 @@ import type { Clock } from '../../base/clock.ts';
 import { GatehouseError, reportOf } from '../../base/errors.ts';
 import type { Log } from '../../base/log-events.ts';
 import type { Batch } from '../batch.ts';
-import { holdBody, returnBody } from '../body-memory.ts';
+import { holdBody } from '../body-memory.ts';
 import { eventsEvent } from '../log-events.ts';
 import {
   type ReadLimits,
@@ -12,6 +12,8 @@ import {
   type SpooledBatch,
   streamKey,
 } from '../spool.ts';
+import { heldBatches } from './held-batches.ts';
+import { spooledIds } from './spooled-ids.ts';
 
 export interface WhenNeededOptions {
   readonly limits?: Partial<WhenNeededLimits>;
@@ -36,6 +38,7 @@ export const whenNeededLimits: WhenNeededLimits = {
 
 /** A batch in memory, or positions that moved by themselves, where it says `isDone`. */
 interface Held {
+  readonly lane: Lane;
   readonly batch: SpooledBatch | undefined;
   readonly positions: readonly SourcePosition[];
   readonly sinceMs: number;
@@ -72,17 +75,12 @@ interface Lane {
 export function whenNeeded(spool: Spool, { limits: given, clock, log }: WhenNeededOptions): Spool {
   const limits = { ...whenNeededLimits, ...given };
   const lanes = new Map<string, Lane>();
-  /** By id; those that are acknowledged or spooled are not there any more. */
-  const held = new Map<number, { readonly lane: Lane; readonly entry: Held; readonly batch: SpooledBatch }>();
-  /** Ids in the spool of batches that somebody was sending when they went there. */
-  const spooledIds = new Map<number, number>();
+  /** Those that are acknowledged or spooled are not there any more. */
+  const held = heldBatches<Held>(limits.heldBytesMax, clock);
+  const spooled = spooledIds();
   /** How many went from here to the spool. */
   let wentToDisk = 0;
-  const waiting = new Set<() => void>();
   const stop = new AbortController();
-  // Above all ids of the spool, and growing as they do: what is held is newer than what is there.
-  let lastId = 2 ** 52;
-  let heldBytes = 0;
   let isWatching = false;
   let isFailing = false;
 
@@ -107,17 +105,9 @@ export function whenNeeded(spool: Spool, { limits: given, clock, log }: WhenNeed
     return turn;
   }
 
-  function changed(): void {
-    for (const look of waiting) look();
-  }
-
   function isBehind({ stream }: Batch): boolean {
     const key = streamKey(stream);
     return spool.streams().some((other) => streamKey(other) === key);
-  }
-
-  function hasRoom({ body }: Batch): boolean {
-    return heldBytes === 0 || heldBytes + body.length <= limits.heldBytesMax;
   }
 
   /** Holds the batch once there is room: its id. Undefined when the disk is to have it. */
@@ -127,50 +117,15 @@ export function whenNeeded(spool: Spool, { limits: given, clock, log }: WhenNeed
     positions: readonly SourcePosition[],
     signal: AbortSignal,
   ): Promise<number | undefined> {
-    while (!stop.signal.aborted && !isBehind(batch)) {
-      // In one step: others wait for the same room.
-      if (hasRoom(batch)) return hold(lane, batch, positions);
-      signal.throwIfAborted();
-      await new Promise<void>((resolve) => {
-        const look = (): void => {
-          waiting.delete(look);
-          signal.removeEventListener('abort', look);
-          resolve();
-        };
-        waiting.add(look);
-        signal.addEventListener('abort', look, { once: true });
-      });
-    }
-    signal.throwIfAborted();
-    return undefined;
-  }
-
-  function hold(lane: Lane, batch: Batch, positions: readonly SourcePosition[]): number {
-    lastId += 1;
-    const spooled = { ...batch, id: lastId, addedMs: clock.now().getTime() };
-    const entry: Held = {
-      batch: spooled,
-      positions,
-      sinceMs: clock.monotonic(),
-      isDone: false,
-      isRead: false,
-      spooling: undefined,
-      refusing: undefined,
+    const isUnwanted = (): boolean => stop.signal.aborted || isBehind(batch);
+    const about = (spooledBatch: SpooledBatch): Held => {
+      const entry = heldNow(lane, spooledBatch, positions, clock.monotonic());
+      lane.queue.push(entry);
+      return entry;
     };
-    lane.queue.push(entry);
-    holdBody(batch.body);
-    held.set(lastId, { lane, entry, batch: spooled });
-    heldBytes += batch.body.length;
-    if (!isWatching) void watch();
-    return lastId;
-  }
-
-  function letGo({ id, body }: SpooledBatch): void {
-    if (held.delete(id)) {
-      heldBytes -= body.length;
-      returnBody(body);
-    }
-    changed();
+    const one = await held.inTime(batch, about, isUnwanted, signal);
+    if (one !== undefined && !isWatching) void watch();
+    return one?.batch.id;
   }
 
   /** Takes what is done off the head; its positions wait for the next step. */
@@ -200,10 +155,10 @@ export function whenNeeded(spool: Spool, { limits: given, clock, log }: WhenNeed
     const append = async (): Promise<void> => {
       try {
         const id = await spool.append(batch, positions, AbortSignal.any([signal, own.signal]));
-        if (entry.isRead) spooledIds.set(batch.id, id);
+        if (entry.isRead) spooled.went(batch.id, id);
         entry.isDone = true;
         wentToDisk += 1;
-        letGo(batch);
+        held.letGo(batch);
       } finally {
         entry.spooling = undefined;
       }
@@ -332,7 +287,7 @@ export function whenNeeded(spool: Spool, { limits: given, clock, log }: WhenNeed
   async function settleHeld(batch: SpooledBatch, refused: readonly RefusedEvent[]): Promise<boolean> {
     const found = held.get(batch.id);
     if (found === undefined) return settleSpooled(batch, refused);
-    const { lane, entry } = found;
+    const { entry } = found;
     entry.isRead = true;
     if (entry.refusing !== undefined) {
       await entry.refusing;
@@ -347,9 +302,9 @@ export function whenNeeded(spool: Spool, { limits: given, clock, log }: WhenNeed
       // Its memory is used again by whoever settles it, so nobody may read it any more.
       await stopSpooling(entry);
       if (!held.has(batch.id)) return settleSpooled(batch, refused);
-      letGo(found.batch);
+      held.letGo(found.batch);
     }
-    commitSoon(lane);
+    commitSoon(entry.lane);
     return true;
   }
 
@@ -368,7 +323,7 @@ export function whenNeeded(spool: Spool, { limits: given, clock, log }: WhenNeed
       await spool.refuse(batch, refused);
       worked();
       entry.isDone = true;
-      letGo(batch);
+      held.letGo(batch);
       return true;
     } finally {
       entry.refusing = undefined;
@@ -383,9 +338,9 @@ export function whenNeeded(spool: Spool, { limits: given, clock, log }: WhenNeed
 
   /** Its id there is known until it is gone: a disk that does not do it is asked again. */
   async function settleSpooled(batch: SpooledBatch, refused: readonly RefusedEvent[]): Promise<boolean> {
-    const id = spooledIds.get(batch.id);
-    const isRemoved = await spool.settle(id === undefined ? batch : { ...batch, id }, refused);
-    spooledIds.delete(batch.id);
+    const id = spooled.of(batch.id);
+    const isRemoved = await spool.settle({ ...batch, id }, refused);
+    spooled.settled(id);
     return isRemoved;
   }
 
@@ -394,11 +349,10 @@ export function whenNeeded(spool: Spool, { limits: given, clock, log }: WhenNeed
     const there = await spool.read(readLimits, signal);
     // What went there meanwhile may be missing in it, and what is held still is newer.
     if (wentToDisk !== wentBefore) return there.length > 0 ? there : read(readLimits, signal);
-    const key = streamKey(readLimits.stream);
     const more: SpooledBatch[] = [];
-    for (const { entry, batch } of held.values()) {
+    for (const { entry, batch } of held.ofStream(streamKey(readLimits.stream))) {
       if (there.length + more.length >= readLimits.batchesMax) break;
-      if (entry.isDone || streamKey(batch.stream) !== key) continue;
+      if (entry.isDone) continue;
       entry.isRead = true;
       holdBody(batch.body);
       more.push(batch);
@@ -426,7 +380,7 @@ export function whenNeeded(spool: Spool, { limits: given, clock, log }: WhenNeed
         const lane = lanes.get(position.source);
         if (lane === undefined || !isBusy(lane)) direct.push(position);
         else {
-          lane.queue.push(movedAlone(position, clock.monotonic()));
+          lane.queue.push({ ...heldNow(lane, undefined, [position], clock.monotonic()), isDone: true });
           commitSoon(lane);
         }
       }
@@ -438,7 +392,7 @@ export function whenNeeded(spool: Spool, { limits: given, clock, log }: WhenNeed
 
     streams() {
       const streams = new Map(spool.streams().map((stream) => [streamKey(stream), stream]));
-      for (const { batch } of held.values()) streams.set(streamKey(batch.stream), batch.stream);
+      for (const { batch } of held.all()) streams.set(streamKey(batch.stream), batch.stream);
       return [...streams.values()];
     },
 
@@ -447,14 +401,14 @@ export function whenNeeded(spool: Spool, { limits: given, clock, log }: WhenNeed
       return {
         ...counts,
         batches: counts.batches + held.size,
-        bytes: counts.bytes + heldBytes,
+        bytes: counts.bytes + held.bytes,
         isFailing: isFailing || counts.isFailing,
       };
     },
 
     async close() {
       stop.abort(stopped());
-      changed();
+      held.changed();
       const { signal } = new AbortController();
       // What finds no room is where it was: in files and journals, behind the positions that are kept.
       await clock.deadline(limits.closeMsMax, 'close', signal, spoolAll).catch(() => undefined);
@@ -463,12 +417,18 @@ export function whenNeeded(spool: Spool, { limits: given, clock, log }: WhenNeed
   };
 }
 
-function movedAlone(position: SourcePosition, sinceMs: number): Held {
+function heldNow(
+  lane: Lane,
+  batch: SpooledBatch | undefined,
+  positions: readonly SourcePosition[],
+  sinceMs: number,
+): Held {
   return {
-    batch: undefined,
-    positions: [position],
+    lane,
+    batch,
+    positions,
     sinceMs,
-    isDone: true,
+    isDone: false,
     isRead: false,
     spooling: undefined,
     refusing: undefined,

@@ -61,6 +61,27 @@ function setup(config: TransformConfig, fields: readonly string[] = []) {
   return { clock, source, give, events };
 }
 
+test('that all was read by some time is not passed on while an event waits that began before it', async () => {
+  const { clock, source, give } = setup({
+    multiline: { ...multiline, flushAfterMs: 60_000, preset: 'java' },
+  });
+  const read = reading(source);
+  const look = (value: string): void => {
+    const looked = { item: 'looked', value, durableByMs: clock.monotonic() - 20_000 };
+    give('done\n', { item: value, positions: [{ item: value, value: '5' }, looked] });
+  };
+
+  give('waits\n', { item: 'slow' });
+  await clock.advance(30_000);
+  look('early');
+  await clock.advance(61_000);
+  const early = read.positions.get('looked');
+  look('late');
+  await clock.advance(70_000);
+
+  expect([early, read.positions.get('looked')]).toEqual([undefined, 'late']);
+});
+
 async function messagesOf(config: TransformConfig, text: string): Promise<string[]> {
   const { clock, source, give } = setup(config);
   const read = reading(source);

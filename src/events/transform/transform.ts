@@ -61,6 +61,9 @@ interface Item {
   length: number;
   timeMs: number;
   place: Place | undefined;
+  /** When the first part of the line that is being read was, on the steady clock; of the open event; and the last. */
+  lineMs: number;
+  openedMs: number;
   lastLineMs: number;
   held: Held;
   /** Its file may soon be gone. */
@@ -193,21 +196,30 @@ export function transforming({
     };
     const whole = linesOf(bytes, chunk.isOneEvent === true);
     if (whole.length > 0) item.lastLineMs = clock.monotonic();
+    if (!isOpen(item)) item.openedMs = item.lastLineMs;
+    if (item.container?.isEmpty() !== false) item.lineMs = item.lastLineMs;
     for (const [index, line] of whole.entries()) {
       const place = placeOf(chunk, index);
       if (item.container === undefined) add(line, chunk.timeMs, place);
       else {
+        if (item.container.isEmpty()) item.lineMs = item.lastLineMs;
         for (const { text, timeMs } of item.container.push(line)) {
           add(text, usable(timeMs, chunk.timeMs), place);
         }
       }
     }
     const target = isOpen(item) ? item.held : release(item, released);
-    for (const position of chunk.positions) target.positions.set(position.item, position);
+    for (const position of chunk.positions.filter(isTrue)) target.positions.set(position.item, position);
     if (chunk.onDurable !== undefined) target.tells.push(chunk.onDurable);
     yield* chunksOf(events, item, lines, released);
     if (isOpen(item)) yield* keep(key, item, stage);
     else items.delete(key);
+  }
+
+  /** Whether no event waits from before the time by which all should be durable. */
+  function isTrue({ durableByMs }: Position): boolean {
+    if (durableByMs === undefined) return true;
+    return ![...items.values()].some((item) => isOpen(item) && item.openedMs <= durableByMs);
   }
 
   function* keep(key: string, item: Item, stage: Stage): Generator<Chunk> {
@@ -228,6 +240,8 @@ export function transforming({
       length: 0,
       timeMs,
       place: undefined,
+      lineMs: 0,
+      openedMs: 0,
       lastLineMs: 0,
       held: newHeld(),
       isAtRisk: false,
@@ -251,6 +265,7 @@ export function transforming({
     }
     const before = openEvent(item);
     item.lines = [line];
+    item.openedMs = item.lineMs;
     item.length = line.length;
     item.timeMs = timeMs;
     item.place = place;
