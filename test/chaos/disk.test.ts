@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { tell } from '../support/dice.ts';
 import { eventually, type Host, setup } from '../support/host.ts';
+import { type SpoolMode, spooling, spoolModes } from '../support/spool-modes.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
-import { type SpoolMode, spooling, spoolModes } from './spool-modes.ts';
 
 const lines = 40_000;
 const diskMb = 4;

@@ -4,9 +4,9 @@ import type { FaultEffect } from '../../sandbox/faults.ts';
 import type { RunningAgent } from '../support/agent.ts';
 import { dice, tell } from '../support/dice.ts';
 import { type GatewayDocument, type Host, setup } from '../support/host.ts';
+import { type SpoolMode, spooling, spoolModes } from '../support/spool-modes.ts';
 import { type Account, accountOf, numberedLog } from './numbered-log.ts';
 import { sized } from './sized.ts';
-import { type SpoolMode, spooling, spoolModes } from './spool-modes.ts';
 
 const kills = sized(30, 10);
 const logged = { lines: sized(300_000, 100_000), linesPerFile: 15_000 };

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { FaultEffect } from '../../sandbox/faults.ts';
 import { tell } from '../support/dice.ts';
 import { eventually, type Host, numbered, setup } from '../support/host.ts';
-import { type SpoolMode, spooling, spoolModes } from './spool-modes.ts';
+import { type SpoolMode, spooling, spoolModes } from '../support/spool-modes.ts';
 
 const lines = 20_000;
 

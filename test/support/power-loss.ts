@@ -5,6 +5,7 @@ import { batchOf, never } from '../../src/events/spool.contract.ts';
 import type { Spool } from '../../src/events/spool.ts';
 import type { fakeClock } from './fake-clock.ts';
 import { type MemoryFolders, memoryFolders, spoolFixture } from './spool-fixture.ts';
+import type { SpoolMode } from './spool-modes.ts';
 
 /** What a schedule of work, kills and power losses came to. */
 export interface Outcome {
@@ -14,8 +15,6 @@ export interface Outcome {
   /** What must not be, in words; empty where all is well. */
   readonly faults: readonly string[];
 }
-
-export type SpoolMode = 'always' | 'when-needed';
 
 interface Dice {
   next(): number;
@@ -28,10 +27,15 @@ interface World {
   readonly items: Map<string, { next: number; acknowledged: number }>;
   /** Numbers, by item, that the sink had taken before they were settled. */
   readonly taken: Map<string, Set<number>>;
+  /** Numbers of the pushed item whose append was answered. */
+  readonly answered: Set<number>;
   appends: number;
 }
 
+/** Of files and journals; and one of a source that cannot be read again, and answers for what is durable. */
 const itemNames = ['1', '2', '3'];
+const pushed = 'pushed';
+const allItems = [...itemNames, pushed];
 const lossesMax = 4;
 /** The calls of a life are few enough for each of them to be the last now and then. */
 const callsMax = 60;
@@ -61,8 +65,9 @@ export async function powerLosses(dice: Dice, mode: SpoolMode = 'always'): Promi
   };
   let folders = memoryFolders();
   const world: World = {
-    items: new Map(itemNames.map((name) => [name, { next: 0, acknowledged: 0 }])),
-    taken: new Map(itemNames.map((name) => [name, new Set()])),
+    items: new Map(allItems.map((name) => [name, { next: 0, acknowledged: 0 }])),
+    taken: new Map(allItems.map((name) => [name, new Set()])),
+    answered: new Set(),
     appends: 0,
   };
   const faults: string[] = [];
@@ -134,19 +139,25 @@ function textOf(item: string, number: number): string {
 }
 
 async function work(spool: Spool, world: World, dice: Dice): Promise<void> {
-  for (const [item, state] of world.items) state.next = Number(spool.position('s').get(item) ?? 0);
+  for (const item of itemNames) {
+    const state = world.items.get(item);
+    if (state !== undefined) state.next = Number(spool.position('s').get(item) ?? 0);
+  }
   const source = async (item: string): Promise<void> => {
     const state = world.items.get(item);
     if (state === undefined) return;
     for (let rounds = dice.between(1, 20); rounds > 0; rounds -= 1) {
       const number = state.next;
       const value = String(number + 1);
-      await spool.append(
-        batchOf({ logGroup: 'g', logStream: item }, textOf(item, number)),
-        [{ source: 's', item, value }],
-        never,
-        { source: 's', isAtRisk: dice.next() < 0.05 },
-      );
+      const batch = batchOf({ logGroup: 'g', logStream: item }, textOf(item, number));
+      // What is asked for and not answered may be there or not: it is never asked for again.
+      if (item === pushed) state.next = number + 1;
+      if (item === pushed) await spool.append(batch, [], never);
+      else {
+        const isAtRisk = dice.next() < 0.05;
+        await spool.append(batch, [{ source: 's', item, value }], never, { source: 's', isAtRisk });
+      }
+      if (item === pushed) world.answered.add(number);
       world.appends += 1;
       state.next = number + 1;
       state.acknowledged = number + 1;
@@ -163,7 +174,7 @@ async function work(spool: Spool, world: World, dice: Dice): Promise<void> {
       await spool.settle(batch, isRefused ? [{ reason: 'invalid', timestamp: 1, message: 'refused' }] : []);
     }
   };
-  await Promise.all([...itemNames.map(source), ...itemNames.map(sink)]);
+  await Promise.all([...allItems.map(source), ...allItems.map(sink)]);
   if (dice.next() < 0.5) await spool.close();
 }
 
@@ -181,7 +192,7 @@ async function faultsOf(
   for (const [item, { acknowledged }] of world.items) {
     const position = Number(spool.position('s').get(item) ?? 0);
     // What was only held is read again.
-    if (mode === 'always' && position < acknowledged)
+    if (mode === 'always' && item !== pushed && position < acknowledged)
       faults.push(`${item}: position ${position}, ${acknowledged} were acknowledged`);
     const stream = { logGroup: 'g', logStream: item };
     const batches = await spool.read({ stream, batchesMax: 100_000 }, never);
@@ -197,7 +208,7 @@ async function faultsOf(
         there.add(number);
       }
     }
-    for (let number = 0; number < position; number += 1) {
+    for (const number of item === pushed ? world.answered : Array(position).keys()) {
       if (!there.has(number) && world.taken.get(item)?.has(number) !== true) {
         faults.push(`${item}: position ${position}, and ${number} is gone`);
       }

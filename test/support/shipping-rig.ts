@@ -7,10 +7,12 @@ import type { EventSource } from '../../src/events/event-source.ts';
 import { type Pipeline, pipeline } from '../../src/events/pipeline.ts';
 import { cloudwatchLogsSink } from '../../src/events/sink/cloudwatch-logs.ts';
 import type { Sink } from '../../src/events/sink.ts';
+import { whenNeeded } from '../../src/events/spool/when-needed.ts';
 import type { Spool } from '../../src/events/spool.ts';
 import { wake } from '../../src/events/wake.ts';
 import { type AnswerFault, answerWire } from './answer-wire.ts';
 import { type MemoryFolders, memoryFolders, spoolFixture } from './spool-fixture.ts';
+import type { SpoolMode } from './spool-modes.ts';
 
 export type ShippingRig = Awaited<ReturnType<typeof shippingRig>>;
 
@@ -22,7 +24,7 @@ const linesAtOnce = 500;
  * Source, pipeline, sealed spool, sink and signed calls as they ship, with a clock that the test moves and a disk in
  * memory, against the sandbox: to see what becomes of numbered lines when things go wrong.
  */
-export async function shippingRig() {
+export async function shippingRig(mode: SpoolMode) {
   const fixture = spoolFixture();
   const { clock, log, events } = fixture;
   const cloudStartMs = clock.now().getTime();
@@ -158,11 +160,16 @@ export async function shippingRig() {
     pass,
     disk: () => folders,
     renewals: () => renewals,
+    /** Calls that AWS refused, as for the time that they were signed at. */
+    refusals: () => sandbox.calls.count({ operation: 'PutLogEvents', status: 400 }),
+    /** Whether all that was written is taken, and the position says so. */
+    isShipped,
 
     async start(): Promise<void> {
-      spool = await fixture.open(folders);
+      const disk = await fixture.open(folders);
+      spool = mode === 'always' ? disk : whenNeeded(disk, { clock, log });
       line = pipeline({
-        sources: [{ name: 's', source, streamOf: () => stream }],
+        sources: [{ name: 's', source, canBeReadAgain: true, streamOf: () => stream }],
         spool,
         sink,
         clock,
@@ -177,7 +184,9 @@ export async function shippingRig() {
       void line.drain(2 * secondMs);
       await pass(3 * secondMs);
       await done;
-      await spool.close();
+      const closed = spool.close();
+      await pass(6 * secondMs);
+      await closed;
     },
 
     /** The process ends at this call to the disk from now on, or where `kill` finds it. */

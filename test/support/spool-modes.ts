@@ -1,4 +1,4 @@
-import type { GatewayDocument } from '../support/host.ts';
+import type { GatewayDocument } from './host.ts';
 
 export const spoolModes = ['always', 'when-needed'] as const;
 
