@@ -41,11 +41,12 @@ const showCommand = command({
   summary: 'Show a refused event as it was; that is audited',
   options: {},
   positionals: {
-    id: { type: 'number', describe: 'Number of the event, as list shows it', demandOption: true },
+    id: { type: 'string', describe: 'Number of the event, as list shows it', demandOption: true },
   },
   async run(args, invocation) {
+    if (!/^[1-9]\d{0,14}$/u.test(args.id)) throw eventsError('EVENTS_LETTERS_UNNAMED');
     const { showLetter } = await import('../agent/events/dead-letters.ts');
-    const letter = await showLetter(launchOf(args, invocation), args.id, stopSignal());
+    const letter = await showLetter(launchOf(args, invocation), Number(args.id), stopSignal());
     const { stream, reason, refusedMs, timestamp, message } = letter;
     const text = rowsText([
       ['id', String(letter.id)],

@@ -7,13 +7,20 @@ import { refuseForeignFlags } from './helper-options.ts';
 const common =
   'certificate private-key intermediates trust-anchor-arn profile-arn role-arn role-session-name session-duration region ' +
   'endpoint with-proxy no-verify-ssl pkcs8-password pkcs11-lib reuse-pin tpm-key-password no-tpm-key-password ' +
-  'cert-selector system-store-name use-latest-expiring-certificate debug';
+  'cert-selector system-store-name system-store-location use-latest-expiring-certificate debug';
 const helper = [
   ['credential-process', common],
   ['serve', `${common} port hop-limit`],
   ['update', `${common} profile once`],
-  ['read-certificate-data', 'certificate'],
-  ['sign-string', 'private-key digest format'],
+  [
+    'read-certificate-data',
+    'certificate pkcs11-lib cert-selector system-store-name system-store-location debug',
+  ],
+  [
+    'sign-string',
+    'certificate private-key digest format pkcs8-password pkcs11-lib reuse-pin tpm-key-password no-tpm-key-password ' +
+      'cert-selector system-store-name system-store-location use-latest-expiring-certificate debug',
+  ],
 ] as const;
 
 const flags = helper.flatMap(([word, names]) => names.split(' ').map((name) => [word, name] as const));
@@ -45,6 +52,7 @@ test('of the flags of the helper these alone are not carried', () => {
     'no-tpm-key-password',
     'cert-selector',
     'system-store-name',
+    'system-store-location',
     'use-latest-expiring-certificate',
   ]);
 });

@@ -9,15 +9,32 @@ const text = (describe: string): Options & { type: 'string' } => ({
   requiresArg: true,
 });
 
+export const debugOption = {
+  type: 'boolean',
+  default: false,
+  describe: 'Taken for the helper’s sake; errors say all there is',
+} as const satisfies Options;
+
+/** Of a flag that says nothing that is not known here. */
+export const takenForTheHelper = text('Taken for the helper’s sake');
+
+const pkcs11Lib = text('Module of the token, for a pkcs11: URI');
+
 /** Flags of AWS's helper that name certificate and key. */
 export const certificateOption = {
   certificate: text('File with the certificate, or a pkcs11: URI'),
 } as const satisfies Record<string, Options>;
 
+export const certificateReadingOptions = {
+  ...certificateOption,
+  'pkcs11-lib': pkcs11Lib,
+  debug: debugOption,
+} as const satisfies Record<string, Options>;
+
 export const privateKeyOptions = {
   'private-key': text('File with the private key, or a pkcs11: URI'),
   'private-key-password-file': text('File with the password of the key, or the PIN, in its first line'),
-  'pkcs11-lib': text('Module of the token, for a pkcs11: URI'),
+  'pkcs11-lib': pkcs11Lib,
   'reuse-pin': {
     type: 'boolean',
     default: false,
@@ -39,11 +56,7 @@ export const sessionOptions = {
   region: text('Region to ask in; that of the trust anchor without it'),
   endpoint: text('Endpoint to ask instead of AWS’s'),
   'with-proxy': { type: 'boolean', default: false, describe: 'Go through the proxy that HTTPS_PROXY names' },
-  debug: {
-    type: 'boolean',
-    default: false,
-    describe: 'Taken for the helper’s sake; errors say all there is',
-  },
+  debug: debugOption,
 } as const satisfies Record<string, Options>;
 
 export type SessionArguments = InferredOptionTypes<typeof sessionOptions>;
@@ -110,6 +123,7 @@ const notCarried: Readonly<Record<string, string>> = {
     'every local user can read a command line: put the password into a file and give --private-key-password-file',
   'cert-selector': 'export the certificate to a file and give --certificate and --private-key',
   'system-store-name': 'export the certificate to a file and give --certificate and --private-key',
+  'system-store-location': 'export the certificate to a file and give --certificate and --private-key',
   'use-latest-expiring-certificate': 'name the one certificate to use with --certificate',
   'tpm-key-password': tpmInstead,
   'no-tpm-key-password': tpmInstead,

@@ -1,14 +1,18 @@
 import { command } from './command.ts';
-import { certificateOption } from './helper-options.ts';
+import { certificateReadingOptions } from './helper-options.ts';
 
 /** `gatehouse read-certificate-data`: what a certificate holds, as aws_signing_helper says it. */
 export const readCertificateDataCommand = command({
   usage: 'read-certificate-data',
   summary: 'Write a certificate, its serial number and what its key can sign, as JSON',
-  options: { certificate: { ...certificateOption.certificate, demandOption: true } },
+  options: {
+    ...certificateReadingOptions,
+    certificate: { ...certificateReadingOptions.certificate, demandOption: true },
+  },
   async run(args, invocation) {
     const { certificateData } = await import('../agent/signing-helper/certificate-data.ts');
-    invocation.stdout.write(`${JSON.stringify(certificateData(args.certificate))}\n`);
+    const data = await certificateData(args.certificate, args['pkcs11-lib']);
+    invocation.stdout.write(`${JSON.stringify(data)}\n`);
     return 0;
   },
 });

@@ -1,5 +1,5 @@
 import { command } from './command.ts';
-import { passwordFile, privateKeyOptions } from './helper-options.ts';
+import { debugOption, passwordFile, privateKeyOptions, takenForTheHelper } from './helper-options.ts';
 import { inputBytes } from './input.ts';
 
 const stringBytesMax = 1024 * 1024;
@@ -10,6 +10,8 @@ export const signStringCommand = command({
   summary: 'Sign standard input with a private key',
   options: {
     ...privateKeyOptions,
+    certificate: takenForTheHelper,
+    debug: debugOption,
     'private-key': { ...privateKeyOptions['private-key'], demandOption: true },
     digest: {
       choices: ['SHA256', 'SHA384', 'SHA512'] as const,

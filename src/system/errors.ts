@@ -153,6 +153,13 @@ export const systemErrors = {
     retry: false,
     exitCode: exitCode.configuration,
   },
+  STATE_VERSION_DAMAGED: {
+    summary: 'the file that says in which form the state directory is, is damaged',
+    remedy:
+      'Restore it, or write the number of the form into it, which docs/upgrading.md tells. Nothing in the directory was changed.',
+    retry: false,
+    exitCode: exitCode.damagedInput,
+  },
   RUNTIME_DIRECTORY_UNSAFE: {
     summary: 'somebody else could change the runtime directory',
     remedy: 'Give it to the user of the agent and let nobody else write to it: chown, then chmod 0755.',

@@ -63,14 +63,29 @@ test('a new one has the newest version; one without is of the first, until it is
   expect((await lock()).version).toBe(2);
 });
 
-test.each(['3', '99', '0', 'x', ''])('one of version %j is refused, and nothing is changed', async (text) => {
+test.each([
+  ['3', 'STATE_DIRECTORY_NEWER', 78],
+  ['99', 'STATE_DIRECTORY_NEWER', 78],
+  ['0', 'STATE_VERSION_DAMAGED', 65],
+  ['x', 'STATE_VERSION_DAMAGED', 65],
+  ['2 3', 'STATE_VERSION_DAMAGED', 65],
+  ['', 'STATE_VERSION_DAMAGED', 65],
+])('one of version %j is refused with %s, and nothing is changed', async (text, code, exitCode) => {
   const { path, lock } = setup();
   mkdirSync(path, { recursive: true, mode: 0o700 });
   writeFileSync(join(path, 'version'), text);
 
-  await expect(lock()).rejects.toMatchObject({ code: 'STATE_DIRECTORY_NEWER', row: { exitCode: 78 } });
+  await expect(lock()).rejects.toMatchObject({ code, row: { exitCode } });
 
   expect(existsSync(join(path, 'host-id'))).toBe(false);
+  expect(readFileSync(join(path, 'version'), 'utf8')).toBe(text);
+});
+
+test.each(['version', 'host-id'])('one whose file %s cannot be read is refused', async (name) => {
+  const { path, lock } = setup();
+  mkdirSync(join(path, name), { recursive: true, mode: 0o700 });
+
+  await expect(lock()).rejects.toMatchObject({ code: 'STATE_DIRECTORY_UNUSABLE' });
 });
 
 test('a second agent is refused, in this process and in another', async () => {

@@ -23,7 +23,8 @@ const stateVersion = 2;
 
 /**
  * Makes sure the state directory is ours and private, and locks it.
- * @throws STATE_DIRECTORY_UNUSABLE, STATE_DIRECTORY_UNSAFE, STATE_DIRECTORY_LOCKED, STATE_DIRECTORY_NEWER
+ * @throws STATE_DIRECTORY_UNUSABLE, STATE_DIRECTORY_UNSAFE, STATE_DIRECTORY_LOCKED, STATE_DIRECTORY_NEWER,
+ * STATE_VERSION_DAMAGED, STATE_HOST_ID_DAMAGED
  */
 export async function lockStateDirectory(path: string): Promise<StateDirectory> {
   assertPrivate(path);
@@ -77,13 +78,15 @@ function exclusiveLock(directory: string): Lock {
 async function keptVersion(directory: string): Promise<number> {
   const path = versionPath(directory);
   try {
-    const version = Number(readFileSync(path, 'utf8').trim());
-    if (!(version >= 1 && version <= stateVersion)) {
+    const kept = readFileSync(path, 'utf8').trim();
+    if (!/^[1-9]\d{0,5}$/u.test(kept)) throw systemError('STATE_VERSION_DAMAGED', { path });
+    const version = Number(kept);
+    if (version > stateVersion) {
       throw systemError('STATE_DIRECTORY_NEWER', { path, version, newestKnown: stateVersion });
     }
     return version;
   } catch (error) {
-    if (errnoOf(error) !== 'ENOENT') throw error;
+    assertMissing(error, path);
   }
   // The first version had no such file.
   if (existsSync(hostIdPath(directory))) return 1;
@@ -103,6 +106,13 @@ function hostIdPath(directory: string): string {
   return join(directory, 'host-id');
 }
 
+/** @throws what kept a file from being read, but for that it is not there */
+function assertMissing(error: unknown, path: string): void {
+  const errno = errnoOf(error);
+  if (errno === 'ENOENT') return;
+  throw errno === undefined ? error : systemError('STATE_DIRECTORY_UNUSABLE', { path }, error);
+}
+
 async function keptHostId(directory: string): Promise<string> {
   const path = hostIdPath(directory);
   try {
@@ -110,7 +120,7 @@ async function keptHostId(directory: string): Promise<string> {
     if (!/^[0-9a-f-]{36}$/u.test(kept)) throw systemError('STATE_HOST_ID_DAMAGED', { path });
     return kept;
   } catch (error) {
-    if (errnoOf(error) !== 'ENOENT') throw error;
+    assertMissing(error, path);
   }
   const hostId = randomUUID();
   await writeFileAtomically(path, Buffer.from(`${hostId}\n`), { mode: 0o600 });

@@ -192,7 +192,8 @@ describe('sign-string', () => {
 
   test.each(['SHA256', 'SHA384', 'SHA512'])('signs standard input over %s, in each form', async (digest) => {
     const { identity, leaf } = await setup({ certificate: { key: 'rsa-2048' } });
-    const argv = ['sign-string', '--private-key', identity.privateKey, '--digest', digest];
+    const taken = ['--certificate', identity.certificate, '--debug'];
+    const argv = ['sign-string', '--private-key', identity.privateKey, '--digest', digest, ...taken];
     const sign = async (format: string) => {
       const { code, stdout } = await gatehouse([...argv, '--format', format], { stdin: 'to be signed' });
       expect(code).toBe(0);

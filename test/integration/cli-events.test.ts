@@ -55,12 +55,13 @@ it('events that were refused are dropped by number or all, and a number that is 
   const again = await host.run(['events', 'dead-letter', 'drop', String(letters[1]?.id)]);
   const shown = await host.run(['events', 'dead-letter', 'show', String(letters[1]?.id)]);
   const unnamed = await host.run(['events', 'dead-letter', 'drop']);
+  const noNumber = await host.run(['events', 'dead-letter', 'show', 'one']);
   const left = (await listed(host)).letters.length;
   const all = await host.run(['events', 'dead-letter', 'drop', '--all', '--json']);
 
   expect(dropped).toMatchObject({ code: 0, stdout: '1 events were dropped\n' });
   expect(again.stderr).toContain('(EVENTS_LETTER_MISSING)');
-  expect([again.code, shown.code, unnamed.code]).toStrictEqual([66, 66, 64]);
+  expect([again.code, shown.code, unnamed.code, noNumber.code]).toStrictEqual([66, 66, 64, 64]);
   expect(left).toBe(2);
   expect(all.code).toBe(0);
   expect((await listed(host)).total).toBe(0);

@@ -80,6 +80,10 @@ async function setup(key: KeyKind) {
     gatehouse(['credential-process', '--json', ...Object.entries({ ...flags, ...changes }).flat()], {
       env: { SOFTHSM2_CONF: conf },
     });
+  const certificateData = () =>
+    gatehouse(['read-certificate-data', '--certificate', tokenCertificate, '--pkcs11-lib', module], {
+      env: { SOFTHSM2_CONF: conf },
+    });
   const logins = async (script: string) => {
     const files = {
       certificate: identity.certificate,
@@ -105,7 +109,7 @@ async function setup(key: KeyKind) {
     );
     return JSON.parse(stdout) as unknown;
   };
-  return { sandbox, credentials, file, logins, watched, leaf, root };
+  return { sandbox, credentials, certificateData, file, logins, watched, leaf, root };
 }
 
 const tokenCertificate = 'pkcs11:token=My%20token;object=web-1';
@@ -243,6 +247,24 @@ describe.skipIf(isMissing())('a key in SoftHSM', () => {
 
     const serials = [leaf, next].map(({ der }) => BigInt(`0x${new X509Certificate(der).serialNumber}`));
     expect(said).toEqual([String(serials[0]), 'certificate.replaced', String(serials[1])]);
+  });
+
+  it('and its certificate is told of by read-certificate-data', async () => {
+    const { certificateData, leaf } = await setup('ec-p256');
+
+    const { code, stdout } = await certificateData();
+
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({ keyType: 'EC', certificateData: leaf.der.toString('base64') });
+  });
+
+  it('is named without the PIN that somebody wrote into the URI', async () => {
+    const { credentials } = await setup('ec-p256');
+
+    const { stderr } = await credentials({ '--private-key': `pkcs11:token=My%20token?pin-value=${pin}` });
+
+    expect(stderr).toContain('pkcs11:token=My%20token?pin-value=[secret]');
+    expect(stderr).not.toContain(pin);
   });
 
   it('that cannot be used says why', async () => {

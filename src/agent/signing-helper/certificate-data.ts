@@ -1,6 +1,6 @@
 import { identityError } from '../../identity/errors.ts';
 import { publicKeyOf } from '../../identity/roles-anywhere/certificate.ts';
-import { readCertificate } from '../../identity/roles-anywhere/certified-key.ts';
+import { firstCertificateAt } from '../../identity/roles-anywhere/certified-key.ts';
 
 /** What AWS's helper says of a certificate. */
 export interface CertificateData {
@@ -12,9 +12,12 @@ export interface CertificateData {
   readonly supportedAlgorithms: readonly string[];
 }
 
-/** @throws CERTIFICATE_UNREADABLE, CERTIFICATE_INVALID, CERTIFICATE_KEY_UNSUPPORTED */
-export function certificateData(path: string): CertificateData {
-  const read = readCertificate(path);
+/** @throws CERTIFICATE_UNREADABLE, CERTIFICATE_INVALID, CERTIFICATE_KEY_UNSUPPORTED, PKCS11_… */
+export async function certificateData(
+  path: string,
+  pkcs11Module: string | undefined,
+): Promise<CertificateData> {
+  const read = await firstCertificateAt(path, pkcs11Module);
   const { x509, serialNumber } = read;
   const type = publicKeyOf(read)?.asymmetricKeyType ?? 'unknown';
   const certificate = { certificateData: x509.raw.toString('base64'), serialNumber };

@@ -14,6 +14,7 @@ import { type IdentityFile, problemOf, readIdentityFile } from './identity-file.
 import type { Pkcs12, Pkcs12Problem } from './pkcs12.ts';
 import { privateKeyIn, type SigningKey, signingKey } from './private-key.ts';
 import { unlessRefused } from './refused-pins.ts';
+import { shownUri } from './token-uri.ts';
 
 /** A certificate with what proves it and what leads to its authority. */
 export interface CertifiedKey {
@@ -115,11 +116,14 @@ function read(code: Unreadable, path: string): IdentityFile {
 }
 
 /**
- * The certificate of a file; of several the first. Not of PKCS#12, which a password may be needed for.
- * @throws CERTIFICATE_UNREADABLE, CERTIFICATE_INVALID
+ * The certificate of a file, or of a token; of several the first.
+ * @throws CERTIFICATE_UNREADABLE, CERTIFICATE_INVALID, PKCS11_…
  */
-export function readCertificate(path: string): Certificate {
-  const [first] = certificatesIn(read('CERTIFICATE_UNREADABLE', path).bytes, path);
+export async function firstCertificateAt(
+  path: string,
+  pkcs11Module: string | undefined,
+): Promise<Certificate> {
+  const [first] = await certificatesAt(path, { pkcs11Module }, undefined);
   return first;
 }
 
@@ -244,7 +248,7 @@ function inToken<T>(uri: string, work: () => T): T {
     // By its code: in dist/ that class is in a file of its own, and this one knows it by name only.
     const name =
       ['UNAVAILABLE', 'URI_INVALID', 'NOT_FOUND', 'PIN_REFUSED'].find((each) => each === code) ?? 'FAILED';
-    throw identityError(tokenErrors[name] ?? 'PKCS11_FAILED', { uri }, error);
+    throw identityError(tokenErrors[name] ?? 'PKCS11_FAILED', { uri: shownUri(uri) }, error);
   }
 }
 

@@ -154,7 +154,8 @@ export const rolesAnywhereErrors = {
   },
   PKCS11_NOT_FOUND: {
     summary: 'no token, or no key, or more than one fits the pkcs11: URI',
-    remedy: 'List what there is (pkcs11-tool --list-objects), and name token and object exactly.',
+    remedy:
+      'List what there is (pkcs11-tool --list-objects), and name token and object exactly. Most tokens show a private key only with the PIN (privateKeyPassword, --private-key-password-file).',
     retry: true,
     exitCode: exitCode.missingInput,
   },

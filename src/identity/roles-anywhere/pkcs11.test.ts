@@ -1,6 +1,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { Pkcs11Error, tokenSignature, wantedBy } from './pkcs11.ts';
+import { shownUri } from './token-uri.ts';
 
 describe('a pkcs11: URI', () => {
   test('names token and object, decoded', () => {
@@ -26,6 +27,16 @@ describe('a pkcs11: URI', () => {
     'pkcs11:token=a?pin-value=1234',
   ])('is not %s', (uri) => {
     expect(() => wantedBy(uri)).toThrow(expect.objectContaining({ code: 'URI_INVALID' }));
+  });
+
+  test.each([
+    ['pkcs11:token=a?pin-value=1234', 'pkcs11:token=a?pin-value=[secret]'],
+    ['pkcs11:token=a?pin-source=file:/etc/pin', 'pkcs11:token=a?pin-source=[secret]'],
+    ['pkcs11:token=a;PIN%2Dvalue=12=34;object=b', 'pkcs11:token=a;PIN%2Dvalue=[secret];object=b'],
+    ['pkcs11:pin-value=1234&module-path=/m.so', 'pkcs11:pin-value=[secret]&module-path=/m.so'],
+    ['pkcs11:token=My%20token;object=web-1', 'pkcs11:token=My%20token;object=web-1'],
+  ])('of %s is shown without a PIN', (uri, shown) => {
+    expect(shownUri(uri)).toBe(shown);
   });
 
   test('of anything at all is read, or refused with a typed error', () => {

@@ -1,5 +1,6 @@
 import { hash, verify, X509Certificate } from 'node:crypto';
 import { createRequire } from 'node:module';
+import { uriAttributes } from './token-uri.ts';
 
 /**
  * Keys and certificates in a PKCS#11 token: a smart card, an HSM, SoftHSM. Loaded when a `pkcs11:` URI (RFC 7512) is
@@ -244,17 +245,6 @@ function element(tag: number, content: Buffer): Buffer {
   return Buffer.concat([Buffer.from(length < 0x80 ? [tag, length] : [tag, 0x81, length]), content]);
 }
 
-const attributes: ReadonlySet<string> = new Set([
-  'token',
-  'serial',
-  'manufacturer',
-  'model',
-  'object',
-  'id',
-  'type',
-  'module-path',
-]);
-
 /**
  * The attributes of a `pkcs11:` URI, decoded; bytes that are no text as Latin-1.
  * @throws Pkcs11Error URI_INVALID, also for a PIN in it: whoever sees the URI would have it
@@ -267,7 +257,7 @@ export function wantedBy(uri: string): ReadonlyMap<string, string> {
   for (const pair of pairs) {
     const equals = pair.indexOf('=');
     const name = pair.slice(0, Math.max(equals, 0));
-    if (!attributes.has(name) || wanted.has(name)) throw new Pkcs11Error('URI_INVALID');
+    if (!uriAttributes.has(name) || wanted.has(name)) throw new Pkcs11Error('URI_INVALID');
     wanted.set(name, name === 'id' ? latin1(pair.slice(equals + 1)) : decoded(pair.slice(equals + 1)));
   }
   return wanted;
