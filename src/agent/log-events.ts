@@ -19,6 +19,14 @@ export const agentLogEvents = {
     summary: 'the agent is starting',
     fields: { name: 'the host’s name', version: 'the program’s version', pid: 'process id' },
   },
+  'agent.start-waits': {
+    level: 'warn',
+    summary: 'the start waits for something that answers late, or not at all',
+    fields: {
+      what: 'what it waits for',
+      withinMs: 'milliseconds from then on after which the start is given up',
+    },
+  },
   'agent.ready': {
     level: 'info',
     summary: 'all is up',

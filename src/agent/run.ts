@@ -35,6 +35,7 @@ import { type MonitoringListener, monitoringListener } from './monitoring/monito
 import { controlSocketPath } from './monitoring/status.ts';
 import { type AgentParts, statusOf } from './monitoring/status-report.ts';
 import { type Supervision, supervision } from './monitoring/supervision.ts';
+import { startTime } from './start-time.ts';
 import { turns } from './turns.ts';
 import { type WorkloadSecrets, workloadSecrets } from './workload-secrets.ts';
 
@@ -44,7 +45,7 @@ const controlSocketMode = 0o600;
 /** The part of the stop time-out that draining may take; the rest is for closing what is open. */
 const drainShare = 0.8;
 
-/** In an agent that runs by the copy of its gateway config: what reading all secrets may take. */
+/** In an agent that runs by the copy of its gateway config: what reading all secrets of Secrets Manager may take. */
 const secretsMsMaxByCopy = 20_000;
 
 /** What an agent is started for, if not for itself alone. */
@@ -126,6 +127,7 @@ async function start(
   const { clock } = host.launch;
   const { recorder } = host;
   const { log } = recorder;
+  const time = startTime({ clock, log });
   opened.defer(() => host.aws.close());
   opened.defer(() => host.roles.close());
 
@@ -181,8 +183,10 @@ async function start(
   const listener = await listenerOf(parts, monitoring);
   opened.defer(() => listener?.close());
 
-  await host.credentials.current(signal);
-  await requireExpectedCaller(host, signal);
+  await time.part('credentials', signal, async (within) => {
+    await host.credentials.current(within);
+    await requireExpectedCaller(host, within);
+  });
   const certificate = await certificateOf(host);
   if (certificate !== undefined) parts.certificate = certificate;
   const copy = lastKnownGood(host, state, secretName);
@@ -197,16 +201,16 @@ async function start(
       await consumers.configure(next.credentialEndpoints, sig);
     },
   });
-  const gateway = await config.start(signal);
+  const gateway = await time.part('gateway config', signal, (within) => config.start(within));
   parts.config = config;
 
-  const keys = await openKeys(host, gateway.keys, signal);
+  const keys = await time.part('KMS', signal, (within) => openKeys(host, gateway.keys, within));
   opened.defer(() => keys.close());
   parts.keys = keys;
   const keeper = copy.keeper(keys.dataKeys);
   parts.copy = keeper;
   config.keptBy(keeper);
-  const events = await openEvents(host, state, keys, gateway.events, thread, signal);
+  const events = await openEvents(host, state, keys, gateway.events, thread, time, signal);
   recorder.auditTo((record) => events?.audit(record));
   if (events !== undefined) {
     parts.events = events;
@@ -222,8 +226,12 @@ async function start(
   const workload = workloadSecrets(host, keys, {
     gate,
     events,
-    // It is away: a start that waits for every secret in vain takes longer than a supervisor lets it.
-    roundMsMax: () => (config.state().lastKnownGood === undefined ? undefined : secretsMsMaxByCopy),
+    roundMsMax(source) {
+      const left = time.leftForSecrets() ?? Infinity;
+      // It is away: no consumer waits until every secret was asked for in vain.
+      const isAway = source === 'secretsManager' && config.state().lastKnownGood !== undefined;
+      return isAway ? Math.min(secretsMsMaxByCopy, left) : left;
+    },
   });
   parts.workload = workload;
   await workload.configure(gateway, signal);
@@ -232,6 +240,7 @@ async function start(
   opened.defer(() => consumers.close());
   await consumers.configure(gateway.credentialEndpoints, signal);
 
+  time.over();
   parts.phase = 'ready';
   const { state: readiness } = await statusOf(parts);
   const configVersion = config.state().versionId;

@@ -6,6 +6,7 @@ import { deliveries } from '../delivery/deliveries.ts';
 import { type FileDeliveryParts, fileDelivery } from '../delivery/file.ts';
 import { parseSealedMessage } from '../keys/sealed-message.ts';
 import { sealedBytesMax } from '../keys/sealer.ts';
+import type { SecretSourceName } from '../secrets/config.ts';
 import { sealedFile } from '../secrets/sealed-file.ts';
 import type { SecretReading } from '../secrets/secret-source.ts';
 import { type SecretStatus, secrets } from '../secrets/secrets.ts';
@@ -55,16 +56,16 @@ export interface WorkloadOptions {
   /** What ships events: told of each value before anybody has it. */
   readonly events?: Pick<Events, 'redact' | 'secretsAre'> | undefined;
   /**
-   * What reading all secrets of Secrets Manager may take in one round, in milliseconds, asked at its beginning. Undefined:
-   * as long as the calls take, of which each has its own limits.
+   * What reading all secrets of a source may take in one round, in milliseconds, asked at its beginning. Infinity, as
+   * where it is not given: as long as the calls take, of which each has its own limits.
    */
-  readonly roundMsMax?: () => number | undefined;
+  readonly roundMsMax?: (source: SecretSourceName) => number;
 }
 
 export function workloadSecrets(
   host: Host,
   keys: KeyAccess,
-  { gate, events, roundMsMax }: WorkloadOptions = {},
+  { gate, events, roundMsMax = () => Infinity }: WorkloadOptions = {},
 ): WorkloadSecrets {
   const { log } = host.recorder;
   const { clock } = host.launch;
@@ -91,17 +92,23 @@ export function workloadSecrets(
     return reading;
   }
 
+  /** All that is read so has to be there within so much from now on. */
+  function limit(what: string, withinMs: number) {
+    const until = clock.monotonic() + withinMs;
+    return (read: (signal: AbortSignal) => Promise<SecretReading>, signal: AbortSignal) =>
+      until === Infinity
+        ? read(signal)
+        : clock.deadline(Math.max(1, until - clock.monotonic()), what, signal, read);
+  }
+
   const held = secrets({
     clock,
     log,
     round() {
       const values = secretsManager(client);
       const inSecretsManager = gated(gate, values);
-      const until = clock.monotonic() + (roundMsMax?.() ?? Infinity);
-      const inTime = (read: (signal: AbortSignal) => Promise<SecretReading>, signal: AbortSignal) =>
-        until === Infinity
-          ? read(signal)
-          : clock.deadline(Math.max(1, until - clock.monotonic()), 'Secrets Manager', signal, read);
+      const inTime = limit('Secrets Manager', roundMsMax('secretsManager'));
+      const inTimeSealed = limit('KMS', roundMsMax('sealedFile'));
       return {
         secretsManager: (secret, place, signal) =>
           redacted(
@@ -109,7 +116,10 @@ export function workloadSecrets(
             inTime((sig) => inSecretsManager.read(place, sig), signal),
           ),
         sealedFile: (secret, path, signal) =>
-          redacted(secret, inSealedFile.read({ name: secret, path }, signal)),
+          redacted(
+            secret,
+            inTimeSealed((sig) => inSealedFile.read({ name: secret, path }, sig), signal),
+          ),
         [Symbol.dispose]: () => values[Symbol.dispose](),
       };
     },

@@ -9,9 +9,16 @@ import { parseHeader } from '../../src/keys/sealed-message.ts';
 
 const never = new AbortController().signal;
 
-/** A master key that every process of a test knows. */
-export const testKeyOf = async (generation: number): Promise<Secret> =>
-  Secret.ofBytes(createHash('sha256').update(`test key ${generation}`).digest());
+const testKeys = new Map<number, Secret>();
+
+/** A master key that every process of a test knows, held as `masterKeys` holds one. */
+export const testKeyOf = async (generation: number): Promise<Secret> => {
+  const known = testKeys.get(generation);
+  if (known !== undefined) return known;
+  const key = Secret.ofBytes(createHash('sha256').update(`test key ${generation}`).digest());
+  testKeys.set(generation, key);
+  return key;
+};
 
 export function ledgerIn(folder: string): Ledger {
   const owner = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };

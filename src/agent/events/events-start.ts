@@ -13,6 +13,7 @@ import type { Environment } from '../aws/aws-reach.ts';
 import { type Events, type EventsAccess, eventsThread, startEvents } from '../events.ts';
 import type { Host } from '../host.ts';
 import type { KeyAccess } from '../key-access.ts';
+import type { StartTime } from '../start-time.ts';
 import { type SpoolKeys, spoolKeys } from './spool-keys.ts';
 
 /**
@@ -39,6 +40,7 @@ export async function openEvents(
   keys: KeyAccess,
   config: EventsConfig | undefined,
   thread: Worker | undefined,
+  time: Pick<StartTime, 'part' | 'left'>,
   signal: AbortSignal,
 ): Promise<Events | undefined> {
   if (config === undefined) {
@@ -47,13 +49,13 @@ export async function openEvents(
     return undefined;
   }
   const { launch, recorder, bootstrap, region } = host;
-  const accountId = await accountIdFor(config, host, signal);
+  const accountId = await time.part('STS', signal, (within) => accountIdFor(config, host, within));
   const { clock } = launch;
   const { log } = recorder;
   const { dataKeys } = keys;
   const agentName = bootstrap.origins.get('name') === 'host name' ? undefined : bootstrap.config.name;
   const kept = dataKeys === undefined ? undefined : spoolKeys({ state, dataKeys, agentName, clock, log });
-  const dataKey = await firstKey(kept, clock, signal);
+  const dataKey = await firstKey(kept, clock, Math.min(firstKeyMsMax, time.left()), signal);
   const settings = {
     config,
     name: bootstrap.config.name,
@@ -98,11 +100,12 @@ function accessUnder(host: Host, role: DestinationRole | undefined): EventsAcces
 async function firstKey(
   keys: SpoolKeys | undefined,
   clock: Clock,
+  withinMs: number,
   signal: AbortSignal,
 ): Promise<DataKey | undefined> {
   if (keys === undefined) return undefined;
   try {
-    return await clock.deadline(firstKeyMsMax, 'KMS', signal, () => keys.current());
+    return await clock.deadline(withinMs, 'KMS', signal, () => keys.current());
   } catch (error) {
     if (!signal.aborted && error instanceof GatehouseError && error.row.retry) return undefined;
     throw error;
