@@ -20,6 +20,10 @@ export interface FileSearch {
   find(): readonly FoundFile[];
   /** Whether files were renamed while they were being found: it should be looked again soon. */
   readonly isMoving: boolean;
+  /** Bytes of files for which there is no place. */
+  readonly waitingBytes: number;
+  /** Whether files wait, and others had a place: more may have one as soon as those are read to their end. */
+  readonly isTurning: boolean;
   /** Whether there is anything that came and went while nobody looked, and of which nothing was read yet. */
   hasUnread(): boolean;
   /** Whether the globs found this item when they were expanded last. */
@@ -51,8 +55,10 @@ export function fileSearch({
   const refusals = refusedPaths(source, log);
   let cutPatterns: ReadonlySet<string> = new Set();
   let isFindFailing = false;
-  /** Files for which there was no place. */
+  /** Files for which there was no place, and their bytes; and those that had one. */
   let waiting = 0;
+  let waitingBytes = 0;
+  let placed = 0;
   let isMoving = false;
   let foundItems: ReadonlySet<string> = new Set();
   /** What came and went while nobody looked, and the path it had; undefined before the first look. */
@@ -94,6 +100,8 @@ export function fileSearch({
     };
     const waitedBefore = waiting;
     waiting = 0;
+    waitingBytes = 0;
+    placed = 0;
     for (const file of tracked.values()) retrack(file, present.get(file.item), beside, seek);
     for (const [file, former] of restarted) {
       seek(former, true);
@@ -327,8 +335,10 @@ export function fileSearch({
     const hasPlace = file !== undefined || tracked.size < limits.filesMax;
     if (stat.isFile() && !(hasPlace && makeRoomForOne())) {
       waiting += 1;
+      waitingBytes += Math.max(0, stat.size - (file?.offset ?? known.get(item)?.offset ?? 0));
       return;
     }
+    placed += 1;
     if (file !== undefined) {
       reopen(file, path);
       return;
@@ -395,6 +405,12 @@ export function fileSearch({
     find,
     get isMoving() {
       return isMoving;
+    },
+    get waitingBytes() {
+      return waitingBytes;
+    },
+    get isTurning() {
+      return waiting > 0 && placed > 0;
     },
     hasUnread,
     isFound: (item) => foundItems.has(item),

@@ -802,6 +802,20 @@ describe('a file source that is careful', () => {
     expect(read.lines()).toEqual(['same', 'b', 'same']);
   });
 
+  test('files for which there is no place are behind, and have it as soon as others are read to their end', async () => {
+    const { source, append, clock } = setup({ pattern: '*.log', limits: { openFilesMax: 2 } });
+    for (const name of ['a', 'b', 'c', 'd', 'e', 'f', 'g']) append(`${name}.log`, `${name}\n`);
+
+    const read = reading(source);
+    await vi.waitFor(() => expect(source.counts().items).toBe(2), patient);
+    const { lagBytes } = source.counts();
+    await clock.advance(fileSourceLimits.findEveryMs - 1);
+
+    expect(lagBytes).toBeGreaterThanOrEqual(5 * 'a\n'.length);
+    expect(read.lines().toSorted()).toEqual(['a', 'b', 'c', 'd', 'e', 'f', 'g']);
+    expect(source.counts().lagBytes).toBe(0);
+  });
+
   test('keeps no more files open than it may, and still reads all', async () => {
     const { source, append, find, clock } = setup({ pattern: '*.log', limits: { openFilesMax: 2 } });
     for (const name of ['a', 'b', 'c', 'd', 'e']) append(`${name}.log`, `${name}\n`);

@@ -1,10 +1,10 @@
 import { dirname } from 'node:path';
-import type { Chunk, EventSource, Positions } from '../event-source.ts';
+import type { Chunk, EventSource, Positions, SourceCounts } from '../event-source.ts';
 import { eventsEvent } from '../log-events.ts';
 import { wake } from '../wake.ts';
 import type { Archive } from './archive.ts';
 import { type FileSourceOptions, fileSourceLimits } from './file-limits.ts';
-import { fileSearch } from './file-search.ts';
+import { type FileSearch, fileSearch } from './file-search.ts';
 import { type FilesInHand, filesInHand } from './files-in-hand.ts';
 import { foldersOf } from './find-files.ts';
 import { folderWatch } from './folder-watch.ts';
@@ -29,6 +29,7 @@ export function fileSource(options: FileSourceOptions): EventSource {
   const limits = { ...fileSourceLimits, ...options.limits };
   /** What is being read, once it is. */
   let hand: FilesInHand | undefined;
+  let search: FileSearch | undefined;
   let unannounced = 0;
 
   async function* chunks(from: Positions, signal: AbortSignal): AsyncGenerator<Chunk> {
@@ -37,7 +38,8 @@ export function fileSource(options: FileSourceOptions): EventSource {
     const { tracked, archives, restarted, chunkOf, letGo, overOf, endArchive } = hand;
     const looked = lastLook({ files, exclude }, from, clock);
     const unseenSinceMs = looked.sinceMs;
-    const search = fileSearch({ name: source, files, exclude, readFrom, unseenSinceMs, limits, hand, log });
+    const finder = fileSearch({ name: source, files, exclude, readFrom, unseenSinceMs, limits, hand, log });
+    search = finder;
     const failingItems = new Set<string>();
     /** Whether a change was told since the last look that found nothing. */
     let isAnnounced = true;
@@ -61,12 +63,12 @@ export function fileSource(options: FileSourceOptions): EventSource {
         if (restarted.size > 0) findAtMs = Math.min(findAtMs, findNotBeforeMs);
         if (clock.monotonic() >= findAtMs) {
           const beganMs = clock.monotonic();
-          const found = search.find();
+          const found = finder.find();
           watcher.follow(new Set([...foldersOf(files), ...found.map(({ path }) => dirname(path))]));
           const nowMs = clock.monotonic();
           findNotBeforeMs = nowMs + findRestFactor * (nowMs - beganMs);
           findAtMs = Math.max(
-            nowMs + (search.isMoving ? limits.gatherMs : limits.findEveryMs),
+            nowMs + (finder.isMoving ? limits.gatherMs : limits.findEveryMs),
             findNotBeforeMs,
           );
         }
@@ -85,7 +87,8 @@ export function fileSource(options: FileSourceOptions): EventSource {
           isIdle = false;
           yield noted(chunk);
         }
-        if (restarted.size > 0) findAtMs = Math.min(findAtMs, findNotBeforeMs);
+        const isLookWanted = restarted.size > 0 || (isIdle && finder.isTurning);
+        if (isLookWanted) findAtMs = Math.min(findAtMs, findNotBeforeMs);
         if (isIdle) await rest(findAtMs - clock.monotonic(), signal);
       }
     } finally {
@@ -102,7 +105,7 @@ export function fileSource(options: FileSourceOptions): EventSource {
 
     function noted(chunk: Chunk): Chunk {
       if (chunk.positions.length === 0) return chunk;
-      if (search.hasUnread()) looked.holdBack();
+      if (finder.hasUnread()) looked.holdBack();
       const note = looked.next(chunk.bytes.length === 0);
       return note === undefined ? chunk : { ...chunk, positions: [...chunk.positions, note] };
     }
@@ -156,13 +159,13 @@ export function fileSource(options: FileSourceOptions): EventSource {
       const taken = await archive.take();
       if (taken !== undefined) return chunkOf(archive, taken, archive.position());
       if (archive.isAtEnd) archive.close();
-      return isArchiveOver(archive) ? endArchive(archive, (item) => search.isFound(item)) : undefined;
+      return isArchiveOver(archive) ? endArchive(archive, (item) => finder.isFound(item)) : undefined;
     }
 
     /** Its position is kept as long as a plain file's: until the last look that is kept is later than its last change. */
     function isArchiveOver({ item, isAtEnd, hasBegun, openedMs }: Archive): boolean {
       if (!isAtEnd) return false;
-      return !hasBegun || search.isFound(item) || clock.monotonic() - openedMs >= limits.retireAfterMs;
+      return !hasBegun || finder.isFound(item) || clock.monotonic() - openedMs >= limits.retireAfterMs;
     }
 
     /** When the next last line without its end has waited long enough. */
@@ -182,5 +185,10 @@ export function fileSource(options: FileSourceOptions): EventSource {
     }
   }
 
-  return { chunks, counts: () => ({ ...(hand?.counts() ?? { lagBytes: 0, items: 0 }), unannounced }) };
+  function counts(): SourceCounts {
+    const { lagBytes, items } = hand?.counts() ?? { lagBytes: 0, items: 0 };
+    return { lagBytes: lagBytes + (search?.waitingBytes ?? 0), items, unannounced };
+  }
+
+  return { chunks, counts };
 }
