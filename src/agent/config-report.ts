@@ -1,4 +1,6 @@
 import { readFileSync } from 'node:fs';
+import { GatehouseError, isProblems } from '../base/errors.ts';
+import { requireRegion, requireSecretName } from '../config/bootstrap.ts';
 import { type EffectiveRow, effective } from '../config/effective.ts';
 import { parseJson } from '../config/json.ts';
 import { type JsonSchema, jsonSchemaOf } from '../config/schema.ts';
@@ -25,12 +27,18 @@ export async function validateConfig(
   input?: Buffer,
 ): Promise<ValidConfig> {
   if (file === undefined) {
-    const { file: found } = bootstrapOf(launch);
+    const { file: found, config } = bootstrapOf(launch);
+    // Without one `run` would not start, nor would it without a region.
+    requireSecretName(config);
+    requireRegion(config);
     return { kind: 'bootstrap', ...(found === undefined ? {} : { file: found }) };
   }
   const bytes = input ?? bytesOf(file);
   if (isGateway(bytes)) {
-    await validGateway(bootstrapOf(launch).config, { bytes });
+    const { config } = bootstrapOf(launch);
+    await validGateway(config, { bytes }).catch((error: unknown) => {
+      throw ofFile(error, file);
+    });
     return { kind: 'gateway', file };
   }
   // By itself: what the environment of this shell adds is not the file's merit.
@@ -78,8 +86,23 @@ const gatewayKeys = Object.keys(gatewaySchema.shape);
 
 /** A bootstrap config shares no key with a gateway config, and is never base64. */
 function isGateway(bytes: Buffer): boolean {
-  const parsed = parseJson(bytes.toString('utf8'));
-  if ('fault' in parsed) return /^[A-Za-z\d+/=\s]+$/u.test(bytes.toString('latin1'));
+  // Takes the byte order mark away too.
+  const text = bytes.toString('utf8').trim();
+  const parsed = parseJson(text);
+  // Of what is broken a gateway config has the key that it must have, and a bootstrap config never.
+  if ('fault' in parsed) return /^[A-Za-z\d+/=\s]+$/u.test(text) || text.includes('"version"');
   const { value } = parsed;
   return typeof value === 'object' && value !== null && gatewayKeys.some((key) => Object.hasOwn(value, key));
+}
+
+/** A gateway config knows nothing of files, but whoever checks one does. */
+function ofFile(error: unknown, file: string): unknown {
+  if (!(error instanceof GatehouseError)) return error;
+  const { code, row, details, cause } = error;
+  const source = `file ${file}`;
+  const { problems } = details;
+  const more = isProblems(problems)
+    ? { problems: problems.map(({ path, message }) => ({ path, message, source })) }
+    : { file };
+  return new GatehouseError(code, row, { ...details, ...more }, cause);
 }

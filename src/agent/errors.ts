@@ -11,14 +11,14 @@ import { systemErrors } from '../system/errors.ts';
 
 export const agentErrors = {
   AWS_ENDPOINT_INVALID: {
-    summary: 'the AWS endpoint in the environment is not a URL',
+    summary: 'the AWS endpoint that was given is not a URL',
     remedy:
-      'Give the named variable a full URL such as https://vpce-….kms.eu-west-1.vpce.amazonaws.com, or unset it.',
+      'Give the named variable or flag a full URL such as https://vpce-….kms.eu-west-1.vpce.amazonaws.com, or leave it out.',
     retry: false,
     exitCode: exitCode.configuration,
   },
   AWS_ENDPOINT_INSECURE: {
-    summary: 'the AWS endpoint in the environment is neither https nor on this host',
+    summary: 'the AWS endpoint that was given is neither https nor on this host',
     remedy:
       'Use https: plain http carries secrets in clear and is accepted for loopback and link-local hosts only.',
     retry: false,

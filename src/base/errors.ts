@@ -28,6 +28,10 @@ export type ErrorDetails = Readonly<
   Record<string, string | number | boolean | undefined | readonly Problem[] | readonly string[]>
 >;
 
+export function isProblems(value: ErrorDetails[string]): value is readonly Problem[] {
+  return Array.isArray(value) && typeof value[0] === 'object';
+}
+
 /** The one error class. Its message comes from the table; nobody composes one, so none can leak a secret. */
 export class GatehouseError extends Error {
   readonly code: string;

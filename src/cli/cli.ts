@@ -1,7 +1,5 @@
 import type { Argv } from 'yargs';
-import { agentError } from '../agent/errors.ts';
 import { exitCode } from '../base/exit-code.ts';
-import { closest } from '../config/closest.ts';
 import { auditCommand } from './audit.ts';
 import { type Command, globalOptions, type Invocation } from './command.ts';
 import { configCommand } from './config.ts';
@@ -28,6 +26,7 @@ import { topCommand } from './top.ts';
 import { refuseTypographicDashes } from './typographic.ts';
 import { unsealCommand } from './unseal.ts';
 import { updateCommand } from './update.ts';
+import { firstWord, helpAsFlag, nameACommand, refuseUnheard, usageErrorOf } from './usage-error.ts';
 import { version } from './version.ts';
 import { whoamiCommand } from './whoami.ts';
 
@@ -73,15 +72,17 @@ async function runCommandLine(all: readonly string[], given: Invocation): Promis
   const plain = plainArguments(argv, commands);
   if (plain !== undefined) return plain.command.run(plain.args, invocation);
   refuseTypographicDashes(argv);
+  refuseUnheard(argv, commands);
   if (hasHelperFlags(argv) || argv[0] === 'install-profile') refuseForeignFlags(argv);
   const { default: yargs } = await import('yargs');
   let result: number | undefined;
-  const parser = yargs([...argv])
+  const parser = yargs([...helpAsFlag(argv)])
     .scriptName('gatehouse')
     .usage('$0 COMMAND\n\nA host agent that keeps no long-lived secret.')
     .options(globalOptions)
     .version(version)
     .help()
+    .alias('h', 'help')
     .detectLocale(false)
     .strict()
     .strictCommands()
@@ -90,7 +91,9 @@ async function runCommandLine(all: readonly string[], given: Invocation): Promis
     .wrap(Math.min(110, invocation.stdout.columns ?? 110))
     .exitProcess(false)
     .fail((message, error) => {
-      throw usageErrorOf(message, error);
+      // What a command threw stays what it is.
+      if (error !== undefined && error.name !== 'YError') throw error;
+      throw usageErrorOf(message ?? error?.message ?? '', argv, commands);
     });
   for (const each of commands) {
     register(parser, each, invocation, (code) => {
@@ -102,7 +105,7 @@ async function runCommandLine(all: readonly string[], given: Invocation): Promis
   if (result !== undefined) return result;
   if (help === true || isVersion === true) return exitCode.done;
   // A command behind `--` is an operand to yargs, and nobody's.
-  throw agentError('USAGE', { problem: nameACommand });
+  throw usageErrorOf(nameACommand, argv, commands);
 }
 
 /** Takes what is behind `--` away from a command line, where its command wants it as it is. */
@@ -114,23 +117,6 @@ function withOperands(all: readonly string[], given: Invocation) {
   // Its streams are made when they are asked for.
   const invocation: Invocation = Object.create(given, { operands: { value: all.slice(end + 1) } });
   return { argv, invocation };
-}
-
-const nameACommand = 'Name a command.';
-
-/** An error that a command threw stays what it is; what yargs has to say becomes a usage error. */
-function usageErrorOf(message: string | undefined, error: Error | undefined): unknown {
-  if (error !== undefined && error.name !== 'YError') return error;
-  const said = (message ?? error?.message ?? '').replaceAll(/\s+/gu, ' ');
-  const [, unknown] = /^Unknown commands?: (\S+)/u.exec(said) ?? [];
-  const meant = unknown === undefined ? undefined : closest(unknown, commandWords);
-  return agentError('USAGE', { problem: meant === undefined ? said : `${said}; did you mean ${meant}?` });
-}
-
-const commandWords = commands.flatMap(wordsOf);
-
-function wordsOf({ usage, aliases = [], subcommands = [] }: Command): string[] {
-  return [firstWord(usage), ...aliases, ...subcommands.flatMap(wordsOf)];
 }
 
 function register(
@@ -163,8 +149,4 @@ function register(
 
 function words(declared: Command): string {
   return (declared.subcommands ?? []).map(({ usage }) => firstWord(usage)).join(', ');
-}
-
-function firstWord(usage: string): string {
-  return usage.split(' ', 1)[0] ?? '';
 }

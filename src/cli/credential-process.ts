@@ -4,7 +4,7 @@ import type { Way } from '../agent/signing-helper/session-source.ts';
 import type { RolesAnywhereIdentity } from '../identity/roles-anywhere/roles-anywhere.ts';
 import { stopSignal } from '../system/signals.ts';
 import { type Command, command } from './command.ts';
-import { type SessionArguments, sessionIdentity, sessionOptions } from './helper-options.ts';
+import { type SessionArguments, saysWhoToBe, sessionIdentity, sessionOptions } from './helper-options.ts';
 import { operatorLaunchOf } from './launch.ts';
 
 /** `credentials.rolesAnywhere` of the bootstrap config, which takes long to load. @throws CONFIG_… */
@@ -62,6 +62,8 @@ export async function identityOf(
 ): Promise<RolesAnywhereIdentity> {
   const { identity, missing } = sessionIdentity(args);
   if (identity !== undefined) return identity;
-  if (configured !== undefined && args['trust-anchor-arn'] === undefined) return configured(launch);
-  throw agentError('USAGE', { problem: `Missing required arguments: ${missing.join(', ')}` });
+  // A role that was asked for and not taken would be credentials of another one.
+  if (configured !== undefined && !saysWhoToBe(args)) return configured(launch);
+  const orNone = 'give these too, or none of these flags, where the bootstrap config says who to be';
+  throw agentError('USAGE', { problem: `Missing required arguments: ${missing.join(', ')}; ${orNone}` });
 }

@@ -1,5 +1,6 @@
 import { agentError } from '../agent/errors.ts';
 import { command } from './command.ts';
+import { behindDashes } from './usage-error.ts';
 
 /** `gatehouse exec -- COMMAND ARGS…`: the agent and one workload, which end together. */
 export const execCommand = command({
@@ -18,7 +19,7 @@ export const execCommand = command({
   async run(args, invocation) {
     const { operands = [], stdout, stderr, stdin } = invocation;
     if (operands.length === 0) {
-      throw agentError('USAGE', { problem: 'Give the command behind --: gatehouse exec -- COMMAND ARGS…' });
+      throw agentError('USAGE', { problem: behindDashes(['exec']) });
     }
     const { exec } = await import('../agent/exec.ts');
     const { launchOf } = await import('./launch.ts');

@@ -1,4 +1,4 @@
-import { type ErrorDetails, type ErrorReport, type Problem, reportOf } from '../base/errors.ts';
+import { type ErrorDetails, type ErrorReport, isProblems, reportOf } from '../base/errors.ts';
 
 /** The last words of a command that failed: `error:` and `hint:` lines, or one JSON object. */
 export function failureText(error: unknown, json: boolean): string {
@@ -14,10 +14,6 @@ export function factOf(report: ErrorReport): string {
   const causes = report.causes.length === 0 ? [] : [`cause ${report.causes.join(' < ')}`];
   const facts = [...places, ...causes].join('; ');
   return facts === '' ? report.summary : `${report.summary}: ${facts}`;
-}
-
-function isProblems(value: ErrorDetails[string]): value is readonly Problem[] {
-  return Array.isArray(value) && typeof value[0] === 'object';
 }
 
 function placeText(name: string, value: ErrorDetails[string]): string[] {

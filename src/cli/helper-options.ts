@@ -52,7 +52,7 @@ export const sessionOptions = {
   'role-arn': text('ARN of the role'),
   'role-session-name': text('Name of the session, where the profile accepts one'),
   // A number in yargs would take 0x384 and 9e2 for one.
-  'session-duration': { ...text('Lifetime of the session in seconds'), default: '3600' },
+  'session-duration': text('Lifetime of the session in seconds; 3600 without it'),
   region: text('Region to ask in; that of the trust anchor without it'),
   endpoint: text('Endpoint to ask instead of AWS’s'),
   'with-proxy': { type: 'boolean', default: false, describe: 'Go through the proxy that HTTPS_PROXY names' },
@@ -60,6 +60,8 @@ export const sessionOptions = {
 } as const satisfies Record<string, Options>;
 
 export type SessionArguments = InferredOptionTypes<typeof sessionOptions>;
+
+const needed = ['certificate', 'private-key', 'trust-anchor-arn', 'profile-arn', 'role-arn'] as const;
 
 /** Who to be, as the flags say it; undefined where flags are missing. @throws USAGE */
 export function sessionIdentity(args: SessionArguments): {
@@ -91,11 +93,26 @@ export function sessionIdentity(args: SessionArguments): {
     profileArn,
     roleArn,
     roleSessionName: args['role-session-name'],
-    sessionDurationSeconds: secondsIn(args['session-duration']),
+    sessionDurationSeconds: secondsIn(args['session-duration'] ?? '3600'),
     pkcs11Module: args['pkcs11-lib'],
     region: args.region,
   };
   return { identity, missing: [] };
+}
+
+const identityFlags = [
+  ...needed,
+  'private-key-password-file',
+  'pkcs11-lib',
+  'intermediates',
+  'role-session-name',
+  'session-duration',
+  'region',
+] as const;
+
+/** Whether any flag is given that the bootstrap config would have another word on. */
+export function saysWhoToBe(args: SessionArguments): boolean {
+  return identityFlags.some((name) => args[name] !== undefined);
 }
 
 /** Where the password is: a bare name would else be that of a systemd credential, as it is in the config. */
@@ -105,8 +122,6 @@ export function passwordFile(args: {
   const { 'private-key-password-file': file } = args;
   return file === undefined ? undefined : resolve(file);
 }
-
-const needed = ['certificate', 'private-key', 'trust-anchor-arn', 'profile-arn', 'role-arn'] as const;
 
 function secondsIn(written: string): number {
   if (/^\d{1,9}$/u.test(written)) return Number(written);

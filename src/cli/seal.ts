@@ -59,6 +59,8 @@ async function wantedOf(
 ): Promise<Wanted> {
   const { name, in: from, out, manifest } = args;
   if (manifest === undefined) {
+    if (out === '-')
+      throw agentError('USAGE', { problem: '--out takes a file: what is sealed is kept track of.' });
     if (name !== undefined && from !== undefined && out !== undefined) {
       return { isManifest: false, entries: [{ name, in: from, out }] };
     }

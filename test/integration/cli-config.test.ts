@@ -209,7 +209,7 @@ describe('config validate', () => {
   });
 
   test('without a file it is about what run would use', async () => {
-    const path = setup().file({ region: 'eu-west-1' });
+    const path = setup().file({ region: 'eu-west-1', gatewayConfig: { secretName: 'prod/gatehouse/web' } });
 
     const { stdout } = await gatehouse(['config', 'validate', '--config', path]);
     const wrong = await gatehouse(['config', 'validate'], {
@@ -220,6 +220,31 @@ describe('config validate', () => {
     expect(wrong.stderr).toContain('stopTimeoutSeconds');
     expect(wrong.stderr).toContain('(environment GATEHOUSE_STOP_TIMEOUT_SECONDS)');
     expect(wrong.code).toBe(78);
+  });
+
+  test.each([
+    ['CONFIG_SECRET_NAME_MISSING', { region: 'eu-west-1' }],
+    ['CONFIG_REGION_MISSING', { gatewayConfig: { secretName: 'prod/gatehouse/web' } }],
+  ])('without a file it says %s, as run would', async (missing, content) => {
+    const { code, stderr } = await gatehouse(['config', 'validate', '--config', setup().file(content)]);
+
+    expect(stderr).toContain(`(${missing})`);
+    expect(code).toBe(78);
+  });
+
+  test.each([
+    ['with a byte order mark', `\uFEFF${JSON.stringify(gateway)}`, 0, ''],
+    ['that breaks off', '{"version": 1, "secrets"', 78, 'fault ends-early; encoding plain; file '],
+    ['with a comma too many', '{"version": 1,}', 78, 'fault syntax; encoding plain; file '],
+    ['that has a key wrong', '{"version": 1, "secrts": {}}', 78, 'did you mean "secrets"? (file '],
+  ])('knows a gateway config %s, and says which file it is', async (_kind, text, code, said) => {
+    const path = setup().file(text);
+
+    const outcome = await gatehouse(['config', 'validate', path]);
+
+    expect(outcome.code).toBe(code);
+    expect(outcome.stdout).toBe(code === 0 ? `valid gateway config: ${path}\n` : '');
+    expect(outcome.stderr).toContain(said === '' ? '' : `${said}${path}`);
   });
 });
 

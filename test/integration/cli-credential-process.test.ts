@@ -90,6 +90,37 @@ describe('credential-process', () => {
     expect(without.code).toBe(78);
   });
 
+  test('takes no flag for nothing: with a part of them it does not fall back on the bootstrap config', async () => {
+    const { identity, listener, folder } = await setup();
+    const config = join(folder, 'config.json');
+    writeFileSync(config, JSON.stringify({ credentials: { rolesAnywhere: { ...identity } } }), {
+      mode: 0o600,
+    });
+    const other = 'arn:aws:iam::123456789012:role/Other';
+
+    const { code, stdout, stderr } = await gatehouse(
+      ['credential-process', '--config', config, '--role-arn', other],
+      { env: { AWS_ENDPOINT_URL: listener.url } },
+    );
+
+    expect(stderr).toContain('Missing required arguments: certificate, private-key');
+    expect({ code, stdout }).toEqual({ code: 64, stdout: '' });
+  });
+
+  test.each([
+    ['127.0.0.1:1', 'AWS_ENDPOINT_INVALID'],
+    ['http://example.com', 'AWS_ENDPOINT_INSECURE'],
+  ])('refuses --endpoint %s as what the flag says, with %s', async (endpoint, expected) => {
+    const { argv } = await setup();
+    const before = argv.indexOf('--endpoint');
+    const without = before < 0 ? argv : argv.toSpliced(before, 2);
+
+    const { code, stderr } = await gatehouse([...without, '--endpoint', endpoint]);
+
+    expect(stderr).toMatch(new RegExp(`flag --endpoint.* \\(${expected}\\)`, 'u'));
+    expect(code).toBe(78);
+  });
+
   test('goes on with a key that others may read, and says so', async () => {
     const { argv, identity } = await setup();
     chmodSync(identity.privateKey, 0o644);

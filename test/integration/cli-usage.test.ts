@@ -14,8 +14,17 @@ describe('a command line that is not one', () => {
     ['frob', 'Unknown command: frob'],
     ['statu', 'Unknown command: statu; did you mean status?'],
     ['-- run', 'Name a command.'],
+    ['--frob run', 'Unknown argument: frob'],
+    ['--log-level debug --frob', 'Unknown argument: frob'],
+    ['-x', 'Unknown argument: x'],
     ['run --frob', 'Unknown argument: frob'],
-    ['run operand', 'Unknown command: operand'],
+    ['status --jsn', 'Unknown argument: jsn; did you mean --json?'],
+    ['run --aws-kms-secret_name=a', 'did you mean --aws-kms-secret-name?'],
+    ['status --json=yes', '--json takes no value, or true or false, and not "yes"'],
+    ['seal --force= --name a', '--force takes no value, or true or false, and not ""'],
+    ['run operand', 'Unexpected argument: operand'],
+    ['exec operand', 'Give the command behind --: gatehouse exec -- COMMAND ARGS…'],
+    ['exec status -- true', 'Give the command behind --: gatehouse exec -- COMMAND ARGS…'],
     ['run --log-level loud', 'Choices: "debug", "info", "warn", "error"'],
     ['--config', 'Not enough arguments following: config'],
     ['config', 'Name what to do: validate, show, schema.'],
@@ -25,8 +34,12 @@ describe('a command line that is not one', () => {
     ['seal --name', 'Not enough arguments following: name'],
     ['seal --name a --in b --out c --wrap tin', 'Choices: "master", "kms"'],
     ['seal --name a --in b --out c --wrap', 'Not enough arguments following: wrap'],
-    ['unseal', 'Not enough non-option arguments'],
-    ['unseal a b', 'Unknown command: b'],
+    ['seal --name a --in b --out -', '--out takes a file'],
+    ['unseal', 'Something is missing: gatehouse unseal <file>'],
+    ['unseal a b', 'Unexpected argument: b'],
+    ['events dead-letter show', 'Something is missing: gatehouse events dead-letter show <id>'],
+    ['credential-process --role-arn r', 'Missing required arguments: certificate, private-key, trust'],
+    ['serve --session-duration 900', 'or none of these flags, where the bootstrap config says who to be'],
     ['master-key reencrypt --concurrency abc', '--concurrency must be a whole number from 1 to 64'],
     ['master-key reencrypt --concurrency 0', '--concurrency must be a whole number from 1 to 64'],
     ['master-key reencrypt --concurrency=-3', '--concurrency must be a whole number from 1 to 64'],
@@ -84,6 +97,21 @@ describe('help and version', () => {
     const { code, stdout, stderr } = await gatehouse(['run', '--help']);
 
     expect(stdout).toContain('--secret-name, --aws-kms-secret-name');
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+  });
+
+  test.each([
+    ['-h', '--help'],
+    ['help', '--help'],
+    ['status -h', 'status --help'],
+    ['help config', 'config --help'],
+    ['config help', 'config --help'],
+    ['help master-key create', 'master-key create --help'],
+    ['credential-process -h', 'credential-process --help'],
+  ])('%s says what %s says', async (args, same) => {
+    const { code, stdout, stderr } = await gatehouse(args.split(' '));
+
+    expect(stdout).toBe((await gatehouse(same.split(' '))).stdout);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
   });
 

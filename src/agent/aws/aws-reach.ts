@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import type { ErrorDetails } from '../../base/errors.ts';
 import { isLocalAddress } from '../../base/local-address.ts';
 import { agentError } from '../errors.ts';
 
@@ -20,10 +21,14 @@ export interface AwsReach {
   readonly ca: string | undefined;
 }
 
-/** @throws AWS_ENDPOINT_INVALID, AWS_ENDPOINT_INSECURE, AWS_SWITCH_INVALID, AWS_CA_BUNDLE_UNREADABLE, AWS_CA_BUNDLE_EMPTY */
-export function awsReach(service: AwsServiceName, env: Environment): AwsReach {
+/**
+ * `endpoint` is one that the command line names, before what the environment has.
+ * @throws AWS_ENDPOINT_INVALID, AWS_ENDPOINT_INSECURE, AWS_SWITCH_INVALID, AWS_CA_BUNDLE_UNREADABLE, AWS_CA_BUNDLE_EMPTY
+ */
+export function awsReach(service: AwsServiceName, env: Environment, endpoint?: string): AwsReach {
   return {
-    endpoint: endpointOf(service, env),
+    endpoint:
+      endpoint === undefined ? endpointOf(service, env) : acceptable(endpoint, { flag: '--endpoint' }),
     useFips: isOn('AWS_USE_FIPS_ENDPOINT', env),
     useDualstack: isOn('AWS_USE_DUALSTACK_ENDPOINT', env),
     proxyEnv: {
@@ -47,11 +52,14 @@ function endpointOf(service: AwsServiceName, env: Environment): string | undefin
   const variable =
     env[`AWS_ENDPOINT_URL_${service}`] === undefined ? 'AWS_ENDPOINT_URL' : `AWS_ENDPOINT_URL_${service}`;
   const endpoint = env[variable];
-  if (endpoint === undefined || endpoint === '') return undefined;
-  if (!URL.canParse(endpoint)) throw agentError('AWS_ENDPOINT_INVALID', { variable });
+  return endpoint === undefined || endpoint === '' ? undefined : acceptable(endpoint, { variable });
+}
+
+function acceptable(endpoint: string, givenBy: ErrorDetails): string {
+  if (!URL.canParse(endpoint)) throw agentError('AWS_ENDPOINT_INVALID', givenBy);
   const url = new URL(endpoint);
   if (url.protocol !== 'https:' && !(url.protocol === 'http:' && isLocalAddress(url.hostname))) {
-    throw agentError('AWS_ENDPOINT_INSECURE', { variable, host: url.host });
+    throw agentError('AWS_ENDPOINT_INSECURE', { ...givenBy, host: url.host });
   }
   return endpoint;
 }

@@ -30,10 +30,7 @@ export function sessionSource(
   identity: RolesAnywhereIdentity,
   { endpoint, isProxied }: Way,
 ): SessionSource {
-  const reach = awsReach('ROLESANYWHERE', {
-    ...env,
-    ...(endpoint === undefined ? {} : { AWS_ENDPOINT_URL_ROLESANYWHERE: endpoint }),
-  });
+  const reach = awsReach('ROLESANYWHERE', env, endpoint);
   const proxyEnv = isProxied ? reach.proxyEnv : { HTTPS_PROXY: undefined, NO_PROXY: undefined };
   const skew = clockSkew(clock, ({ name }) => {
     if (name !== 'clock.skewed') return;
