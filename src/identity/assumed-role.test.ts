@@ -3,6 +3,7 @@ import { STSClient } from '@aws-sdk/client-sts';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { createSandbox } from '../../sandbox/sandbox.ts';
 import { fakeClock } from '../../test/support/fake-clock.ts';
+import { patienceMs } from '../../test/support/patience.ts';
 import { systemClock } from '../base/clock.ts';
 import type { LogEvent } from '../base/log-events.ts';
 import { assumedRole, type RoleToAssume } from './assumed-role.ts';
@@ -99,7 +100,7 @@ describe('an assumed role', () => {
     expect(credentials).toMatchObject({ source: 'assumed-role', accountId: '123456789012' });
     expect(credentials?.sessionName).toMatch(/^[\w+=,.@-]{2,64}$/u);
     const leftMs = (credentials?.expiration?.getTime() ?? 0) - Date.now();
-    expect(leftMs).toBeGreaterThan(880_000);
+    expect(leftMs).toBeGreaterThan(900_000 - patienceMs);
     expect(leftMs).toBeLessThanOrEqual(900_000);
     const caller = await callerIdentity(
       clientOf(url, credentials ? revealed(credentials) : invented),

@@ -64,9 +64,10 @@ test('ends with the reason of the signal', async () => {
 
 test('this process has files open, and a bound', () => {
   const before = ownOpenFiles.count();
-  const fd = openSync('/dev/null', 'r');
-  onTestFinished(() => closeSync(fd));
+  const opened = Array.from({ length: 50 }, () => openSync('/dev/null', 'r'));
+  onTestFinished(() => opened.forEach((fd) => closeSync(fd)));
 
-  expect(ownOpenFiles.count()).toBeGreaterThanOrEqual(before + 1);
+  // Whoever runs the tests may close some of his own meanwhile.
+  expect(ownOpenFiles.count()).toBeGreaterThan(before + opened.length / 2);
   expect(ownOpenFiles.max()).toBeGreaterThan(before);
 });

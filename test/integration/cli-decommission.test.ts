@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { eventually, numbered, setup } from '../support/host.ts';
+import { numbered, setup } from '../support/host.ts';
 
 interface Found {
   readonly isRunning: boolean;
@@ -13,17 +13,14 @@ interface Found {
 }
 
 it('decommission --dry-run lists what there is and what is unsent, and changes nothing', async () => {
-  const host = await setup();
+  const host = await setup({ bootstrap: { stopTimeoutSeconds: 2 } });
   host.sandbox.faults.add({
     service: 'logs',
     effect: { kind: 'error', name: 'ServiceUnavailableException' },
   });
   const agent = await host.started();
   host.log(numbered(5));
-  await eventually('the spool', async () => {
-    const { events } = await host.status();
-    return (events?.spool.batches ?? 0) >= 2 || undefined;
-  });
+  await host.spooled(5);
   const during = JSON.parse((await host.run(['decommission', '--dry-run', '--json'])).stdout) as Found;
   await agent.stop();
   host.sandbox.calls.clear();

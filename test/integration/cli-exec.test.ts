@@ -8,8 +8,6 @@ import { type GatewayDocument, type Host, type HostOptions, setup } from '../sup
 async function hostOf(options: HostOptions = {}): Promise<Host> {
   return setup({
     ...options,
-    // Time to ship all of it, on a busy machine too.
-    bootstrap: { stopTimeoutSeconds: 120, ...options.bootstrap },
     gateway(document) {
       document['exec'] = { environment: { DATABASE_PASSWORD: 'database-password' } };
       Object.assign(document.events?.sources ?? {}, { work: { exec: true, logStream: 'work/{file}' } });

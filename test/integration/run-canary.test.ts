@@ -138,9 +138,10 @@ describe('log lines that wait in the spool', () => {
     });
     await running(host);
 
-    const { findings } = searchCanaries([line], { directories: [host.stateDirectory] });
-
-    expect(findings.length).toBeGreaterThan(0);
+    await eventually(
+      'the line in clear',
+      () => searchCanaries([line], { directories: [host.stateDirectory] }).findings.length > 0,
+    );
   });
 });
 
@@ -157,13 +158,10 @@ async function withWaitingLine(
   return { host, line };
 }
 
-/** Starts the agent and waits until the line and the audit are in its spool. */
+/** Starts the agent and waits until the line is in its spool. */
 async function running(host: Host) {
   const agent = await host.started();
-  await eventually('two streams in the spool', async () => {
-    const { events } = await host.status();
-    return (events?.spool.batches ?? 0) >= 2 || undefined;
-  });
+  await host.spooled(1);
   return agent;
 }
 

@@ -235,7 +235,7 @@ describe('events that other roles send', () => {
 
   it('wait for a role that is refused, hold no others up, and are there after a restart', async () => {
     const host = await setup({
-      bootstrap: { allow: { readFrom: [tmpdir()], assumeRoles: [logs] } },
+      bootstrap: { stopTimeoutSeconds: 2, allow: { readFrom: [tmpdir()], assumeRoles: [logs] } },
       gateway: withRoles,
     });
 

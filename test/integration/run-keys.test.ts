@@ -7,17 +7,20 @@ import { bindingKey, type Host, setup } from '../support/host.ts';
 describe('a binding key that cannot be used fails the start, with a remedy', () => {
   it('when it is disabled', async () => {
     const host = await setup();
-    await host.operator.kms.send(new DisableKeyCommand({ KeyId: keyIdOf(host) }));
+    await host.operator.kms.send(new DisableKeyCommand({ KeyId: host.keyArn(bindingKey) }));
 
     expect(await failedStart(host)).toStrictEqual({ error: 'KEY_DISABLED', hasHint: true, exitCode: 77 });
 
-    await host.operator.kms.send(new EnableKeyCommand({ KeyId: keyIdOf(host) }));
+    await host.operator.kms.send(new EnableKeyCommand({ KeyId: host.keyArn(bindingKey) }));
     await host.started();
   });
 
   it('when it is scheduled for deletion', async () => {
     const host = await setup();
-    const command = new ScheduleKeyDeletionCommand({ KeyId: keyIdOf(host), PendingWindowInDays: 7 });
+    const command = new ScheduleKeyDeletionCommand({
+      KeyId: host.keyArn(bindingKey),
+      PendingWindowInDays: 7,
+    });
     await host.operator.kms.send(command);
 
     expect(await failedStart(host)).toStrictEqual({
@@ -105,7 +108,7 @@ it('a sealed file opens under a retired key that is trusted', async () => {
   const { host, delivered } = await hostWithSealed(
     async (made) => {
       const file = await made.seal('tls-key', 'value');
-      retired.push(keyIdOf(made));
+      retired.push(made.keyArn(bindingKey));
       await made.operator.createKey('alias/next');
       return file;
     },
@@ -117,12 +120,6 @@ it('a sealed file opens under a retired key that is trusted', async () => {
 
   expect(host.delivered(delivered)).toBe('value');
 });
-
-/** The ARN of the binding key of `setup`. */
-function keyIdOf({ sandbox }: Host): string {
-  const alias = [...sandbox.state.kms.aliases.values()].find(({ name }) => name === bindingKey);
-  return alias?.targetKeyArn ?? '';
-}
 
 /** How a start ends that fails: on stderr, in the log and as exit code. */
 async function failedStart(host: Host) {

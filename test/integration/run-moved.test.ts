@@ -92,12 +92,12 @@ it('a gateway config cannot take the control socket', async () => {
 
 it('after one start under a new binding key, the retired one can be dropped', async () => {
   const host = await setup();
-  const first = host.sandbox.state.kms.aliases.values().find(({ name }) => name === bindingKey);
+  const first = host.keyArn(bindingKey);
   await (await host.started()).stop();
   const wrapped = keyFiles(host);
   await host.operator.createKey('alias/next');
   await host.putGateway((document) => {
-    document.keys = { bindingKey: 'alias/next', trustedKeys: [first?.targetKeyArn] };
+    document.keys = { bindingKey: 'alias/next', trustedKeys: [first] };
   });
   const agent = await host.started();
   await agent.event('key.rewrapped');

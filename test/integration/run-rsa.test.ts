@@ -6,7 +6,7 @@ import { awsKms } from '../../src/keys/aws-kms.ts';
 import { kmsUnwrapper } from '../../src/keys/kms-keyring.ts';
 import { openMasterKey, wrappingOf } from '../../src/keys/master-key.ts';
 import { type Canary, canary, searchCanaries } from '../support/canary.ts';
-import { bindingKey, eventually, type Host, numbered, setup } from '../support/host.ts';
+import { bindingKey, type Host, numbered, setup } from '../support/host.ts';
 
 const rsaKey = 'alias/gatehouse-rsa';
 /** What waits cannot be sent at a stop: AWS is away. */
@@ -31,7 +31,7 @@ describe('an agent whose binding key is an RSA key', () => {
     const outage = host.sandbox.faults.add({ service: 'logs', effect: { kind: 'cut' } });
     const agent = await host.started();
     host.log(numbered(50));
-    await waiting(host);
+    await host.spooled(50);
     agent.kill('SIGKILL');
     await agent.finished;
     expect(await host.run(['master-key', 'reencrypt'])).toMatchObject({ code: 0 });
@@ -81,12 +81,12 @@ describe('an agent whose binding key is an RSA key', () => {
     const outage = host.sandbox.faults.add({ service: 'logs', effect: { kind: 'cut' } });
     const agent = await host.started();
     host.log(numbered(50));
-    await waiting(host);
+    await host.spooled(50);
     expect((await agent.stop()).code).toBe(0);
 
     await host.operator.createKey(rsaKey, 'RSA_2048');
     expect(await host.run(['master-key', 'rewrap', '--key-id', rsaKey])).toMatchObject({ code: 0 });
-    const symmetric = arnOf(host, bindingKey);
+    const symmetric = host.keyArn(bindingKey);
     await host.putGateway((document) => {
       document.keys = { bindingKey: rsaKey, trustedKeys: [symmetric] };
     });
@@ -109,7 +109,7 @@ describe('an agent whose binding key is an RSA key', () => {
     const outage = host.sandbox.faults.add({ service: 'logs', effect: { kind: 'cut' } });
     const agent = await host.started();
     host.log([line.value]);
-    await waiting(host);
+    await host.spooled(1);
     const ended = [await agent.stop(), await host.run(['master-key', 'status', '--log-level', 'debug'])];
     host.sandbox.faults.remove(outage);
 
@@ -146,15 +146,6 @@ const deliveredPath = (host: Host): string => join(host.runtimeDirectory, 'secre
 
 const kmsCalls = (host: Host): readonly string[] =>
   host.sandbox.calls.list({ service: 'kms' }).map(({ operation }) => operation);
-
-/** Until a batch waits in the spool. */
-async function waiting(host: Host): Promise<void> {
-  await eventually('a batch', async () => ((await host.status()).events?.spool.batches ?? 0) > 0);
-}
-
-function arnOf({ sandbox }: Host, alias: string): string {
-  return [...sandbox.state.kms.aliases.values()].find(({ name }) => name === alias)?.targetKeyArn ?? '';
-}
 
 /** The master key, opened as the operator could, in the forms in which it might be lying about. */
 async function masterKeyCanary(host: Host): Promise<Canary> {

@@ -4,7 +4,7 @@ import { eventually, type Host, numbered, setup } from '../support/host.ts';
 
 describe('SIGTERM', () => {
   it('drains what was read, the audit of the stop included, and exits with 0', async () => {
-    const host = await setup({ bootstrap: { stopTimeoutSeconds: 120 } });
+    const host = await setup();
     const agent = await host.started();
     const put = { service: 'logs', operation: 'PutLogEvents' } as const;
     const held = host.sandbox.faults.add({ ...put, effect: { kind: 'hold' } });
@@ -83,9 +83,6 @@ async function withFullSpool(host: Host, effect: FaultRule['effect']) {
   host.sandbox.faults.add({ service: 'logs', effect });
   const agent = await host.started();
   host.log(lines);
-  await eventually('both streams in the spool', async () => {
-    const { events } = await host.status();
-    return (events?.spool.batches ?? 0) >= 2 || undefined;
-  });
+  await host.spooled(lines.length);
   return { agent, lines };
 }

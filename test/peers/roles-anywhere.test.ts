@@ -14,9 +14,6 @@ import { runPeer } from './support/run-peer.ts';
 
 const password = 'a password of two words';
 
-/** 75 processes, one after the other. */
-const matrixMsMax = 5 * 60_000;
-
 /** How certificate, key and chain may lie in files; each answers with the flags that name them. */
 const containers: Readonly<
   Record<
@@ -109,43 +106,38 @@ function intermediates(
 }
 
 describe.skipIf(arePeersMissing('aws', 'python'))('credential-process', () => {
-  it(
-    'gives boto3 and the AWS CLI credentials for every kind of key in every container, with and without chain',
-    async () => {
+  it.each(keyKinds)(
+    'gives boto3 and the AWS CLI credentials for a key of kind %s in every container, with and without chain',
+    async (key) => {
       const target = await startSandbox();
       onTestFinished(() => target.close());
       const folder = temporaryDirectory();
       const profiles: string[] = [];
       const serials = new Map<string, string>();
-      for (const key of keyKinds) {
-        for (const depth of [0, 2]) {
-          const host = await rolesAnywhereHost(target.sandbox, folder, {
-            certificate: { key },
-            intermediates: depth,
-          });
-          for (const [container, write] of Object.entries(containers)) {
-            const name = `${key}-${container}-${depth}`;
-            const own = join(folder, name);
-            mkdirSync(own);
-            const file = (given: string, content: string | Buffer): string => {
-              const path = join(own, given);
-              writeFileSync(path, content, { mode: 0o600 });
-              return path;
-            };
-            const { trustAnchorArn, profileArn, roleArn } = host.identity;
-            const arns = [
-              '--trust-anchor-arn',
-              trustAnchorArn,
-              '--profile-arn',
-              profileArn,
-              '--role-arn',
-              roleArn,
-            ];
-            const flags = [...write(host.leaf, host.between, file), ...arns, '--endpoint', target.endpoint];
-            const words = [process.execPath, built, 'credential-process', ...flags];
-            profiles.push(`[profile ${name}]\ncredential_process = ${words.join(' ')}\n`);
-            serials.set(name, new X509Certificate(host.leaf.der).serialNumber.toLowerCase());
-          }
+      for (const depth of [0, 2]) {
+        const host = await rolesAnywhereHost(target.sandbox, folder, {
+          certificate: { key },
+          intermediates: depth,
+        });
+        for (const [container, write] of Object.entries(containers)) {
+          const name = `${container}-${depth}`;
+          const own = join(folder, name);
+          mkdirSync(own);
+          const file = (given: string, content: string | Buffer): string => {
+            const path = join(own, given);
+            writeFileSync(path, content, { mode: 0o600 });
+            return path;
+          };
+          const { trustAnchorArn, profileArn, roleArn } = host.identity;
+          const arns = [
+            ['--trust-anchor-arn', trustAnchorArn],
+            ['--profile-arn', profileArn],
+            ['--role-arn', roleArn],
+          ].flat();
+          const flags = [...write(host.leaf, host.between, file), ...arns, '--endpoint', target.endpoint];
+          const words = [process.execPath, built, 'credential-process', ...flags];
+          profiles.push(`[profile ${name}]\ncredential_process = ${words.join(' ')}\n`);
+          serials.set(name, new X509Certificate(host.leaf.der).serialNumber.toLowerCase());
         }
       }
       const config = join(folder, 'config');
@@ -156,31 +148,20 @@ describe.skipIf(arePeersMissing('aws', 'python'))('credential-process', () => {
         AWS_SECRET_ACCESS_KEY: undefined,
       };
 
-      const boto3 = await runPeer(
-        'python',
-        [join(import.meta.dirname, 'callers_with_boto3.py')],
-        target,
-        changes,
-      );
-      const cli = (profile: string) =>
-        runPeer(
-          'aws',
-          ['sts', 'get-caller-identity', '--profile', profile, '--output', 'json'],
-          target,
-          changes,
-        );
-      const byCli = await Promise.all(['rsa-2048-pkcs12-2', 'ec-p521-txt-2', 'ec-p256-der-0'].map(cli));
+      const script = join(import.meta.dirname, 'callers_with_boto3.py');
+      const boto3 = await runPeer('python', [script], target, changes);
+      const identity = ['sts', 'get-caller-identity', '--profile', 'pkcs12-2', '--output', 'json'];
+      const cli = await runPeer('aws', identity, target, changes);
 
       const role = 'arn:aws:sts::123456789012:assumed-role/GatehouseHost';
-      expect(JSON.parse(boto3.stdout)).toEqual(
+      expect(JSON.parse(boto3.stdout || JSON.stringify(boto3))).toEqual(
         Object.fromEntries([...serials].map(([name, serial]) => [name, `${role}/${serial}`])),
       );
-      expect(serials.size).toBe(72);
-      expect(byCli.map(({ stdout, stderr }) => (stdout === '' ? stderr : JSON.parse(stdout)))).toMatchObject(
-        Array.from({ length: 3 }, () => ({ Arn: expect.stringContaining(role) })),
-      );
+      expect(serials.size).toBe(12);
+      expect(JSON.parse(cli.stdout || JSON.stringify(cli))).toMatchObject({
+        Arn: expect.stringContaining(role),
+      });
     },
-    matrixMsMax,
   );
 });
 

@@ -2,7 +2,8 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { onTestFinished } from 'vitest';
+import { onTestFailed, onTestFinished } from 'vitest';
+import { patienceMs } from './patience.ts';
 
 /** One log line of the agent. */
 export interface LogLine {
@@ -30,7 +31,7 @@ const bareEnvironment = {
   HOME: '/nonexistent',
 };
 
-/** Runs one command to its end. */
+/** Runs one command to its end. Rejects, with what it said, when that does not come: it is killed then. */
 export async function gatehouse(
   args: readonly string[],
   options: { env?: Record<string, string>; stdin?: string | Buffer; cwd?: string } = {},
@@ -38,13 +39,23 @@ export async function gatehouse(
   const child = start(args, options.env ?? {}, options.cwd);
   const output = collect(child);
   child.stdin?.end(options.stdin ?? '');
+  let isTooLate = false;
+  const timer = setTimeout(() => {
+    isTooLate = true;
+    child.kill('SIGKILL');
+  }, patienceMs);
   const [code] = (await once(child, 'close')) as [number | null];
+  clearTimeout(timer);
+  if (isTooLate) throw inVain(`the end of ${args.join(' ')}`, output());
   return { code, ...output() };
 }
 
 export interface RunningAgent {
   readonly pid: number;
-  /** The first log line, past or to come, of this event that `accepts`. Rejects when the agent ends without it. */
+  /**
+   * The first log line, past or to come, of this event that `accepts`. Rejects when the agent ends without it, or does
+   * not come to it.
+   */
   event(name: string, accepts?: (line: LogLine) => boolean): Promise<LogLine>;
   /** The first line on standard output, past or to come, that matches. Rejects when the agent ends without it. */
   said(pattern: RegExp): Promise<string>;
@@ -87,10 +98,15 @@ export function startProgram(args: readonly string[], env: Record<string, string
   });
   const awaited = <Found>(what: string, find: () => Found | undefined): Promise<Found> =>
     new Promise((resolve, reject) => {
+      const timer = setTimeout(() => {
+        waiting.delete(look);
+        reject(inVain(what, output()));
+      }, patienceMs);
       const look = (): void => {
         const found = find();
         if (found === undefined && !hasEnded) return;
         waiting.delete(look);
+        clearTimeout(timer);
         if (found === undefined) reject(new Error(`the agent ended without ${what}:\n${output().stderr}`));
         else resolve(found);
       };
@@ -101,6 +117,9 @@ export function startProgram(args: readonly string[], env: Record<string, string
     hasEnded = true;
     wake();
     return { code: code as number | null, ...output() };
+  });
+  onTestFailed(() => {
+    process.stderr.write(`${args.join(' ')} had said:\n${lastOf(output().stderr)}\n`);
   });
   onTestFinished(async () => {
     if (!hasEnded) child.kill('SIGKILL');
@@ -123,6 +142,13 @@ export function startProgram(args: readonly string[], env: Record<string, string
     },
   };
 }
+
+function inVain(what: string, { stdout, stderr }: { stdout: string; stderr: string }): Error {
+  return new Error(`not within ${patienceMs / 1000} s: ${what}; said:\n${lastOf(stdout + stderr)}`);
+}
+
+/** Enough to see what a program did last. */
+const lastOf = (text: string): string => text.slice(-4_000);
 
 function start(args: readonly string[], env: Record<string, string>, cwd?: string): ChildProcess {
   return spawn(process.execPath, [built, ...args], {

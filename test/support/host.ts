@@ -100,6 +100,8 @@ export async function setup(options: HostOptions = {}) {
     stateDirectory,
     runtimeDirectory,
     allow: { readFrom: [logFolder] },
+    // Time to ship all of it, on a busy machine too. A stop that cannot end before is given less by its test.
+    stopTimeoutSeconds: patienceMs / 1000,
     ...options.bootstrap,
   };
   writeFileSync(configFile, JSON.stringify(bootstrap), { mode: 0o600 });
@@ -152,6 +154,10 @@ export async function setup(options: HostOptions = {}) {
 
     /** What `control.sock` answers to a GET, as text. */
     asked: (path: string) => textOf(join(runtimeDirectory, 'control.sock'), path),
+
+    /** The ARN of the key that an alias is for. */
+    keyArn: (alias: string): string =>
+      sandbox.state.kms.aliases.values().find(({ name }) => name === alias)?.targetKeyArn ?? '',
 
     /** Seals a secret under the binding key, as the operator does it; returns the file. */
     async seal(name: string, value: string): Promise<string> {
@@ -212,6 +218,14 @@ export async function setup(options: HostOptions = {}) {
       });
     },
 
+    /** Waits until source `app` has read so many lines since the agent's start, and all of them are in its spool. */
+    async spooled(count: number): Promise<void> {
+      await eventually(`${count} lines in the spool`, async () => {
+        const app = (await host.status()).events?.sources.find(({ name }) => name === 'app');
+        return app !== undefined && app.events >= count && app.waitingEvents === 0;
+      });
+    },
+
     /** Waits until a fault has befallen somebody. */
     struck(id: string): Promise<unknown> {
       const hits = () => sandbox.faults.list().find((fault) => fault.id === id)?.hits ?? 0;
@@ -253,7 +267,11 @@ export interface StatusDocument {
   readonly secrets: readonly { readonly name: string; readonly failing?: string }[];
   readonly events?: {
     readonly spool: { readonly isSealed: boolean; readonly batches: number };
-    readonly sources: readonly { readonly name: string; readonly events: number }[];
+    readonly sources: readonly {
+      readonly name: string;
+      readonly events: number;
+      readonly waitingEvents: number;
+    }[];
     readonly audit: readonly { readonly sequence?: number; readonly hash?: string }[];
   };
 }

@@ -118,7 +118,9 @@ describe.skipIf(isSystemMissing(...needed))('the image', () => {
 
     expect(readFileSync(inside(file), 'utf8') === password.value).toBe(true);
     expect([uid, mode & 0o777]).toEqual([10_001, 0o400]);
-    expect((await cloud.arrived(1, '/gatehouse/web-1', 'agent')).join('')).toContain('"delivery.');
+    await until('a delivery is on record', async () =>
+      (await cloud.messages('/gatehouse/web-1', 'agent')).some((record) => record.includes('"delivery.')),
+    );
   });
 
   it('keeps its secrets out of its output, its processes and its disk', () => {

@@ -8,3 +8,12 @@ export function childrenOf(pid: number): number[] {
     return [];
   }
 }
+
+/** The name of a process's program; undefined where it has ended: what starts a container has short-lived children. */
+export function nameOf(pid: number): string | undefined {
+  try {
+    return readFileSync(`/proc/${pid}/comm`, 'utf8').trim();
+  } catch {
+    return undefined;
+  }
+}

@@ -1,9 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
 import { setTimeout as timeout } from 'node:timers/promises';
 import { patienceMs } from '../../support/patience.ts';
-import { childrenOf } from './children-of.ts';
+import { childrenOf, nameOf } from './children-of.ts';
 import type { Image } from './image.ts';
 import { type ProgramResult, runProgram } from './run-program.ts';
 
@@ -104,7 +103,7 @@ async function firstProcess(nspawn: ChildProcess, output: () => string): Promise
   const deadline = performance.now() + patienceMs;
   for (;;) {
     const pid = childrenOf(nspawn.pid ?? 0)[0] ?? 0;
-    if (pid > 0 && readFileSync(`/proc/${pid}/comm`, 'utf8').trim() === 'tini') return pid;
+    if (pid > 0 && nameOf(pid) === 'tini') return pid;
     if (nspawn.exitCode !== null || performance.now() > deadline) {
       throw new Error(`the container does not start:\n${output()}`);
     }

@@ -1,11 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { setTimeout as timeout } from 'node:timers/promises';
 import { cacheFolder } from '../../../scripts/package/cache.ts';
 import { patienceMs } from '../../support/patience.ts';
-import { childrenOf } from './children-of.ts';
+import { childrenOf, nameOf } from './children-of.ts';
 import { debianTree } from './debian-tree.ts';
 import { mustRun, type ProgramResult, runProgram } from './run-program.ts';
 
@@ -140,12 +140,4 @@ async function ended(nspawn: ChildProcess, pid: number): Promise<void> {
 function firstChild(pid: number): number | undefined {
   const [first] = childrenOf(pid);
   return first !== undefined && nameOf(first) === 'systemd' ? first : undefined;
-}
-
-function nameOf(pid: number): string | undefined {
-  try {
-    return readFileSync(`/proc/${pid}/comm`, 'utf8').trim();
-  } catch {
-    return undefined;
-  }
 }
