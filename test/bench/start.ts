@@ -13,10 +13,12 @@ const imports = 'import only';
 const usual = 'agent';
 const withSealed = 'agent, 20 sealed files';
 const underRsa = 'agent, 20 sealed files under an RSA key';
+const warmStarts = 2;
 
 /**
  * From the start of the process to `agent.ready` on its stderr. The AWS is the sandbox in the bench's process, so its
- * answers, 2 ms or so each, are in the figures. Decrypts are calls to KMS: the spool's own keys are among them. State directory and compile cache are those of an earlier start.
+ * answers, 2 ms or so each, are in the figures. Decrypts are calls to KMS: the spool's own keys are among them. State
+ * directory and compile cache are those of an earlier start, but in a quick run, whose figures nobody keeps.
  */
 export const start: Bench = {
   name: 'start',
@@ -37,33 +39,35 @@ async function prepare(
   opened: AsyncDisposableStack,
 ): Promise<readonly Subject[]> {
   const subjects: Subject[] = [{ name: bareNode, measure: bare }];
+  const starts = isQuick ? 0 : warmStarts;
   for (const program of programs) {
-    const host = await warmHost(program, {}, opened);
+    const host = await warmHost(program, {}, opened, starts);
     const folder = mkdtempSync(join(tmpdir(), 'gatehouse-bench-'));
     opened.defer(() => rmSync(folder, { recursive: true, force: true }));
     const importer = await importOnly(host, folder);
     subjects.push({ name: imports, program, measure: () => importing(program, importer, folder) });
     await importing(program, importer, folder);
-    const smallest = await warmHost(program, { isBare: true }, opened);
+    const smallest = await warmHost(program, { isBare: true }, opened, starts);
     subjects.push({ name: 'agent, gateway config only', program, measure: () => ready(smallest) });
     subjects.push({ name: usual, program, measure: () => ready(host) });
-    const sealed = await warmHost(program, { sealedFiles: isQuick ? 2 : 20 }, opened);
+    const sealed = await warmHost(program, { sealedFiles: isQuick ? 2 : 20 }, opened, starts);
     subjects.push({ name: withSealed, program, measure: () => ready(sealed) });
     const rsa = { sealedFiles: isQuick ? 2 : 20, masterKeyUnder: 'RSA_2048' } as const;
-    const oneCall = await warmHost(program, rsa, opened);
+    const oneCall = await warmHost(program, rsa, opened, starts);
     subjects.push({ name: underRsa, program, measure: () => ready(oneCall) });
   }
   return subjects;
 }
 
-/** Two starts, each stopped in order: what a start leaves for the next is there. */
+/** A host whose agent was started before, and stopped in order: what a start leaves for the next is there. */
 export async function warmHost(
   program: Program,
   options: BenchHostOptions,
   opened: AsyncDisposableStack,
+  starts = warmStarts,
 ): Promise<BenchHost> {
   const host = await benchHost(program, options, opened);
-  for (let starts = 0; starts < 2; starts += 1) await ready(host);
+  for (let started = 0; started < starts; started += 1) await ready(host);
   return host;
 }
 
