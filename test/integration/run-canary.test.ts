@@ -138,10 +138,12 @@ describe('log lines that wait in the spool', () => {
     });
     await running(host);
 
-    await eventually(
-      'the line in clear',
-      () => searchCanaries([line], { directories: [host.stateDirectory] }).findings.length > 0,
-    );
+    const [found] = await eventually('the line in clear', () => {
+      const { findings } = searchCanaries([line], { directories: [host.stateDirectory] });
+      return findings.length > 0 ? findings : undefined;
+    });
+
+    expect(found).toMatchObject({ canary: 'log line' });
   });
 });
 
