@@ -1,11 +1,7 @@
 import { z } from 'zod';
 import { isPlainAbsolutePath } from '../base/path-rules.ts';
-import {
-  chainedSessionSeconds,
-  externalIdPattern,
-  roleArnPattern,
-  roleSessionNamePattern,
-} from '../base/role.ts';
+import { chainedSessionSeconds } from '../base/role.ts';
+import { awsRoleArn, stsExternalId, stsSessionName } from '../base/role-config.ts';
 import { parseLoopbackAddress } from './loopback-address.ts';
 
 /** `monitoring` of the bootstrap config: the operator's, for it opens something to every local user. */
@@ -106,35 +102,23 @@ const socketConfig = z.strictObject({
 
 const consumerConfig = z
   .strictObject({
-    roleArn: z
-      .string()
-      .regex(roleArnPattern, 'must look like arn:aws:iam::ACCOUNT:role/NAME')
-      .optional()
-      .meta({
-        description:
-          "Role that is assumed for this consumer with the host's credentials; one that allow.consumerRoles of the bootstrap config permits.",
-        applies: 'live',
-        examples: ['arn:aws:iam::123456789012:role/app'],
-      }),
-    externalId: z
-      .string()
-      .regex(externalIdPattern, 'expected 2 to 1224 letters, digits and "+=,.@:/_-"')
-      .optional()
-      .meta({
-        description: 'External id that the trust policy of the role asks for.',
-        applies: 'live',
-        examples: ['gatehouse-7f3a'],
-      }),
-    sessionName: z
-      .string()
-      .regex(roleSessionNamePattern, 'expected 2 to 64 letters, digits and "+=,.@_-"')
-      .optional()
-      .meta({
-        description:
-          'Name of the session, in CloudTrail with every call. Default: the names of consumer and host, joined by "@".',
-        applies: 'live',
-        examples: ['app@web-1'],
-      }),
+    roleArn: awsRoleArn.optional().meta({
+      description:
+        "Role that is assumed for this consumer with the host's credentials; one that allow.consumerRoles of the bootstrap config permits.",
+      applies: 'live',
+      examples: ['arn:aws:iam::123456789012:role/app'],
+    }),
+    externalId: stsExternalId.optional().meta({
+      description: 'External id that the trust policy of the role asks for.',
+      applies: 'live',
+      examples: ['gatehouse-7f3a'],
+    }),
+    sessionName: stsSessionName.optional().meta({
+      description:
+        'Name of the session, in CloudTrail with every call. Default: the names of consumer and host, joined by "@".',
+      applies: 'live',
+      examples: ['app@web-1'],
+    }),
     sessionPolicy: z
       .record(z.string(), z.unknown())
       .refine((policy) => JSON.stringify(policy).length <= sessionPolicyCharactersMax, {

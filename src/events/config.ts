@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { groupKeys, isWholeRole, logGroup, logStream, roleKeys, roleMissing } from './destination-config.ts';
+import { isWholeRole, roleMissing } from '../base/role-config.ts';
+import { groupKeys, logGroup, logStream, senderKeys } from './destination-config.ts';
 import { entryName } from './entry-name.ts';
 import { redactionConfig } from './redaction/config.ts';
 import { sourceConfig, sourceKinds } from './source/config.ts';
@@ -21,7 +22,7 @@ const eventsKeys = z.strictObject({
     applies: 'restart',
     examples: ['{source}'],
   }),
-  ...roleKeys('all events but those of sources with a role of their own'),
+  ...senderKeys('all events but those of sources with a role of their own'),
   ...groupKeys,
   compression: z
     .enum(compressions)

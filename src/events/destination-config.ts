@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { externalIdPattern, roleArnPattern, roleSessionNamePattern } from '../base/role.ts';
+import { roleKeys } from '../base/role-config.ts';
 import { type NameKind, templateProblem } from './template.ts';
 
 function template(kind: NameKind) {
@@ -61,47 +61,14 @@ export const groupKeys = {
 };
 
 /** Under which role events are sent; `what` is sent with it. */
-export function roleKeys(what: string) {
-  return {
-    roleArn: z
-      .string()
-      .regex(roleArnPattern, 'must look like arn:aws:iam::ACCOUNT:role/NAME')
-      .optional()
-      .meta({
-        description: `A role that sends ${what}, assumed with the host's own: for log groups of other accounts. allow.assumeRoles of the bootstrap config must permit it.`,
-        applies: 'restart',
-        examples: ['arn:aws:iam::210987654321:role/gatehouse-logs'],
-      }),
-    externalId: z
-      .string()
-      .regex(externalIdPattern, 'must be 2 to 1224 of the characters that AWS STS takes')
-      .optional()
-      .meta({ description: "What the role's trust policy asks for as external id.", applies: 'restart' }),
-    sessionName: z
-      .string()
-      .regex(roleSessionNamePattern, 'must be 2 to 64 of the characters that AWS STS takes')
-      .optional()
-      .meta({
-        description: "The session's name in CloudTrail. Default: gatehouse- and the host's name.",
-        applies: 'restart',
-      }),
-  };
+export function senderKeys(what: string) {
+  return roleKeys({
+    what: `sends ${what}`,
+    forWhat: 'log groups of other accounts',
+    example: 'arn:aws:iam::210987654321:role/gatehouse-logs',
+    applies: 'restart',
+  });
 }
-
-interface RoleKeys {
-  readonly roleArn?: string | undefined;
-  readonly externalId?: string | undefined;
-  readonly sessionName?: string | undefined;
-}
-
-export function isWholeRole({ roleArn, externalId, sessionName }: RoleKeys): boolean {
-  return roleArn !== undefined || (externalId ?? sessionName) === undefined;
-}
-
-export const roleMissing = {
-  path: ['roleArn'],
-  message: 'is missing: externalId and sessionName are for it',
-};
 
 /** Where one source goes. */
 export const sourceNames = {

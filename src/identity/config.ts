@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { roleArnPattern } from '../base/role.ts';
+import { awsRoleArn } from '../base/role-config.ts';
 
 const partition = 'aws[a-z-]{0,20}';
 const region = '[a-z]{2}[a-z0-9-]{3,30}';
@@ -36,14 +36,11 @@ const rolesAnywhereConfig = z
   .strictObject({
     trustAnchorArn: rolesAnywhereArn('trust-anchor'),
     profileArn: rolesAnywhereArn('profile'),
-    roleArn: z
-      .string()
-      .regex(roleArnPattern, 'must look like arn:aws:iam::ACCOUNT:role/NAME')
-      .meta({
-        description: 'ARN of the role this host assumes.',
-        applies: 'restart',
-        examples: ['arn:aws:iam::123456789012:role/GatehouseHost'],
-      }),
+    roleArn: awsRoleArn.meta({
+      description: 'ARN of the role this host assumes.',
+      applies: 'restart',
+      examples: ['arn:aws:iam::123456789012:role/GatehouseHost'],
+    }),
     certificate: pathOrToken.meta({
       description:
         "Path of this host's certificate, PEM, DER or PKCS#12; intermediates may follow in the same file. Read at each renewal.",

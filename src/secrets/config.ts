@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { isPlainAbsolutePath } from '../base/path-rules.ts';
-import { externalIdPattern, roleArnPattern, roleSessionNamePattern } from '../base/role.ts';
+import { isWholeRole, roleKeys, roleMissing } from '../base/role-config.ts';
 import { secretNamePattern } from '../base/secret-name.ts';
 
 const secretsMax = 2_000;
@@ -39,34 +39,14 @@ const secretsManagerConfig = z
       .max(64)
       .optional()
       .meta({ description: 'Pins one version by its id.', applies: 'live' }),
-    roleArn: z
-      .string()
-      .regex(roleArnPattern, 'must look like arn:aws:iam::ACCOUNT:role/NAME')
-      .optional()
-      .meta({
-        description:
-          "A role that reads this secret, assumed with the host's own: for secrets of other accounts. allow.assumeRoles of the bootstrap config must permit it.",
-        applies: 'live',
-        examples: ['arn:aws:iam::210987654321:role/gatehouse-reader'],
-      }),
-    externalId: z
-      .string()
-      .regex(externalIdPattern, 'must be 2 to 1224 of the characters that AWS STS takes')
-      .optional()
-      .meta({ description: "What the role's trust policy asks for as external id.", applies: 'live' }),
-    sessionName: z
-      .string()
-      .regex(roleSessionNamePattern, 'must be 2 to 64 of the characters that AWS STS takes')
-      .optional()
-      .meta({
-        description: "The session's name in CloudTrail. Default: gatehouse- and the host's name.",
-        applies: 'live',
-      }),
+    ...roleKeys({
+      what: 'reads this secret',
+      forWhat: 'secrets of other accounts',
+      example: 'arn:aws:iam::210987654321:role/gatehouse-reader',
+      applies: 'live',
+    }),
   })
-  .refine(({ roleArn, externalId, sessionName }) => roleArn !== undefined || !(externalId ?? sessionName), {
-    path: ['roleArn'],
-    message: 'is missing: externalId and sessionName are for it',
-  })
+  .refine(isWholeRole, roleMissing)
   .meta({ description: 'Reads the secret from AWS Secrets Manager.', applies: 'live' });
 
 /** Every source of secrets: one key for each, with the place of a secret in that source's own terms. */

@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import { isLoopbackAddress } from '../../base/local-address.ts';
 import { isAbsolutePath, socketPathBytesMax } from '../../base/path-rules.ts';
-import { isWholeRole, roleKeys, roleMissing, sourceNames } from '../destination-config.ts';
+import { isWholeRole, roleMissing } from '../../base/role-config.ts';
+import { senderKeys, sourceNames } from '../destination-config.ts';
 import { transformKeys, transformNames } from '../transform/config.ts';
 import { parseAddress } from './address.ts';
 import { encodings } from './encodings.ts';
@@ -231,7 +232,7 @@ export const sourceConfig = z
     ...transformKeys,
     embeddedMetrics,
     ...sourceNames,
-    ...roleKeys('this source, instead of that of events'),
+    ...senderKeys('this source, instead of that of events'),
   })
   .refine(isWholeRole, roleMissing)
   .superRefine((source, context) => {
