@@ -1,4 +1,4 @@
-import { request } from 'node:http';
+import * as plain from 'node:http';
 import { identityError } from './errors.ts';
 
 export interface BoundedReply {
@@ -7,7 +7,7 @@ export interface BoundedReply {
 }
 
 /**
- * One plain-http request without a body. `connected` is called when somebody takes the connection.
+ * One request without a body, over http or https. `connected` is called when somebody takes the connection.
  * @throws the error of `node:http` when there is no whole answer, the signal's reason when it aborts,
  * CREDENTIALS_DOCUMENT_INVALID when the answer is longer than `bytesMax`.
  */
@@ -22,6 +22,8 @@ export function boundedRequest(
   signal: AbortSignal,
 ): Promise<BoundedReply> {
   const { method, headers, bytesMax, connected } = options;
+  // Loaded where it is needed: metadata services have none.
+  const { request } = url.protocol === 'https:' ? process.getBuiltinModule('node:https') : plain;
   return new Promise((resolve, reject) => {
     const fail = (error: unknown): void => reject(signal.aborted ? signal.reason : error);
     // No agent: a connection kept alive would outlive the few requests made in a day.

@@ -32,6 +32,18 @@ async function setup(status: number, body: string) {
   return { endpoint, authorizations, env, source: container(env, systemClock) };
 }
 
+/** An endpoint that takes the question and says nothing; `left` when whoever asks has gone. */
+async function silent() {
+  const [arrived, left] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const { url } = await scriptedEndpoint((request) => {
+    request.socket.on('close', left.resolve);
+    arrived.resolve();
+  });
+  const clock = fakeClock(new Date());
+  const source = container({ AWS_CONTAINER_CREDENTIALS_FULL_URI: url }, clock);
+  return { clock, arrived: arrived.promise, left: left.promise, source };
+}
+
 credentialSourceContract('container', {
   working: async () => {
     const { source } = await setup(200, reply());
@@ -119,27 +131,59 @@ describe('the container endpoint', () => {
   });
 
   test('that takes the connection and says nothing is given up on', async () => {
-    const clock = fakeClock(new Date());
-    const arrived = Promise.withResolvers<void>();
-    const { url } = await scriptedEndpoint(() => arrived.resolve());
-    const source = container({ AWS_CONTAINER_CREDENTIALS_FULL_URI: url }, clock);
+    const { clock, arrived, left, source } = await silent();
 
-    const waiting = arrived.promise.then(() => clock.advance(5000));
+    const waiting = arrived.then(() => clock.advance(5000));
 
     await expect(source.load(signal)).rejects.toMatchObject({ code: 'CREDENTIALS_CONTAINER_UNREACHABLE' });
     await waiting;
+    await left;
   });
 
-  test.each([['http://192.0.2.1/credentials'], ['http://metadata.example/'], ['nonsense']])(
-    'is not asked at %s',
-    async (endpoint) => {
-      const env = { AWS_CONTAINER_CREDENTIALS_FULL_URI: endpoint };
+  test('that says nothing is let go of when the program is told to stop', async () => {
+    const { arrived, left, source } = await silent();
+    const stop = new AbortController();
 
-      const loading = container(env, systemClock).load(signal);
+    const loading = source.load(stop.signal);
+    await arrived;
+    stop.abort(new Error('SIGTERM'));
 
-      await expect(loading).rejects.toMatchObject({ code: 'CREDENTIALS_ENDPOINT_REFUSED' });
-    },
-  );
+    await expect(loading).rejects.toThrow('SIGTERM');
+    await left;
+  });
+
+  test('that answers more than credentials take is not read on', async () => {
+    const { source } = await setup(200, reply({ Token: 'x'.repeat(100_000) }));
+
+    await expect(source.load(signal)).rejects.toMatchObject({ code: 'CREDENTIALS_DOCUMENT_INVALID' });
+  });
+
+  test('is asked over https where it says so', async () => {
+    const { endpoint } = await setup(200, reply());
+    const env = { AWS_CONTAINER_CREDENTIALS_FULL_URI: endpoint.url.replace('http:', 'https:') };
+
+    await expect(container(env, systemClock).load(signal)).rejects.toMatchObject({
+      code: 'CREDENTIALS_CONTAINER_UNREACHABLE',
+    });
+    expect(endpoint.asked).toEqual([]);
+  });
+
+  test.each([
+    ['FULL_URI', 'http://192.0.2.1/credentials'],
+    ['FULL_URI', 'http://169.254.170.3/credentials'],
+    ['FULL_URI', 'http://metadata.example/'],
+    ['FULL_URI', 'http://127.0.0.1.example/'],
+    ['FULL_URI', 'ftp://127.0.0.1/'],
+    ['FULL_URI', 'nonsense'],
+    ['RELATIVE_URI', '@metadata.example/credentials'],
+    ['RELATIVE_URI', '.metadata.example/credentials'],
+  ])('is not asked where %s is %s', async (variable, value) => {
+    const env = { [`AWS_CONTAINER_CREDENTIALS_${variable}`]: value };
+
+    const loading = container(env, systemClock).load(signal);
+
+    await expect(loading).rejects.toMatchObject({ code: 'CREDENTIALS_ENDPOINT_REFUSED' });
+  });
 
   test('of the sandbox answers with its role’s credentials', async () => {
     const sandbox = createSandbox();

@@ -1,6 +1,9 @@
+import { z } from 'zod';
 import type { Clock } from '../base/clock.ts';
 import { GatehouseError } from '../base/errors.ts';
+import { isLoopbackAddress } from '../base/local-address.ts';
 import { Secret } from '../base/secret.ts';
+import { type BoundedReply, boundedRequest } from './bounded-request.ts';
 import { type CredentialSource, type Credentials, unexpired } from './credential-source.ts';
 import { identityError } from './errors.ts';
 import { oneLine, tokenIn } from './token-file.ts';
@@ -12,13 +15,21 @@ const name = 'container';
 /** The endpoints are on this host or one hop away: one that has not answered by then is not going to. */
 const answerWithinMs = 5000;
 
-/** Off, that is: the provider's own time-out does not end a request, it prints a warning to the console. */
-const providerTimeoutMs = 24 * 3_600_000;
+const documentBytesMax = 64 * 1024;
+
+/** Where ECS and EKS serve credentials over plain http, beside loopback. As the AWS SDKs have it. */
+const servedAt: ReadonlySet<string> = new Set(['169.254.170.2', '169.254.170.23', '[fd00:ec2::23]']);
+
+const document = z.object({
+  AccessKeyId: z.string().min(1),
+  SecretAccessKey: z.string().min(1),
+  Token: z.string().min(1),
+  Expiration: z.iso.datetime({ offset: true }),
+});
 
 /**
  * Credentials of an ECS task or an EKS pod, from the endpoint that `AWS_CONTAINER_CREDENTIALS_RELATIVE_URI` or
- * `AWS_CONTAINER_CREDENTIALS_FULL_URI` names; the first wins. The AWS SDK's own provider asks it. One attempt for each
- * `load`: repeating is for `refreshing`.
+ * `AWS_CONTAINER_CREDENTIALS_FULL_URI` names; the first wins. One attempt for each `load`: repeating is for `refreshing`.
  */
 export function container(env: Env, clock: Clock): CredentialSource {
   return {
@@ -30,15 +41,30 @@ export function container(env: Env, clock: Clock): CredentialSource {
       const endpoint = containerEndpoint(env);
       if (endpoint === undefined) return undefined;
 
+      const url = permitted(endpoint);
       const token = await authorizationToken(env, signal);
-      const provide = await provider(endpoint, token);
-      const loaded = await clock
-        .deadline(answerWithinMs, 'container credentials', signal, () => provide())
-        .catch((error: unknown) => {
-          signal.throwIfAborted();
-          throw translated(error, endpoint);
-        });
-      return unexpired(credentialsOf(loaded, endpoint), clock.now());
+      const headers = token === '' ? {} : { authorization: token };
+      const asked = {
+        method: 'GET',
+        headers,
+        bytesMax: documentBytesMax,
+        connected: () => undefined,
+      } as const;
+      let reply: BoundedReply;
+      try {
+        reply = await clock.deadline(answerWithinMs, 'container credentials', signal, (within) =>
+          boundedRequest(url, asked, within),
+        );
+      } catch (error) {
+        signal.throwIfAborted();
+        if (error instanceof GatehouseError && error.code !== 'DEADLINE_EXCEEDED') throw error;
+        throw identityError(
+          'CREDENTIALS_CONTAINER_UNREACHABLE',
+          { source: name, endpoint: url.origin },
+          error,
+        );
+      }
+      return unexpired(credentialsOf(reply, url), clock.now());
     },
   };
 }
@@ -50,78 +76,49 @@ export function containerEndpoint(env: Env): string | undefined {
   return env['AWS_CONTAINER_CREDENTIALS_FULL_URI'] || undefined;
 }
 
-/** Read here and not by the SDK, whose error says neither that it is the token nor which file. */
+/** Empty where there is none. The file is read each time: EKS replaces it. */
 async function authorizationToken(env: Env, signal: AbortSignal): Promise<string> {
   const file = env['AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE'];
   return file ? tokenIn(file, signal) : oneLine(env['AWS_CONTAINER_AUTHORIZATION_TOKEN'] ?? '');
 }
 
-type Provided = {
-  accessKeyId: string;
-  secretAccessKey: string;
-  sessionToken?: string | undefined;
-  expiration?: Date | undefined;
-};
+/** @throws CREDENTIALS_ENDPOINT_REFUSED */
+function permitted(endpoint: string): URL {
+  const url = URL.parse(endpoint);
+  const isSafe =
+    url?.protocol === 'https:' ||
+    (url?.protocol === 'http:' &&
+      (url.hostname === 'localhost' || isLoopbackAddress(url.hostname) || servedAt.has(url.hostname)));
+  if (url !== null && isSafe) return url;
+  // Without its path, which on ECS is as good as a password on the host.
+  const shown = url === null ? 'not a URL' : `${url.protocol}//${url.host}`;
+  throw identityError('CREDENTIALS_ENDPOINT_REFUSED', { source: name, endpoint: shown });
+}
 
-async function provider(endpoint: string, token: string): Promise<() => Promise<Provided>> {
-  // Loaded only on hosts that have such an endpoint: it brings the SDK's HTTP client along.
-  const { fromHttp } = await import('@aws-sdk/credential-provider-http');
-  try {
-    return fromHttp({
-      awsContainerCredentialsFullUri: endpoint,
-      awsContainerAuthorizationToken: token,
-      // Empty, not absent: for what is absent the provider looks into process.env.
-      awsContainerCredentialsRelativeUri: '',
-      awsContainerAuthorizationTokenFile: '',
-      maxRetries: 0,
-      timeout: providerTimeoutMs,
-    });
-  } catch (error) {
-    // It checks the address before it returns: https, loopback, or one of AWS's own link-local addresses.
-    throw identityError('CREDENTIALS_ENDPOINT_REFUSED', { source: name, endpoint: shown(endpoint) }, error);
+/** @throws CREDENTIALS_… without what was answered, which may be half a secret */
+function credentialsOf({ status, body }: BoundedReply, { origin: endpoint }: URL): Credentials {
+  if (status === 429) throw identityError('CREDENTIALS_THROTTLED', { source: name, endpoint, status });
+  if (status >= 400 && status < 500) {
+    throw identityError('CREDENTIALS_REFUSED', { source: name, endpoint, status });
   }
-}
-
-/** The provider tells a refusal from an outage only in its message text, so the status is read from there. */
-function translated(error: unknown, endpoint: string): GatehouseError {
-  const status = Number(/status: (\d{3})$/u.exec(error instanceof Error ? error.message : '')?.[1]);
-  const details = { source: name, endpoint: shown(endpoint), ...(status ? { status } : {}) };
-  // Without the cause wherever there was an answer: it carries parts of it, and a JSON error's message quotes what it
-  // read, which may be half a secret.
-  if (status === 429) return identityError('CREDENTIALS_THROTTLED', details);
-  if (status >= 400 && status < 500) return identityError('CREDENTIALS_REFUSED', details);
-  if (isMalformed(error)) return identityError('CREDENTIALS_DOCUMENT_INVALID', details);
-  return identityError('CREDENTIALS_CONTAINER_UNREACHABLE', details, status ? undefined : error);
-}
-
-function isMalformed(error: unknown): boolean {
-  if (!(error instanceof Error)) return false;
-  return (
-    error instanceof SyntaxError || error instanceof TypeError || error.message.includes('required format')
-  );
-}
-
-function credentialsOf(loaded: Provided, endpoint: string): Credentials {
-  const { accessKeyId, secretAccessKey, sessionToken, expiration } = loaded;
-  if (
-    !accessKeyId ||
-    !secretAccessKey ||
-    !sessionToken ||
-    !expiration ||
-    Number.isNaN(expiration.getTime())
-  ) {
-    throw identityError('CREDENTIALS_DOCUMENT_INVALID', { source: name, endpoint: shown(endpoint) });
+  if (status !== 200) {
+    throw identityError('CREDENTIALS_CONTAINER_UNREACHABLE', { source: name, endpoint, status });
   }
+  const { success, data } = document.safeParse(jsonIn(body));
+  if (!success) throw identityError('CREDENTIALS_DOCUMENT_INVALID', { source: name, endpoint });
   return {
-    accessKeyId,
-    secretAccessKey: Secret.ofText(secretAccessKey),
-    sessionToken: Secret.ofText(sessionToken),
-    expiration,
+    accessKeyId: data.AccessKeyId,
+    secretAccessKey: Secret.ofText(data.SecretAccessKey),
+    sessionToken: Secret.ofText(data.Token),
+    expiration: new Date(data.Expiration),
     source: name,
   };
 }
 
-/** An endpoint without what may be secret in it: the ECS path is as good as a password on the host. */
-function shown(endpoint: string): string {
-  return URL.canParse(endpoint) ? new URL(endpoint).origin : 'not a URL';
+function jsonIn(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }
