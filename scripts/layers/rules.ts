@@ -28,7 +28,6 @@ type Floor = (typeof floors)[number];
 export const adapters: readonly string[] = [
   'src/identity/assumed-role.ts',
   'src/identity/caller.ts',
-  'src/identity/container.ts',
   'src/identity/profile-files.ts',
   'src/identity/single-sign-on.ts',
   'src/identity/sts-access.ts',
