@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { encodeChunk, eventsOf, openBatch, partOf } from './batch.ts';
+import { encodeChunk, eventsOf, openBatch, partOf, type SingleEvent } from './batch.ts';
 import { originalBytes } from './foreign-bytes.ts';
 import { batchBytesMax, batchEventsMax, eventOverheadBytes, messageBytesMax } from './limits.ts';
 import { characterEnd, partBytesMax } from './long-line.ts';
@@ -307,6 +307,61 @@ describe('a batch', () => {
       }),
       { numRuns: 50 },
     );
+  });
+
+  test('is in the order of its times, where the events of a piece have each their own', () => {
+    const event = fc.record({
+      message: fc.oneof(
+        fc.string({ unit: fc.constantFrom('a', 'ü', '"', '\\', '}', ',') }),
+        fc.constantFrom('"},{"timestamp":1795000000001,"message":"', 'x'.repeat(40)),
+      ),
+      ms: fc.nat(20),
+    });
+    const chunk = fc.array(event, { minLength: 1, maxLength: 12 });
+    fc.assert(
+      fc.property(fc.array(chunk, { minLength: 1, maxLength: 8 }), (chunks) => {
+        const batch = openBatch(stream);
+        for (const events of chunks) {
+          const lines = events.map(({ message }) => `${message}\n`).join('');
+          const eventTimes = events.map(({ ms }) => timeMs + ms);
+          for (const piece of encodeChunk(Buffer.from(lines), timeMs, { eventTimes }).pieces)
+            batch.add(piece);
+        }
+
+        const expected = chunks
+          .flat()
+          .toSorted((one, other) => one.ms - other.ms)
+          .map(({ message, ms }) => ({ timestamp: timeMs + ms, message: message || ' ' }));
+        expect(eventsOf(batch.seal())).toEqual(expected);
+      }),
+    );
+  });
+
+  test('keeps each event its time where one batch cannot hold them all, or one is too long', () => {
+    const lines = Array.from({ length: batchEventsMax + 5 }, (_, index) => `${index}`);
+    lines[7] = 'long '.repeat(messageBytesMax / 4);
+    const eventTimes = lines.map((_, index) => timeMs + index);
+    const bytes = Buffer.from(lines.join('\n'));
+    const half = bytes.indexOf('\n8\n') + 1;
+    const decoded = (from: number, to: number, times: readonly number[]): SingleEvent[] =>
+      encodeChunk(bytes.subarray(from, to), timeMs, { eventTimes: times }).pieces.flatMap(
+        ({ json }): SingleEvent[] => JSON.parse(`[${json.toString()}]`),
+      );
+
+    const events = [
+      ...decoded(0, half, eventTimes.slice(0, 8)),
+      ...decoded(half, bytes.length, eventTimes.slice(8)),
+    ];
+    const parts = events.filter(({ message }) => message.startsWith('[gatehouse'));
+    expect(parts).not.toEqual([]);
+    expect(parts.map(({ timestamp }) => timestamp)).toEqual(parts.map(() => timeMs + 7));
+    expect(events.filter((each) => !parts.includes(each))).toEqual(
+      lines.flatMap((message, index) => (index === 7 ? [] : [{ timestamp: timeMs + index, message }])),
+    );
+  });
+
+  test('refuses times that are not as long as others', () => {
+    expect(() => encodeChunk(Buffer.from('a\nb\n'), timeMs, { eventTimes: [timeMs, 1] })).toThrow(RangeError);
   });
 
   test('is in the order of its times, and what has one time in the order in which it came', () => {

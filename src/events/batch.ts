@@ -33,7 +33,10 @@ export interface Batch {
 export interface EncodedLines {
   /** Events as JSON, joined by commas. Where they are all of a chunk, valid only until the next chunk is encoded. */
   readonly json: Buffer;
+  /** Of all events, or of the first. */
   readonly timeMs: number;
+  /** Of each event, where they differ. */
+  readonly times?: readonly number[] | undefined;
   readonly events: number;
   /** As CloudWatch Logs counts. */
   readonly bytes: number;
@@ -58,6 +61,11 @@ export interface ChunkShape {
    * redaction leaves their number as it is.
    */
   readonly eventLines?: readonly number[] | undefined;
+  /**
+   * The time of each event, in milliseconds since 1970, where they differ. In any order; all of them `isUsualTime`, and
+   * within less than the 24 hours that one call may span.
+   */
+  readonly eventTimes?: readonly number[] | undefined;
   /** They are escaped already: text of which so many lines had bytes that are not UTF-8. */
   readonly escapedLines?: number | undefined;
 }
@@ -77,7 +85,7 @@ export function encodeChunk(bytes: Buffer, timeMs: number, shape: ChunkShape = {
   } else if (shape.isOneEvent === true) {
     splitEvents = encodeOne(oneText(clean), timeMs, pieces);
   } else {
-    splitEvents = encodeText(clean, timeMs, pieces, shape.eventLines);
+    splitEvents = encodeText(clean, timeMs, pieces, shape);
   }
   return { pieces, escapedLines: lines, splitEvents };
 }
@@ -98,25 +106,36 @@ function encodeText(
   bytes: Buffer,
   timeMs: number,
   pieces: EncodedLines[],
-  eventLines: readonly number[] = [],
+  { eventLines = [], eventTimes = [] }: ChunkShape,
 ): number {
   let splitEvents = 0;
   let linesLeft = eventLines;
+  let timesLeft = eventTimes;
   for (let from = 0; from < bytes.length; ) {
     const lines = encodableLines(bytes, from);
-    const { json, events, messageBytes, consumed } = encodeLines(lines, timeMs, linesLeft);
+    const { json, events, messageBytes, consumed } = encodeLines(lines, timeMs, linesLeft, timesLeft);
+    const firstMs = timesLeft[0] ?? timeMs;
     if (consumed === 0) {
       const end = eventEnd(bytes, from, linesLeft[0]);
       linesLeft = linesLeft.slice(1);
-      splitEvents += encodeOne(oneText(bytes.subarray(from, end)), timeMs, pieces);
+      timesLeft = timesLeft.slice(1);
+      splitEvents += encodeOne(oneText(bytes.subarray(from, end)), firstMs, pieces);
       from = end;
       continue;
     }
     from += consumed;
+    const times = timesLeft.length === 0 ? undefined : timesLeft.slice(0, events);
     linesLeft = linesLeft.slice(events);
+    timesLeft = timesLeft.slice(events);
     const isAll = from === bytes.length && pieces.length === 0;
     const bytesCounted = messageBytes + events * eventOverheadBytes;
-    pieces.push({ json: isAll ? json : Buffer.from(json), timeMs, events, bytes: bytesCounted });
+    pieces.push({
+      json: isAll ? json : Buffer.from(json),
+      timeMs: firstMs,
+      times,
+      events,
+      bytes: bytesCounted,
+    });
   }
   return splitEvents;
 }
@@ -178,11 +197,15 @@ export function openBatch(stream: StreamName): OpenBatch {
   const places: Place[] = [];
   let isOrdered = true;
 
-  const fits = (lines: EncodedLines): boolean =>
-    events === 0 ||
-    (events + lines.events <= batchEventsMax &&
+  const fits = (lines: EncodedLines): boolean => {
+    if (events === 0) return true;
+    const span = spanOf(lines);
+    return (
+      events + lines.events <= batchEventsMax &&
       bytes + lines.bytes <= batchBytesMax &&
-      Math.max(lastMs, lines.timeMs) - Math.min(firstMs, lines.timeMs) < batchSpanMsMax);
+      Math.max(lastMs, span.lastMs) - Math.min(firstMs, span.firstMs) < batchSpanMsMax
+    );
+  };
 
   function makeRoom(wanted: number): void {
     if (length + wanted <= draft.length) return;
@@ -207,16 +230,17 @@ export function openBatch(stream: StreamName): OpenBatch {
     fits,
     add(lines) {
       if (!fits(lines)) throw new RangeError('the lines do not fit the batch');
-      const { timeMs } = lines;
-      if (events > 0 && timeMs < lastMs) isOrdered = false;
-      firstMs = events === 0 ? timeMs : Math.min(firstMs, timeMs);
-      lastMs = events === 0 ? timeMs : Math.max(lastMs, timeMs);
+      const { timeMs, times } = lines;
+      const span = spanOf(lines);
+      if (!span.isOrdered || (events > 0 && span.firstMs < lastMs)) isOrdered = false;
+      firstMs = events === 0 ? span.firstMs : Math.min(firstMs, span.firstMs);
+      lastMs = events === 0 ? span.lastMs : Math.max(lastMs, span.lastMs);
       // Now, not when the batch is full: it is still in the processor's cache.
       makeRoom(lines.json.length + ','.length + tail.length);
       if (events > 0) length += draft.write(',', length, 'latin1');
       const from = length;
       length += lines.json.copy(draft, length);
-      places.push({ timeMs, from, to: length });
+      places.push({ timeMs, times, from, to: length });
       events += lines.events;
       bytes += lines.bytes;
     },
@@ -224,7 +248,7 @@ export function openBatch(stream: StreamName): OpenBatch {
       length += draft.write(tail, length, 'latin1');
       if (isOrdered && length > draftBytesMax)
         return { stream, body: draft.subarray(0, length), events, bytes };
-      const body = Buffer.allocUnsafeSlow(length);
+      const body = roomier(length).subarray(0, length);
       if (isOrdered) draft.copy(body, 0, 0, length);
       else copyInOrder(draft, body, headBytes, places);
       forgetDraft();
@@ -233,17 +257,49 @@ export function openBatch(stream: StreamName): OpenBatch {
   };
 }
 
-/** A piece of a batch's JSON that has one time. */
+/** First and last time of a piece's events, and whether they are in the order of their times. */
+function spanOf({ timeMs, times = [] }: EncodedLines): {
+  readonly firstMs: number;
+  readonly lastMs: number;
+  readonly isOrdered: boolean;
+} {
+  let firstMs = timeMs;
+  let lastMs = timeMs;
+  let isOrdered = true;
+  for (const eachMs of times) {
+    if (eachMs < lastMs) isOrdered = false;
+    if (eachMs < firstMs) firstMs = eachMs;
+    if (eachMs > lastMs) lastMs = eachMs;
+  }
+  return { firstMs, lastMs, isOrdered };
+}
+
+/** A piece of a batch's JSON. */
 interface Place {
+  /** Of all its events, where `times` does not say that of each. */
   readonly timeMs: number;
+  readonly times?: readonly number[] | undefined;
   readonly from: number;
   readonly to: number;
+}
+
+/** A piece whose events have times of their own, as one place for each. */
+function eventPlaces(draft: Buffer, place: Place): readonly Place[] {
+  if (place.times === undefined) return [place];
+  let from = place.from;
+  return place.times.map((timeMs, index, { length }) => {
+    const to = index === length - 1 ? place.to : draft.indexOf(nextEvent, from) + '"}'.length;
+    const own = { timeMs, from, to };
+    from = to + ','.length;
+    return own;
+  });
 }
 
 /** PutLogEvents takes a batch only in the order of its times; what has one time stays in the order in which it came. */
 function copyInOrder(draft: Buffer, body: Buffer, headBytes: number, places: readonly Place[]): void {
   let length = draft.copy(body, 0, 0, headBytes);
-  for (const { from, to } of places.toSorted((one, other) => one.timeMs - other.timeMs)) {
+  const each = places.flatMap((place) => eventPlaces(draft, place));
+  for (const { from, to } of each.toSorted((one, other) => one.timeMs - other.timeMs)) {
     if (length > headBytes) length += body.write(',', length, 'latin1');
     length += draft.copy(body, length, from, to);
   }
@@ -252,6 +308,8 @@ function copyInOrder(draft: Buffer, body: Buffer, headBytes: number, places: rea
 
 const newline = 0x0a;
 const tail = ']}';
+/** What stands between two events; in no message, whose quotes have backslashes before them. */
+const nextEvent = Buffer.from('"},{"timestamp":');
 /** Most batches of a quiet stream are smaller. */
 const draftBytesMin = 16 * 1024;
 /** A batch that outgrows this will be a full one: its draft becomes its body. */

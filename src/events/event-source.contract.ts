@@ -1,7 +1,7 @@
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import type { FakeClock } from '../../test/support/fake-clock.ts';
 import { patient } from '../../test/support/patience.ts';
-import { encodeChunk, eventsOf, openBatch } from './batch.ts';
+import { encodeChunk, type SingleEvent } from './batch.ts';
 import type { Chunk, EventSource, Positions } from './event-source.ts';
 
 export interface Reading {
@@ -15,6 +15,13 @@ export interface Reading {
   readonly signal: AbortSignal;
 }
 
+/** A chunk's events in the order in which they came: a batch puts them into that of their times. */
+export function eventsIn(chunk: Chunk): readonly SingleEvent[] {
+  return encodeChunk(chunk.bytes, chunk.timeMs, chunk).pieces.flatMap(({ json }): SingleEvent[] =>
+    JSON.parse(`[${json.toString()}]`),
+  );
+}
+
 /** Pulls all that a source gives, until it is stopped. */
 export function reading(source: EventSource, from: Positions = new Map()): Reading {
   const stopping = new AbortController();
@@ -24,11 +31,7 @@ export function reading(source: EventSource, from: Positions = new Map()): Readi
   const done = (async () => {
     for await (const chunk of source.chunks(from, stopping.signal)) {
       const { bytes, positions: moved } = chunk;
-      for (const piece of encodeChunk(bytes, chunk.timeMs, chunk).pieces) {
-        const batch = openBatch({ logGroup: 'group', logStream: 'stream' });
-        batch.add(piece);
-        messages.push(...eventsOf(batch.seal()).map(({ message }) => message));
-      }
+      messages.push(...eventsIn(chunk).map(({ message }) => message));
       const added = bytes.toString();
       text += added === '' || added.endsWith('\n') ? added : `${added}⏎\n`;
       for (const { item, value } of moved) {

@@ -21,6 +21,14 @@ export const eventsBenches: readonly Bench[] = [
       ],
     },
     {
+      name: 'events-timestamps',
+      summary: '200-byte lines, each with the time that it has in it',
+      agents: [
+        { name: 'agent, when read' },
+        { name: 'agent, timestamps', host: { app: { timestamp: { format: 'iso' } } } },
+      ],
+    },
+    {
       name: 'events-gzip',
       summary: '200-byte lines, squeezed and not',
       agents: [{ name: 'agent, none' }, { name: 'agent, gzip', host: { events: { compression: 'gzip' } } }],

@@ -40,7 +40,8 @@ export function fillShuffles(shuffles: usize): void {
  * many as `eventLines`, 32 bits for each of `counted` events, says: one of those whose last line has no end is left. A
  * line's CR LF counts as its end, and a blank event becomes a space. Stops before the event that would be one more than
  * `eventsMax`, or with which messages and `overhead` for each would be more than `bytesMax`; up to 32 bytes behind what
- * it wrote are overwritten.
+ * it wrote are overwritten. Of the first `timed` events each but the first has a time of its own, thirteen digits of
+ * `eventTimes`, 64 bits for each, which end at `timeEnd` of `between`.
  */
 export function encodeLines(
   source: usize,
@@ -54,6 +55,9 @@ export function encodeLines(
   overhead: i32,
   eventLines: usize,
   counted: i32,
+  eventTimes: usize,
+  timed: i32,
+  timeEnd: i32,
 ): i32 {
   const end: usize = source + length;
   let at: usize = source;
@@ -112,6 +116,7 @@ export function encodeLines(
       for (let part: i32 = 0; part < betweenLength; part += 16) {
         v128.store(out + part, v128.load(between + part));
       }
+      if (events < timed) writeTime(<u64>load<f64>(eventTimes + (events << 3)), out + timeEnd);
       out += betweenLength;
       lineFrom = at;
       text = 0;
@@ -139,6 +144,21 @@ function moveApart(bytes: v128, at: usize, quotes: i32, shuffles: usize, out: us
   v128.store(out, i8x16.swizzle(low, v128.load(shuffles + (first << 4))));
   const high = i8x16.replace_lane(v128.load64_zero(at + 8), spare, backslash);
   v128.store(out + 8 + popcnt(first), i8x16.swizzle(high, v128.load(shuffles + ((quotes >> 8) << 4))));
+}
+
+/** Thirteen digits that end before `end`. In two halves: division by a constant is cheap in 32 bits. */
+function writeTime(time: u64, end: usize): void {
+  const high: u64 = time / 1_000_000;
+  writeDigits(<u32>(time - high * 1_000_000), 6, end);
+  writeDigits(<u32>high, 7, end - 6);
+}
+
+function writeDigits(value: u32, digits: i32, end: usize): void {
+  let left = value;
+  for (let digit: i32 = 1; digit <= digits; digit += 1) {
+    store<u8>(end - digit, <u8>(0x30 + (left % 10)));
+    left /= 10;
+  }
 }
 
 function endEvent(consumedNow: usize, text: i32): void {

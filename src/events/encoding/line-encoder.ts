@@ -18,13 +18,19 @@ export const encodableBytesMax = chunkBytesMax;
 
 /** `{"timestamp":…,"message":"` and what closes it. */
 const betweenBytesMax = 1024;
+const beforeTime = '"},{"timestamp":';
+/** Times of events that are encoded together and differ have so many digits: since 2001 they do, until 2286. */
+const timeDigits = 13;
+const timeMsMin = 10 ** (timeDigits - 1);
+const timeMsEnd = 10 ** timeDigits;
 /** A control character becomes six bytes. */
 const growthMax = 6;
 const overwrittenBytes = 32;
 const shufflesAt = 0;
 const betweenAt = shufflesAt + 256 * 16;
 const eventLinesAt = betweenAt + betweenBytesMax;
-const sourceAt = eventLinesAt + 4 * batchEventsMax;
+const eventTimesAt = eventLinesAt + 4 * batchEventsMax;
+const sourceAt = eventTimesAt + 8 * batchEventsMax;
 const targetAt = sourceAt + encodableBytesMax;
 const memoryBytes = targetAt + growthMax * encodableBytesMax + (batchEventsMax + 1) * 64 + overwrittenBytes;
 const pageBytes = 65_536;
@@ -33,27 +39,46 @@ interface Program {
   readonly memory: Buffer;
   /** Lines of each event, as many as one batch can hold. */
   readonly eventLines: Uint32Array;
-  encode(length: number, target: number, betweenLength: number, counted: number): number;
+  /** Times of each event. */
+  readonly eventTimes: Float64Array;
+  encode(length: number, target: number, betweenLength: number, counted: number, timed: number): number;
   counts(): Pick<EncodedText, 'events' | 'messageBytes' | 'consumed'>;
 }
 
 let program: Program | undefined;
 
+/** Whether events of this time can be encoded with others of another. */
+export function isUsualTime(timeMs: number): boolean {
+  return timeMs >= timeMsMin && timeMs < timeMsEnd;
+}
+
 /**
- * Encodes UTF-8 lines, at least one byte and at most `encodableBytesMax`, as events of one time: a line each, or as many
- * as `eventLines` says, from the first on. Where `consumed` is nought the first event is too long, or not whole.
+ * Encodes UTF-8 lines, at least one byte and at most `encodableBytesMax`, as events: a line each, or as many as
+ * `eventLines` says, from the first on; of one time, or of those of `eventTimes`, one for each. Where `consumed` is
+ * nought the first event is too long, or not whole.
  */
-export function encodeLines(bytes: Buffer, timeMs: number, eventLines: readonly number[] = []): EncodedText {
+export function encodeLines(
+  bytes: Buffer,
+  timeMs: number,
+  eventLines: readonly number[] = [],
+  eventTimes: readonly number[] = [],
+): EncodedText {
   if (bytes.length === 0 || bytes.length > encodableBytesMax) throw new RangeError('nothing, or too much');
   program ??= load();
   const { memory } = program;
-  const head = `{"timestamp":${timeMs},"message":"`;
+  const head = `{"timestamp":${eventTimes[0] ?? timeMs},"message":"`;
   const betweenLength = memory.write(`"},${head}`, betweenAt, 'latin1');
   bytes.copy(memory, sourceAt);
   const headLength = memory.write(head, targetAt, 'latin1');
   const counted = Math.min(eventLines.length, batchEventsMax);
   for (let index = 0; index < counted; index += 1) program.eventLines[index] = eventLines[index] ?? 1;
-  const length = program.encode(bytes.length, targetAt + headLength, betweenLength, counted);
+  const timed = Math.min(eventTimes.length, batchEventsMax);
+  for (let index = 0; index < timed; index += 1) {
+    const eventMs = eventTimes[index] ?? timeMs;
+    if (!isUsualTime(eventMs)) throw new RangeError('a time of its own must have thirteen digits');
+    program.eventTimes[index] = eventMs;
+  }
+  const length = program.encode(bytes.length, targetAt + headLength, betweenLength, counted, timed);
   const end = targetAt + headLength + length;
   const tailLength = memory.write('"}', end, 'latin1');
   return { json: memory.subarray(targetAt, end + tailLength), ...program.counts() };
@@ -70,7 +95,8 @@ function load(): Program {
   return {
     memory: Buffer.from(memory.buffer),
     eventLines: new Uint32Array(memory.buffer, eventLinesAt, batchEventsMax),
-    encode: (length, target, betweenLength, counted) =>
+    eventTimes: new Float64Array(memory.buffer, eventTimesAt, batchEventsMax),
+    encode: (length, target, betweenLength, counted, timed) =>
       exports.encodeLines(
         sourceAt,
         length,
@@ -83,6 +109,9 @@ function load(): Program {
         eventOverheadBytes,
         eventLinesAt,
         counted,
+        eventTimesAt,
+        timed,
+        beforeTime.length + timeDigits,
       ),
     counts: () => ({
       consumed: consumed.value,
@@ -111,6 +140,9 @@ interface Exports {
     overhead: number,
     eventLines: number,
     counted: number,
+    eventTimes: number,
+    timed: number,
+    timeEnd: number,
   ): number;
   readonly consumed: { readonly value: number };
   readonly events: { readonly value: number };

@@ -3,8 +3,8 @@ import { describe, expect, test, vi } from 'vitest';
 import { type FakeClock, fakeClock } from '../../../test/support/fake-clock.ts';
 import { patient } from '../../../test/support/patience.ts';
 import type { LogEvent } from '../../base/log-events.ts';
-import { encodeChunk, eventsOf, openBatch, type SingleEvent } from '../batch.ts';
-import { eventSourceContract, reading } from '../event-source.contract.ts';
+import type { SingleEvent } from '../batch.ts';
+import { eventSourceContract, eventsIn, reading } from '../event-source.contract.ts';
 import { type Chunk, chunkBytesMax, type EventSource } from '../event-source.ts';
 import { wake } from '../wake.ts';
 import type { TransformConfig } from './config.ts';
@@ -300,7 +300,7 @@ async function timesOf(config: TransformConfig, text: string) {
   const times: number[] = [];
   give(text);
   for await (const chunk of source.chunks(new Map(), stopping.signal)) {
-    times.push(chunk.timeMs);
+    times.push(...(chunk.eventTimes ?? [chunk.timeMs]));
     if (chunk.positions.length > 0) stopping.abort();
   }
   return {
@@ -319,7 +319,7 @@ describe('timing', () => {
       '2026-11-22T11:00:00Z a\n2026-11-22T11:00:00Z b\nc\n',
     );
 
-    expect(times).toEqual([Date.UTC(2026, 10, 22, 11), nowMs]);
+    expect(times).toEqual([Date.UTC(2026, 10, 22, 11), Date.UTC(2026, 10, 22, 11), nowMs]);
   });
 
   test('finds it in a field of JSON', async () => {
@@ -328,7 +328,27 @@ describe('timing', () => {
       `{"t":${Date.UTC(2026, 10, 22, 11)}}\n{"u":1}\nno JSON 1\n`,
     );
 
-    expect(times).toEqual([Date.UTC(2026, 10, 22, 11), nowMs]);
+    expect(times).toEqual([Date.UTC(2026, 10, 22, 11), nowMs, nowMs]);
+  });
+
+  test('hands on events of many times as one chunk, as far as one call may span them', async () => {
+    const { clock, source, give } = setup({ timestamp });
+    const stop = new AbortController();
+    give('2026-11-20T11:00:00Z a\n2026-11-20T10:00:00Z b\n2026-11-21T09:59:59Z c\n2026-11-21T11:00:00Z d\n');
+    const seen: SingleEvent[][] = [];
+    for await (const chunk of source.chunks(new Map(), stop.signal)) {
+      seen.push([...eventsIn(chunk)]);
+      if (chunk.positions.length > 0) stop.abort();
+    }
+    await clock.advance(0);
+
+    const days = seen.map((events) => events.map(({ message }) => message.slice(-1)));
+    expect(days).toEqual([['a', 'b', 'c'], ['d']]);
+    expect(seen[0]?.map(({ timestamp: ms }) => new Date(ms).toISOString().slice(8, 13))).toEqual([
+      '20T11',
+      '20T10',
+      '21T09',
+    ]);
   });
 
   test('uses no time that CloudWatch Logs would refuse, and says so', async () => {
@@ -442,11 +462,7 @@ async function cutIn(
   const done = (async () => {
     for await (const chunk of source.chunks(new Map(), stop.signal)) {
       if (chunk.bytes.length > 0) chunks += 1;
-      for (const piece of encodeChunk(chunk.bytes, chunk.timeMs, chunk).pieces) {
-        const batch = openBatch({ logGroup: 'group', logStream: 'stream' });
-        batch.add(piece);
-        events.push(...eventsOf(batch.seal()));
-      }
+      events.push(...eventsIn(chunk));
       for (const { value } of chunk.positions) position = Number(value);
     }
   })();

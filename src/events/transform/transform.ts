@@ -1,9 +1,11 @@
 import type { Clock } from '../../base/clock.ts';
 import type { Log } from '../../base/log-events.ts';
+import { isUsualTime } from '../encoding/line-encoder.ts';
 import { type Chunk, chunkBytesMax, type EventSource, type Position } from '../event-source.ts';
 import { isShippable } from '../event-time.ts';
 import { textOf } from '../exact-json.ts';
 import { escapeForeign, isPlainText } from '../foreign-bytes.ts';
+import { batchSpanMsMax } from '../limits.ts';
 import { eventsEvent } from '../log-events.ts';
 import type { TransformConfig } from './config.ts';
 import { containerLines } from './container.ts';
@@ -371,7 +373,7 @@ function linesOf(bytes: Buffer, isOneEvent: boolean): readonly string[] {
   return isOneEvent ? [whole] : whole.split('\n');
 }
 
-/** Events in a row of one time and one stream make one chunk. The last one tells what may be told. */
+/** Events of one stream make one chunk, as far as one can hold them. The last one tells what may be told. */
 function* chunksOf(
   events: readonly Made[],
   { file, isAtRisk }: Pick<Item, 'file' | 'isAtRisk'>,
@@ -388,12 +390,14 @@ function* chunksOf(
   for (const [index, run] of runs.entries()) {
     const [first] = run;
     const eventLines = run.map(({ text }) => linesIn(text));
+    const eventTimes = run.map(({ timeMs }) => timeMs);
     yield {
       bytes: Buffer.from([...run.map(({ text }) => text), ''].join('\n')),
       timeMs: first?.timeMs ?? 0,
       file,
       ...(first?.fields === undefined ? {} : { fields: first.fields }),
       ...(eventLines.some((lines) => lines > 1) ? { eventLines } : {}),
+      ...(eventTimes.some((timeMs) => timeMs !== first?.timeMs) ? { eventTimes } : {}),
       isAtRisk,
       escapedLines: index === 0 ? escapedLines : 0,
       positions: [],
@@ -408,18 +412,26 @@ function byStream(events: readonly Made[]): (readonly Made[])[] {
   return [...Map.groupBy(events, ({ fields = [] }) => fields.join('\0')).values()];
 }
 
-/** None of them makes a chunk that is too large, unless by a single event. */
+/** None of them makes a chunk that is too large, unless by a single event, or that spans more than a call may. */
 function runsOf(events: readonly Made[]): Made[][] {
   const runs: Made[][] = [];
   let run: Made[] = [];
   let runBytesMost = 0;
+  let firstMs = 0;
+  let lastMs = 0;
   for (const event of events) {
     // Without counting: UTF-8 has three bytes at most for a unit of a string.
     const bytesMost = 3 * event.text.length + 1;
-    if (run[0]?.timeMs !== event.timeMs || runBytesMost + bytesMost > chunkBytesMax) {
+    firstMs = Math.min(firstMs, event.timeMs);
+    lastMs = Math.max(lastMs, event.timeMs);
+    const isOfRun = firstMs === lastMs || (isUsualTime(firstMs) && isUsualTime(lastMs));
+    const isFull = runBytesMost + bytesMost > chunkBytesMax || lastMs - firstMs >= batchSpanMsMax;
+    if (run.length === 0 || !isOfRun || isFull) {
       run = [];
       runs.push(run);
       runBytesMost = 0;
+      firstMs = event.timeMs;
+      lastMs = event.timeMs;
     }
     run.push(event);
     runBytesMost += bytesMost;
