@@ -18,7 +18,7 @@ function setup(env: Record<string, string> = {}) {
     env,
     clock: systemClock,
     version: '0.0.0',
-    logsArePretty: false,
+    logForm: 'json',
     writeLog: () => undefined,
   });
   return { file, launch };

@@ -68,7 +68,7 @@ export function openHost(launch: Launch, bootstrap: Bootstrap): Host {
   const region = requireRegion(config);
   const logger = createLogger({
     level: config.logLevel,
-    pretty: launch.logsArePretty,
+    form: launch.logForm,
     write: (line) => launch.writeLog(line),
   });
   let credentials: RefreshingCredentials | undefined;

@@ -1,5 +1,6 @@
 import type { Clock } from '../base/clock.ts';
 import type { LogLevel } from '../base/log-events.ts';
+import type { LogForm } from '../base/logger.ts';
 import type { Environment } from './aws/aws-reach.ts';
 
 /** What the command line says of the bootstrap config; each wins over environment and file. */
@@ -16,8 +17,8 @@ export interface Launch {
   readonly env: Environment;
   readonly clock: Clock;
   readonly version: string;
-  /** Log events as lines for people; JSON lines otherwise. */
-  readonly logsArePretty: boolean;
+  /** What log lines look like. */
+  readonly logForm: LogForm;
   /** Writes a whole log line, at once. */
   writeLog(line: string): void;
 }

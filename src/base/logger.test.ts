@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { baseError, reportOf } from './errors.ts';
 import { logEventsOf } from './log-events.ts';
-import { createLogger } from './logger.ts';
+import { createLogger, type LogForm } from './logger.ts';
 
 const event = logEventsOf({
   'thing.done': { level: 'info', summary: 'a thing was done', fields: { count: 'things' } },
@@ -13,11 +13,11 @@ const event = logEventsOf({
   },
 });
 
-function setup(options: { pretty?: boolean; level?: 'debug' | 'warn' } = {}) {
+function setup(options: { form?: LogForm; level?: 'debug' | 'warn' } = {}) {
   const lines: string[] = [];
   const logger = createLogger({
     level: options.level ?? 'debug',
-    pretty: options.pretty ?? false,
+    form: options.form ?? 'json',
     write: (line) => lines.push(line),
   });
   return { logger, lines };
@@ -49,12 +49,22 @@ test('events below the level are not written, and the level can be changed', () 
 });
 
 test('on a terminal an event is one readable line, an error its code', () => {
-  const { logger, lines } = setup({ pretty: true });
+  const { logger, lines } = setup({ form: 'coloured' });
 
   logger.log(event('thing.failed', { error: reportOf(baseError('DEFECT')) }));
 
   expect(lines.join('')).toMatch(/thing\.failed.* a thing failed .*error=DEFECT/u);
   expect(lines).toHaveLength(1);
+});
+
+test('where colours are not wanted it is one too, with its level as a word and no escape', () => {
+  const { logger, lines } = setup({ form: 'plain' });
+
+  logger.log(event('thing.done', { count: 3 }));
+
+  expect(lines).toEqual([
+    expect.stringMatching(/^\d\d:\d\d:\d\d\.\d{3} info {2}thing\.done a thing was done count=3\n$/u),
+  ]);
 });
 
 test('a name that is not in the catalogue is a programmer’s mistake', () => {

@@ -1,9 +1,11 @@
 import { type Log, type LogEvent, type LogFieldValue, type LogLevel, logLevels } from './log-events.ts';
 
+/** JSON lines for programs; lines for people, plain or with the colours of a terminal. */
+export type LogForm = 'json' | 'plain' | 'coloured';
+
 export interface LoggerOptions {
   readonly level: LogLevel;
-  /** Lines for people instead of JSON lines. */
-  readonly pretty: boolean;
+  readonly form: LogForm;
   /** Takes whole lines, newline included; must not buffer what an exit would lose. */
   write(line: string): void;
 }
@@ -24,7 +26,7 @@ export function createLogger(options: LoggerOptions): Logger {
       if (logLevels.indexOf(own) < logLevels.indexOf(level)) return;
       const time = new Date().toISOString();
       const line = `${JSON.stringify({ level: own, time, event, ...fields, message })}\n`;
-      options.write(options.pretty ? prettyLine(line) : line);
+      options.write(options.form === 'json' ? line : prettyLine(line, options.form === 'coloured'));
     },
     level: () => level,
     setLevel(next) {
@@ -50,11 +52,14 @@ interface Line {
   readonly [field: string]: LogFieldValue;
 }
 
-function prettyLine(line: string): string {
+function prettyLine(line: string, isColoured: boolean): string {
   const parsed: Line = JSON.parse(line);
   const { level, time, event, message, ...fields } = parsed;
   const shown = Object.entries(fields).map(([name, value]) => `${name}=${prettyValue(value)}`);
-  const said = `${dim}${time.slice(11, 23)}${reset} ${colours[level] ?? ''}${event}${reset} ${message}`;
+  const clockTime = time.slice(11, 23);
+  // Without colour the level is a word.
+  if (!isColoured) return `${[clockTime, level.padEnd(5), event, message, ...shown].join(' ')}\n`;
+  const said = `${dim}${clockTime}${reset} ${colours[level] ?? ''}${event}${reset} ${message}`;
   return `${said} ${dim}${shown.join(' ')}${reset}\n`;
 }
 

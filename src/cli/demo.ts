@@ -1,3 +1,4 @@
+import { hasColour } from './colour.ts';
 import { command } from './command.ts';
 
 /** `gatehouse demo`: the main job, end to end, against the embedded sandbox. */
@@ -11,7 +12,7 @@ export const demoCommand = command({
     return demo({
       agent: [process.execPath, ...process.execArgv, process.argv[1] ?? ''],
       write: (text) => stdout.write(text),
-      colour: stdout.isTTY && env.NO_COLOR === undefined,
+      colour: stdout.isTTY && hasColour(env),
     });
   },
 });

@@ -15,10 +15,14 @@ test('logs are for people on a terminal, and for programs elsewhere', () => {
   const onTerminal = setup(true);
   const inPipe = setup(false);
   const uncoloured = setup(true, { NO_COLOR: '1' });
+  const simple = setup(true, { TERM: 'dumb' });
+  const empty = setup(true, { NO_COLOR: '' });
 
-  expect(launchOf(onTerminal.args, onTerminal.invocation).logsArePretty).toBe(true);
-  expect(launchOf(inPipe.args, inPipe.invocation).logsArePretty).toBe(false);
-  expect(launchOf(uncoloured.args, uncoloured.invocation).logsArePretty).toBe(false);
+  expect(launchOf(onTerminal.args, onTerminal.invocation).logForm).toBe('coloured');
+  expect(launchOf(inPipe.args, inPipe.invocation).logForm).toBe('json');
+  expect(launchOf(uncoloured.args, uncoloured.invocation).logForm).toBe('plain');
+  expect(launchOf(simple.args, simple.invocation).logForm).toBe('plain');
+  expect(launchOf(empty.args, empty.invocation).logForm).toBe('coloured');
 });
 
 test('log lines go to stderr as they are', () => {

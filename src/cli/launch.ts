@@ -1,5 +1,6 @@
 import type { Launch, LaunchFlags } from '../agent/launch.ts';
 import { systemClock } from '../base/clock.ts';
+import { hasColour } from './colour.ts';
 import type { GlobalArguments, Invocation } from './command.ts';
 import { version } from './version.ts';
 
@@ -11,8 +12,9 @@ export function launchOf(args: GlobalArguments, invocation: Invocation, flags: L
     clock: systemClock,
     version,
     // Asked for by whoever logs: a command that says nothing needs no stderr.
-    get logsArePretty() {
-      return invocation.stderr.isTTY && invocation.env.NO_COLOR === undefined;
+    get logForm() {
+      if (!invocation.stderr.isTTY) return 'json';
+      return hasColour(invocation.env) ? 'coloured' : 'plain';
     },
     // Synchronous for files, terminals, pipes and sockets on Linux: an exit loses no line.
     writeLog: (line) => {

@@ -2,6 +2,7 @@ import { agentError } from '../agent/errors.ts';
 import type { Look } from '../agent/monitoring/top.ts';
 import { reportOf } from '../base/errors.ts';
 import { StopRequested, stopSignal } from '../system/signals.ts';
+import { hasColour } from './colour.ts';
 import { command, type Invocation } from './command.ts';
 import { launchOf } from './launch.ts';
 import type { Sight } from './top-screen.ts';
@@ -47,8 +48,11 @@ export const topCommand = command({
     const { openScreen } = await import('./screen.ts');
     const quit = new AbortController();
     const ended = AbortSignal.any([stop, quit.signal]);
-    const hasColour = env['NO_COLOR'] === undefined || env['NO_COLOR'] === '';
-    const screen = openScreen({ terminal: invocation, hasColour, onQuit: () => quit.abort() });
+    const screen = openScreen({
+      terminal: invocation,
+      hasColour: hasColour(env),
+      onQuit: () => quit.abort(),
+    });
     let last: Look = first;
     let sight: Sight = { look: first };
     try {

@@ -34,7 +34,7 @@ export function operatorLaunch(options: OperatorLaunch): Launch {
     },
     clock,
     version: '0.0.0',
-    logsArePretty: false,
+    logForm: 'json',
     writeLog,
   };
 }

@@ -37,7 +37,7 @@ async function setup(value: string | Uint8Array | undefined, env: Record<string,
     },
     clock: systemClock,
     version: '0.0.0',
-    logsArePretty: false,
+    logForm: 'json',
     writeLog: () => undefined,
   };
   const host = openHost(launch, bootstrapOf(launch));

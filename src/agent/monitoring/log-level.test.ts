@@ -6,7 +6,7 @@ import { logLevelSwitch } from './log-level.ts';
 function setup(configured: LogLevel) {
   const lines: string[] = [];
   const logged: LogEvent[] = [];
-  const logger = createLogger({ level: configured, pretty: false, write: (line) => lines.push(line) });
+  const logger = createLogger({ level: configured, form: 'json', write: (line) => lines.push(line) });
   const log = (event: LogEvent): void => {
     logged.push(event);
     logger.log(event);

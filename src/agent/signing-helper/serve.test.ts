@@ -12,7 +12,7 @@ function setup(trouble?: Parameters<typeof identityError>[0]) {
   const listening = Promise.withResolvers<string>();
   const logged: { event: string }[] = [];
   const ended = serve(
-    { clock, logsArePretty: false, writeLog: (line) => void logged.push(JSON.parse(line)) },
+    { clock, logForm: 'json', writeLog: (line) => void logged.push(JSON.parse(line)) },
     source,
     {
       port: 0,

@@ -31,7 +31,7 @@ const consumer = 'serve';
  * @throws ENDPOINT_PORT_UNAVAILABLE, and of the source what time alone does not mend
  */
 export async function serve(
-  launch: Pick<Launch, 'clock' | 'logsArePretty' | 'writeLog'>,
+  launch: Pick<Launch, 'clock' | 'logForm' | 'writeLog'>,
   source: CredentialSource,
   { port, roleArn, region, onListening }: ServeOptions,
   stop: AbortSignal,
@@ -39,7 +39,7 @@ export async function serve(
   const { clock } = launch;
   const { log } = createLogger({
     level: 'info',
-    pretty: launch.logsArePretty,
+    form: launch.logForm,
     write: (line) => launch.writeLog(line),
   });
   const credentials = refreshing(source, { clock, log });

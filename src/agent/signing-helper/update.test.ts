@@ -20,7 +20,7 @@ function setup(env: Record<string, string> = {}) {
   const launch = {
     env: { HOME: home, ...env },
     clock,
-    logsArePretty: false,
+    logForm: 'json' as const,
     writeLog: (line: string) => void logged.push(JSON.parse(line)),
   };
   const run = (isOnce = false, profile = 'default') =>

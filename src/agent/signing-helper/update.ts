@@ -36,7 +36,7 @@ const writeTriesMax = 100;
  * @throws CREDENTIALS_FILE_UNKNOWN; with `isOnce` also what the source throws, and FILE_…
  */
 export async function update(
-  launch: Pick<Launch, 'env' | 'clock' | 'logsArePretty' | 'writeLog'>,
+  launch: Pick<Launch, 'env' | 'clock' | 'logForm' | 'writeLog'>,
   source: CredentialSource,
   { profile, isOnce, random = Math.random }: UpdateOptions,
   stop: AbortSignal,
@@ -44,7 +44,7 @@ export async function update(
   const { clock } = launch;
   const { log } = createLogger({
     level: 'info',
-    pretty: launch.logsArePretty,
+    form: launch.logForm,
     write: (line) => launch.writeLog(line),
   });
   const file = sharedCredentialsFile(launch.env);
