@@ -37,6 +37,13 @@ export const agentErrors = {
     retry: false,
     exitCode: exitCode.configuration,
   },
+  AWS_PROXY_INVALID: {
+    summary: 'the proxy that the environment names is not one that can be used',
+    remedy:
+      'Write http://HOST:PORT or https://HOST:PORT, with USER:PASSWORD@ before the host where the proxy asks for them, percent-encoded; SOCKS is not spoken.',
+    retry: false,
+    exitCode: exitCode.configuration,
+  },
   AWS_SWITCH_INVALID: {
     summary: 'a switch of AWS in the environment is neither true nor false',
     remedy: 'Set the named variable to true or false, or unset it.',

@@ -61,6 +61,18 @@ describe('credential-process', () => {
     expect(JSON.parse(foreign.stderr)).toMatchObject({ error: { code: 'ROLES_ANYWHERE_UNREACHABLE' } });
   });
 
+  test('minds a proxy where it is told to go through one, and there alone', async () => {
+    const { argv } = await setup();
+    const env = { HTTPS_PROXY: 'socks5://user:secret@127.0.0.1:1' };
+
+    const direct = await gatehouse(argv, { env });
+    const proxied = await gatehouse([...argv, '--with-proxy', '--json'], { env });
+
+    expect(direct).toMatchObject({ code: 0, stderr: '' });
+    expect(proxied).toMatchObject({ code: 78, stdout: '' });
+    expect(JSON.parse(proxied.stderr)).toMatchObject({ error: { code: 'AWS_PROXY_INVALID' } });
+  });
+
   test('is what it is under the name of AWS’s helper', async () => {
     const { argv, folder } = await setup();
     const link = join(folder, 'aws_signing_helper');

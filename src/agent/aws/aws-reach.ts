@@ -23,7 +23,8 @@ export interface AwsReach {
 
 /**
  * `endpoint` is one that the command line names, before what the environment has.
- * @throws AWS_ENDPOINT_INVALID, AWS_ENDPOINT_INSECURE, AWS_SWITCH_INVALID, AWS_CA_BUNDLE_UNREADABLE, AWS_CA_BUNDLE_EMPTY
+ * @throws AWS_ENDPOINT_INVALID, AWS_ENDPOINT_INSECURE, AWS_SWITCH_INVALID, AWS_PROXY_INVALID, AWS_CA_BUNDLE_UNREADABLE,
+ * AWS_CA_BUNDLE_EMPTY
  */
 export function awsReach(service: AwsServiceName, env: Environment, endpoint?: string): AwsReach {
   return {
@@ -32,11 +33,29 @@ export function awsReach(service: AwsServiceName, env: Environment, endpoint?: s
     useFips: isOn('AWS_USE_FIPS_ENDPOINT', env),
     useDualstack: isOn('AWS_USE_DUALSTACK_ENDPOINT', env),
     proxyEnv: {
-      HTTPS_PROXY: env.HTTPS_PROXY ?? env.https_proxy,
+      HTTPS_PROXY: proxyOf(env),
       NO_PROXY: env.NO_PROXY ?? env.no_proxy,
     },
     ca: caBundle(env),
   };
+}
+
+/**
+ * As the AWS CLI and curl take it: without a scheme it is http. What Node would not understand it would leave out in
+ * silence, and go directly.
+ */
+function proxyOf(env: Environment): string | undefined {
+  const written = env.HTTPS_PROXY ?? env.https_proxy;
+  if (written === undefined || written === '') return undefined;
+  const proxy = written.includes('://') ? written : `http://${written}`;
+  const { protocol, hostname } = URL.parse(proxy) ?? { protocol: '', hostname: '' };
+  if (!['http:', 'https:'].includes(protocol) || hostname === '') {
+    // Not its value: a password may be in it.
+    throw agentError('AWS_PROXY_INVALID', {
+      variable: env.HTTPS_PROXY === undefined ? 'https_proxy' : 'HTTPS_PROXY',
+    });
+  }
+  return proxy;
 }
 
 /** Who asks for FIPS in a word that is not known must not go without it, and not hear of it. */

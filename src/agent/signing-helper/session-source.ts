@@ -30,8 +30,8 @@ export function sessionSource(
   identity: RolesAnywhereIdentity,
   { endpoint, isProxied }: Way,
 ): SessionSource {
-  const reach = awsReach('ROLESANYWHERE', env, endpoint);
-  const proxyEnv = isProxied ? reach.proxyEnv : { HTTPS_PROXY: undefined, NO_PROXY: undefined };
+  const unproxied = { ...env, HTTPS_PROXY: undefined, https_proxy: undefined };
+  const reach = awsReach('ROLESANYWHERE', isProxied ? env : unproxied, endpoint);
   const skew = clockSkew(clock, ({ name }) => {
     if (name !== 'clock.skewed') return;
     writeLog(warningText(agentError('CLOCK_SKEWED')));
@@ -42,7 +42,7 @@ export function sessionSource(
     clock: awsClock,
     serverTime: (date) => skew.observe(date),
     endpoint: reach,
-    post: awsPost({ ...reach, proxyEnv }),
+    post: awsPost(reach),
     // Whoever had AWS's helper before has a key that it took: told, and not turned away.
     onExposedKey: (problem) => writeLog(warningText(problem)),
   });
