@@ -30,6 +30,42 @@ test.each([
   expect(read(format, text)).toBe(expected);
 });
 
+test('an ISO time is the same wherever it stands', () => {
+  const digits = (length: number) =>
+    fc.oneof(
+      fc.nat(10 ** length - 1).map((value) => `${value}`.padStart(length, '0')),
+      fc.constantFrom('0'.repeat(length), '1'.repeat(length), '٢'.repeat(length), ''),
+    );
+  const two = fc.oneof(
+    fc.integer({ min: 1, max: 12 }).map((value) => `${value}`.padStart(2, '0')),
+    digits(2),
+  );
+  const text = fc
+    .tuple(
+      digits(4),
+      two,
+      two,
+      fc.constantFrom('T', ' ', 't'),
+      two,
+      two,
+      two,
+      fc.oneof(
+        fc.constant(''),
+        fc
+          .tuple(fc.constantFrom('.', ','), fc.nat(10))
+          .map(([mark, length]) => mark + '1234567890'.slice(0, length)),
+      ),
+      fc.constantFrom('Z', ' Z', '', 'UTC', '+02:00', 'z', 'Z and more'),
+    )
+    .map(([y, mo, d, t, h, mi, s, f, z]) => `${y}-${mo}-${d}${t}${h}:${mi}:${s}${f}${z}`);
+  fc.assert(
+    fc.property(text, fc.constantFrom('UTC', 'Europe/Berlin'), (time, zone) => {
+      expect(read('iso', time, zone)).toBe(read('iso', `at ${time}`, zone));
+    }),
+    { numRuns: 2_000 },
+  );
+});
+
 describe('a time without its zone', () => {
   test.each([
     ['Europe/Berlin', '2026-07-01 12:00', '2026-07-01T10:00:00.000Z'],
