@@ -30,12 +30,15 @@ test.each([
   expect(read(format, text)).toBe(expected);
 });
 
+/** So many digits, mostly. */
+function digits(length: number) {
+  return fc.oneof(
+    fc.nat(10 ** length - 1).map((value) => `${value}`.padStart(length, '0')),
+    fc.constantFrom('0'.repeat(length), '1'.repeat(length), '٢'.repeat(length), ''),
+  );
+}
+
 test('an ISO time is the same wherever it stands', () => {
-  const digits = (length: number) =>
-    fc.oneof(
-      fc.nat(10 ** length - 1).map((value) => `${value}`.padStart(length, '0')),
-      fc.constantFrom('0'.repeat(length), '1'.repeat(length), '٢'.repeat(length), ''),
-    );
   const two = fc.oneof(
     fc.integer({ min: 1, max: 12 }).map((value) => `${value}`.padStart(2, '0')),
     digits(2),

@@ -122,6 +122,8 @@ export function transforming({
   const items = new Map<string, Item>();
   let filtered = 0;
   let sampled = 0;
+  /** Wall-clock time, asked once for each chunk: for each event of it that costs as much as its time. */
+  let nowMs = 0;
   let unusable = 0;
   let sayAtMs = 0;
 
@@ -177,6 +179,7 @@ export function transforming({
   }
 
   function* take(chunk: Chunk, stage: Stage): Generator<Chunk> {
+    nowMs = clock.now().getTime();
     const key = chunk.positions[0]?.item ?? chunk.file ?? '';
     const item = items.get(key) ?? newItem(chunk, stage);
     item.isAtRisk ||= chunk.isAtRisk === true;
@@ -276,6 +279,7 @@ export function transforming({
 
   /** Hands on what is unfinished, as it is. */
   function* finish(item: Item, stage: Stage): Generator<Chunk> {
+    nowMs = clock.now().getTime();
     const events: Made[] = [];
     for (const { text, timeMs } of item.container?.end() ?? []) {
       push(events, addLine(item, text, usable(timeMs, item.timeMs), undefined), stage);
@@ -309,9 +313,7 @@ export function transforming({
     const object = isObjectNeeded ? parseObject(text) : undefined;
     const timeText = timestamp?.field === undefined ? text : textOf(object?.[timestamp.field]);
     const found =
-      stage.readTime === undefined || timeText === undefined
-        ? undefined
-        : stage.readTime(timeText, clock.now().getTime());
+      stage.readTime === undefined || timeText === undefined ? undefined : stage.readTime(timeText, nowMs);
     const kept = json === undefined || object === undefined ? undefined : selected(object, json);
     const own = kept ?? text;
     return {
@@ -324,7 +326,7 @@ export function transforming({
   /** The time if CloudWatch Logs takes it, else when the line was read. */
   function usable(timeMs: number | undefined, readMs: number): number {
     if (timeMs === undefined) return readMs;
-    if (isShippable(timeMs, clock.now().getTime())) return timeMs;
+    if (isShippable(timeMs, nowMs)) return timeMs;
     unusable += 1;
     if (clock.monotonic() >= sayAtMs) {
       sayAtMs = clock.monotonic() + sayEveryMs;
