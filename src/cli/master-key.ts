@@ -2,6 +2,7 @@ import { agentError } from '../agent/errors.ts';
 import type { ChangedMasterKey, ChangeRequest } from '../agent/master-key/change.ts';
 import type { CreatedMasterKey, NewRsaKey } from '../agent/master-key/create.ts';
 import type { MasterKeyStatus } from '../agent/master-key/status.ts';
+import type { ErrorReport } from '../base/errors.ts';
 import { stopSignal } from '../system/signals.ts';
 import { command, type GlobalArguments, type Invocation } from './command.ts';
 import { operatorLaunchOf } from './launch.ts';
@@ -321,11 +322,13 @@ async function change(
   const launch = operatorLaunchOf(args, invocation);
   const shown = progressOf(launch.clock, invocation.stderr, args.json);
   const wanted: ChangeRequest = { ...request, concurrency: lanes, progress: shown.progress };
+  const stop = stopSignal();
   let done: ChangedMasterKey;
   try {
-    done = await changeMasterKey(launch, wanted, stopSignal());
+    done = await changeMasterKey(launch, wanted, stop);
   } finally {
     shown.end();
+    if (stop.aborted && shown.hasBegun() && !args.json) invocation.stderr.write(interruptedText);
   }
   if (args.json) invocation.stdout.write(`${JSON.stringify(done)}\n`);
   else invocation.stderr.write(changedText(done));
@@ -344,6 +347,11 @@ function changedText({ generation, fingerprint, isBack, files, gone }: ChangedMa
   return `${lines.join('\n')}\n`;
 }
 
+/** Files are sealed under two keys by now, which is safe, and not how a host is to be left. */
+const interruptedText = `stopped on the way; every file opens, under the old key or the new one
+gatehouse master-key reencrypt goes on, with --abort it goes back
+`;
+
 function statusText(status: MasterKeyStatus): string {
   const { bindingKey, sealedFiles, change: underWay, failing } = status;
   return rowsText([
@@ -352,7 +360,7 @@ function statusText(status: MasterKeyStatus): string {
     ['host', status.name],
     ['binding key', bindingKey.arn],
     ['its kind', bindingKey.kind === 'rsa' ? 'RSA, which knows no encryption context' : 'symmetric'],
-    ['its state', bindingKey.state ?? 'not known: kms:DescribeKey is not allowed'],
+    ['its state', bindingKey.state ?? unknownStateText(bindingKey.stateFailing)],
     ['master key', `generation ${status.generation}, made ${status.createdAt}`],
     ['fingerprint', status.fingerprint ?? 'not known: it was never opened here'],
     ['password', passwordText(status.hasPassword)],
@@ -372,6 +380,10 @@ function statusText(status: MasterKeyStatus): string {
           ] as [string, string],
         ]),
   ]);
+}
+
+function unknownStateText(failing: ErrorReport | undefined): string {
+  return failing === undefined ? 'not known' : `not known: ${failing.summary} (${failing.code})`;
 }
 
 function registryText(registry: MasterKeyStatus['registry']): string {

@@ -46,6 +46,13 @@ describe('a password', () => {
     expect(shown).toEqual(['Password of the master key: ', '\n']);
   });
 
+  it('that is broken off by Ctrl-C stops the command, with the terminal as it was', async () => {
+    const { passwords, modes } = setup(['hal\u0003']);
+
+    await expect(passwords().current()).rejects.toMatchObject({ name: 'StopRequested', exitCode: 130 });
+    expect(modes).toEqual([true, false]);
+  });
+
   it('that is new is typed twice the same', async () => {
     const same = setup(['one and the same\n', 'one and the same\n']);
     const other = setup(['one and the same\n', 'one and the sane\n']);

@@ -3,6 +3,7 @@ import type { Passwords } from '../agent/master-key/operator.ts';
 import { Secret } from '../base/secret.ts';
 import { keysError } from '../keys/errors.ts';
 import { readRegularFile } from '../system/files.ts';
+import { StopRequested } from '../system/signals.ts';
 import type { Invocation } from './command.ts';
 
 /** Where a password comes from; without either it is asked for on the terminal. */
@@ -29,7 +30,10 @@ export function passwordsOf(
   };
 }
 
-/** One password: the line in a file, or typed once for each prompt. @throws PASSWORD_MISSING or what `absent` says, PASSWORDS_DIFFER, FILE_… */
+/**
+ * One password: the line in a file, or typed once for each prompt.
+ * @throws PASSWORD_MISSING or what `absent` says, PASSWORDS_DIFFER, FILE_…, StopRequested at Ctrl-C
+ */
 async function passwordFrom(
   { file, credential, absent = 'PASSWORD_MISSING' }: PasswordPlace,
   invocation: Invocation,
@@ -95,8 +99,7 @@ async function typedPassword(
           if (byte === key.interrupt) {
             stdin.off('data', take);
             // In raw mode the terminal sends no signal itself.
-            process.kill(process.pid, 'SIGINT');
-            reject(keysError(absent));
+            reject(new StopRequested('SIGINT'));
             return;
           }
           if (byte === key.clearLine) length = 0;

@@ -10,10 +10,19 @@ function setup({ isTTY = false, isJson = false } = {}) {
     nowMs = seconds * 1000;
     shown.progress({ phase, done, of: 10_000 });
   };
-  return { at, end: () => shown.end(), written };
+  return { at, end: () => shown.end(), hasBegun: () => shown.hasBegun(), written };
 }
 
 describe('progress', () => {
+  it('says whether there was any, also where nothing of it is shown', () => {
+    const { at, hasBegun, written } = setup({ isJson: true });
+
+    const before = hasBegun();
+    at(0, 0);
+
+    expect([before, hasBegun(), written]).toEqual([false, true, []]);
+  });
+
   it('is a line every five seconds where nobody looks, with count, rate and time left', () => {
     const { at, end, written } = setup();
 

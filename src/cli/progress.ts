@@ -4,6 +4,8 @@ import type { Progress } from '../keys/reencryption.ts';
 /** How the work goes on, for whoever waits: one line that changes on a terminal, now and then a line elsewhere. */
 export interface ShownProgress {
   readonly progress: (progress: Progress) => void;
+  /** Whether there was anything to tell of. */
+  hasBegun(): boolean;
   /** Ends the line. */
   end(): void;
 }
@@ -39,6 +41,7 @@ export function progressOf(
       isLineOpen = stderr.isTTY;
       stderr.write(stderr.isTTY ? `\r\u001b[K${text}` : `${text}\n`);
     },
+    hasBegun: () => phase !== undefined,
     end() {
       if (isLineOpen) stderr.write('\n');
       isLineOpen = false;

@@ -102,6 +102,13 @@ export const configLogEvents = {
     fields: { versionId: 'the version of the secret', error: 'why' },
     audit: 'failure',
   },
+  'config.last-known-good-unremoved': {
+    level: 'warn',
+    summary:
+      'a sealed copy of the gateway config that is not to be kept cannot be removed, and is still there',
+    fields: { reason: 'why it is not to be kept', file: 'where it is', error: 'why it cannot be removed' },
+    audit: 'failure',
+  },
   'config.last-known-good-replaced': {
     level: 'warn',
     summary:

@@ -1,38 +1,28 @@
-import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto';
-import { Secret } from '../base/secret.ts';
-import { contextBytes, ivLength, tagLength } from './sealed-message.ts';
+import { hkdfSync, randomBytes } from 'node:crypto';
+import type { Secret } from '../base/secret.ts';
+import { dataKeyLength, unwrapDataKey, wrapDataKey } from './data-key-wrapping.ts';
+import { contextBytes, ivLength } from './sealed-message.ts';
 import type { SealContext } from './sealer.ts';
 
-export const dataKeyLength = 32;
-const algorithm = 'aes-256-gcm';
 const purpose = Buffer.from('gatehouse data key wrapping 1\0');
 
 /** Wraps a data key under a key that is derived for this context: nonce, wrapped key and tag. */
 export function wrapUnder(key: Secret, plaintext: Secret, context: SealContext): Buffer {
   const iv = randomBytes(ivLength);
   const wrapping = wrappingKeyOf(key, context);
-  const cipher = createCipheriv(algorithm, wrapping, iv);
+  const wrapped = wrapDataKey(plaintext.revealBytes(), { key: wrapping, iv });
   wrapping.fill(0);
-  return Buffer.concat([iv, cipher.update(plaintext.revealBytes()), cipher.final(), cipher.getAuthTag()]);
+  return Buffer.concat([iv, wrapped]);
 }
 
 /** Undefined where key, context or bytes are others. */
 export function unwrapUnder(key: Secret, wrapped: Buffer, context: SealContext): Secret | undefined {
-  if (wrapped.length !== ivLength + dataKeyLength + tagLength) return undefined;
+  if (wrapped.length < ivLength) return undefined;
   const wrapping = wrappingKeyOf(key, context);
-  const decipher = createDecipheriv(algorithm, wrapping, wrapped.subarray(0, ivLength), {
-    authTagLength: tagLength,
-  }).setAuthTag(wrapped.subarray(-tagLength));
+  const iv = wrapped.subarray(0, ivLength);
+  const dataKey = unwrapDataKey(wrapped.subarray(ivLength), { key: wrapping, iv });
   wrapping.fill(0);
-  const bytes = decipher.update(wrapped.subarray(ivLength, -tagLength));
-  try {
-    decipher.final();
-    return Secret.ofBytes(bytes);
-  } catch {
-    return undefined;
-  } finally {
-    bytes.fill(0);
-  }
+  return dataKey;
 }
 
 /**

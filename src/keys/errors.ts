@@ -272,7 +272,7 @@ export const keysErrors = {
   MASTER_KEY_GENERATION_UNKNOWN: {
     summary: 'the file is sealed under a generation of the master key that this host does not have',
     remedy:
-      'Restore the wrapped key of that generation from a copy of the state directory, or use a newer copy of the file.',
+      'Bring it back: gatehouse master-key recover, where the host has a registry, else your copy of master-key/*.wrapped. Or use a newer copy of the file. Without any, seal the secrets again: gatehouse seal --manifest.',
     retry: false,
     exitCode: exitCode.missingInput,
   },

@@ -1,5 +1,6 @@
-import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { Secret } from '../base/secret.ts';
+import { dataKeyLength, unwrapDataKey, wrapDataKey } from './data-key-wrapping.ts';
 import { keysError } from './errors.ts';
 import type { Keyring, Unwrapper } from './keyring.ts';
 import { contextBytes, damaged, ivLength, tagLength, uint, type WrappedKey } from './sealed-message.ts';
@@ -10,9 +11,6 @@ export const masterKeyNamespace = 'gatehouse/master-key';
 /** The master key of a generation: 32 bytes that stay their holder's, not to be disposed of by who asks. */
 export type MasterKeyOf = (generation: number, signal: AbortSignal) => Promise<Secret>;
 
-const algorithm = 'aes-256-gcm';
-const dataKeyLength = 32;
-
 /** Unwraps data keys that a master key wrapped: the Encryption SDK's raw AES-256-GCM keyring, without any call. */
 export function masterKeyUnwrapper(keyOf: MasterKeyOf): Unwrapper {
   return {
@@ -22,7 +20,9 @@ export function masterKeyUnwrapper(keyOf: MasterKeyOf): Unwrapper {
       const generation = generationOf(found);
       if (generation === undefined) throw damaged('name of the master key');
       const key = await keyOf(generation, signal);
-      const dataKey = unwrapped(found, key, contextBytes(context));
+      const { info, wrapped } = found;
+      const iv = info.subarray(-ivLength);
+      const dataKey = unwrapDataKey(wrapped, { key: key.revealBytes(), iv, aad: contextBytes(context) });
       if (dataKey === undefined) throw keysError('MASTER_KEY_MISMATCH', { generation });
       return { dataKey, openedBy: { generation } };
     },
@@ -38,8 +38,7 @@ export function masterKeyring(generation: number, keyOf: MasterKeyOf): Keyring {
       const key = await keyOf(generation, signal);
       const dataKey = randomBytes(dataKeyLength);
       const iv = randomBytes(ivLength);
-      const cipher = createCipheriv(algorithm, key.revealBytes(), iv).setAAD(contextBytes(context));
-      const wrapped = Buffer.concat([cipher.update(dataKey), cipher.final(), cipher.getAuthTag()]);
+      const wrapped = wrapDataKey(dataKey, { key: key.revealBytes(), iv, aad: contextBytes(context) });
       const info = Buffer.concat([infoStart(generation), iv]);
       const secret = Secret.ofBytes(dataKey);
       dataKey.fill(0);
@@ -70,22 +69,4 @@ export function generationOf({ info }: Pick<WrappedKey, 'info'>): number | undef
  */
 function infoStart(generation: number): Buffer {
   return Buffer.concat([Buffer.from(String(generation)), uint(4, tagLength * 8), uint(4, ivLength)]);
-}
-
-function unwrapped({ info, wrapped }: WrappedKey, key: Secret, aad: Buffer): Secret | undefined {
-  if (wrapped.length !== dataKeyLength + tagLength) return undefined;
-  const decipher = createDecipheriv(algorithm, key.revealBytes(), info.subarray(-ivLength), {
-    authTagLength: tagLength,
-  })
-    .setAAD(aad)
-    .setAuthTag(wrapped.subarray(-tagLength));
-  const bytes = decipher.update(wrapped.subarray(0, -tagLength));
-  try {
-    decipher.final();
-    return Secret.ofBytes(bytes);
-  } catch {
-    return undefined;
-  } finally {
-    bytes.fill(0);
-  }
 }

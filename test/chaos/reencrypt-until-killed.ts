@@ -15,6 +15,7 @@ const step = (): void => {
   steps += 1;
   if (String(steps) === killAt) process.kill(process.pid, 'SIGKILL');
 };
+process.stdout.write('begun\n');
 const files = sealedFiles();
 const parts = stepping({ files, ledger }, step);
 const options = { keyOf: testKeyOf, target: targetOf(change), concurrency: 1, progress: () => undefined };

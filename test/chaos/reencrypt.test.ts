@@ -12,12 +12,13 @@ import { sized } from './sized.ts';
 const never = new AbortController().signal;
 const child = fileURLToPath(new URL('./reencrypt-until-killed.ts', import.meta.url));
 
-/** A re-encryption in a process of its own. Resolves with the signal that ended it, or null. */
+/** A re-encryption in a process of its own. `begun` resolves once it is at work, `ended` with what ended it. */
 function reencryption(folder: string, killAt: number | 'never') {
   const argv = ['--disable-warning=ExperimentalWarning', child, folder, String(killAt)];
-  const process = spawn(globalThis.process.execPath, argv, { stdio: ['ignore', 'inherit', 'inherit'] });
+  const process = spawn(globalThis.process.execPath, argv, { stdio: ['ignore', 'pipe', 'inherit'] });
+  const begun = once(process.stdout, 'data');
   const ended = once(process, 'exit').then(([code, signal]) => ({ code, signal }));
-  return { kill: () => process.kill('SIGKILL'), ended };
+  return { kill: () => process.kill('SIGKILL'), begun: Promise.race([begun, ended]), ended };
 }
 
 it('killed at each of its steps, and run again', async () => {
@@ -65,7 +66,9 @@ it('10,000 files, killed at 100 random moments while others read', async () => {
   let target = 2;
   for (let kill = 0; kill < kills; kill += 1) {
     const running = reencryption(folder, 'never');
-    const timer = setTimeout(() => running.kill(), between(300, 2500));
+    // However long the process takes to start on a busy machine, the kill finds it at work.
+    await running.begun;
+    const timer = setTimeout(() => running.kill(), between(0, 2200));
     const { code } = await running.ended;
     clearTimeout(timer);
     if (code === 0) {

@@ -1,8 +1,10 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { cpSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { openLedger } from '../../src/keys/ledger.ts';
 import { sealRsaEnvelope } from '../../src/keys/rsa-envelope.ts';
+import { startProgram } from '../support/agent.ts';
 import { eventually, type Host, setup } from '../support/host.ts';
 import {
   decrypts,
@@ -152,6 +154,31 @@ describe('the registry', () => {
     });
     expect(await unsealed(host, file)).toBe('x');
     expect(await host.run(recover)).toMatchObject({ code: 73 });
+  });
+
+  it('has the key that seals on record before it brings one that was only to come', async () => {
+    const host = await hostWithRegistry();
+    const file = await sealed(host, 'one', 'x');
+    writeFileSync(file, 'damaged');
+    // The registry has generation 2 as the next one.
+    expect(await host.run(['master-key', 'reencrypt'])).toMatchObject({ code: 1 });
+    rmSync(host.stateDirectory, { recursive: true });
+    host.sandbox.faults.add({ service: 'kms', operation: 'Decrypt', nth: 2, effect: { kind: 'hold' } });
+    const recovering = startProgram(
+      ['master-key', 'recover', '--table', 'fleet-keys', '--config', host.configFile],
+      host.env,
+    );
+
+    await eventually('it waits for the second', () => host.sandbox.faults.list()[0]?.hits === 1 || undefined);
+    recovering.kill('SIGKILL');
+    await recovering.finished;
+
+    const owner = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
+    const ledger = openLedger(join(host.stateDirectory, 'master-key', 'ledger.db'), { busyMsMax: 0, owner });
+    onTestFinished(() => ledger.close());
+    expect(ledger.generations()).toMatchObject([
+      { number: 1, state: 'current', proof: { hasPassword: false } },
+    ]);
   });
 
   it('brings no key of another account, unless the gateway config names it', async () => {

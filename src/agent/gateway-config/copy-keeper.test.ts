@@ -13,6 +13,7 @@ import { dataKeys } from '../../keys/data-keys.ts';
 import { keysError } from '../../keys/errors.ts';
 import { kmsUnwrapper } from '../../keys/kms-keyring.ts';
 import { openBytes } from '../../keys/message-sealer.ts';
+import { systemError } from '../../system/errors.ts';
 import { gatewaySchema } from '../config.ts';
 import { type CopyKeeperOptions, copyKeeper, noCopy } from './copy-keeper.ts';
 import { copyName, copyOnDisk } from './copy-on-disk.ts';
@@ -98,6 +99,23 @@ async function setup() {
     },
   };
 }
+
+test('a copy that is withdrawn and cannot be removed is named as still there', async () => {
+  const { folder, keeping, disk, log } = await setup();
+  const refusal = systemError('FILE_DENIED', { path: folder });
+  const keeper = await keeping({ disk: { ...disk, remove: () => Promise.reject(refusal) } });
+
+  await keeper.withdraw('SECRET_DENIED');
+
+  expect(log).toMatchObject([
+    {
+      name: 'config.last-known-good-unremoved',
+      audit: 'failure',
+      fields: { reason: 'SECRET_DENIED', file: join(folder, copyName), error: { code: 'FILE_DENIED' } },
+    },
+  ]);
+  expect(keeper.state()).toEqual({ notKept: 'SECRET_DENIED' });
+});
 
 describe('a version that is offered', () => {
   test('is sealed and kept, for nobody else to read, and opens to what it was', async () => {

@@ -214,6 +214,7 @@ export async function removed(disk: CopyOnDisk, reason: string, log: Log): Promi
   try {
     if (await disk.remove()) log(configEvent('config.last-known-good-removed', { reason }));
   } catch (error) {
-    log(configEvent('config.last-known-good-failed', { error: reportOf(error) }));
+    const { path: file } = disk;
+    log(configEvent('config.last-known-good-unremoved', { reason, file, error: reportOf(error) }));
   }
 }

@@ -48,9 +48,10 @@ export function recoverMasterKey(
 
       await requireTheSame(state, entries);
       const unwrapper = await trustedUnwrapper(operator, entries, signal);
-      // The one that was in use first: were this to end before all are here, the host would seal under it, and not under
-      // one that was retired before it, or had not begun.
+      // The one that was in use first, and on record before another is here: were this to end before all are here, the
+      // host would seal under it, and not under one that was retired before it, or was only to come.
       const brought = [await restored(operator, current, 'current', unwrapper, signal)];
+      state.ledger.restore(brought);
       const left = generationsLeft();
       for (const entry of entries.filter((each) => each !== current)) {
         const generation = await left.unlessRefused(entry.generation, () =>

@@ -17,8 +17,9 @@ export interface MasterKeyStatus {
   readonly bindingKey: {
     readonly arn: string;
     readonly kind: 'symmetric' | 'rsa';
-    /** As KMS spells it; absent where it could not be asked. */
+    /** As KMS spells it; absent where it could not be asked, for what `stateFailing` says. */
     readonly state?: string;
+    readonly stateFailing?: ErrorReport;
   };
   readonly generation: number;
   readonly createdAt: string;
@@ -45,6 +46,9 @@ export interface MasterKeyStatus {
   };
 }
 
+/** Who wants to know does not wait for the repetitions of three calls that nobody answers. */
+const answerMsMax = 20_000;
+
 /**
  * What is to be known of this host's master key. It is opened once to see whether that works.
  * @throws MASTER_KEY_ABSENT, MASTER_KEY_HOST_UNNAMED, CONFIG_…, STATE_DIRECTORY_…, LEDGER_…
@@ -56,10 +60,14 @@ export function masterKeyStatus(
   return asOperator(launch, { isMade: false }, async (operator) => {
     const { state, agentName } = operator;
     const number = sealingGeneration(state);
-    const failure = await failureOf(() => openProven(operator, number, signal), signal);
-    const bindingKey = await describedBinding(operator, number, signal);
+    const inTime = <T>(what: string, ask: (within: AbortSignal) => Promise<T>): Promise<T> =>
+      launch.clock.deadline(answerMsMax, what, signal, ask);
+    const [failure, bindingKey, registry] = await Promise.all([
+      failureOf(() => inTime('KMS', (within) => openProven(operator, number, within)), signal),
+      describedBinding(operator, number, inTime, signal),
+      registryStatus(operator, number, inTime, signal),
+    ]);
     const generations = state.ledger.generations();
-    const registry = await registryStatus(operator, number, signal);
     const { createdAt, proof } = generations.find((each) => each.number === number) ?? {};
     const { at: current, all } = state.ledger.count(number);
     const change = state.ledger.change();
@@ -94,19 +102,27 @@ function changeStatus(change: Change) {
   return { from, to, isBack: targetOf(change) === from, since: startedAt.toISOString() };
 }
 
-async function describedBinding({ state, kmsFor }: Operator, generation: number, signal: AbortSignal) {
+/** Asks somebody who may not answer. @throws DEADLINE_EXCEEDED, and what asking throws */
+type InTime = <T>(what: string, ask: (within: AbortSignal) => Promise<T>) => Promise<T>;
+
+async function describedBinding(
+  { state, kmsFor }: Operator,
+  generation: number,
+  inTime: InTime,
+  signal: AbortSignal,
+): Promise<MasterKeyStatus['bindingKey']> {
   const wrapped = await state.readWrapped(generation);
   const { keyArn: arn, algorithm } = wrapped === undefined ? unknown : wrappingOf(wrapped);
   const kind = algorithm === rsaAlgorithm ? 'rsa' : 'symmetric';
   const region = regionOfKeyId(arn);
-  if (region === undefined) return { arn, kind } as const;
+  if (region === undefined) return { arn, kind };
   try {
-    const { state: keyState } = await kmsFor(region).describeKey(arn, signal);
-    return { arn, kind, state: keyState } as const;
-  } catch {
+    const described = await inTime('KMS', (within) => kmsFor(region).describeKey(arn, within));
+    return { arn, kind, state: described.state };
+  } catch (error) {
     // Whoever may not ask for the state still sees whether the key opens.
     signal.throwIfAborted();
-    return { arn, kind } as const;
+    return { arn, kind, stateFailing: reportOf(error) };
   }
 }
 
@@ -114,14 +130,16 @@ async function describedBinding({ state, kmsFor }: Operator, generation: number,
 async function registryStatus(
   operator: Operator,
   generation: number,
+  inTime: InTime,
   signal: AbortSignal,
 ): Promise<MasterKeyStatus['registry']> {
   const registry = boundRegistry(operator);
   if (registry === undefined) return undefined;
   const { table } = registry;
   try {
-    const entries = await registry.list(operator.agentName, signal);
-    const { size: secretsSeen } = await registry.seen(operator.agentName, signal);
+    const [entries, { size: secretsSeen }] = await inTime('key registry', (within) =>
+      Promise.all([registry.list(operator.agentName, within), registry.seen(operator.agentName, within)]),
+    );
     const entry = entries.find((each) => each.generation === generation);
     if (entry === undefined) return { table, state: 'lacks it', secretsSeen };
     const wrapped = await operator.state.readWrapped(generation);
