@@ -57,6 +57,11 @@ export async function showConfig(launch: Launch, signal: AbortSignal): Promise<r
   return [...effective(config, origins), ...gatewayRows(running?.config)];
 }
 
+/** Names in the environment that look like ours and mean nothing: one that is mistyped sets nothing. */
+export function unknownVariables(launch: Launch): readonly string[] {
+  return bootstrapOf(launch).unknownVariables;
+}
+
 function gatewayRows(config: AgentStatus['config']): EffectiveRow[] {
   if (config === undefined) return [];
   const { secretName, versionId, lastKnownGood, refused } = config;

@@ -1,5 +1,5 @@
 import { stopSignal } from '../system/signals.ts';
-import { command } from './command.ts';
+import { command, type Invocation } from './command.ts';
 import { inputBytes } from './input.ts';
 import { launchOf } from './launch.ts';
 import { tableText } from './rows.ts';
@@ -15,10 +15,12 @@ const validateCommand = command({
     file: { type: 'string', describe: 'Config file, or - for stdin; without it what `run` would use' },
   },
   async run(args, invocation) {
-    const { validateConfig } = await import('../agent/config-report.ts');
+    const { unknownVariables, validateConfig } = await import('../agent/config-report.ts');
     const { file } = args;
     const input = file === '-' ? await inputBytes(file, inputBytesMax, invocation) : undefined;
-    const valid = await validateConfig(launchOf(args, invocation), file, input);
+    const launch = launchOf(args, invocation);
+    const valid = await validateConfig(launch, file, input);
+    if (file === undefined) warnOf(unknownVariables(launch), invocation);
     invocation.stdout.write(
       args.json
         ? `${JSON.stringify(valid)}\n`
@@ -28,14 +30,22 @@ const validateCommand = command({
   },
 });
 
+function warnOf(variables: readonly string[], { stderr }: Invocation): void {
+  for (const name of variables) {
+    stderr.write(`warning: the environment variable ${name} looks like one of ours and means nothing\n`);
+  }
+}
+
 const showCommand = command({
   usage: 'show',
   summary:
     'Show the bootstrap config in effect and where each value came from; of a running agent also which gateway config',
   options: {},
   async run(args, invocation) {
-    const { showConfig } = await import('../agent/config-report.ts');
-    const rows = await showConfig(launchOf(args, invocation), stopSignal());
+    const { showConfig, unknownVariables } = await import('../agent/config-report.ts');
+    const launch = launchOf(args, invocation);
+    const rows = await showConfig(launch, stopSignal());
+    warnOf(unknownVariables(launch), invocation);
     invocation.stdout.write(
       args.json
         ? `${JSON.stringify(rows)}\n`

@@ -249,6 +249,19 @@ describe('config validate', () => {
 });
 
 describe('config show', () => {
+  test.each(['show', 'validate'])('%s says which variable is mistyped, beside the data', async (word) => {
+    const path = setup().file({ region: 'eu-west-1', gatewayConfig: { secretName: 'of-the-file' } });
+    const env = { GATEHOUSE_CONFIG: path, GATEHOUSE_REGOIN: 'eu-west-2' };
+
+    const { code, stdout, stderr } = await gatehouse(['config', word, '--json'], { env });
+
+    expect(stderr).toBe(
+      'warning: the environment variable GATEHOUSE_REGOIN looks like one of ours and means nothing\n',
+    );
+    expect(JSON.parse(stdout)).toBeTruthy();
+    expect(code).toBe(0);
+  });
+
   test('says where each value came from', async () => {
     const path = setup().file({ region: 'eu-west-1', gatewayConfig: { secretName: 'of-the-file' } });
 
