@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { authority } from '../../test/support/certificates.ts';
+import { testMsMax } from '../../test/support/patience.ts';
 import { temporaryDirectory } from '../../test/support/temporary-directory.ts';
 import { type Clock, withDeadline } from '../base/clock.ts';
 import type { LogEvent } from '../base/log-events.ts';
@@ -230,6 +231,9 @@ function dice(seed: number): () => number {
   };
 }
 
+/** It waits for nobody: twelve seconds of a core of its own, and ten minutes of one that twenty others want. */
+const computingMsMax = 6 * testMsMax;
+
 test.each([20_261_126])(
   'a year of hourly sessions uses no expired ones while others could be had: %i',
   async (seed) => {
@@ -300,4 +304,5 @@ test.each([20_261_126])(
     expect(count('credentials.denied')).toBe(0);
     expect(count('credentials.recovered')).toBe(count('credentials.renewal-failed'));
   },
+  computingMsMax,
 );

@@ -70,7 +70,8 @@ test('install-profile makes a profile whose command gives credentials', async ()
 test('install-profile keeps what was there, in place and in a backup, and changes nothing the second time', async () => {
   const { install, config, names } = await setup();
   const before = '# mine\n[default]\nregion = eu-west-1\n\n[profile web]\noutput = json\n';
-  writeFileSync(config, before, { mode: 0o640 });
+  writeFileSync(config, before);
+  chmodSync(config, 0o640);
 
   const first = await install('--json');
   const after = readFileSync(config, 'utf8');
