@@ -30,10 +30,12 @@ async function setup(wanted = { address: '127.0.0.1', port: 0 }) {
   return { server, get, port };
 }
 
-const own = Object.values(networkInterfaces()).flatMap((each = []) => each.map(({ address }) => address));
+const own = new Set(
+  Object.values(networkInterfaces()).flatMap((each = []) => each.map(({ address }) => address)),
+);
 
 test.for(['127.0.0.1', '::1'])('probes and metrics are served on %s', async (address, { skip }) => {
-  skip(!own.includes(address), `this machine has no ${address}`);
+  skip(!own.has(address), `this machine has no ${address}`);
   const { get } = await setup({ address, port: 0 });
 
   expect(await get('/health/live')).toEqual({
