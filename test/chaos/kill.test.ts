@@ -8,8 +8,10 @@ import { type SpoolMode, spooling, spoolModes } from '../support/spool-modes.ts'
 import { type Account, accountOf, numberedLog } from './numbered-log.ts';
 import { sized } from './sized.ts';
 
-const kills = sized(30, 10);
-const logged = { lines: sized(300_000, 100_000), linesPerFile: 15_000 };
+const kills = sized(100, 10);
+const logged = { lines: sized(600_000, 100_000), linesPerFile: 15_000 };
+/** Written for as long as the kills take. */
+const writtenEveryMs = sized(20, 10);
 const outageMs = sized(40_000, 10_000);
 /** Shipping all of it takes a minute; the back-off after an outage another half. */
 const patienceMs = 180_000;
@@ -41,7 +43,10 @@ async function shipThroughKills(
   });
   const stop = new AbortController();
   onTestFinished(() => stop.abort());
-  const log = numberedLog({ ...logged, path: host.logFile, linesAtOnce: 100, everyMs: 10 }, stop.signal);
+  const log = numberedLog(
+    { ...logged, path: host.logFile, linesAtOnce: 100, everyMs: writtenEveryMs },
+    stop.signal,
+  );
   const over = weather(host);
   let readyKills = 0;
   const warnings: Record<string, number> = {};
