@@ -135,6 +135,13 @@ export const agentErrors = {
     retry: false,
     exitCode: exitCode.failed,
   },
+  AWS_FILE_NOT_TEXT: {
+    summary:
+      'the AWS config or credentials file is not UTF-8 text, and would not be the same when written again',
+    remedy: 'Write it as UTF-8 (iconv -f latin1 -t utf8), or move it away. It was not changed.',
+    retry: false,
+    exitCode: exitCode.damagedInput,
+  },
   PROFILE_TAKEN: {
     summary: 'the AWS profile gets its credentials in another way already',
     remedy:

@@ -33,3 +33,19 @@ test('profiles that are installed within one second each leave a copy of what wa
   expect(texts).toContain(first);
   expect(new Set(texts).size).toBe(3);
 });
+
+test('a config that is no UTF-8 is refused and stays as it is', async () => {
+  const home = temporaryDirectory();
+  const file = join(home, '.aws', 'config');
+  const latin1 = Buffer.from('# für uns\n[default]\nregion = eu-west-1\n', 'latin1');
+  mkdirSync(join(home, '.aws'));
+  writeFileSync(file, latin1);
+  const { identity } = await rolesAnywhereHost(createSandbox(), home);
+  const wanted = { profile: 'one', identity, program: ['/usr/bin/gatehouse'], flags: [], isForced: false };
+
+  const installing = installProfile({ env: { HOME: home }, clock: systemClock }, wanted);
+
+  await expect(installing).rejects.toMatchObject({ code: 'AWS_FILE_NOT_TEXT', details: { path: file } });
+  expect(readFileSync(file)).toEqual(latin1);
+  expect(readdirSync(join(home, '.aws'))).toEqual(['config']);
+});

@@ -12,6 +12,7 @@ import { systemError } from '../../system/errors.ts';
 import { contentIn, type OpenDirectory, openDirectory } from '../../system/files.ts';
 import { agentError } from '../errors.ts';
 import type { Launch } from '../launch.ts';
+import { awsFileText } from './aws-file-text.ts';
 
 export interface ProfileRequest {
   readonly profile: string;
@@ -75,7 +76,7 @@ export async function installProfile(
   await using opened = new AsyncDisposableStack();
   const directory = await openedIn(dirname(file), opened);
   const before = await contentIn(directory, basename(file), configBytesMax);
-  const text = before?.bytes.toString('utf8') ?? '';
+  const text = before === undefined ? '' : awsFileText(before.bytes, file);
   const settings = sectionIn(text, section)?.settings ?? new Map<string, string>();
   const beside = await contentIn(
     await openedIn(dirname(secretsFile), opened),

@@ -50,6 +50,17 @@ test('one profile is written once, for its user alone, and nothing of it is said
   expect(JSON.stringify(logged)).not.toContain('the secret of the fake');
 });
 
+test('a file that is no UTF-8 is refused and stays as it is', async () => {
+  const { file, run } = setup();
+  const latin1 = Buffer.from('# Schlüssel\n[other]\naws_access_key_id = AKIA\n', 'latin1');
+  mkdirSync(join(file, '..'));
+  writeFileSync(file, latin1);
+
+  await expect(run(true)).rejects.toMatchObject({ code: 'AWS_FILE_NOT_TEXT', details: { path: file } });
+
+  expect(readFileSync(file)).toEqual(latin1);
+});
+
 test('several profiles written at the same time are all there', async () => {
   const { file, run } = setup();
   const profiles = ['a', 'b', 'c', 'd', 'e', 'f'];

@@ -11,6 +11,7 @@ import { contentIn, type OpenDirectory, openDirectory } from '../../system/files
 import { agentError } from '../errors.ts';
 import type { Launch } from '../launch.ts';
 import { agentEvent } from '../log-events.ts';
+import { awsFileText } from './aws-file-text.ts';
 
 export interface UpdateOptions {
   readonly profile: string;
@@ -111,7 +112,8 @@ async function isReplaced(
   credentials: Credentials,
 ): Promise<boolean> {
   const before = await contentIn(directory, name, fileBytesMax);
-  const bytes = Buffer.from(withProfile(before?.bytes.toString('utf8') ?? '', profile, credentials));
+  const text = before === undefined ? '' : awsFileText(before.bytes, join(directory.path, name));
+  const bytes = Buffer.from(withProfile(text, profile, credentials));
   before?.bytes.fill(0);
   const owner = before === undefined ? {} : { uid: before.uid, gid: before.gid };
   // A group may have been let in on purpose; everybody is let in by a umask.
