@@ -1,7 +1,7 @@
 import type { LogEvent } from '../../src/base/log-events.ts';
 import { eventsOf } from '../../src/events/batch.ts';
 import { whenNeeded } from '../../src/events/spool/when-needed.ts';
-import { batchOf, never } from '../../src/events/spool.contract.ts';
+import { batchOf } from '../../src/events/spool.contract.ts';
 import type { Spool } from '../../src/events/spool.ts';
 import type { fakeClock } from './fake-clock.ts';
 import { type MemoryFolders, memoryFolders, spoolFixture } from './spool-fixture.ts';
@@ -71,6 +71,8 @@ export async function powerLosses(dice: Dice, mode: SpoolMode = 'always'): Promi
     appends: 0,
   };
   const faults: string[] = [];
+  // Of this schedule alone: whoever was killed while he waited would be kept by one that all share.
+  const { signal: never } = new AbortController();
   let recovered = 0;
   const losses = dice.between(1, lossesMax + 1);
   for (let loss = 0; loss < losses; loss += 1) {
@@ -78,8 +80,8 @@ export async function powerLosses(dice: Dice, mode: SpoolMode = 'always'): Promi
     const life = (async () => {
       const spool = await open(folders);
       recovered += spool.counts().batches;
-      faults.push(...(await faultsOf(spool, world, events, mode)));
-      await work(spool, world, dice);
+      faults.push(...(await faultsOf(spool, world, events, mode, never)));
+      await work(spool, world, dice, never);
     })();
     const over = new AbortController();
     void passTime(clock, over.signal);
@@ -89,7 +91,7 @@ export async function powerLosses(dice: Dice, mode: SpoolMode = 'always'): Promi
     folders = dice.next() < 0.3 ? afterKill(folders) : afterLoss(folders, () => dice.next());
   }
   const spool = await open(folders);
-  faults.push(...(await faultsOf(spool, world, events, mode)));
+  faults.push(...(await faultsOf(spool, world, events, mode, never)));
   await spool.close();
   for (const name of ['events.spool-damaged', 'events.batches-lost', 'events.positions-lost']) {
     if (named(name).length > 0) faults.push(`${name} though nothing was damaged`);
@@ -138,7 +140,7 @@ function textOf(item: string, number: number): string {
   return `${item}:${number} ${'x'.repeat((number * 37) % 1500)}`;
 }
 
-async function work(spool: Spool, world: World, dice: Dice): Promise<void> {
+async function work(spool: Spool, world: World, dice: Dice, never: AbortSignal): Promise<void> {
   for (const item of itemNames) {
     const state = world.items.get(item);
     if (state !== undefined) state.next = Number(spool.position('s').get(item) ?? 0);
@@ -187,6 +189,7 @@ async function faultsOf(
   world: World,
   events: readonly LogEvent[],
   mode: SpoolMode,
+  never: AbortSignal,
 ): Promise<string[]> {
   const faults: string[] = [];
   for (const [item, { acknowledged }] of world.items) {
