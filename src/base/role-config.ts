@@ -6,11 +6,11 @@ export const awsRoleArn = z.string().regex(roleArnPattern, 'must look like arn:a
 
 export const stsExternalId = z
   .string()
-  .regex(externalIdPattern, 'must be 2 to 1224 of the characters that AWS STS takes');
+  .regex(externalIdPattern, 'must be 2 to 1224 letters, digits and "+=,.@:/_-"');
 
 export const stsSessionName = z
   .string()
-  .regex(roleSessionNamePattern, 'must be 2 to 64 of the characters that AWS STS takes');
+  .regex(roleSessionNamePattern, 'must be 2 to 64 letters, digits and "+=,.@_-"');
 
 /** What a section says of a role under which its work is done. */
 interface RoleKeys {

@@ -40,6 +40,13 @@ describe('the credentials config', () => {
     expect(pathsOf({ rolesAnywhere: moved })).toEqual([]);
   });
 
+  test.each([
+    'pkcs11:token=pin-pad;object=web-1',
+    'pkcs11:token=a;object=key%20pin-7?module-path=/usr/lib/pin-pad/module.so',
+  ])('takes %s, in which there is no PIN', (uri) => {
+    expect(pathsOf({ rolesAnywhere: { ...rolesAnywhere, certificate: uri, privateKey: uri } })).toEqual([]);
+  });
+
   test.each<[string, Record<string, unknown>]>([
     ['trustAnchorArn', { trustAnchorArn: rolesAnywhere.profileArn }],
     ['trustAnchorArn', { trustAnchorArn: `${rolesAnywhere.trustAnchorArn}\n` }],

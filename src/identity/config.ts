@@ -15,7 +15,7 @@ const pathOrToken = z
   .string()
   .max(4096)
   .regex(/^(?:\/[ -~\u00a0-\uffff]+|pkcs11:[!-~]+)$/, 'must be an absolute path or a pkcs11: URI')
-  .regex(/^(?!pkcs11:.*\bpin-)/, 'must hold no PIN: privateKeyPassword says where it is');
+  .regex(/^(?!pkcs11:(?:.*[;?&])?[Pp][Ii][Nn]-)/, 'must hold no PIN: privateKeyPassword says where it is');
 
 function rolesAnywhereArn(kind: 'trust-anchor' | 'profile') {
   const shape = new RegExp(

@@ -92,6 +92,7 @@ describe('the container endpoint', () => {
     ['is not there', undefined],
     ['is empty', ''],
     ['holds two lines', 'one\ntwo'],
+    ['holds what no header can', 'tok\u2014en'],
   ])('is not asked when the token file %s', async (_what, content) => {
     const { env, endpoint } = await setup(200, reply());
     const file = join(temporaryDirectory(), 'token');
@@ -106,8 +107,8 @@ describe('the container endpoint', () => {
   });
 
   test.each([
-    [403, '{"code":"AccessDenied","message":"no"}', 'CREDENTIALS_REFUSED'],
-    [404, '', 'CREDENTIALS_REFUSED'],
+    [403, '{"code":"AccessDenied","message":"no"}', 'CREDENTIALS_CONTAINER_REFUSED'],
+    [404, '', 'CREDENTIALS_CONTAINER_REFUSED'],
     [429, '', 'CREDENTIALS_THROTTLED'],
     [500, '', 'CREDENTIALS_CONTAINER_UNREACHABLE'],
     [200, 'no JSON', 'CREDENTIALS_DOCUMENT_INVALID'],
@@ -120,6 +121,21 @@ describe('the container endpoint', () => {
 
     await expect(source.load(signal)).rejects.toMatchObject({ code });
     expect(endpoint.asked).toHaveLength(1);
+  });
+
+  test.each([
+    ['{"code":"InvalidIdInRequest","message":"CredentialsV2Request: ID not found"}', 'InvalidIdInRequest'],
+    ['{"code":"not a code"}', undefined],
+    ['Access denied', undefined],
+  ])('that refuses with %s says so in words that help on a container', async (body, awsError) => {
+    const { source } = await setup(400, body);
+
+    const failure = await source.load(signal).catch((error: unknown) => error);
+
+    expect(failure).toMatchObject({ details: { status: 400 }, row: { exitCode: 77, retry: false } });
+    expect(failure).toHaveProperty('details.awsError', awsError);
+    expect(failure).toHaveProperty('row.remedy', expect.stringMatching(/ECS.*EKS/u));
+    expect(failure).toHaveProperty('row.remedy', expect.not.stringMatching(/certificate|anchor/u));
   });
 
   test('where nothing listens is out of reach', async () => {

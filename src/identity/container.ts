@@ -99,7 +99,12 @@ function permitted(endpoint: string): URL {
 function credentialsOf({ status, body }: BoundedReply, { origin: endpoint }: URL): Credentials {
   if (status === 429) throw identityError('CREDENTIALS_THROTTLED', { source: name, endpoint, status });
   if (status >= 400 && status < 500) {
-    throw identityError('CREDENTIALS_REFUSED', { source: name, endpoint, status });
+    throw identityError('CREDENTIALS_CONTAINER_REFUSED', {
+      source: name,
+      endpoint,
+      status,
+      awsError: awsErrorIn(body),
+    });
   }
   if (status !== 200) {
     throw identityError('CREDENTIALS_CONTAINER_UNREACHABLE', { source: name, endpoint, status });
@@ -113,6 +118,13 @@ function credentialsOf({ status, body }: BoundedReply, { origin: endpoint }: URL
     expiration: new Date(data.Expiration),
     source: name,
   };
+}
+
+const refused = z.object({ code: z.string().regex(/^[A-Za-z]{1,64}$/u) });
+
+/** The code that ECS gives beside the status, such as `InvalidIdInRequest`; others answer text. */
+function awsErrorIn(body: string): string | undefined {
+  return refused.safeParse(jsonIn(body)).data?.code;
 }
 
 function jsonIn(text: string): unknown {

@@ -61,6 +61,13 @@ export const identityErrors = {
     exitCode: exitCode.unavailable,
     httpStatus: 503,
   },
+  CREDENTIALS_CONTAINER_REFUSED: {
+    summary: 'the container credential endpoint refuses to give credentials',
+    remedy:
+      'On ECS, check that the task definition names a task role, whose trust policy allows ecs-tasks.amazonaws.com. On EKS, check that the service account has a Pod Identity association and that the trust policy of its role allows pods.eks.amazonaws.com. Elsewhere, check path and authorization token.',
+    retry: false,
+    exitCode: exitCode.refused,
+  },
   CREDENTIALS_METADATA_UNREACHABLE: {
     summary: 'the EC2 metadata service does not answer',
     remedy:

@@ -23,5 +23,12 @@ export function oneLine(token: string, file?: string): string {
   if (/[\r\n\0]/u.test(token)) {
     throw identityError('CREDENTIALS_TOKEN_UNUSABLE', { file, problem: 'holds a line break' });
   }
+  // What Node refuses in a header.
+  if (/[^\t\u0020-\u007e\u0080-\u00ff]/u.test(token)) {
+    throw identityError('CREDENTIALS_TOKEN_UNUSABLE', {
+      file,
+      problem: 'holds a character that no header can',
+    });
+  }
   return token;
 }

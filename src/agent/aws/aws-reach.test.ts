@@ -11,6 +11,8 @@ test.each([
   [{ HTTPS_PROXY: 'proxy.example:3128' }, 'http://proxy.example:3128'],
   [{ HTTPS_PROXY: 'user:secret@proxy.example:3128' }, 'http://user:secret@proxy.example:3128'],
   [{ HTTPS_PROXY: '[fd00::1]:3128' }, 'http://[fd00::1]:3128'],
+  [{ HTTPS_PROXY: 'HTTP://proxy.example:3128/' }, 'http://proxy.example:3128'],
+  [{ HTTPS_PROXY: ' http://user:p%40ss@proxy.example:3128\n' }, 'http://user:p%40ss@proxy.example:3128'],
 ])('the proxy of %j is %s', (env, proxy) => {
   expect(proxyIn(env)).toBe(proxy);
 });
@@ -20,6 +22,7 @@ test.each([
   ['https_proxy', 'user:secret@proxy.example:port'],
   ['HTTPS_PROXY', 'http://user:secret@'],
   ['HTTPS_PROXY', 'user:secret@proxy example'],
+  ['HTTPS_PROXY', 'http://user:secret%@proxy.example:3128'],
 ])('%s=%s is refused and not shown, rather than left out', (variable, value) => {
   let failure: unknown;
   try {

@@ -47,15 +47,25 @@ export function awsReach(service: AwsServiceName, env: Environment, endpoint?: s
 function proxyOf(env: Environment): string | undefined {
   const written = env.HTTPS_PROXY ?? env.https_proxy;
   if (written === undefined || written === '') return undefined;
-  const proxy = written.includes('://') ? written : `http://${written}`;
-  const { protocol, hostname } = URL.parse(proxy) ?? { protocol: '', hostname: '' };
-  if (!['http:', 'https:'].includes(protocol) || hostname === '') {
+  const proxy = URL.parse(written.includes('://') ? written : `http://${written}`);
+  if (proxy === null || !['http:', 'https:'].includes(proxy.protocol) || !isDecodable(proxy)) {
     // Not its value: a password may be in it.
     throw agentError('AWS_PROXY_INVALID', {
       variable: env.HTTPS_PROXY === undefined ? 'https_proxy' : 'HTTPS_PROXY',
     });
   }
-  return proxy;
+  // As it was read, for Node does not know `HTTP://`, and has the whole value in what it says of a line break.
+  return proxy.href.replace(/\/$/u, '');
+}
+
+/** A `%` that stands for itself, in a password, is what Node throws at. */
+function isDecodable({ username, password }: URL): boolean {
+  try {
+    decodeURIComponent(username + password);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** Who asks for FIPS in a word that is not known must not go without it, and not hear of it. */
