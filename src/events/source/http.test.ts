@@ -11,7 +11,7 @@ import { patient } from '../../../test/support/patience.ts';
 import { temporaryDirectory } from '../../../test/support/temporary-directory.ts';
 import type { LogEvent } from '../../base/log-events.ts';
 import { eventSourceContract, reading } from '../event-source.contract.ts';
-import { httpSource, requestBytesMax } from './http.ts';
+import { httpSource, requestBytesMax, roomWithinMs } from './http.ts';
 
 interface Answer {
   readonly status: number;
@@ -64,12 +64,16 @@ function setup(queueBytesMax?: number) {
 eventSourceContract('httpSource', () => {
   const { source, clock, post } = setup();
   let before: Promise<unknown> = Promise.resolve();
+  /** As a client does that was told to try again. */
+  const sent = async (body: string): Promise<void> => {
+    for (;;) if ((await post(body)).status !== 429) return;
+  };
   return {
     source,
     clock,
     async write(lines) {
       const body = lines.map((line) => `${line}\n`).join('');
-      before = before.then(() => post(body)).catch(() => undefined);
+      before = before.then(() => sent(body)).catch(() => undefined);
     },
   };
 });
@@ -93,6 +97,48 @@ describe('an http source', () => {
     expect(answer).toMatchObject({ status: 200, body: { events: 2 } });
     stopping.abort();
     await iterator.return?.();
+  });
+
+  test('says 429 where room is long in coming, and takes nothing of that request', async () => {
+    const { source, post, clock, listening } = setup();
+    const stopping = new AbortController();
+    const iterator = source.chunks(new Map(), stopping.signal)[Symbol.asyncIterator]();
+    const first = iterator.next();
+    await listening;
+    const taken = post('on its way');
+    const { value } = await first;
+    const queued = post('waits');
+    await vi.waitFor(() => expect(source.counts().items).toBe(1), patient);
+
+    await clock.advance(roomWithinMs);
+
+    expect(await queued).toMatchObject({ status: 429, headers: { 'retry-after': '1' } });
+    expect(source.counts()).toEqual({ lagBytes: 0, items: 0 });
+    value.onDurable?.();
+    expect(await taken).toMatchObject({ status: 200 });
+    stopping.abort();
+    expect((await iterator.next()).done).toBe(true);
+  });
+
+  test('takes nothing of a request whose client has gone before its turn', async () => {
+    const { source, post, socket, listening } = setup();
+    const stopping = new AbortController();
+    const iterator = source.chunks(new Map(), stopping.signal)[Symbol.asyncIterator]();
+    const first = iterator.next();
+    await listening;
+    const taken = post('on its way');
+    const { value } = await first;
+    const client = connect(socket);
+    client.write('POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: 5\r\n\r\nwaits');
+    await vi.waitFor(() => expect(source.counts().items).toBe(1), patient);
+
+    client.destroy();
+
+    await vi.waitFor(() => expect(source.counts().items).toBe(0), patient);
+    value.onDurable?.();
+    await taken;
+    stopping.abort();
+    expect((await iterator.next()).done).toBe(true);
   });
 
   test('says 429 when there is no room, and takes nothing of that request', async () => {

@@ -32,6 +32,8 @@ const connectionsMax = 256;
 const requestTimeoutMs = 30_000;
 const headerBytesMax = 8_192;
 const retryAfterSeconds = 1;
+/** What has not left the queue by then is given back to whoever sent it, who is not to wait for a disk or an outage. */
+export const roomWithinMs = 5_000;
 
 const inflate = promisify(gunzip);
 
@@ -79,7 +81,9 @@ export function httpSource(options: HttpSourceOptions): EventSource {
   }
 
   async function serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const { status, body } = await answerTo(request).catch(
+    const gone = new AbortController();
+    response.once('close', () => gone.abort());
+    const { status, body } = await answerTo(request, gone.signal).catch(
       (): Reply => ({ status: 400, body: { message: 'the request broke off' } }),
     );
     const text = Buffer.from(`${JSON.stringify(body)}\n`);
@@ -92,7 +96,7 @@ export function httpSource(options: HttpSourceOptions): EventSource {
     response.end(text);
   }
 
-  async function answerTo(request: IncomingMessage): Promise<Reply> {
+  async function answerTo(request: IncomingMessage, gone: AbortSignal): Promise<Reply> {
     if (isStopping) return { status: 503, body: { message: 'the agent is stopping' } };
     const refusal = refusalOf(request);
     if (refusal !== undefined) return refusal;
@@ -105,9 +109,13 @@ export function httpSource(options: HttpSourceOptions): EventSource {
     if (typeof lines === 'string') return { status: 400, body: { message: lines } };
     if (lines.length === 0) return { status: 200, body: { events: 0 } };
     const durable = Promise.withResolvers<void>();
-    if (!source.push(lines, false, durable.resolve)) {
-      return { status: 429, body: { message: 'the queue is full; nothing was taken' } };
-    }
+    if (!source.push(lines, false, durable.resolve)) return noRoom();
+    const over = new AbortController();
+    const late = clock.sleep(roomWithinMs, AbortSignal.any([gone, over.signal])).catch(() => undefined);
+    const isInTime = await Promise.race([durable.promise.then(() => true), late.then(() => false)]);
+    over.abort();
+    if (!isInTime && source.withdraw(durable.resolve)) return noRoom();
+    // Some of it may be there.
     await durable.promise;
     return { status: 200, body: { events: countLines(lines) } };
   }
@@ -124,6 +132,10 @@ function refusalOf({ method, headers }: IncomingMessage): Reply | undefined {
   if (method !== 'POST') return { status: 405, body: { message: 'POST lines or JSON' } };
   const length = Number(headers['content-length'] ?? 0);
   return length > drainedBytesMax ? tooLarge() : undefined;
+}
+
+function noRoom(): Reply {
+  return { status: 429, body: { message: 'there is no room for it now; nothing was taken' } };
 }
 
 function tooLarge(): Reply {

@@ -17,6 +17,8 @@ export interface Pushed extends EventSource {
    * `onDurable` is called once it cannot be lost any more.
    */
   push(bytes: Buffer, isOneEvent: boolean, onDurable?: () => void): boolean;
+  /** Takes back what was pushed with this `onDurable`. False where it has left the queue. */
+  withdraw(onDurable: () => void): boolean;
   /** Resolves when half of the queue is free: with false when nobody reads it any more. */
   roomAgain(): Promise<boolean>;
 }
@@ -45,6 +47,13 @@ export function pushed(options: PushedOptions): Pushed {
   let waiting: (() => void)[] = [];
   let isOver = false;
 
+  function leave(bytes: number): void {
+    queuedBytes -= bytes;
+    if (queuedBytes > bytesMax / 2) return;
+    for (const resume of waiting) resume();
+    waiting = [];
+  }
+
   function take(): Chunk {
     const [first] = queue;
     if (first === undefined) throw new RangeError('nothing is queued');
@@ -59,11 +68,7 @@ export function pushed(options: PushedOptions): Pushed {
     }
     const taken = queue.slice(0, count);
     queue = queue.slice(count);
-    queuedBytes -= bytes + count * itemBytes;
-    if (queuedBytes <= bytesMax / 2) {
-      for (const resume of waiting) resume();
-      waiting = [];
-    }
+    leave(bytes + count * itemBytes);
     const told = taken.flatMap(({ onDurable }) => (onDurable === undefined ? [] : [onDurable]));
     return {
       bytes: count === 1 ? first.bytes : Buffer.concat(taken.map((item) => item.bytes)),
@@ -83,6 +88,14 @@ export function pushed(options: PushedOptions): Pushed {
       queue.push({ bytes, isOneEvent, onDurable, timeMs: clock.now().getTime() });
       queuedBytes += cost;
       bell.ring();
+      return true;
+    },
+
+    withdraw(onDurable) {
+      const item = queue.find((each) => each.onDurable === onDurable);
+      if (item === undefined) return false;
+      queue = queue.filter((each) => each !== item);
+      leave(item.bytes.length + itemBytes);
       return true;
     },
 
