@@ -40,8 +40,8 @@ export interface Position {
   readonly item: string;
   /** What the source needs to go on there, in a form of its own; undefined: forget this item. */
   readonly value: string | undefined;
-  /** It tells that all that was read by then, on the steady clock, is durable: it is left out where that is not so. */
-  readonly durableByMs?: number;
+  /** It holds only once all that was read by then, on the steady clock, is durable: it is left out where that is not so. */
+  readonly durableByMs?: number | undefined;
 }
 
 /** The positions of a source as they were last made durable: item → value. */

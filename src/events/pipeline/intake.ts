@@ -67,7 +67,7 @@ export function intake(options: IntakeOptions): Intake {
   const counts = { bytes: 0, events: 0, escapedLines: 0, splitEvents: 0 };
   /** By stream. */
   const filling = new Map<string, Filling>();
-  /** Those that are open, and those on their way to the disk. */
+  /** Those that are open, and those on their way to the disk: the oldest first. */
   const undurable = new Set<Filling>();
   /** Positions that moved without bytes; they go with the next batch of their stream, or after a while by themselves. */
   const moved = new Map<string, Moved>();
@@ -127,8 +127,8 @@ export function intake(options: IntakeOptions): Intake {
   }
 
   function keepable({ positions }: Chunk): readonly Position[] {
-    const oldestMs = Math.min(...[...undurable].map(({ sinceMs }) => sinceMs));
-    return positions.filter(({ durableByMs = -Infinity }) => durableByMs < oldestMs);
+    const [oldest] = undurable;
+    return positions.filter(({ durableByMs = -Infinity }) => durableByMs < (oldest?.sinceMs ?? Infinity));
   }
 
   /** Of a source that is spread, a chunk's positions wait for the batches of all streams, not for that of its own. */

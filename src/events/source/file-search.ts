@@ -24,7 +24,7 @@ export interface FileSearch {
   readonly waitingBytes: number;
   /** Whether files wait, and others had a place: more may have one as soon as those are read to their end. */
   readonly isTurning: boolean;
-  /** Whether there is anything that came and went while nobody looked, and of which nothing was read yet. */
+  /** Whether there is anything that came and went while nobody looked, and of which nothing had been read when last asked. */
   hasUnread(): boolean;
   /** Whether the globs found this item when they were expanded last. */
   isFound(item: string): boolean;
@@ -225,11 +225,12 @@ export function fileSearch({
   }
 
   function hasUnread(): boolean {
+    const had = unread.size > 0 || (unseen?.length ?? 0) > 0;
     for (const item of unread) {
       const { offset = 0, isAtEnd = true } = tracked.get(item) ?? archives.get(item) ?? {};
       if (offset > 0 || isAtEnd) unread.delete(item);
     }
-    return unread.size > 0 || (unseen?.length ?? 0) > 0;
+    return had;
   }
 
   /** False when it is not the file of the record. */

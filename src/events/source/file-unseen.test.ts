@@ -6,7 +6,7 @@ import { fakeClock } from '../../../test/support/fake-clock.ts';
 import { patient } from '../../../test/support/patience.ts';
 import { temporaryDirectory } from '../../../test/support/temporary-directory.ts';
 import { type Reading, reading } from '../event-source.contract.ts';
-import type { Positions } from '../event-source.ts';
+import type { EventSource, Positions } from '../event-source.ts';
 import { fileSource } from './file.ts';
 import { type FileSourceLimits, fileSourceLimits } from './file-limits.ts';
 import { lookItem } from './last-look.ts';
@@ -22,6 +22,16 @@ function setup(pattern = '*.log', exclude: readonly string[] = [], limits: Parti
     const seconds = clock.now().getTime() / 1000;
     utimesSync(path(name), seconds, seconds);
   };
+  const open = (files: readonly string[]): EventSource =>
+    fileSource({
+      name: 'app',
+      files: files.map(path),
+      exclude: exclude.map(path),
+      readFrom: [directory],
+      limits,
+      clock,
+      log: () => undefined,
+    });
   return {
     path,
     clock,
@@ -34,19 +44,8 @@ function setup(pattern = '*.log', exclude: readonly string[] = [], limits: Parti
       stamp(name);
     },
     rename: (from: string, to: string): void => renameSync(path(from), path(to)),
-    start: (from?: Positions, files = [pattern]): Reading =>
-      reading(
-        fileSource({
-          name: 'app',
-          files: files.map(path),
-          exclude: exclude.map(path),
-          readFrom: [directory],
-          limits,
-          clock,
-          log: () => undefined,
-        }),
-        from,
-      ),
+    open,
+    start: (from?: Positions, files = [pattern]): Reading => reading(open(files), from),
     until: (check: () => void) =>
       vi.waitFor(async () => {
         await clock.advance(fileSourceLimits.findEveryMs);
@@ -226,4 +225,48 @@ test('what was read whole and let go is not taken for something that nobody saw'
   await until(() => expect(second.messages).toEqual(['two']));
   await rest();
   expect(second.messages).toEqual(['two']);
+});
+test('what was read of them and let go is not read again as long as another waits for its turn', async () => {
+  const { clock, append, start, until, rest } = setup('*.log', [], { openFilesMax: 1 });
+  append('other.log', 'a\n');
+  const first = start();
+  await until(() => expect(first.messages).toEqual(['a']));
+  await first.stop();
+  await clock.advance(minuteMs);
+  append('job.log.1', 'one\n');
+  append('task.log.1', 'two\n');
+  const second = start(first.positions);
+  await until(() => expect(second.messages).toEqual(['one', 'two']));
+  await second.stop();
+
+  const third = start(second.positions);
+  await rest();
+
+  expect(third.messages).toEqual([]);
+});
+
+test('what has begun to be read of them is not known to be seen by what is kept of other files', async () => {
+  const { path, clock, append, compressed, open, start, until } = setup();
+  const globs = ['*.log', 'cron.gz'];
+  append('other.log', 'a\n');
+  const first = start(new Map(), globs);
+  await until(() => expect(first.messages).toEqual(['a']));
+  await first.stop();
+  await clock.advance(minuteMs);
+  append('job.log.1', 'one\n');
+  compressed('cron.gz', 'two\n');
+  await clock.advance(minuteMs);
+
+  // Killed when the batches of all streams but one were durable.
+  const kept = new Map(first.positions);
+  const stop = new AbortController();
+  for await (const { file, positions } of open(globs).chunks(first.positions, stop.signal)) {
+    if (file === path('job.log')) continue;
+    for (const { item, value } of positions) if (value !== undefined) kept.set(item, value);
+    if (file === path('cron.gz') && positions.some(({ value }) => value?.includes('"isDone":true')))
+      stop.abort();
+  }
+  const second = start(kept, globs);
+
+  await until(() => expect(second.messages).toEqual(['one']));
 });

@@ -41,6 +41,8 @@ export function fileSource(options: FileSourceOptions): EventSource {
     const finder = fileSearch({ name: source, files, exclude, readFrom, unseenSinceMs, limits, hand, log });
     search = finder;
     const failingItems = new Set<string>();
+    /** Items whose positions are no longer needed. They go with the next note of the last look. */
+    const forgotten = new Set<string>();
     /** Whether a change was told since the last look that found nothing. */
     let isAnnounced = true;
     const bell = wake();
@@ -103,11 +105,26 @@ export function fileSource(options: FileSourceOptions): EventSource {
       return { ...nothing, positions, onDurable: () => undefined };
     }
 
+    /**
+     * What is forgotten goes with a note of when all was seen, or waits for one: where neither is kept, a file that was read
+     * whole would be taken for one that came and went while nobody looked.
+     */
     function noted(chunk: Chunk): Chunk {
       if (chunk.positions.length === 0) return chunk;
+      const moved = chunk.positions.filter(({ value }) => value !== undefined);
+      for (const { item, value } of chunk.positions) {
+        if (value === undefined) forgotten.add(item);
+        else forgotten.delete(item);
+      }
       if (finder.hasUnread()) looked.holdBack();
-      const note = looked.next(chunk.bytes.length === 0);
-      return note === undefined ? chunk : { ...chunk, positions: [...chunk.positions, note] };
+      const note = looked.next(chunk.bytes.length === 0 || moved.length < chunk.positions.length);
+      if (note === undefined) return { ...chunk, positions: moved };
+      const { durableByMs } = note;
+      const gone = [...forgotten]
+        .filter((item) => !tracked.has(item) && !archives.has(item))
+        .map((item) => ({ item, value: undefined, durableByMs }));
+      forgotten.clear();
+      return { ...chunk, positions: [...moved, ...gone, note] };
     }
 
     function next(file: TrackedFile): Chunk | undefined {
