@@ -4,7 +4,7 @@ import type { Way } from '../agent/signing-helper/session-source.ts';
 import type { RolesAnywhereIdentity } from '../identity/roles-anywhere/roles-anywhere.ts';
 import { stopSignal } from '../system/signals.ts';
 import { type Command, command } from './command.ts';
-import { type SessionArguments, saysWhoToBe, sessionIdentity, sessionOptions } from './helper-options.ts';
+import { identityFlagOf, type SessionArguments, sessionIdentity, sessionOptions } from './helper-options.ts';
 import { operatorLaunchOf } from './launch.ts';
 
 /** `credentials.rolesAnywhere` of the bootstrap config, which takes long to load. @throws CONFIG_… */
@@ -44,9 +44,22 @@ async function documentOf(
     '../agent/signing-helper/credential-process.ts'
   );
   const stop = stopSignal();
-  if (args.consumer !== undefined) return consumerProcess(launch, args.consumer, stop);
+  if (args.consumer !== undefined) {
+    refuseUnheard(args);
+    return consumerProcess(launch, args.consumer, stop);
+  }
   const identity = await identityOf(args, launch, configured);
   return credentialProcess(launch, identity, wayOf(args), stop);
+}
+
+/** What a consumer has is the agent's to say, and so is the way to AWS. @throws USAGE */
+function refuseUnheard(args: SessionArguments): void {
+  const way = args['with-proxy'] ? 'with-proxy' : undefined;
+  const unheard = identityFlagOf(args) ?? (args.endpoint === undefined ? way : 'endpoint');
+  if (unheard === undefined) return;
+  throw agentError('USAGE', {
+    problem: `--${unheard} is not for --consumer: the agent gives what that consumer has`,
+  });
 }
 
 /** By what way AWS is asked. */
@@ -63,7 +76,7 @@ export async function identityOf(
   const { identity, missing } = sessionIdentity(args);
   if (identity !== undefined) return identity;
   // A role that was asked for and not taken would be credentials of another one.
-  if (configured !== undefined && !saysWhoToBe(args)) return configured(launch);
+  if (configured !== undefined && identityFlagOf(args) === undefined) return configured(launch);
   const orNone = 'give these too, or none of these flags, where the bootstrap config says who to be';
   throw agentError('USAGE', { problem: `Missing required arguments: ${missing.join(', ')}; ${orNone}` });
 }

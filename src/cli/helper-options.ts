@@ -18,6 +18,7 @@ export const debugOption = {
 /** Of a flag that says nothing that is not known here. */
 export const takenForTheHelper = text('Taken for the helper’s sake');
 
+const passwordFileOption = text('File with the password of the key, or the PIN, in its first line');
 const pkcs11Lib = text('Module of the token, for a pkcs11: URI');
 
 /** Flags of AWS's helper that name certificate and key. */
@@ -27,13 +28,14 @@ export const certificateOption = {
 
 export const certificateReadingOptions = {
   ...certificateOption,
+  'private-key-password-file': passwordFileOption,
   'pkcs11-lib': pkcs11Lib,
   debug: debugOption,
 } as const satisfies Record<string, Options>;
 
 export const privateKeyOptions = {
   'private-key': text('File with the private key, or a pkcs11: URI'),
-  'private-key-password-file': text('File with the password of the key, or the PIN, in its first line'),
+  'private-key-password-file': passwordFileOption,
   'pkcs11-lib': pkcs11Lib,
   'reuse-pin': {
     type: 'boolean',
@@ -110,9 +112,9 @@ const identityFlags = [
   'region',
 ] as const;
 
-/** Whether any flag is given that the bootstrap config would have another word on. */
-export function saysWhoToBe(args: SessionArguments): boolean {
-  return identityFlags.some((name) => args[name] !== undefined);
+/** The first flag that is given of those that the bootstrap config would have another word on. */
+export function identityFlagOf(args: SessionArguments): string | undefined {
+  return identityFlags.find((name) => args[name] !== undefined);
 }
 
 /** Where the password is: a bare name would else be that of a systemd credential, as it is in the config. */

@@ -326,10 +326,12 @@ async function change(
   let done: ChangedMasterKey;
   try {
     done = await changeMasterKey(launch, wanted, stop);
-  } finally {
+  } catch (error) {
     shown.end();
     if (stop.aborted && shown.hasBegun() && !args.json) invocation.stderr.write(interruptedText);
+    throw error;
   }
+  shown.end();
   if (args.json) invocation.stdout.write(`${JSON.stringify(done)}\n`);
   else invocation.stderr.write(changedText(done));
   return 0;

@@ -1,5 +1,5 @@
 import { command } from './command.ts';
-import { certificateReadingOptions } from './helper-options.ts';
+import { certificateReadingOptions, passwordFile } from './helper-options.ts';
 
 /** `gatehouse read-certificate-data`: what a certificate holds, as aws_signing_helper says it. */
 export const readCertificateDataCommand = command({
@@ -11,7 +11,12 @@ export const readCertificateDataCommand = command({
   },
   async run(args, invocation) {
     const { certificateData } = await import('../agent/signing-helper/certificate-data.ts');
-    const data = await certificateData(args.certificate, args['pkcs11-lib']);
+    const files = {
+      certificate: args.certificate,
+      privateKeyPassword: passwordFile(args),
+      pkcs11Module: args['pkcs11-lib'],
+    };
+    const data = await certificateData(files, invocation.env);
     invocation.stdout.write(`${JSON.stringify(data)}\n`);
     return 0;
   },

@@ -6,6 +6,7 @@ import { promisify } from 'node:util';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { createSandbox } from '../../sandbox/sandbox.ts';
 import { built, gatehouse } from '../support/agent.ts';
+import { pkcs12Password, pkcs12Vectors } from '../support/pkcs12-vectors.ts';
 import { type RolesAnywhereOptions, rolesAnywhereHost } from '../support/roles-anywhere.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 
@@ -120,6 +121,17 @@ describe('credential-process', () => {
   });
 
   test.each([
+    ['--role-arn', 'arn:aws:iam::123456789012:role/Other'],
+    ['--endpoint', 'https://example.com'],
+    ['--with-proxy'],
+  ])('takes no %s beside --consumer, which would be unheard', async (...flag) => {
+    const { code, stdout, stderr } = await gatehouse(['credential-process', '--consumer', 'app', ...flag]);
+
+    expect(stderr).toContain(`${flag[0]} is not for --consumer`);
+    expect({ code, stdout }).toEqual({ code: 64, stdout: '' });
+  });
+
+  test.each([
     ['127.0.0.1:1', 'AWS_ENDPOINT_INVALID'],
     ['http://example.com', 'AWS_ENDPOINT_INSECURE'],
   ])('refuses --endpoint %s as what the flag says, with %s', async (endpoint, expected) => {
@@ -215,6 +227,24 @@ describe('read-certificate-data', () => {
       supportedAlgorithms: [`${keyType}SHA256`, `${keyType}SHA384`, `${keyType}SHA512`],
     });
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+  });
+});
+
+describe('read-certificate-data of a PKCS#12 file', () => {
+  test('opens it with the password in a file, and says how where there is none', async () => {
+    const folder = temporaryDirectory();
+    const [file, password] = [join(folder, 'host.p12'), join(folder, 'password')];
+    writeFileSync(file, Buffer.from(pkcs12Vectors.aes256, 'base64'));
+    writeFileSync(password, `${pkcs12Password}\n`, { mode: 0o600 });
+    const argv = ['read-certificate-data', '--certificate', file];
+
+    const without = await gatehouse(argv);
+    const { code, stdout } = await gatehouse([...argv, '--private-key-password-file', password]);
+
+    expect(without.stderr).toMatch(/\(PRIVATE_KEY_PASSWORD_MISSING\)\nhint: .*--private-key-password-file/u);
+    expect(without.code).toBe(78);
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({ keyType: 'EC' });
   });
 });
 

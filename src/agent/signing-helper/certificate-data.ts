@@ -1,6 +1,6 @@
 import { identityError } from '../../identity/errors.ts';
 import { publicKeyOf } from '../../identity/roles-anywhere/certificate.ts';
-import { firstCertificateAt } from '../../identity/roles-anywhere/certified-key.ts';
+import { type CertificateFiles, firstCertificateOf } from '../../identity/roles-anywhere/certified-key.ts';
 
 /** What AWS's helper says of a certificate. */
 export interface CertificateData {
@@ -12,12 +12,14 @@ export interface CertificateData {
   readonly supportedAlgorithms: readonly string[];
 }
 
-/** @throws CERTIFICATE_UNREADABLE, CERTIFICATE_INVALID, CERTIFICATE_KEY_UNSUPPORTED, PKCS11_… */
+/**
+ * @throws CERTIFICATE_UNREADABLE, CERTIFICATE_INVALID, CERTIFICATE_KEY_UNSUPPORTED, PRIVATE_KEY_PASSWORD_…, PKCS11_…
+ */
 export async function certificateData(
-  path: string,
-  pkcs11Module: string | undefined,
+  files: Omit<CertificateFiles, 'privateKey' | 'intermediates'>,
+  env: Readonly<Record<string, string | undefined>>,
 ): Promise<CertificateData> {
-  const read = await firstCertificateAt(path, pkcs11Module);
+  const read = await firstCertificateOf(files, env);
   const { x509, serialNumber } = read;
   const type = publicKeyOf(read)?.asymmetricKeyType ?? 'unknown';
   const certificate = { certificateData: x509.raw.toString('base64'), serialNumber };
@@ -26,6 +28,7 @@ export async function certificateData(
     const supportedAlgorithms = ['SHA256', 'SHA384', 'SHA512'].map((hash) => `${keyType}${hash}`);
     return { keyType, ...certificate, supportedAlgorithms };
   }
-  if (!type.startsWith('ml-dsa-')) throw identityError('CERTIFICATE_KEY_UNSUPPORTED', { path, type });
+  if (!type.startsWith('ml-dsa-'))
+    throw identityError('CERTIFICATE_KEY_UNSUPPORTED', { path: files.certificate, type });
   return { keyType: 'ML-DSA', ...certificate, supportedAlgorithms: ['MLDSA'] };
 }

@@ -117,14 +117,19 @@ function read(code: Unreadable, path: string): IdentityFile {
 
 /**
  * The certificate of a file, or of a token; of several the first.
- * @throws CERTIFICATE_UNREADABLE, CERTIFICATE_INVALID, PKCS11_…
+ * @throws CERTIFICATE_UNREADABLE, CERTIFICATE_INVALID, PRIVATE_KEY_PASSWORD_…, PKCS11_…
  */
-export async function firstCertificateAt(
-  path: string,
-  pkcs11Module: string | undefined,
+export async function firstCertificateOf(
+  files: Omit<CertificateFiles, 'privateKey' | 'intermediates'>,
+  env: Env,
 ): Promise<Certificate> {
-  const [first] = await certificatesAt(path, { pkcs11Module }, undefined);
-  return first;
+  const { secret } = readPassword(files.privateKeyPassword, env);
+  try {
+    const [first] = await certificatesAt(files.certificate, files, secret);
+    return first;
+  } finally {
+    secret?.dispose();
+  }
 }
 
 /**

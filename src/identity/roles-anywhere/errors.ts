@@ -114,7 +114,7 @@ export const rolesAnywhereErrors = {
   PRIVATE_KEY_PASSWORD_MISSING: {
     summary: 'the private key is encrypted and no password is configured',
     remedy:
-      'Set credentials.rolesAnywhere.privateKeyPassword to a file that holds the password, or to the name of a systemd credential.',
+      'Set credentials.rolesAnywhere.privateKeyPassword to a file that holds the password, or to the name of a systemd credential; on the command line, give --private-key-password-file.',
     retry: false,
     exitCode: exitCode.configuration,
   },
