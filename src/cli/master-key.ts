@@ -5,6 +5,7 @@ import type { MasterKeyStatus } from '../agent/master-key/status.ts';
 import type { ErrorReport } from '../base/errors.ts';
 import { stopSignal } from '../system/signals.ts';
 import { command, type GlobalArguments, type Invocation } from './command.ts';
+import { factOf } from './failure.ts';
 import { operatorLaunchOf } from './launch.ts';
 import { passwordsOf } from './password.ts';
 import { progressOf } from './progress.ts';
@@ -357,7 +358,7 @@ gatehouse master-key reencrypt goes on, with --abort it goes back
 function statusText(status: MasterKeyStatus): string {
   const { bindingKey, sealedFiles, change: underWay, failing } = status;
   return rowsText([
-    ['reachable', failing === undefined ? 'yes' : `no: ${failing.summary} (${failing.code})`],
+    ['reachable', failing === undefined ? 'yes' : `no: ${failureFact(failing)}`],
     ...(failing === undefined ? [] : [['hint', failing.remedy] as [string, string]]),
     ['host', status.name],
     ['binding key', bindingKey.arn],
@@ -384,15 +385,19 @@ function statusText(status: MasterKeyStatus): string {
   ]);
 }
 
+function failureFact(failing: ErrorReport): string {
+  return `${factOf(failing)} (${failing.code})`;
+}
+
 function unknownStateText(failing: ErrorReport | undefined): string {
-  return failing === undefined ? 'not known' : `not known: ${failing.summary} (${failing.code})`;
+  return failing === undefined ? 'not known' : `not known: ${failureFact(failing)}`;
 }
 
 function registryText(registry: MasterKeyStatus['registry']): string {
   if (registry === undefined)
     return 'none: if the state directory is lost, only your own copy brings the key back';
   const { table: name, state, failing } = registry;
-  return `table ${name}, ${state}${failing === undefined ? '' : `: ${failing.summary} (${failing.code})`}`;
+  return `table ${name}, ${state}${failing === undefined ? '' : `: ${failureFact(failing)}`}`;
 }
 
 function rollbackGuardText(registry: MasterKeyStatus['registry']): string {

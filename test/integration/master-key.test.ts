@@ -49,6 +49,21 @@ describe('the master key', () => {
     });
   });
 
+  it('tells which action on which key is refused, where its state is not known', async () => {
+    const host = await hostWithMasterKey();
+    const effect = { kind: 'error', name: 'AccessDeniedException', status: 400 } as const;
+    host.sandbox.faults.add({ service: 'kms', operation: 'DescribeKey', effect });
+
+    const { code, stdout } = await host.run(['master-key', 'status']);
+
+    expect(stdout).toMatch(/^reachable +yes$/mu);
+    const [row] = /^its state .*$/mu.exec(stdout) ?? [];
+    expect(row).toContain('not known: KMS refuses');
+    expect(row).toContain('kms:DescribeKey');
+    expect(row).toContain(host.keyArn(bindingKey));
+    expect(code).toBe(0);
+  });
+
   it('is made before there is a gateway config, where its key is named, and says so', async () => {
     const host = await setup({ bootstrap: { gatewayConfig: { secretName: 'prod/not-yet' } } });
 
