@@ -181,6 +181,38 @@ describe('the registry', () => {
     ]);
   });
 
+  it.each([
+    [
+      'tells how it goes on, where the registry has still to hear of it',
+      { operation: 'PutItem', nth: 3 },
+      130,
+    ],
+    ['ends well, where nothing but its lease is left to give back', { operation: 'DeleteItem' }, 0],
+  ])('a change that Ctrl-C reaches late %s', async (_what, call, code) => {
+    const host = await hostWithRegistry();
+    await sealed(host, 'one', 'x');
+    const held = host.sandbox.faults.add({ service: 'dynamodb', ...call, effect: { kind: 'hold' } });
+    const changing = startProgram(['master-key', 'reencrypt', '--config', host.configFile], host.env);
+
+    await eventually(
+      'it waits for the registry',
+      () => host.sandbox.faults.list()[0]?.hits === 1 || undefined,
+    );
+    changing.kill('SIGINT');
+    if (code === 0) {
+      await eventually('the key is changed', async () => {
+        const { generation } = await masterKeyStatus(host);
+        return generation === 2 || undefined;
+      });
+      host.sandbox.faults.remove(held);
+    }
+
+    const ended = await changing.finished;
+    expect(ended.stderr.includes('stopped on the way')).toBe(code === 130);
+    expect(ended.stderr.includes('sealed files are under master key 2')).toBe(code === 0);
+    expect(ended.code).toBe(code);
+  });
+
   it('brings no key of another account, unless the gateway config names it', async () => {
     const host = await setup();
     await host.operator.createKeysTable('fleet-keys');
