@@ -195,6 +195,7 @@ async function start(
     copy,
     clock,
     log,
+    leftMs: () => time.left(),
     read: (sig) => readGateway(host, secretName, sig),
     async apply(next, sig) {
       await workload.configure(next, sig);

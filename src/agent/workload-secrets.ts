@@ -98,7 +98,7 @@ export function workloadSecrets(
     return (read: (signal: AbortSignal) => Promise<SecretReading>, signal: AbortSignal) =>
       until === Infinity
         ? read(signal)
-        : clock.deadline(Math.max(1, until - clock.monotonic()), what, signal, read);
+        : clock.deadline(Math.max(1, Math.round(until - clock.monotonic())), what, signal, read);
   }
 
   const held = secrets({

@@ -42,9 +42,11 @@ function setupWith(copy: CopiedVersion | undefined, ...next: (FetchedVersion | '
   const log: LogEvent[] = [];
   const applied: GatewayConfig[] = [];
   const clock = fakeClock(new Date(start));
+  const left = { ms: 80_000 };
   const config = followedConfig({
     secretName: 'prod/web',
     clock,
+    leftMs: () => left.ms,
     log: (event) => log.push(event),
     copy: {
       isThere: () => copy !== undefined,
@@ -66,7 +68,7 @@ function setupWith(copy: CopiedVersion | undefined, ...next: (FetchedVersion | '
       applied.push(gateway);
     },
   });
-  return { config, clock, applied, heeded, log, said: () => log.map(({ name }) => name) };
+  return { config, clock, left, applied, heeded, log, said: () => log.map(({ name }) => name) };
 }
 
 describe('the first version', () => {
@@ -205,6 +207,17 @@ describe('a start without Secrets Manager', () => {
     const starting = config.start(signal);
 
     await clock.advance(30_000);
+
+    await starting;
+    expect(config.state()).toMatchObject({ versionId: 'v1', refused: 'DEADLINE_EXCEEDED' });
+  });
+
+  test('that hangs leaves the copy half of what is left of a start that began late', async () => {
+    const { config, clock, left } = setupWith(copied('v1'), 'hangs');
+    left.ms = 20_000;
+    const starting = config.start(signal);
+
+    await clock.advance(10_000);
 
     await starting;
     expect(config.state()).toMatchObject({ versionId: 'v1', refused: 'DEADLINE_EXCEEDED' });

@@ -39,6 +39,8 @@ export interface FollowedConfigOptions {
   readonly log: Log;
   /** Fetches and validates the current version. */
   read(signal: AbortSignal): Promise<FetchedVersion>;
+  /** Milliseconds that are left of the start, for the first version and for the copy where it does not come. */
+  leftMs(): number;
   /** What there is to fall back on at the start. */
   readonly copy: Pick<LastKnownGood, 'isThere' | 'standIn' | 'heed'>;
   /** Makes the running agent follow a new version. */
@@ -139,8 +141,10 @@ export function followedConfig(options: FollowedConfigOptions): FollowedConfig {
 
   const first = async (signal: AbortSignal): Promise<GatewayVersion> => {
     try {
+      // Opening the copy takes its time as well.
+      const withinMs = Math.min(firstReadMsMax, Math.ceil(options.leftMs() / 2));
       const version = await (copy.isThere()
-        ? clock.deadline(firstReadMsMax, 'Secrets Manager', signal, read)
+        ? clock.deadline(withinMs, 'Secrets Manager', signal, read)
         : read(signal));
       offer(version);
       return version;
