@@ -31,7 +31,7 @@ describe.skipIf(isNamespaceMissing())('a container with a relative URI, in a net
       role: 'GatehouseHost',
     });
     expect(other).toMatchObject({ code: 77, stdout: '' });
-    expect(other.stderr).toContain('CREDENTIALS_REFUSED');
+    expect(other.stderr).toContain('CREDENTIALS_CONTAINER_REFUSED');
     expect(calls).toEqual([
       { service: 'container-credentials', operation: 'GetCredentials', status: 200 },
       { service: 'sts', operation: 'GetCallerIdentity', status: 200 },
