@@ -28,7 +28,7 @@ ENV GATEHOUSE_STATE_DIRECTORY=/var/lib/gatehouse \
     GATEHOUSE_RUNTIME_DIRECTORY=/run/gatehouse
 USER 10001:10001
 # By the user, and with the flags, that the agent has: a container has no start before its first.
-RUN ["/usr/lib/gatehouse/bin/node", "--disable-sigusr1", "--min-semi-space-size=4", "--max-semi-space-size=4", \
+RUN ["/usr/lib/gatehouse/bin/node", "--disable-sigusr1", "--min-semi-space-size=2", "--max-semi-space-size=2", \
      "/usr/lib/gatehouse/warm-code-cache.mjs"]
 # Alive, started and not wedged. Degraded is healthy: what degrades, an orchestrator's restart does not mend.
 HEALTHCHECK --interval=30s --timeout=10s --start-period=60s CMD ["gatehouse", "status", "--check", "ready"]
