@@ -69,6 +69,18 @@ test('an ISO time is the same wherever it stands', () => {
   );
 });
 
+test.each(['00', '12', '13', '23', '24', '31', '32', '59', '60', '61', '99'])(
+  'an ISO time with a part of %s is the same, or none, wherever it stands',
+  (part) => {
+    const whole = ['2026', '10', '11', '10', '17', '10'];
+    for (const index of whole.keys()) {
+      const [year, month, day, hour, minute, second] = whole.with(index, index === 0 ? `00${part}` : part);
+      const time = `${year}-${month}-${day}T${hour}:${minute}:${second}.5Z`;
+      expect([time, read('iso', time)]).toEqual([time, read('iso', `at ${time}`)]);
+    }
+  },
+);
+
 describe('a time without its zone', () => {
   test.each([
     ['Europe/Berlin', '2026-07-01 12:00', '2026-07-01T10:00:00.000Z'],
