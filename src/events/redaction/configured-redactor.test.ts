@@ -32,6 +32,13 @@ test('without patterns and with secrets that stay there is nothing to do', async
   expect(redaction).toBeUndefined();
 });
 
+test('without patterns secrets are taken out, as by default', async () => {
+  const { redact, redaction } = await setup({});
+
+  expect(redact('login with Tr0ub4dor&3-horse\n')).toBe('login with [secret password]\n');
+  expect(redaction.status()).toEqual({ secrets: 1, leftOut: {}, redacted: 1 });
+});
+
 test('what matches a pattern is taken out, counted and told under its name', async () => {
   const { redact, redaction, said } = await setup({ card });
   expect(redaction.status()).toMatchObject({ redacted: 0, patterns: { card: 0 } });

@@ -68,7 +68,7 @@ describe('redactingSource', () => {
     const chunks = redacting.chunks(new Map(), new AbortController().signal)[Symbol.asyncIterator]();
 
     expect(await chunks.next()).toMatchObject({
-      value: { bytes: Buffer.from('a ***\n'), fields: ['***', 'api'] },
+      value: { ...chunkOf('a ***\n'), fields: ['***', 'api'] },
     });
   });
 
