@@ -5,7 +5,9 @@ import type { LogEvent } from '../../base/log-events.ts';
 import { Secret } from '../../base/secret.ts';
 import { needlesOf } from './needles.ts';
 import { type PatternSearch, patternSearch } from './pattern-search.ts';
-import { formerKeptMs, redactor } from './redactor.ts';
+import { redactor } from './redactor.ts';
+
+const dayMs = 24 * 60 * 60 * 1000;
 
 const password = 'Tr0ub4dor&3-horse';
 
@@ -181,6 +183,19 @@ describe('redactor', () => {
     expect(texts.join('')).not.toContain(password.slice(0, 5));
   });
 
+  test('of the beginnings of secrets at the end of a chunk all goes, whichever of them is found first', () => {
+    const secrets = { short: 'abcdWWWWXXXX', long: '1234abcdYYYY' };
+
+    for (const order of [
+      ['short', 'long'],
+      ['long', 'short'],
+    ] as const) {
+      const { redact } = setup(Object.fromEntries(order.map((name) => [name, secrets[name]])));
+
+      expect(redact('x 1234abcd')).toBe('x [secret long]');
+    }
+  });
+
   test('one event is whole: what it ends with is not taken for the beginning of a secret', () => {
     const { redaction } = setup({
       tls: '-----BEGIN X-----\nMIGHAgEAMBMGByqG\n',
@@ -219,10 +234,34 @@ describe('redactor', () => {
     const { clock, learn, redact } = setup();
     learn('database-password', 'another-Secret-9');
 
+    await clock.advance(dayMs - 1);
     expect(redact(`${password} another-Secret-9\n`)).toBe(
       '[secret database-password] [secret database-password]\n',
     );
-    await clock.advance(formerKeptMs);
+    await clock.advance(1);
+    expect(redact(`${password} another-Secret-9\n`)).toBe(`${password} [secret database-password]\n`);
+  });
+
+  test('of a secret that changes all the time the latest eight values are looked for', () => {
+    const { learn, redact } = setup({});
+    const values = Array.from({ length: 9 }, (_, index) => `changing-Secret-${index}`);
+    for (const value of values) learn('database-password', value);
+
+    expect(values.map((value) => redact(`${value}\n`))).toEqual([
+      'changing-Secret-0\n',
+      ...Array.from({ length: 8 }, () => '[secret database-password]\n'),
+    ]);
+    // What was overwritten is looked for no more.
+    expect(redact('\0'.repeat(40))).toBe('\0'.repeat(40));
+  });
+
+  test('the day of a former value begins when it was replaced, whatever comes after it', async () => {
+    const { clock, learn, redact } = setup();
+    learn('database-password', 'another-Secret-9');
+    await clock.advance(dayMs / 2);
+    learn('database-password', 'a-third-Secret-7');
+    await clock.advance(dayMs / 2);
+
     expect(redact(`${password} another-Secret-9\n`)).toBe(`${password} [secret database-password]\n`);
   });
 
@@ -232,10 +271,10 @@ describe('redactor', () => {
     redaction.keepOnly(new Set());
     expect(redact(`${password}\n`)).toBe('[secret database-password]\n');
     learn('database-password', password);
-    await clock.advance(formerKeptMs);
+    await clock.advance(dayMs);
     expect(redact(`${password}\n`)).toBe('[secret database-password]\n');
     redaction.keepOnly(new Set());
-    await clock.advance(formerKeptMs);
+    await clock.advance(dayMs);
     expect(redact(`${password}\n`)).toBe(`${password}\n`);
     expect(redaction.status().secrets).toBe(0);
   });
@@ -246,13 +285,15 @@ describe('redactor', () => {
     redact(`${password}\n`);
     redact(`${password} ${password}\n`);
     redact(`${password}\n`, 'file', 'other');
-    await clock.advance(60_000);
+    await clock.advance(59_999);
+    redact(`${password}\n`);
+    await clock.advance(1);
     redact(`${password}\n`);
 
     expect(said('events.secret-redacted')).toEqual([
       { source: 'app', secret: 'database-password', times: 1 },
       { source: 'other', secret: 'database-password', times: 1 },
-      { source: 'app', secret: 'database-password', times: 3 },
+      { source: 'app', secret: 'database-password', times: 4 },
     ]);
   });
 
@@ -269,7 +310,7 @@ describe('redactor', () => {
     const { clock, learn, redact } = setup();
 
     learn('database-password', 'short');
-    await clock.advance(formerKeptMs);
+    await clock.advance(dayMs);
 
     expect(redact(`${password}\n`)).toBe(`${password}\n`);
   });
