@@ -358,7 +358,7 @@ describe('a pipeline', () => {
   });
 
   test('holds its sources back while the spool is full', async () => {
-    const { clock, sink, give, start, pulled, said } = setup({ bytesMax: 1_500_000 });
+    const { clock, sink, give, start, pulled, said } = setup({ bytesMax: 4_500_000 });
     start();
     let isDown = true;
     sink.onSend = () => {
@@ -368,7 +368,7 @@ describe('a pipeline', () => {
 
     for (let index = 0; index < 20; index += 1) give(`${index} ${'x'.repeat(600_000)}\n`, index);
     await clock.advance(60_000);
-    expect(pulled()).toBeLessThan(6);
+    expect(pulled()).toBeLessThan(12);
     expect(said('events.spool-full')).toHaveLength(1);
 
     isDown = false;
@@ -475,7 +475,7 @@ describe('a pipeline', () => {
     await expect(done).rejects.toMatchObject({ code: 'EVENTS_SPOOL_KEY_MISSING' });
   });
 
-  test('goes on reading while a full batch is made durable, up to the next that is full', async () => {
+  test('goes on reading while two full batches are made durable, up to the next that is full', async () => {
     const { clock, spool, sink, give, pulled, start } = setup();
     const gate = Promise.withResolvers<void>();
     const slow: Spool = {
@@ -487,13 +487,75 @@ describe('a pipeline', () => {
     };
     start({ spool: slow });
 
-    for (const letter of ['a', 'b', 'c', 'd']) give(`${letter.repeat(700_000)}\n`);
+    for (const letter of ['a', 'b', 'c', 'd', 'e']) give(`${letter.repeat(700_000)}\n`);
     await clock.advance(10);
-    expect(pulled()).toBe(3);
+    expect(pulled()).toBe(4);
     gate.resolve();
     await clock.advance(1000);
 
+    expect(sink.messages().map(([letter]) => letter)).toEqual(['a', 'b', 'c', 'd', 'e']);
+  });
+
+  test('batches that are full while one is written are written together, and all of them again where that fails', async () => {
+    const { clock, spool, sink, give, start, said } = setup();
+    const gate = Promise.withResolvers<void>();
+    const together: number[] = [];
+    const slow: Spool = {
+      ...spool,
+      async append(...args) {
+        await gate.promise;
+        return spool.append(...args);
+      },
+      async appendFirst(batches, signal) {
+        together.push(batches.length);
+        if (together.length === 1) throw eventsError('EVENTS_SPOOL_UNWRITABLE', { path: '/memory' });
+        const ids: number[] = [];
+        for (const { batch, positions } of batches) ids.push(await spool.append(batch, positions, signal));
+        return ids;
+      },
+    };
+    start({ spool: slow });
+
+    for (const [index, letter] of ['a', 'b', 'c', 'd'].entries()) give(`${letter.repeat(700_000)}\n`, index);
+    await clock.advance(10);
+    gate.resolve();
+    await clock.advance(10);
+    expect(together[0]).toBe(2);
+    expect(spool.position('s0').get('item')).toBe('0');
+    await clock.advance(10_000);
+
+    expect(said('events.spool-failed')).toHaveLength(1);
     expect(sink.messages().map(([letter]) => letter)).toEqual(['a', 'b', 'c', 'd']);
+    expect(spool.position('s0').get('item')).toBe('3');
+  });
+
+  test('sends the next batch while one is settled, and none of them again', async () => {
+    const { clock, spool, sink, give, start, said } = setup();
+    const gate = Promise.withResolvers<void>();
+    let settles = 0;
+    const slow: Spool = {
+      ...spool,
+      async settle(batch, refused) {
+        settles += 1;
+        if (settles === 1) {
+          await gate.promise;
+          throw eventsError('EVENTS_SPOOL_UNWRITABLE', { path: '/memory' });
+        }
+        return spool.settle(batch, refused);
+      },
+    };
+    start({ spool: slow });
+
+    for (const letter of ['a', 'b', 'c']) give(`${letter.repeat(700_000)}\n`);
+    await clock.advance(1000);
+    const first = sink.messages().map(([letter]) => letter);
+    expect(first).toEqual(['a', 'b']);
+    gate.resolve();
+    await clock.advance(10_000);
+
+    expect(said('events.spool-failed')).toHaveLength(1);
+    expect(sink.messages().map(([letter]) => letter)).toEqual(['a', 'b', 'c']);
+    expect(spool.counts().batches).toBe(0);
   });
 
   test.each([false, true])(

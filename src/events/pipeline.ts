@@ -9,6 +9,7 @@ import { eventsEvent } from './log-events.ts';
 import { movement } from './movement.ts';
 import { type Outdated, outdated } from './outdated.ts';
 import { type Overflow, type OverflowPolicy, overflow } from './overflow.ts';
+import { inStep } from './pipeline/in-step.ts';
 import { type Intake, intake } from './pipeline/intake.ts';
 import { type PipelineLimits, pipelineLimits } from './pipeline/limits.ts';
 import { shipping } from './pipeline/shipping.ts';
@@ -63,7 +64,11 @@ export interface Pipeline {
  */
 export function pipeline(options: PipelineOptions): Pipeline {
   const { sink, clock, log } = options;
-  const spool = announcing(options.spool, () => share.look());
+  const spool = announcing(options.spool, () => {
+    share.look();
+    step.left();
+  });
+  const step = inStep(options.spool, clock);
   const limits = { ...pipelineLimits, ...options.limits };
   const intakeStop = new AbortController();
   const ending = new AbortController();
@@ -99,6 +104,8 @@ export function pipeline(options: PipelineOptions): Pipeline {
       spool,
       turns,
       admit,
+      isAdmittedAlone: spill !== undefined,
+      inStep: () => step.wait(),
       limits,
       onOpened: opened.ring,
       onAppended: shipped.look,

@@ -51,6 +51,34 @@ export function spoolContract(name: string, make: (making: SpoolMaking) => Promi
       expect(spool.streams()).toEqual([a, b]);
     });
 
+    test('leaves out the batch that is being settled', async () => {
+      const { spool } = await setup();
+      const first = await spool.append(batchOf(a, 'a1'), [], never);
+      await spool.append(batchOf(a, 'a2'), [], never);
+
+      const others = await spool.read({ stream: a, batchesMax: 9, except: first }, never);
+
+      expect(others.map(textOf)).toEqual(['a2']);
+    });
+
+    test('keeps several that are appended together in their order, or takes one at a time', async () => {
+      const { spool } = await setup();
+      const batches = ['a1', 'a2', 'a3'].map((text, index) => ({
+        batch: batchOf(a, text),
+        positions: [{ source: 's', item: 'i', value: String(index + 1) }],
+      }));
+
+      const ids = [...((await spool.appendFirst?.(batches, never)) ?? [])];
+      for (const { batch, positions } of batches.slice(ids.length))
+        ids.push(await spool.append(batch, positions, never));
+
+      const kept = await spool.read({ stream: a, batchesMax: 9 }, never);
+      expect(kept.map(textOf)).toEqual(['a1', 'a2', 'a3']);
+      expect(kept.map(({ id }) => id)).toEqual(ids);
+      expect(ids.toSorted((one, other) => one - other)).toEqual(ids);
+      expect(spool.position('s').get('i')).toBe('3');
+    });
+
     test('keeps streams of one name apart that go under different roles', async () => {
       const { spool } = await setup();
       const underRole = { ...a, roleOf: 'app' };

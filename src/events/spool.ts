@@ -34,9 +34,17 @@ export interface RereadableSource {
   readonly isAtRisk: boolean;
 }
 
+/** A batch for the spool, and where its source goes on after it. */
+export interface BatchToAppend {
+  readonly batch: Batch;
+  readonly positions: readonly SourcePosition[];
+}
+
 export interface ReadLimits {
   readonly stream: StreamName;
   readonly batchesMax: number;
+  /** Not this one, by its id: it is being settled. */
+  readonly except?: number | undefined;
 }
 
 export interface SpoolCounts {
@@ -85,6 +93,14 @@ export interface Spool {
     signal: AbortSignal,
     from?: RereadableSource,
   ): Promise<number>;
+  /**
+   * As `append` of the first of them, in their order: as many as it writes together, at least one. Resolves with their
+   * ids; where it fails, none is there. Absent where a spool takes one at a time.
+   */
+  readonly appendFirst?: (
+    batches: readonly BatchToAppend[],
+    signal: AbortSignal,
+  ) => Promise<readonly number[]>;
   /** What the batch would take of `bytesMax`: whoever asks whether there is room must count as `append` does. */
   sizeOf(batch: Batch): number;
   /** Makes positions durable by themselves: notes of what is under way, which belong to no batch. */

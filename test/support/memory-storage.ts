@@ -55,7 +55,7 @@ export function memoryStorage(
   }
 
   function fileOf(name: string, file: MemoryFile): StorageFile {
-    return {
+    const made: StorageFile = {
       async size() {
         await called('read', name);
         return file.bytes.length;
@@ -77,6 +77,10 @@ export function memoryStorage(
         longer.set(bytes, at);
         file.bytes = longer;
       },
+      async writeDurably(bytes, at) {
+        await made.write(bytes, at);
+        await made.sync();
+      },
       async sync() {
         await called('sync', name);
         file.durable = Buffer.from(file.bytes);
@@ -87,6 +91,7 @@ export function memoryStorage(
       },
       async close() {},
     };
+    return made;
   }
 
   const storage: MemoryStorage = {

@@ -1,6 +1,7 @@
 import { CloudWatchLogsClient, PutLogEventsCommand } from '@aws-sdk/client-cloudwatch-logs';
 import { getEndpointFromInstructions } from '@smithy/core/endpoints';
 import type { Clock } from '../../base/clock.ts';
+import { bodyHash } from '../../events/body-hash.ts';
 import { type AwsClientOptions, awsClientConfig, renewsExpired } from './aws-client.ts';
 import { awsReach } from './aws-reach.ts';
 import { type ReadyMadeCall, readyMadeCall } from './ready-made-call.ts';
@@ -25,6 +26,7 @@ export function logsCalls(options: AwsClientOptions, clock: Pick<Clock, 'now'>):
     serviceId: client.config.serviceId,
     signingName: 'logs',
     target: 'Logs_20140328.PutLogEvents',
+    hashOf: bodyHash,
     clock,
   });
   return {

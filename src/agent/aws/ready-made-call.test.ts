@@ -10,6 +10,7 @@ import { createSandbox } from '../../../sandbox/sandbox.ts';
 import { proxy } from '../../../test/support/proxy.ts';
 import { systemClock } from '../../base/clock.ts';
 import { Secret } from '../../base/secret.ts';
+import { bodyHash } from '../../events/body-hash.ts';
 import type { Credentials } from '../../identity/credential-source.ts';
 import type { Denial } from '../../identity/denials.ts';
 import type { AwsReach } from './aws-reach.ts';
@@ -76,6 +77,7 @@ async function setup({ tls = false, reach = {} }: { tls?: boolean; reach?: Parti
     serviceId: 'CloudWatch Logs',
     signingName: 'logs',
     target: 'Logs_20140328.PutLogEvents',
+    hashOf: bodyHash,
     clock: systemClock,
   });
   onTestFinished(async () => {
@@ -114,6 +116,7 @@ async function answering(listener: RequestListener, idleMs = 30_000) {
     serviceId: 'CloudWatch Logs',
     signingName: 'logs',
     target: 'Logs_20140328.PutLogEvents',
+    hashOf: bodyHash,
     idleMs,
     clock: systemClock,
   });
@@ -310,6 +313,7 @@ test('nothing is sent in clear but to this host and its link', async () => {
     serviceId: 'CloudWatch Logs',
     signingName: 'logs',
     target: 'Logs_20140328.PutLogEvents',
+    hashOf: bodyHash,
     clock: systemClock,
   });
 

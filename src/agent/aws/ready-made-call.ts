@@ -38,6 +38,8 @@ export interface ReadyMadeCallOptions
   readonly signingName: string;
   /** As `X-Amz-Target` names it. */
   readonly target: string;
+  /** SHA-256 of a body, in hex. */
+  readonly hashOf: (body: Buffer) => string;
   /** How long no byte may go either way, connecting included. */
   readonly idleMs?: number;
   readonly clock: Pick<Clock, 'now'>;
@@ -53,7 +55,7 @@ const skewMsMin = 4 * 60_000;
  * and sending a megabyte. Endpoint, time limits and what is done about denied credentials are those of our clients.
  */
 export function readyMadeCall(options: ReadyMadeCallOptions): ReadyMadeCalls {
-  const { region, serviceId, signingName, target, denials, clock } = options;
+  const { region, serviceId, signingName, target, hashOf, denials, clock } = options;
   const sign = signature({ region, service: signingName });
   const connections = connectionsBy(options);
   let endpoint: URL | undefined;
@@ -71,7 +73,7 @@ export function readyMadeCall(options: ReadyMadeCallOptions): ReadyMadeCalls {
     signedBy(credentials.accessKeyId);
     const date = new Date(clock.now().getTime() + skewMs);
     const all = { ...headers, 'content-type': 'application/x-amz-json-1.1', 'x-amz-target': target };
-    const signed = sign({ url: endpoint, headers: all, body, date }, credentials);
+    const signed = sign({ url: endpoint, headers: all, bodyHash: hashOf(body), date }, credentials);
     signed['user-agent'] = userAgentText;
     const reply = await connections.post(endpoint, signed, body, signal);
     const aheadMs = Date.parse(reply.date) - clock.now().getTime();

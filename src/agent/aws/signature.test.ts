@@ -2,6 +2,7 @@ import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { signedRequest } from '../../../sandbox/signed-request.ts';
 import { Secret } from '../../base/secret.ts';
+import { bodyHash } from '../../events/body-hash.ts';
 import { signature } from './signature.ts';
 
 const host = '127.0.0.1:4566';
@@ -50,7 +51,7 @@ test('a signature is the one that the SDK makes, whatever is signed', async () =
         });
 
         const ours = sign(
-          { url, headers, body, date: at },
+          { url, headers, bodyHash: bodyHash(body), date: at },
           {
             accessKeyId,
             secretAccessKey: Secret.ofText(secretAccessKey),
@@ -66,7 +67,7 @@ test('a signature is the one that the SDK makes, whatever is signed', async () =
 
 test('credentials that are renewed sign from the next call on', () => {
   const sign = signature({ region: 'eu-west-1', service: 'logs' });
-  const post = { url: new URL(`http://${host}`), headers: {}, body: Buffer.from('{}'), date };
+  const post = { url: new URL(`http://${host}`), headers: {}, bodyHash: bodyHash(Buffer.from('{}')), date };
   const signedWith = (secret: string) =>
     sign(post, { accessKeyId: 'AKIA', secretAccessKey: Secret.ofText(secret) })['authorization'];
 

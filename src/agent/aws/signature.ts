@@ -7,7 +7,8 @@ export interface PostToSign {
   readonly url: URL;
   /** Names in lower case; all of them are signed. */
   readonly headers: Readonly<Record<string, string>>;
-  readonly body: Buffer;
+  /** SHA-256 of its body, in hex. */
+  readonly bodyHash: string;
   readonly date: Date;
 }
 
@@ -44,10 +45,9 @@ export function signature({ region, service }: SigningScope): Sign {
     return key;
   }
 
-  return ({ url, headers, body, date }, { accessKeyId, secretAccessKey, sessionToken }) => {
+  return ({ url, headers, bodyHash, date }, { accessKeyId, secretAccessKey, sessionToken }) => {
     const amzDate = date.toISOString().replaceAll(/[-:]|\.\d{3}/gu, '');
     const day = amzDate.slice(0, 8);
-    const bodyHash = hash('sha256', body, 'hex');
     const all: Record<string, string> = {
       ...headers,
       host: url.host,

@@ -1,10 +1,17 @@
 import type { Clock } from '../../base/clock.ts';
 import type { Log } from '../../base/log-events.ts';
 import { type Batch, encodeChunk, type OpenBatch, openBatch, type StreamName } from '../batch.ts';
+import { bodyHash } from '../body-hash.ts';
 import { returnBody } from '../body-memory.ts';
 import type { Chunk, Position } from '../event-source.ts';
 import { eventsEvent } from '../log-events.ts';
-import { type RereadableSource, type SourcePosition, type Spool, streamKey } from '../spool.ts';
+import {
+  type BatchToAppend,
+  type RereadableSource,
+  type SourcePosition,
+  type Spool,
+  streamKey,
+} from '../spool.ts';
 import type { SourceStatus } from '../status.ts';
 import type { PipelineLimits } from './limits.ts';
 import type { PipelineSource } from './source.ts';
@@ -28,13 +35,17 @@ export interface Intake {
 
 export interface IntakeOptions {
   readonly source: PipelineSource;
-  readonly spool: Pick<Spool, 'append' | 'keep' | 'position'>;
+  readonly spool: Pick<Spool, 'append' | 'appendFirst' | 'keep' | 'position'>;
   readonly turns: SpoolTurns;
   /**
    * Waits for what a batch has to wait for before it may ask for room. False where it is not to be kept, which only
    * happens to one that is droppable.
    */
   readonly admit: (batch: Batch, isDroppable: boolean, signal: AbortSignal) => Promise<boolean>;
+  /** Each is to be asked for by itself: room for one may be made by dropping another. */
+  readonly isAdmittedAlone: boolean;
+  /** Waits after each full batch until the calls may have caught up. */
+  readonly inStep: () => Promise<void>;
   readonly limits: Pick<PipelineLimits, 'flushAfterMs' | 'keepAfterMs' | 'openBytesMax'>;
   readonly onOpened: () => void;
   readonly onAppended: () => void;
@@ -56,13 +67,25 @@ interface Filling {
   jsonBytes: number;
 }
 
+/** A batch that is full or due, as the spool is to have it. */
+interface Sealed extends BatchToAppend {
+  readonly from: RereadableSource | undefined;
+  readonly isDroppable: boolean;
+  /** It is durable, or not kept. */
+  readonly onDone: () => void;
+}
+
 interface Moved {
   readonly positions: Map<string, Position>;
   readonly sinceMs: number;
 }
 
+/** Full batches of one source on their way to the disk: with more it is not read on. */
+const fullUnderWayMax = 2;
+
 export function intake(options: IntakeOptions): Intake {
-  const { spool, turns, admit, limits, onOpened, onAppended, onBroken, clock, log } = options;
+  const { spool, turns, admit, isAdmittedAlone, inStep, limits, onOpened, onAppended, onBroken, clock, log } =
+    options;
   const { name, source, isSpread = false, isSpared = false, canBeReadAgain = false } = options.source;
   const counts = { bytes: 0, events: 0, escapedLines: 0, splitEvents: 0 };
   /** By stream. */
@@ -73,8 +96,12 @@ export function intake(options: IntakeOptions): Intake {
   const moved = new Map<string, Moved>();
   /** Where a source that is spread goes on once all of its open batches are durable. */
   let spread: Moved | undefined;
-  /** Batches on their way to the disk: reading goes on meanwhile, up to the next that is full. */
+  /** By stream: what waits for its turn. All of it goes with the next. */
+  const sealed = new Map<string, Sealed[]>();
+  /** Batches on their way to the disk: reading goes on meanwhile. */
   let underWay: Promise<void> = Promise.resolve();
+  /** The same after each of the last full ones. */
+  const underWayAfter: Promise<void>[] = [];
   /** The stream that a chunk is being put into. Its open batch waits for the chunk's positions, however long that takes. */
   let busy: string | undefined;
   /** What it has in memory, by the size of its JSON. */
@@ -100,7 +127,7 @@ export function intake(options: IntakeOptions): Intake {
     busy = key;
     for (const piece of pieces) {
       const isFull = filling.get(key)?.batch.fits(piece) === false;
-      const before = isFull ? flushBeside(key, signal) : undefined;
+      const before = isFull ? fullBeside(key, signal) : undefined;
       // Before anything is waited for: another source's chunk is encoded in the same memory.
       const open = filling.get(key) ?? start(key, stream);
       open.batch.add(piece);
@@ -108,7 +135,9 @@ export function intake(options: IntakeOptions): Intake {
       openBytes += piece.json.length;
       open.isAtRisk ||= chunk.isAtRisk === true;
       counts.events += piece.events;
+      if (before === undefined) continue;
       await before;
+      await inStep();
     }
     counts.bytes += chunk.bytes.length;
     if (isSpread) {
@@ -145,7 +174,7 @@ export function intake(options: IntakeOptions): Intake {
   /** Makes all open batches durable: while the spool is full, each of many streams would fill one. */
   async function flushAll(signal: AbortSignal): Promise<void> {
     if (isSpread) return flushSpread(signal);
-    for (const key of filling.keys()) void flushBeside(key, signal);
+    for (const key of filling.keys()) flushBeside(key, signal);
     await underWay;
   }
 
@@ -153,7 +182,7 @@ export function intake(options: IntakeOptions): Intake {
   async function flushSpread(signal: AbortSignal): Promise<void> {
     const { positions } = spread ?? newMoved();
     spread = undefined;
-    for (const key of filling.keys()) void flushBeside(key, signal);
+    for (const key of filling.keys()) flushBeside(key, signal);
     const before = underWay;
     // In turn with those that were asked for before: a position must not move back.
     await turns.inTurn(name, async () => {
@@ -183,13 +212,18 @@ export function intake(options: IntakeOptions): Intake {
     await turns.untilDone(`keep ${key}`, () => spool.keep(positionsIn(positions)), signal);
   }
 
-  /** Begins to make a batch durable; returns those before it, which a full one is to wait for. */
-  function flushBeside(key: string, signal: AbortSignal): Promise<void> {
-    const before = underWay;
-    underWay = Promise.all([before, flush(key, signal)]).then(() => undefined);
+  /** Begins to make a batch durable. */
+  function flushBeside(key: string, signal: AbortSignal): void {
+    underWay = Promise.all([underWay, flush(key, signal)]).then(() => undefined);
     // The source may have no more to say, and nobody would wait for it.
     underWay.catch(onBroken);
-    return before;
+  }
+
+  /** As `flushBeside`, of one that is full; returns what reading is to wait for. */
+  function fullBeside(key: string, signal: AbortSignal): Promise<void> | undefined {
+    flushBeside(key, signal);
+    underWayAfter.push(underWay);
+    return underWayAfter.length > fullUnderWayMax ? underWayAfter.shift() : undefined;
   }
 
   async function tellWhenDurable(key: string, tell: () => void, signal: AbortSignal): Promise<void> {
@@ -236,26 +270,55 @@ export function intake(options: IntakeOptions): Intake {
     if (open === undefined) return;
     filling.delete(key);
     const batch = open.batch.seal();
-    const positions = positionsIn(open.positions);
-    const from = rereadable(open);
-    // Somebody who is told when it is durable can wait, and nothing of it is dropped.
-    const isDroppable = !isSpared && open.waiting.length === 0;
-    await turns.inTurn(key, async () => {
+    bodyHash(batch.body);
+    const own = sealed.get(key) ?? [];
+    sealed.set(key, own);
+    own.push({
+      batch,
+      positions: positionsIn(open.positions),
+      from: rereadable(open),
+      // Somebody who is told when it is durable can wait, and nothing of it is dropped.
+      isDroppable: !isSpared && open.waiting.length === 0,
+      onDone() {
+        undurable.delete(open);
+        openBytes -= open.jsonBytes;
+        returnBody(batch.body);
+        for (const tell of open.waiting) tell();
+        onAppended();
+      },
+    });
+    await turns.inTurn(key, () => appendSealed(key, own, signal));
+  }
+
+  /** In turn. An earlier turn may have taken what this one is for. */
+  async function appendSealed(key: string, own: Sealed[], signal: AbortSignal): Promise<void> {
+    for (let [first] = own; first !== undefined; [first] = own) {
+      const { batch, positions, isDroppable } = first;
       const isKept = await admit(batch, isDroppable, signal);
-      await turns.untilDone(
+      const taken = await turns.untilDone(
         `append ${key}`,
         async () => {
-          if (isKept) await spool.append(batch, positions, signal, from);
-          else await spool.keep(positions);
+          if (isKept) return append(own, signal);
+          await spool.keep(positions);
+          return 1;
         },
         signal,
       );
-    });
-    undurable.delete(open);
-    openBytes -= open.jsonBytes;
-    returnBody(batch.body);
-    for (const tell of open.waiting) tell();
-    onAppended();
+      for (const { onDone } of own.splice(0, taken)) onDone();
+    }
+    if (sealed.get(key) === own) sealed.delete(key);
+  }
+
+  /** How many of the first it has taken. */
+  async function append(own: readonly Sealed[], signal: AbortSignal): Promise<number> {
+    const [first] = own;
+    if (first === undefined) return 0;
+    if (own.length > 1 && spool.appendFirst !== undefined && !isAdmittedAlone) {
+      const ids = await spool.appendFirst(own, signal);
+      return ids.length;
+    }
+    await spool.append(first.batch, first.positions, signal, first.from);
+    return 1;
   }
 
   /** Positions of a source that is spread wait for all of its batches to be durable; so do those who are told of it. */
@@ -280,7 +343,7 @@ export function intake(options: IntakeOptions): Intake {
         if (!isFlushable(key) || clock.monotonic() - sinceMs < limits.flushAfterMs) continue;
         // Not waited for: one that finds no room would hold up those that need none.
         if (isSpread) flushSpread(signal).catch(onBroken);
-        else void flushBeside(key, signal);
+        else flushBeside(key, signal);
       }
     },
 

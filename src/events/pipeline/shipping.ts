@@ -91,23 +91,46 @@ export function shipping(options: ShippingOptions): Shipping {
     if (!signal.aborted) throw asGatehouseError(failed.signal.reason);
   }
 
-  /** Sends a stream's batches, one after the other, until there are none or others want their turn. */
+  /**
+   * Sends a stream's batches, one after the other, until there are none or others want their turn. While one is settled,
+   * the next is under way.
+   */
   async function sendSome(stream: StreamName, signal: AbortSignal): Promise<void> {
     const key = streamKey(stream);
+    let settling: { readonly id: number; readonly done: Promise<void> } | undefined;
     for (let sends = 0; sends < sendsInTurnMax && !signal.aborted; sends += 1) {
+      const except = settling?.id;
       const [batch] = await turns.untilDone(
         `read ${key}`,
-        () => spool.read({ stream, batchesMax: 1 }, signal),
+        () => spool.read({ stream, batchesMax: 1, except }, signal),
         signal,
       );
-      if (batch === undefined) return;
+      if (batch === undefined) break;
       const refused = await sendUntilTaken(batch, signal);
+      await settling?.done;
+      settling = undefined;
       if (refused === undefined) return;
-      await turns.untilDone(`settle ${key}`, () => spool.settle(batch, refused), signal);
       account(batch, refused);
-      onTaken(batch, refused);
-      returnBody(batch.body);
+      settling = { id: batch.id, done: settle(batch, refused, signal) };
+      // Waited for above and below.
+      settling.done.catch(() => undefined);
     }
+    await settling?.done;
+  }
+
+  async function settle(
+    batch: SpooledBatch,
+    refused: readonly RefusedEvent[],
+    signal: AbortSignal,
+  ): Promise<void> {
+    const key = streamKey(batch.stream);
+    await turns.untilDone(`settle ${key}`, () => spool.settle(batch, refused), signal);
+    if (refused.length > 0) {
+      const reasons = [...new Set(refused.map(({ reason }) => reason))];
+      log(eventsEvent('events.refused', { ...batch.stream, events: refused.length, reasons }));
+    }
+    onTaken(batch, refused);
+    returnBody(batch.body);
   }
 
   /** Undefined when it was stopped before the batch was taken. */
@@ -156,10 +179,6 @@ export function shipping(options: ShippingOptions): Shipping {
     lastSentAtMs = clock.now().getTime();
     if (failures > 0 && failuresUnder(batch.stream.roleOf).length === 0) {
       log(eventsEvent('events.send-recovered', { ...batch.stream, failures }));
-    }
-    if (refused.length > 0) {
-      const reasons = [...new Set(refused.map(({ reason }) => reason))];
-      log(eventsEvent('events.refused', { ...batch.stream, events: refused.length, reasons }));
     }
   }
 

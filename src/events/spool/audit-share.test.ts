@@ -119,3 +119,59 @@ test('positions are told of once they are durable, audit or not', async () => {
 
   expect(durable).toEqual(['7', '1']);
 });
+
+test('a stream does not wait until what another has appended is durable', async () => {
+  const { clock } = setup();
+  const inner = memorySpool({ bytesMax, clock, log: () => undefined });
+  const asked: string[] = [];
+  const gate = Promise.withResolvers<void>();
+  const spool = withAuditShare(
+    {
+      ...inner,
+      async append(batch, positions, signal) {
+        asked.push(batch.stream.logStream);
+        await gate.promise;
+        return inner.append(batch, positions, signal);
+      },
+    },
+    { isAudit: () => false, onDurable: () => undefined, log: () => undefined },
+  );
+
+  const appended = [a, b].map((stream) => spool.append(batchOf(stream, line), [], never));
+  await clock.advance(0);
+
+  expect(asked).toEqual(['one', 'two']);
+  gate.resolve();
+  expect(await Promise.all(appended)).toEqual([1, 2]);
+});
+
+test('of several batches only those are taken together that leave the share of audit', async () => {
+  const { clock } = setup();
+  const inner = memorySpool({ bytesMax, clock, log: () => undefined });
+  const durable: (string | undefined)[] = [];
+  const spool = withAuditShare(
+    {
+      ...inner,
+      appendFirst: (batches, signal) =>
+        Promise.all(batches.map(({ batch, positions }) => inner.append(batch, positions, signal))),
+    },
+    {
+      isAudit: (positions) => positions.some(({ source }) => source === 'agent'),
+      onDurable: (positions) => durable.push(...positions.map(({ value }) => value)),
+      log: () => undefined,
+    },
+  );
+  const size = batchOf(b, line).body.length;
+  const fits = Math.floor((bytesMax * 7) / 8 / size);
+  const batches = (source: string) =>
+    Array.from({ length: fits + 1 }, (_, index) => ({
+      batch: batchOf(b, line),
+      positions: [{ source, item: 'i', value: `${source} ${index}` }],
+    }));
+
+  const ids = (await spool.appendFirst?.(batches('app'), never)) ?? [];
+
+  expect(ids).toHaveLength(fits);
+  expect(durable.at(-1)).toBe(`app ${fits - 1}`);
+  expect(await spool.appendFirst?.(batches('agent').slice(0, 1), never)).toHaveLength(1);
+});

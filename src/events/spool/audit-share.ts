@@ -1,6 +1,6 @@
 import type { Log } from '../../base/log-events.ts';
 import { eventsEvent } from '../log-events.ts';
-import type { SourcePosition, Spool } from '../spool.ts';
+import type { BatchToAppend, SourcePosition, Spool } from '../spool.ts';
 import { wake } from '../wake.ts';
 
 export interface AuditShareOptions {
@@ -23,6 +23,7 @@ export function auditShareBytes(bytesMax: number): number {
 
 /** A spool in which other batches wait, in their order, while no more than the share of audit is free. */
 export function withAuditShare(spool: Spool, { isAudit, onDurable, log }: AuditShareOptions): Spool {
+  const { appendFirst } = spool;
   const { bytesMax } = spool.counts();
   const othersMax = bytesMax - auditShareBytes(bytesMax);
   const settled = wake();
@@ -34,6 +35,15 @@ export function withAuditShare(spool: Spool, { isAudit, onDurable, log }: AuditS
     return bytes === 0 || bytes + wanted <= othersMax;
   };
 
+  /** The first, for which there is room, and what fits with it. */
+  function fitting(batches: readonly BatchToAppend[]): readonly BatchToAppend[] {
+    let { bytes } = spool.counts();
+    return batches.filter(({ batch }, index) => {
+      bytes += spool.sizeOf(batch);
+      return index === 0 || bytes <= othersMax;
+    });
+  }
+
   async function room(wanted: number, signal: AbortSignal): Promise<void> {
     while (!hasRoom(wanted)) {
       if (!isFull)
@@ -44,8 +54,11 @@ export function withAuditShare(spool: Spool, { isAudit, onDurable, log }: AuditS
     }
   }
 
-  /** One that is no longer wanted ends at once, wherever it waits: those behind it still wait for those before it. */
-  async function appendInTurn(...[batch, positions, signal]: Parameters<Spool['append']>): Promise<number> {
+  /**
+   * In the order in which they come, and no longer: what is asked for in its turn may become durable together with what
+   * follows. One that is no longer wanted ends at once, wherever it waits: those behind it still wait for those before it.
+   */
+  async function inTurn<T>(bytes: number, signal: AbortSignal, append: () => Promise<T>): Promise<T> {
     signal.throwIfAborted();
     const before = last;
     const turn = Promise.withResolvers<void>();
@@ -53,8 +66,10 @@ export function withAuditShare(spool: Spool, { isAudit, onDurable, log }: AuditS
     try {
       await untilDoneOrAborted(before, signal);
       signal.throwIfAborted();
-      await room(spool.sizeOf(batch), signal);
-      return await spool.append(batch, positions, signal);
+      await room(bytes, signal);
+      const appended = append();
+      turn.resolve();
+      return await appended;
     } finally {
       turn.resolve();
     }
@@ -70,14 +85,25 @@ export function withAuditShare(spool: Spool, { isAudit, onDurable, log }: AuditS
   return {
     ...spool,
     async append(batch, positions, signal) {
-      const append = async (): Promise<number> => {
-        if (isAudit(positions)) return spool.append(batch, positions, signal);
-        return appendInTurn(batch, positions, signal);
-      };
-      const id = await append();
+      const append = (): Promise<number> => spool.append(batch, positions, signal);
+      const id = await (isAudit(positions) ? append() : inTurn(spool.sizeOf(batch), signal, append));
       onDurable(positions);
       return id;
     },
+
+    ...(appendFirst === undefined
+      ? {}
+      : {
+          async appendFirst(batches, signal) {
+            const [first] = batches;
+            if (first === undefined) return [];
+            const ids = await (isAudit(first.positions)
+              ? appendFirst(batches, signal)
+              : inTurn(spool.sizeOf(first.batch), signal, () => appendFirst(fitting(batches), signal)));
+            for (const { positions } of batches.slice(0, ids.length)) onDurable(positions);
+            return ids;
+          },
+        }),
 
     async settle(batch, refused) {
       const isRemoved = await spool.settle(batch, refused);

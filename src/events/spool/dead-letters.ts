@@ -146,11 +146,12 @@ export async function openDeadLetters(options: DeadLettersOptions): Promise<Dead
           body,
           context: contextOf(meta.id, stream),
         };
-        return records.append(draft, (record) => {
+        const onDurable = (record: HeldRecord): void => {
           const letter = letterOf(meta, record);
           letters.set(letter.id, letter);
           bytes += letter.bytes;
-        });
+        };
+        return records.append({ draft, onDurable });
       });
       await allOf(added);
       lost += await trim();

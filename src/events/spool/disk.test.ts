@@ -11,7 +11,7 @@ import { Secret } from '../../base/secret.ts';
 import { eventsOf } from '../batch.ts';
 import { eventsError } from '../errors.ts';
 import { a, b, batchOf, never, spoolContract, textOf } from '../spool.contract.ts';
-import type { Spool } from '../spool.ts';
+import type { BatchToAppend, Spool } from '../spool.ts';
 import { type DataKey, keyRing } from './data-keys.ts';
 import { diskSpool } from './disk.ts';
 import { folderStorage } from './folder-storage.ts';
@@ -87,6 +87,13 @@ async function refuseAlone(spool: Spool, message: string): Promise<void> {
 const noRead = (): Promise<never> => Promise.reject(failure('EIO'));
 
 const noKey = (): Promise<never> => Promise.reject(new Error('no other key'));
+
+function several(...contents: readonly string[]): BatchToAppend[] {
+  return contents.map((text, index) => ({
+    batch: batchOf(a, text),
+    positions: [{ source: 's', item: 'i', value: String(index + 1) }],
+  }));
+}
 
 function segmentsOf({ spool }: MemoryFolders): string[] {
   return [...spool.files.keys()].filter((name) => name.endsWith('.segment')).toSorted();
@@ -727,6 +734,58 @@ describe('damage', () => {
   });
 });
 
+describe('batches that are appended together', () => {
+  test('are one write, and after a kill there with their positions', async () => {
+    const { open } = spoolFixture();
+    const folders = memoryFolders();
+    const spool = await open(folders);
+    await append(spool, 'zero', '0');
+    let writes = 0;
+    folders.spool.onCall = (call) => {
+      if (call === 'write') writes += 1;
+    };
+
+    const ids = await spool.appendFirst?.(several('one', 'two', 'three'), never);
+
+    expect(writes).toBe(1);
+    expect(ids).toEqual([2, 3, 4]);
+    const again = await open(killed(folders));
+    expect(await texts(again)).toEqual(['zero', 'one', 'two', 'three']);
+    expect(again.position('s').get('i')).toBe('3');
+  });
+
+  test('are none of them there where the write fails', async () => {
+    const { open } = spoolFixture();
+    const folders = memoryFolders();
+    const spool = await open(folders);
+    folders.spool.onCall = (call) => {
+      if (call === 'sync') throw failure('EIO');
+    };
+
+    const appended = spool.appendFirst?.(several('one', 'two'), never);
+
+    await expect(appended).rejects.toMatchObject({ code: 'EVENTS_SPOOL_UNWRITABLE' });
+    expect(spool.counts()).toMatchObject({ batches: 0, bytes: 0 });
+    expect(spool.position('s').size).toBe(0);
+  });
+
+  test.each([
+    ['four mebibytes', 2 ** 30, 900_000, 4],
+    ['an eighth of the bound', 2 ** 24, 900_000, 2],
+    ['one, however large', 2 ** 22, 900_000, 1],
+  ])('take no more than %s', async (_what, bytesMax, length, taken) => {
+    const { open } = spoolFixture({ bytesMax });
+    const spool = await open(memoryFolders());
+
+    const contents = Array.from({ length: 5 }, () => 'x'.repeat(length));
+
+    const ids = await spool.appendFirst?.(several(...contents), never);
+
+    expect(ids).toHaveLength(taken);
+    expect(spool.counts().batches).toBe(taken);
+  });
+});
+
 describe('a disk that fails', () => {
   const calls = ['create', 'write', 'sync', 'sync-folder', 'truncate'] as const;
 
@@ -760,6 +819,30 @@ describe('a disk that fails', () => {
       expect(named('events.spool-damaged')).toEqual([]);
     },
   );
+
+  test.each([
+    ['ENOSPC', 'is written to as before once it has room', ['0000000001.segment']],
+    [
+      'EIO',
+      'is not relied upon: what follows goes to a new segment',
+      ['0000000001.segment', '0000000002.segment'],
+    ],
+  ])('at a write with %s %s', async (code, _what, segments) => {
+    const { open } = spoolFixture();
+    const folders = memoryFolders();
+    const spool = await open(folders);
+    await append(spool, 'one', '1');
+    folders.spool.onCall = (call) => {
+      if (call === 'write') throw failure(code);
+    };
+    await expect(append(spool, 'two', '2')).rejects.toMatchObject({ code: 'EVENTS_SPOOL_UNWRITABLE' });
+    folders.spool.onCall = () => undefined;
+
+    await append(spool, 'two', '2');
+
+    expect(segmentsOf(folders)).toEqual(segments);
+    expect(await texts(spool)).toEqual(['one', 'two']);
+  });
 
   test('that is full of settled batches alone has room again, and goes on', async () => {
     const { open } = spoolFixture({ segmentBytes: 2 ** 24 });

@@ -5,14 +5,27 @@ import type { Log } from '../../base/log-events.ts';
 import type { Batch, StreamName } from '../batch.ts';
 import { eventsError } from '../errors.ts';
 import { eventsEvent } from '../log-events.ts';
-import { type SourcePosition, type Spool, type SpooledBatch, streamKey } from '../spool.ts';
+import {
+  type BatchToAppend,
+  type SourcePosition,
+  type Spool,
+  type SpooledBatch,
+  streamKey,
+} from '../spool.ts';
 import { bodyCache } from './body-cache.ts';
 import type { KeyRing } from './data-keys.ts';
 import { openDeadLetters } from './dead-letters.ts';
 import type { HeldRecord } from './group-writer.ts';
 import { openQuarantine, quarantinedAtOnceMax } from './quarantine.ts';
 import { recordKind } from './record.ts';
-import { type Damage, openRecordLog, type Replayed, type StoredRecord } from './record-log.ts';
+import {
+  type Appended,
+  type Damage,
+  groupBytesMax,
+  openRecordLog,
+  type Replayed,
+  type StoredRecord,
+} from './record-log.ts';
 import { room } from './room.ts';
 import type { Storage } from './storage.ts';
 
@@ -341,47 +354,73 @@ export async function diskSpool(options: DiskSpoolOptions): Promise<Spool> {
     return Math.max(sizeMin, body.length + recordBytes);
   }
 
+  /** As many of the first as one write takes, and no more than a small part of the bound: others want room too. */
+  function together(asked: readonly BatchToAppend[]): readonly BatchToAppend[] {
+    const togetherMax = Math.min(groupBytesMax, bytesMax / 8);
+    let bytes = 0;
+    const count = asked.findIndex(({ batch }) => (bytes += sizeOf(batch)) > togetherMax);
+    return asked.slice(0, count < 0 ? asked.length : Math.max(1, count));
+  }
+
+  /** Asks for room for all of them at once, and writes them at once. */
+  function appendAll(asked: readonly BatchToAppend[], signal: AbortSignal): Promise<readonly number[]> {
+    const size = asked.reduce((sum, { batch }) => sum + sizeOf(batch), 0);
+    return space.within(size, signal, async () => {
+      const addedMs = clock.now().getTime();
+      const added = asked.map((each) => {
+        lastId += 1;
+        return { id: lastId, record: recordOf(each, lastId, addedMs) };
+      });
+      await records.append(...added.map(({ record }) => record));
+      return added.map(({ id }) => id);
+    });
+  }
+
+  function recordOf({ batch, positions: moved }: BatchToAppend, id: number, addedMs: number): Appended {
+    const { stream, body, events, bytes } = batch;
+    const entries = entriesIn(moved);
+    const meta = {
+      id,
+      group: stream.logGroup,
+      stream: stream.logStream,
+      ...(stream.roleOf === undefined ? {} : { roleOf: stream.roleOf }),
+      events,
+      bytes,
+      positions: entries,
+      addedMs,
+    } satisfies BatchMeta;
+    return {
+      draft: { kind: recordKind.batch, meta, body, context: contextOf(id, stream) },
+      onDurable(record) {
+        move(entries);
+        add({ id, stream, events, bytes, addedMs, record, size: sizeOf(batch), failedReads: 0 });
+        if ((streams.get(streamKey(stream))?.entries.size ?? 0) <= keptInStreamMax) cache.keep(id, body);
+      },
+    };
+  }
+
   return {
     sizeOf,
 
-    append(batch, moved, signal) {
-      const { stream, body, events, bytes } = batch;
-      const entries = entriesIn(moved);
-      const size = sizeOf(batch);
-      return space.within(size, signal, async () => {
-        lastId += 1;
-        const id = lastId;
-        const addedMs = clock.now().getTime();
-        const meta = {
-          id,
-          group: stream.logGroup,
-          stream: stream.logStream,
-          ...(stream.roleOf === undefined ? {} : { roleOf: stream.roleOf }),
-          events,
-          bytes,
-          positions: entries,
-          addedMs,
-        } satisfies BatchMeta;
-        await records.append(
-          { kind: recordKind.batch, meta, body, context: contextOf(id, stream) },
-          (record) => {
-            move(entries);
-            add({ id, stream, events, bytes, addedMs, record, size, failedReads: 0 });
-            if ((streams.get(streamKey(stream))?.entries.size ?? 0) <= keptInStreamMax) cache.keep(id, body);
-          },
-        );
-        return id;
-      });
+    async append(batch, moved, signal) {
+      const [id = lastId] = await appendAll([{ batch, positions: moved }], signal);
+      return id;
     },
+
+    appendFirst: (asked, signal) => appendAll(together(asked), signal),
 
     async keep(moved) {
       const entries = entriesIn(moved);
-      await records.append({ kind: recordKind.notes, meta: entries }, () => move(entries));
+      await records.append({
+        draft: { kind: recordKind.notes, meta: entries },
+        onDurable: () => move(entries),
+      });
     },
 
-    async read({ stream, batchesMax: limit }) {
+    async read({ stream, batchesMax: limit, except }) {
       const found: SpooledBatch[] = [];
       for (const entry of streams.get(streamKey(stream))?.entries.values() ?? []) {
+        if (entry.id === except) continue;
         if (found.length >= limit) {
           readAhead(entry);
           break;

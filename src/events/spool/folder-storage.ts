@@ -5,7 +5,7 @@ import { errnoOf } from '../../base/errno.ts';
 import { bodyBytesUsual, borrowBody } from '../body-memory.ts';
 import type { Storage, StorageFile } from './storage.ts';
 
-const { O_CREAT, O_EXCL, O_NOFOLLOW, O_RDWR, O_RDONLY, O_DIRECTORY } = constants;
+const { O_CREAT, O_EXCL, O_NOFOLLOW, O_RDWR, O_RDONLY, O_DIRECTORY, O_DSYNC } = constants;
 
 /** A folder on a local disk; made, with mode 0700, where it is missing. */
 export async function folderStorage(path: string): Promise<Storage> {
@@ -14,27 +14,43 @@ export async function folderStorage(path: string): Promise<Storage> {
   async function create(name: string): Promise<StorageFile> {
     const made = () => open(join(path, name), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
     try {
-      return fileIn(await made());
+      return await writableFile(name, await made());
     } catch (error) {
       // Somebody has deleted the folder, or moved it away: what was in it is told of where it is missed.
       if (errnoOf(error) !== 'ENOENT') throw error;
       await mkdir(path, { mode: 0o700 });
-      return fileIn(await made());
+      return writableFile(name, await made());
+    }
+  }
+
+  async function writableFile(name: string, handle: FileHandle): Promise<StorageFile> {
+    try {
+      return fileIn(handle, await open(join(path, name), O_RDWR | O_NOFOLLOW | O_DSYNC));
+    } catch (error) {
+      await handle.close();
+      throw error;
     }
   }
 
   /** A file that knows which folder it was found in. */
-  function fileIn(handle: FileHandle): StorageFile {
+  function fileIn(handle: FileHandle, durable?: FileHandle): StorageFile {
     const folder = folderAt(path);
-    const file = storageFile(handle);
+    const file = storageFile(handle, durable);
+    // Whoever looks for it at the next start looks there: a folder that somebody moved away is as good as deleted.
+    const stillThere = (): void => {
+      const here = folderAt(path);
+      if (here === undefined || here !== folder)
+        throw Object.assign(new Error('moved away'), { code: 'ENOENT' });
+    };
     return {
       ...file,
       async sync() {
         await file.sync();
-        // Whoever looks for it at the next start looks there: a folder that somebody moved away is as good as deleted.
-        const here = folderAt(path);
-        if (here === undefined || here !== folder)
-          throw Object.assign(new Error('moved away'), { code: 'ENOENT' });
+        stillThere();
+      },
+      async writeDurably(bytes, at) {
+        await file.writeDurably(bytes, at);
+        stillThere();
       },
     };
   }
@@ -69,8 +85,16 @@ function bufferOf(length: number): Buffer {
   return isFull ? borrowBody() : Buffer.allocUnsafeSlow(length);
 }
 
-export function storageFile(handle: FileHandle): StorageFile {
-  return {
+/**
+ * `durable` is the same file once more, opened with O_DSYNC: what is written through it is durable when the write returns.
+ * That is one way to the thread pool instead of two, and the second had to wait until this thread had time for it.
+ */
+export function storageFile(handle: FileHandle, durable?: FileHandle): StorageFile {
+  // Bytes of a file that has no name any more could not be read back: nothing else says that somebody deleted it.
+  const stillNamed = (): void => {
+    if (fstatSync(handle.fd).nlink === 0) throw Object.assign(new Error('deleted'), { code: 'ENOENT' });
+  };
+  const file: StorageFile = {
     size: async () => (await handle.stat()).size,
 
     async read(at, length) {
@@ -84,20 +108,31 @@ export function storageFile(handle: FileHandle): StorageFile {
       return buffer.subarray(0, filled);
     },
 
-    async write(bytes, at) {
-      for (let written = 0; written < bytes.length; ) {
-        const { bytesWritten } = await handle.write(bytes, written, bytes.length - written, at + written);
-        written += bytesWritten;
-      }
+    write: (bytes, at) => writeAll(handle, bytes, at),
+
+    async writeDurably(bytes, at) {
+      await writeAll(durable ?? handle, bytes, at);
+      if (durable === undefined) await file.sync();
+      else stillNamed();
     },
 
     async sync() {
       // The length is a part of what fdatasync makes durable: without it the bytes could not be read back.
       await handle.datasync();
-      // Nor could they be from a file that has no name any more: nothing else says that somebody deleted it.
-      if (fstatSync(handle.fd).nlink === 0) throw Object.assign(new Error('deleted'), { code: 'ENOENT' });
+      stillNamed();
     },
     truncate: (length) => handle.truncate(length),
-    close: () => handle.close(),
+    async close() {
+      await durable?.close();
+      await handle.close();
+    },
   };
+  return file;
+}
+
+async function writeAll(handle: FileHandle, bytes: Uint8Array, at: number): Promise<void> {
+  for (let written = 0; written < bytes.length; ) {
+    const { bytesWritten } = await handle.write(bytes, written, bytes.length - written, at + written);
+    written += bytesWritten;
+  }
 }

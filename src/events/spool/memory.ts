@@ -67,9 +67,11 @@ export function memorySpool({ bytesMax, clock, log }: MemorySpoolOptions): Spool
       move(moved);
     },
 
-    async read({ stream, batchesMax }) {
+    async read({ stream, batchesMax, except }) {
       const key = streamKey(stream);
-      const found = [...batches.values()].filter((batch) => streamKey(batch.stream) === key);
+      const found = [...batches.values()].filter(
+        (batch) => streamKey(batch.stream) === key && batch.id !== except,
+      );
       const read = found.slice(0, batchesMax);
       for (const { body } of read) holdBody(body);
       return read;

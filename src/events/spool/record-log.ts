@@ -73,10 +73,10 @@ export interface RecordLogOptions<State> {
  */
 export interface RecordLog {
   /**
-   * `onDurable` is called when the record is durable, in the order of the appends, before the promise resolves. A record
-   * with a body is held from then on. @throws EVENTS_SPOOL_UNWRITABLE, and what the sealer throws: then it is not there
+   * Makes all of them durable, with one write. `onDurable` is called in the order of the appends, before the promise
+   * resolves. @throws EVENTS_SPOOL_UNWRITABLE, and what the sealer throws: then none is there
    */
-  append(draft: RecordDraft, onDurable?: (record: HeldRecord) => void): Promise<void>;
+  append(...records: readonly Appended[]): Promise<void>;
   /** Whoever reads it holds the memory of its body. @throws EVENTS_SPOOL_DAMAGED, EVENTS_SPOOL_UNREADABLE */
   read(record: HeldRecord): Promise<StoredRecord>;
   /** What is there, whether or not it is whole. @throws EVENTS_SPOOL_UNREADABLE */
@@ -117,15 +117,22 @@ interface Segment {
   readonly unreadBytes: number;
 }
 
-interface Queued {
+/** A record to append. */
+export interface Appended {
   readonly draft: RecordDraft;
-  readonly onDurable: ((record: HeldRecord) => void) | undefined;
+  /** Called when the record is durable. One with a body is held from then on. */
+  readonly onDurable?: (record: HeldRecord) => void;
+}
+
+interface Queued {
+  readonly records: readonly Appended[];
+  readonly bytes: number;
   readonly resolve: () => void;
   readonly reject: (error: unknown) => void;
 }
 
 /** What one write and sync takes. */
-const groupBytesMax = 4 * 2 ** 20;
+export const groupBytesMax = 4 * 2 ** 20;
 /** Bytes that nobody needs are borne up to one segment, or this part of those that are needed. */
 export const garbageShare = 0.25;
 
@@ -227,10 +234,11 @@ export async function openRecordLog<State>(options: RecordLogOptions<State>): Pr
     else keys.set(record.keyId, left);
   }
 
-  function append(draft: RecordDraft, onDurable?: (record: HeldRecord) => void): Promise<void> {
+  function append(...records: readonly Appended[]): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const bytes = records.reduce((sum, { draft }) => sum + (draft.body?.length ?? 0), 0);
     if (isClosed) reject(eventsError('EVENTS_SPOOL_UNWRITABLE', { path }));
-    else queue.push({ draft, onDurable, resolve, reject });
+    else queue.push({ records, bytes, resolve, reject });
     startFlush();
     return promise;
   }
@@ -251,11 +259,8 @@ export async function openRecordLog<State>(options: RecordLogOptions<State>): Pr
       const group = nextGroup();
       const leaving = [...dropped];
       try {
-        const records = await written(
-          group.map(({ draft }) => draft),
-          leaving,
-        );
-        for (const [index, record] of records.entries()) answer(group[index], record);
+        const drafts = group.flatMap(({ records }) => records.map(({ draft }) => draft));
+        answer(group, await written(drafts, leaving));
         await remove(leaving);
         for (const number of leaving) dropped.delete(number);
       } catch (error) {
@@ -285,17 +290,25 @@ export async function openRecordLog<State>(options: RecordLogOptions<State>): Pr
     noteEmpty();
   }
 
-  function answer(queued: Queued | undefined, record: HeldRecord): void {
-    if (queued?.draft.body !== undefined) hold(record);
-    queued?.onDurable?.(record);
-    queued?.resolve();
+  function answer(group: readonly Queued[], places: readonly HeldRecord[]): void {
+    let index = 0;
+    for (const { records, resolve } of group) {
+      for (const { draft, onDurable } of records) {
+        const record = places[index];
+        index += 1;
+        if (record === undefined) continue;
+        if (draft.body !== undefined) hold(record);
+        onDurable?.(record);
+      }
+      resolve();
+    }
   }
 
   function nextGroup(): Queued[] {
     let bytes = 0;
     let count = 0;
-    for (const { draft } of queue) {
-      bytes += draft.body?.length ?? 0;
+    for (const queued of queue) {
+      bytes += queued.bytes;
       if (count > 0 && bytes > groupBytesMax) break;
       count += 1;
     }
@@ -345,15 +358,12 @@ export async function openRecordLog<State>(options: RecordLogOptions<State>): Pr
   }
 
   async function put(segment: Segment, file: StorageFile, bytes: Uint8Array): Promise<void> {
-    let isWritten = false;
     try {
-      await file.write(bytes, segment.end);
-      isWritten = true;
-      await file.sync();
+      await file.writeDurably(bytes, segment.end);
     } catch (error) {
-      // After a failed sync nobody knows what of it is on the disk, and another sync does not tell: what follows goes to
-      // a new segment. A write that failed, on a full disk say, is taken back.
-      if (isWritten) active = undefined;
+      // What found no room is taken back. After any other failure nobody knows what of it is on the disk, and another
+      // sync does not tell: what follows goes to a new segment.
+      if (errnoOf(error) !== 'ENOSPC') active = undefined;
       await file.truncate(segment.end).catch(() => {
         active = undefined;
       });
@@ -442,7 +452,7 @@ export async function openRecordLog<State>(options: RecordLogOptions<State>): Pr
     const { head, body } = await read(record);
     const { kind, json } = contentOf(head);
     const draft = { kind: recordKind.moved, meta: [kind, json], body, sealed: head.sealed };
-    await append(draft, (copy) => {
+    const onDurable = (copy: HeldRecord): void => {
       release(copy);
       if (!isHeld(record)) {
         // Settled meanwhile, where it was.
@@ -455,7 +465,8 @@ export async function openRecordLog<State>(options: RecordLogOptions<State>): Pr
       // A copy says that it is one: it is longer.
       record.length = copy.length;
       hold(record);
-    });
+    };
+    await append({ draft, onDurable });
     returnBody(body);
   }
 
@@ -527,7 +538,7 @@ export async function openRecordLog<State>(options: RecordLogOptions<State>): Pr
       const closed =
         active === undefined
           ? undefined
-          : append({ kind: recordKind.closed, meta: null }).catch(() => undefined);
+          : append({ draft: { kind: recordKind.closed, meta: null } }).catch(() => undefined);
       isClosed = true;
       await closed;
       await compacting;

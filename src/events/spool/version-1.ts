@@ -63,7 +63,7 @@ export async function migrateVersion1({ database: path, folders, log }: Version1
     const last = rowsOf('sqlite_sequence', 'name, seq', ['name']).find(({ name }) => name === 'batch');
     const spool = await newLog(folders.spool, { lastId: Number(last?.['seq'] ?? 0), positions });
     // Its checkpoint is what keeps the positions.
-    await spool.append({ kind: recordKind.notes, meta: [] });
+    await spool.append({ draft: { kind: recordKind.notes, meta: [] } });
     batches = await copied(spool, rowsOf('batch', 'id', ['id']), 'batch', (id) => {
       const row = database.prepare('SELECT * FROM batch WHERE id = ?').get(id);
       return row === undefined ? undefined : batchOf(row);
@@ -98,7 +98,7 @@ export async function migrateVersion1({ database: path, folders, log }: Version1
         damaged.push(table);
       }
       if (draft === undefined) continue;
-      await to.append(draft);
+      await to.append({ draft });
       count += 1;
     }
     return count;

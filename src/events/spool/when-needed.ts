@@ -72,7 +72,10 @@ interface Lane {
  * What that gives up: what was read and not acknowledged, at most `lateAfterMs` old, where the agent is killed *and* its
  * file is gone before the next start.
  */
-export function whenNeeded(spool: Spool, { limits: given, clock, log }: WhenNeededOptions): Spool {
+export function whenNeeded(
+  { appendFirst: _appendFirst, ...spool }: Spool,
+  { limits: given, clock, log }: WhenNeededOptions,
+): Spool {
   const limits = { ...whenNeededLimits, ...given };
   const lanes = new Map<string, Lane>();
   /** Those that are acknowledged or spooled are not there any more. */
@@ -346,13 +349,17 @@ export function whenNeeded(spool: Spool, { limits: given, clock, log }: WhenNeed
 
   async function read(readLimits: ReadLimits, signal: AbortSignal): Promise<readonly SpooledBatch[]> {
     const wentBefore = wentToDisk;
-    const there = await spool.read(readLimits, signal);
+    const { stream, batchesMax, except } = readLimits;
+    const there = await spool.read(
+      { ...readLimits, except: except === undefined ? undefined : spooled.of(except) },
+      signal,
+    );
     // What went there meanwhile may be missing in it, and what is held still is newer.
     if (wentToDisk !== wentBefore) return there.length > 0 ? there : read(readLimits, signal);
     const more: SpooledBatch[] = [];
-    for (const { entry, batch } of held.ofStream(streamKey(readLimits.stream))) {
-      if (there.length + more.length >= readLimits.batchesMax) break;
-      if (entry.isDone) continue;
+    for (const { entry, batch } of held.ofStream(streamKey(stream))) {
+      if (there.length + more.length >= batchesMax) break;
+      if (entry.isDone || batch.id === except) continue;
       entry.isRead = true;
       holdBody(batch.body);
       more.push(batch);
