@@ -15,6 +15,8 @@ function setup(script: string, { secret = Buffer.from('value'), isShipped = true
   const clock = fakeClock();
   const events: LogEvent[] = [];
   const shipped = { stdout: '', stderr: '' };
+  /** What is awaited before more output is taken. */
+  const taking: { next: () => Promise<void> } = { next: () => Promise.resolve() };
   const gateway = gatewaySchema.parse({
     version: 1,
     secrets: { token: { secretsManager: { secretId: 'token' } } },
@@ -27,6 +29,7 @@ function setup(script: string, { secret = Buffer.from('value'), isShipped = true
     events: {
       async output(stream, bytes) {
         shipped[stream] += Buffer.from(bytes ?? []).toString();
+        if (bytes !== undefined) await taking.next();
       },
     },
     stopTimeoutSeconds: 20,
@@ -40,6 +43,7 @@ function setup(script: string, { secret = Buffer.from('value'), isShipped = true
   return {
     clock,
     shipped,
+    taking,
     streams,
     attendance,
     failing,
@@ -109,6 +113,40 @@ test('what it left behind does not hold its end up', async () => {
 
   await clock.advance(1_000);
 
+  await done;
+});
+
+test('nor when that goes on writing', async () => {
+  const { attend, clock, attendance, shipped, said } = setup('while echo more; do sleep 0.01; done & exit 0');
+  const done = attend();
+  await vi.waitFor(() => expect(attendance.exitCode).toBe(0), patient);
+
+  for (let seconds = 0; seconds < 10 && !said().includes('workload.ended'); seconds += 1) {
+    const { length } = shipped.stdout;
+    await vi.waitFor(() => expect(shipped.stdout.length).toBeGreaterThan(length), patient);
+    await clock.advance(1_000);
+    await vi.waitFor(() => expect(clock.sleeping === 1 || said().includes('workload.ended')).toBe(true), patient);
+  }
+
+  expect(said()).toContain('workload.ended');
+  await done;
+});
+
+test('nor when that writes faster than it is taken', async () => {
+  const { attend, clock, attendance, streams, taking, said } = setup('yes & exit 0');
+  const taken: (() => void)[] = [];
+  taking.next = () => new Promise((resolve) => taken.push(resolve));
+  streams.stdout.resume();
+  const done = attend();
+  await vi.waitFor(() => expect(attendance.exitCode).toBe(0), patient);
+
+  for (let seconds = 0; seconds < 1_000 && !said().includes('workload.ended'); seconds += 1) {
+    await vi.waitFor(() => expect(taken.length > 0 || said().includes('workload.ended')).toBe(true), patient);
+    await clock.advance(1_000);
+    taken.shift()?.();
+  }
+
+  expect(said()).toContain('workload.ended');
   await done;
 });
 

@@ -23,8 +23,10 @@ const endShare = 0.5;
 const drainShare = 0.4;
 /** After its end, how long nothing may come: what it left behind may hold the pipes. */
 const restMs = 1_000;
-/** And how much may come then: more than any pipe holds. */
-const restBytesMax = 2 ** 20;
+/** And how much may come then: more than two pipes hold, made as large as anybody but root can make them. */
+const restBytesMax = 4 * 2 ** 20;
+/** And how often something may have come meanwhile: a daemon that it left behind logs for ever. */
+const restLooksMax = 5;
 
 /**
  * Runs the agent, and in it the workload once the agent is ready; both end together. Signals go to the workload. Its
@@ -157,13 +159,18 @@ interface Flow {
   busy: number;
 }
 
-/** What a workload wrote before it ended is still in its pipes. */
+/**
+ * What a workload wrote before it ended is still in its pipes. What it left behind may go on writing into them: that must
+ * not keep us. Where it is we who are slow, as while the spool is full, all of it is waited for.
+ */
 async function readRest(shipped: Promise<void>, flow: Flow, clock: Clock): Promise<void> {
   const over = new AbortController();
   const ended = shipped.then(() => over.abort());
   const most = flow.bytes + restBytesMax;
-  for (let seen = -1; flow.busy > 0 || (flow.bytes > seen && flow.bytes < most); ) {
+  const isMore = (seen: number): boolean => flow.bytes < most && (flow.busy > 0 || flow.bytes > seen);
+  for (let seen = -1, looks = 0; isMore(seen) && looks < restLooksMax; ) {
     seen = flow.bytes;
+    if (flow.busy === 0) looks += 1;
     await Promise.race([ended, clock.sleep(restMs, over.signal).catch(() => undefined)]);
     if (over.signal.aborted) return;
   }
