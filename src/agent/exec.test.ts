@@ -125,7 +125,10 @@ test('nor when that goes on writing', async () => {
     const { length } = shipped.stdout;
     await vi.waitFor(() => expect(shipped.stdout.length).toBeGreaterThan(length), patient);
     await clock.advance(1_000);
-    await vi.waitFor(() => expect(clock.sleeping === 1 || said().includes('workload.ended')).toBe(true), patient);
+    await vi.waitFor(
+      () => expect(clock.sleeping === 1 || said().includes('workload.ended')).toBe(true),
+      patient,
+    );
   }
 
   expect(said()).toContain('workload.ended');

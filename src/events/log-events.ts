@@ -166,10 +166,26 @@ export const eventsLogEvents = {
     summary: 'connections to a source are accepted again',
     fields: { source: 'the source', address: 'where' },
   },
+  'events.connections-refused': {
+    level: 'error',
+    summary:
+      'a source that listens has as many connections as it may; others were closed, and what was sent by them is lost unless its sender notices',
+    fields: {
+      source: 'the source',
+      address: 'where',
+      connections: 'how many since it was last said, which is once a minute at most',
+      connectionsMax: 'the bound',
+    },
+  },
   'events.peer-refused': {
     level: 'warn',
     summary: 'a peer of a source was sent away',
-    fields: { source: 'the source', reason: 'frame-too-long, or what TLS says' },
+    fields: {
+      source: 'the source',
+      reason:
+        'frame-too-long, too-much-unfinished (messages that are not whole, of all peers together), or what TLS says',
+      peers: 'how many for this reason since it was last said, which is once a minute at most',
+    },
   },
   'events.messages-lost': {
     level: 'error',

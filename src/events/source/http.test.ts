@@ -221,6 +221,27 @@ describe('an http source', () => {
     expect(read.messages).toEqual([]);
   });
 
+  test('says 429 while so much is coming from others that it would not fit into memory', async () => {
+    const { source, socket, post, listening } = setup();
+    reading(source);
+    await listening;
+    // What is heard of a request that was read to its end.
+    const asked = () => post('x'.repeat(1_000), { 'content-type': 'none' });
+    expect((await asked()).status).toBe(400);
+    const head = `POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: ${requestBytesMax}\r\n\r\n`;
+    const slow = Array.from({ length: 17 }, () => {
+      const client = connect(socket).on('error', () => undefined);
+      client.write(head);
+      client.write(Buffer.alloc(requestBytesMax - 1));
+      return client;
+    });
+
+    expect((await untilStatus(asked, 429)).headers['retry-after']).toBe('1');
+
+    for (const client of slow) client.destroy();
+    await untilStatus(asked, 400);
+  });
+
   test('takes POST only', async () => {
     const { source, post } = setup();
     reading(source);

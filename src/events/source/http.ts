@@ -28,8 +28,12 @@ export interface HttpSourceOptions {
 export const requestBytesMax = 1024 * 1024;
 /** Read to its end all the same, so that who sends it hears why it is refused; of a longer one the connection is cut. */
 const drainedBytesMax = 16 * requestBytesMax;
-const connectionsMax = 256;
+/** Of all requests that are still coming: as many of full length as there may be connections would be 256 MiB. */
+const comingBytesMax = 16 * requestBytesMax;
+/** For all of a request to come; one that takes longer keeps its connection from others. */
 const requestTimeoutMs = 30_000;
+/** How often it is looked whether one took longer: Node's own is as long again. */
+const requestsLookedAtEveryMs = 2_000;
 const headerBytesMax = 8_192;
 const retryAfterSeconds = 1;
 /** What has not left the queue by then is given back to whoever sent it, who is not to wait for a disk or an outage. */
@@ -51,22 +55,24 @@ export function httpSource(options: HttpSourceOptions): EventSource {
   const { name, listen: addressName, mode, queueBytesMax, clock, log, onListening } = options;
   const address = addressOf(addressName);
   let isStopping = false;
+  let comingBytes = 0;
   const source: Pushed = pushed({
     ...(queueBytesMax === undefined ? {} : { queueBytesMax }),
     clock,
     listen,
   });
-  const waiting = new Set<Promise<void>>();
 
   async function listen(signal: AbortSignal): Promise<void> {
     const server = createServer(
-      { maxHeaderSize: headerBytesMax, requestTimeout: requestTimeoutMs },
+      {
+        maxHeaderSize: headerBytesMax,
+        requestTimeout: requestTimeoutMs,
+        connectionsCheckingInterval: requestsLookedAtEveryMs,
+      },
       (request, response) => {
-        const work = serve(request, response).finally(() => waiting.delete(work));
-        waiting.add(work);
+        void serve(request, response);
       },
     );
-    server.maxConnections = connectionsMax;
     const where = { source: name, name: addressName, address, mode: Number.parseInt(mode, 8), clock, log };
     await untilListening(() => listenOn(server, where), where, signal);
     if (server.listening) {
@@ -101,7 +107,7 @@ export function httpSource(options: HttpSourceOptions): EventSource {
     const refusal = refusalOf(request);
     if (refusal !== undefined) return refusal;
     const raw = await bodyOf(request);
-    if (raw === undefined) return tooLarge();
+    if (!Buffer.isBuffer(raw)) return raw;
     const bytes = await inflated(raw, request.headers['content-encoding']);
     if (bytes === undefined)
       return { status: 400, body: { message: 'not gzip, or too large when inflated' } };
@@ -118,6 +124,35 @@ export function httpSource(options: HttpSourceOptions): EventSource {
     // Some of it may be there.
     await durable.promise;
     return { status: 200, body: { events: countLines(lines) } };
+  }
+
+  /** The body, or what is said where it is not taken. */
+  async function bodyOf(request: IncomingMessage): Promise<Buffer | Reply> {
+    const pieces: Buffer[] = [];
+    let length = 0;
+    let refusal: Reply | undefined;
+    let heldBytes = 0;
+    const letGo = (): void => {
+      comingBytes -= heldBytes;
+      heldBytes = 0;
+      pieces.length = 0;
+    };
+    try {
+      for await (const piece of request as AsyncIterable<Buffer>) {
+        length += piece.length;
+        if (length > drainedBytesMax) return tooLarge();
+        if (length > requestBytesMax) refusal = tooLarge();
+        else if (comingBytes + piece.length > comingBytesMax) refusal ??= noRoom();
+        if (refusal === undefined) {
+          pieces.push(piece);
+          heldBytes += piece.length;
+          comingBytes += piece.length;
+        } else letGo();
+      }
+      return refusal ?? Buffer.concat(pieces);
+    } finally {
+      letGo();
+    }
   }
 
   return source;
@@ -140,18 +175,6 @@ function noRoom(): Reply {
 
 function tooLarge(): Reply {
   return { status: 413, body: { message: `at most ${requestBytesMax} bytes` } };
-}
-
-/** Undefined when there is more than there may be. */
-async function bodyOf(request: IncomingMessage): Promise<Buffer | undefined> {
-  const pieces: Buffer[] = [];
-  let length = 0;
-  for await (const piece of request as AsyncIterable<Buffer>) {
-    length += piece.length;
-    if (length <= requestBytesMax) pieces.push(piece);
-    if (length > drainedBytesMax) return undefined;
-  }
-  return length > requestBytesMax ? undefined : Buffer.concat(pieces);
 }
 
 async function inflated(raw: Buffer, encoding: string | undefined): Promise<Buffer | undefined> {

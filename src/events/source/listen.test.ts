@@ -1,12 +1,13 @@
 import { createServer as createHttpServer } from 'node:http';
-import { type AddressInfo, connect, createServer, type Server } from 'node:net';
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
 import { expect, onTestFinished, test, vi } from 'vitest';
+import { fakeClock } from '../../../test/support/fake-clock.ts';
 import { patient } from '../../../test/support/patience.ts';
 import type { LogEvent } from '../../base/log-events.ts';
-import { listenOn } from './listen.ts';
+import { connectionsMax, listenOn } from './listen.ts';
 
-async function listening(server: Server) {
+async function listening(server: Server, clock = fakeClock()) {
   onTestFinished(() => void server.close());
   const events: LogEvent[] = [];
   await listenOn(server, {
@@ -14,6 +15,7 @@ async function listening(server: Server) {
     name: '127.0.0.1:0',
     address: { kind: 'port', host: '127.0.0.1', port: 0 },
     mode: 0o600,
+    clock,
     log: (event) => events.push(event),
   });
   return () => events.map(({ name, fields }) => [name, fields]);
@@ -54,9 +56,45 @@ test('an address that is taken is told to the caller alone', async () => {
       name: 'taken',
       address: { kind: 'port', host: '127.0.0.1', port: (holder.address() as AddressInfo).port },
       mode: 0o600,
+      clock: fakeClock(),
       log: (event) => events.push(event),
     }),
   ).rejects.toMatchObject({ code: 'EADDRINUSE' });
 
   expect(events).toEqual([]);
+});
+
+const refused = (connections: number) => [
+  'events.connections-refused',
+  { source: 'syslog', address: '127.0.0.1:0', connections, connectionsMax },
+];
+
+const closed = (sockets: readonly Socket[]) =>
+  vi.waitFor(() => expect(sockets.every(({ destroyed }) => destroyed)).toBe(true), patient);
+
+test('connections beyond the bound are counted, and said at once, once a minute, and at the end', async () => {
+  const clock = fakeClock();
+  const server = createServer();
+  const said = await listening(server, clock);
+  const { port } = server.address() as AddressInfo;
+  const open = (count: number) => {
+    const sockets = Array.from({ length: count }, () =>
+      connect(port, '127.0.0.1').on('error', () => undefined),
+    );
+    onTestFinished(() => sockets.forEach((socket) => socket.destroy()));
+    return sockets;
+  };
+  const held = open(connectionsMax);
+  await vi.waitFor(() => expect(held.every(({ readyState }) => readyState === 'open')).toBe(true), patient);
+
+  await closed(open(3));
+  expect(said()).toEqual([refused(1)]);
+  await clock.advance(60_000);
+  await closed(open(1));
+  expect(said()).toEqual([refused(1), refused(3)]);
+  await closed(open(2));
+  for (const socket of held) socket.destroy();
+  server.close();
+
+  await vi.waitFor(() => expect(said()).toEqual([refused(1), refused(3), refused(2)]), patient);
 });

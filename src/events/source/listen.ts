@@ -5,6 +5,7 @@ import type { Clock } from '../../base/clock.ts';
 import type { Log } from '../../base/log-events.ts';
 import { socketFolderPrefix } from '../../base/path-rules.ts';
 import { eventsEvent } from '../log-events.ts';
+import { seldomSaid } from '../seldom-said.ts';
 import type { Address } from './address.ts';
 import { errnoOf } from './open-log-file.ts';
 
@@ -15,11 +16,13 @@ export interface Listening {
   readonly name: string;
   /** Mode of a unix socket. */
   readonly mode: number;
-  readonly clock: Pick<Clock, 'sleep'>;
+  readonly clock: Pick<Clock, 'sleep' | 'monotonic'>;
   readonly log: Log;
 }
 
 const tryEveryMs = 5_000;
+/** At a time, of one listener. */
+export const connectionsMax = 256;
 
 /** Tries until it listens or `signal` aborts: another process may hold the address, a folder may come later. */
 export async function untilListening(
@@ -44,11 +47,13 @@ export async function untilListening(
  * Listens on an address. A unix socket is bound in a private folder and renamed into place, so that it has its mode
  * from the first instant that its name exists; one left by a killed agent is replaced.
  */
-export async function listenOn(server: Server, listening: Omit<Listening, 'clock'>): Promise<void> {
+export async function listenOn(server: Server, listening: Listening): Promise<void> {
   const { address, mode } = listening;
+  server.maxConnections = connectionsMax;
   if (address.kind === 'port') await bound(server, { host: address.host, port: address.port });
   else await boundInPlace(server, address, mode);
   outliveAcceptFailures(server, listening);
+  sayRefused(server, listening);
 }
 
 async function boundInPlace(
@@ -86,6 +91,15 @@ function outliveAcceptFailures(
     if (isFailing) log(eventsEvent('events.accept-recovered', { source, address: name }));
     isFailing = false;
   });
+}
+
+/** Node closes a connection beyond the bound without a word to anybody: who sent something by it may not notice. */
+function sayRefused(server: Server, { source, name, clock, log }: Omit<Listening, 'address' | 'mode'>): void {
+  const refused = seldomSaid(clock, (connections) =>
+    log(eventsEvent('events.connections-refused', { source, address: name, connections, connectionsMax })),
+  );
+  server.on('drop', () => refused.note());
+  server.on('close', () => refused.end());
 }
 
 export async function removeSocket(address: Address): Promise<void> {

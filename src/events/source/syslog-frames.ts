@@ -7,6 +7,8 @@ export interface SyslogFrames {
   push(bytes: Buffer): Generator<Buffer, void, void>;
   /** What is left when the stream ends: a message that its sender did not end. */
   end(): Buffer[];
+  /** Of a message that is not whole. */
+  readonly heldBytes: number;
 }
 
 /** A digit that is no zero starts a count; messages themselves start with `<`. */
@@ -51,6 +53,10 @@ export function syslogFrames(frameBytesMax: number): SyslogFrames {
       const rest = held;
       held = Buffer.alloc(0);
       return rest.length === 0 ? [] : [rest];
+    },
+
+    get heldBytes() {
+      return held.length;
     },
   };
 }

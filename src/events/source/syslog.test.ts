@@ -219,6 +219,47 @@ describe('a syslog source', () => {
     const socket = await sendStream({ port: await listening, host: '127.0.0.1' }, '99999999 ');
     await new Promise<void>((resolve) => socket.once('close', () => resolve()));
 
-    expect(said('events.peer-refused')).toEqual([{ source: 'syslog', reason: 'frame-too-long' }]);
+    expect(said('events.peer-refused')).toEqual([{ source: 'syslog', reason: 'frame-too-long', peers: 1 }]);
+  });
+
+  test('those that are sent away for one reason are said once a minute, and at the end', async () => {
+    const { source, listening, clock, said } = setup({ tcp: '127.0.0.1:0' });
+    const read = reading(source);
+    const port = await listening;
+    const sentAway = async (): Promise<void> => {
+      const socket = await sendStream({ port, host: '127.0.0.1' }, '99999999 ');
+      await new Promise<void>((resolve) => socket.once('close', () => resolve()));
+    };
+    const peers = () => said('events.peer-refused').map((each) => each['peers']);
+
+    for (let each = 0; each < 3; each += 1) await sentAway();
+    expect(peers()).toEqual([1]);
+    await clock.advance(60_000);
+    await sentAway();
+    expect(peers()).toEqual([1, 3]);
+    await sentAway();
+    await read.stop();
+
+    expect(peers()).toEqual([1, 3, 1]);
+  });
+
+  test('of peers that do not end their messages one with a large share goes before memory does', async () => {
+    const { source, listening, said } = setup({ tcp: '127.0.0.1:0' });
+    const read = reading(source);
+    const to = { port: await listening, host: '127.0.0.1' };
+    const small = await sendStream(to, 'small');
+    const large = Buffer.alloc(1_000_000, 'x');
+
+    // 17 are more than 16 MiB.
+    const sockets = await Promise.all(Array.from({ length: 17 }, () => sendStream(to, large)));
+    const refusal = { source: 'syslog', reason: 'too-much-unfinished', peers: 1 };
+    await vi.waitFor(() => expect(said('events.peer-refused')).toEqual([refusal]), patient);
+    for (const socket of [small, ...sockets]) socket.end('\n');
+
+    await vi.waitFor(() => expect(read.messages).toHaveLength(17), patient);
+    expect(read.messages.map(({ length }) => length).toSorted((a, b) => a - b)).toEqual([
+      5,
+      ...Array.from({ length: 16 }, () => large.length),
+    ]);
   });
 });

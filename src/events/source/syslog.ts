@@ -8,8 +8,9 @@ import type { Log } from '../../base/log-events.ts';
 import type { EventSource } from '../event-source.ts';
 import { messageBytesMax } from '../limits.ts';
 import { eventsEvent } from '../log-events.ts';
+import { type SeldomSaid, seldomSaid } from '../seldom-said.ts';
 import { type Address, addressOf } from './address.ts';
-import { listenOn, removeSocket, untilListening } from './listen.ts';
+import { connectionsMax, listenOn, removeSocket, untilListening } from './listen.ts';
 import { errnoOf } from './open-log-file.ts';
 import { pushed } from './pushed.ts';
 import { syslogFrames } from './syslog-frames.ts';
@@ -58,13 +59,18 @@ export interface SyslogSourceOptions {
   readonly onListening?: (transport: Listener['transport'], port: number | undefined) => void;
 }
 
-const connectionsMax = 256;
+/** Of messages that are not whole, all peers together. Who has no more of it than his share is never let go for that. */
+const heldBytesMax = 16 * 2 ** 20;
+const heldShareBytes = heldBytesMax / connectionsMax;
 /** A peer that says nothing for so long is let go. */
 const idleMsMax = 10 * 60 * 1000;
 /** Asked of the kernel, which may give less: what comes while this thread is busy waits there. */
 const datagramBufferBytes = 4 * 2 ** 20;
 /** How often the kernel's count of lost datagrams is read. */
 const dropsEveryMs = 10_000;
+
+/** Peers have more unfinished messages than may be held. */
+class TooMuchHeld extends RangeError {}
 
 /**
  * Syslog by UDP, TCP, TLS and unix stream socket, RFC 5424 and 3164, framed by RFC 6587. Guarantee on kill: none for
@@ -77,6 +83,9 @@ export function syslogSource(options: SyslogSourceOptions): EventSource {
   const source = pushed({ ...(queueBytesMax === undefined ? {} : { queueBytesMax }), clock, listen });
   const peers = new Set<Peer>();
   const receiving = new Set<Promise<void>>();
+  /** By reason. */
+  const refusals = new Map<string, SeldomSaid>();
+  let heldBytes = 0;
   let dropped = 0;
   let saidDropped = 0;
 
@@ -87,6 +96,18 @@ export function syslogSource(options: SyslogSourceOptions): EventSource {
       ),
     );
     sayDropped();
+    for (const each of refusals.values()) each.end();
+  }
+
+  /** Whoever tries ports, or has a certificate that ran out, comes again and again. */
+  function noteRefused(reason: string): void {
+    const said =
+      refusals.get(reason) ??
+      seldomSaid(clock, (times) =>
+        log(eventsEvent('events.peer-refused', { source: name, reason, peers: times })),
+      );
+    refusals.set(reason, said);
+    said.note();
   }
 
   function eventOf(message: Buffer): Buffer {
@@ -102,7 +123,6 @@ export function syslogSource(options: SyslogSourceOptions): EventSource {
     await untilListening(
       async () => {
         server = serverFor(listener);
-        server.maxConnections = connectionsMax;
         await listenOn(server, where);
       },
       where,
@@ -131,9 +151,7 @@ export function syslogSource(options: SyslogSourceOptions): EventSource {
       },
       accept,
     );
-    server.on('tlsClientError', (error) => {
-      log(eventsEvent('events.peer-refused', { source: name, reason: errnoOf(error) }));
-    });
+    server.on('tlsClientError', (error) => noteRefused(errnoOf(error)));
     return server;
   }
 
@@ -152,21 +170,29 @@ export function syslogSource(options: SyslogSourceOptions): EventSource {
     const frames = syslogFrames(messageBytesMax);
     let reason = 'stopping';
     let lost = 0;
+    let held = 0;
+    const noteHeld = (bytes: number): void => {
+      heldBytes += bytes - held;
+      held = bytes;
+    };
     try {
       for await (const piece of socket as AsyncIterable<Buffer>) {
         for (const message of frames.push(piece)) if (!(await take(message, peer))) lost += 1;
         peer.heardAtMs = clock.monotonic();
+        noteHeld(frames.heldBytes);
+        if (heldBytes > heldBytesMax && held > heldShareBytes) throw new TooMuchHeld();
       }
       for (const message of frames.end()) if (!(await take(message, peer))) lost += 1;
     } catch (error) {
       if (error instanceof RangeError) {
-        log(eventsEvent('events.peer-refused', { source: name, reason: 'frame-too-long' }));
+        noteRefused(error instanceof TooMuchHeld ? 'too-much-unfinished' : 'frame-too-long');
       } else {
         reason = peer.letGo ?? errnoOf(error);
         lost += frames.end().length;
       }
     } finally {
       over.abort();
+      noteHeld(0);
       peers.delete(peer);
       socket.destroy();
     }
