@@ -2,7 +2,9 @@ import { describe, expect, test } from 'vitest';
 import { fakeClock } from '../../test/support/fake-clock.ts';
 import type { LogEvent } from '../base/log-events.ts';
 import { type Batch, eventsOf } from './batch.ts';
-import { desk } from './desk.ts';
+import { type DeskOptions, desk } from './desk.ts';
+import { eventsError } from './errors.ts';
+import type { Pipeline } from './pipeline.ts';
 import { memorySpool } from './spool/memory.ts';
 import { a, b, batchOf, never } from './spool.contract.ts';
 import type { RefusedEvent } from './spool.ts';
@@ -14,15 +16,17 @@ async function setup(messages: readonly string[] = []) {
   const spool = memorySpool({ bytesMax: 2 ** 20, clock, log });
   const put: Batch[] = [];
   const answer: { refused: readonly RefusedEvent[] } = { refused: [] };
+  const pipeline: DeskOptions['pipeline'] & { put: Pipeline['put'] } = {
+    put: async (batch) => void put.push(batch),
+    async putAndWait(batch) {
+      put.push(batch);
+      await clock.advance(1_234);
+      return answer.refused;
+    },
+  };
   const ask = desk({
     spool,
-    pipeline: {
-      put: async (batch) => void put.push(batch),
-      async putAndWait(batch) {
-        put.push(batch);
-        return answer.refused;
-      },
-    },
+    pipeline,
     streams: new Map([
       ['app', a],
       ['agent', b],
@@ -43,10 +47,45 @@ async function setup(messages: readonly string[] = []) {
     put.flatMap((batch) =>
       eventsOf(batch).map(({ timestamp, message }) => ({ timestamp, message, stream: batch.stream })),
     );
-  return { ask, spool, sent, events, clock, answer };
+  return { ask, spool, pipeline, sent, events, clock, answer };
 }
 
 describe('the desk', () => {
+  test('shows what is in the dead letter by the page, and each letter whole', async () => {
+    const { ask, spool } = await setup(['one', 'two']);
+    const letters = spool.deadLetters(9);
+    const { deadLetterBytes: bytes } = spool.counts();
+
+    expect(await ask({ what: 'letters', after: 0 })).toEqual({ letters, total: 2, bytes });
+    expect(await ask({ what: 'letters', after: 1 })).toEqual({ letters: letters.slice(1), total: 2, bytes });
+    expect(await ask({ what: 'letter', id: 2 })).toEqual({ ...letters[1], timestamp: 7, message: 'two' });
+  });
+
+  test('says that a letter is not there when it is to be shown or sent again', async () => {
+    const { ask, sent } = await setup(['one', 'two']);
+    await ask({ what: 'drop', ids: [1] });
+
+    for (const id of [1, 3]) {
+      const missing = { code: 'EVENTS_LETTER_MISSING', details: { id } };
+      await expect(ask({ what: 'letter', id })).rejects.toMatchObject(missing);
+      await expect(ask({ what: 'retry', ids: [id], isNow: false })).rejects.toMatchObject(missing);
+    }
+    expect(sent()).toEqual([]);
+  });
+
+  test('keeps a letter whose event does not get into the spool, and says which were done', async () => {
+    const { ask, spool, pipeline } = await setup(['one', 'two']);
+    expect(await ask({ what: 'retry', ids: [1], isNow: false })).toEqual({ ids: [1] });
+
+    pipeline.put = () => Promise.reject(eventsError('EVENTS_SPOOL_UNREADABLE'));
+    await expect(ask({ what: 'retry', ids: 'all', isNow: false })).rejects.toMatchObject({
+      code: 'EVENTS_SPOOL_UNREADABLE',
+    });
+
+    expect(spool.deadLetters(9).map(({ id }) => id)).toEqual([2]);
+    expect(await ask({ what: 'drop', ids: 'all' })).toEqual({ ids: [2] });
+  });
+
   test('sends letters again to their stream, with their own time or that of now, and then drops them', async () => {
     const { ask, sent, spool, clock } = await setup(['one', 'two']);
 
@@ -84,19 +123,32 @@ describe('the desk', () => {
       ['events.dead-letter-retried', 'success'],
       ['events.dead-letter-dropped', 'success'],
     ]);
+    expect(events[0]?.fields).toEqual({ ...a, id: 1 });
     expect(JSON.stringify(events)).not.toContain('canary-5f2');
   });
 
   test('sends a test event where a source goes, the first where none is named', async () => {
-    const { ask, sent } = await setup();
+    const { ask, sent, clock } = await setup();
+    await clock.advance(5_000);
 
-    await ask({ what: 'test', source: undefined });
-    await ask({ what: 'test', source: 'agent' });
+    const answers = [
+      await ask({ what: 'test', source: undefined }),
+      await ask({ what: 'test', source: 'agent' }),
+    ];
 
     expect(sent().map(({ stream }) => stream)).toEqual([a, b]);
+    expect(answers).toEqual(
+      sent().map(({ stream, message }) => ({
+        logGroup: stream.logGroup,
+        logStream: stream.logStream,
+        message,
+        tookMs: 1_234,
+      })),
+    );
     expect(new Set(sent().map(({ message }) => message)).size).toBe(2);
     await expect(ask({ what: 'test', source: 'absent' })).rejects.toMatchObject({
       code: 'EVENTS_SOURCE_UNKNOWN',
+      details: { source: 'absent', sources: ['app', 'agent'] },
     });
   });
 
@@ -106,7 +158,7 @@ describe('the desk', () => {
 
     await expect(ask({ what: 'test', source: undefined })).rejects.toMatchObject({
       code: 'EVENTS_TEST_REFUSED',
-      details: { reason: 'too-new' },
+      details: { ...a, reason: 'too-new' },
     });
   });
 });

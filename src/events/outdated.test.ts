@@ -98,6 +98,33 @@ test('a spool that cannot be read just now is looked at again', async () => {
   expect(await waiting()).toEqual([]);
 });
 
+test('each look says what it moved itself, be it one event', async () => {
+  const { clock, append, said, aging } = setup();
+  await append('one', 'old 1', 'old 2');
+  await clock.advance(dayMs);
+  await append('one', 'old 3');
+
+  await clock.advance(3 * dayMs + 10 * 60 * 1000);
+
+  expect(said()).toMatchObject([
+    { events: 2, bytes: 2 * (5 + 26) },
+    { events: 1, bytes: 5 + 26 },
+  ]);
+  expect(aging.moved).toEqual({ events: 3, bytes: 3 * (5 + 26) });
+});
+
+test.each([
+  ['a defect', new TypeError('a defect')],
+  ['a damage that no other try mends', eventsError('EVENTS_LETTER_MISSING', { id: 1 })],
+])('%s ends the watch, and is not passed over', async (_what, failure) => {
+  const { clock, append, watching } = setup({ read: () => Promise.reject(failure) });
+  await append('one', 'old');
+
+  await clock.advance(60 * 60 * 1000);
+
+  await expect(watching).rejects.toBe(failure);
+});
+
 test('a batch that is sent while it is moved out is not counted', async () => {
   const inner = setup().spool;
   const { clock, append, aging, said, spool } = setup({

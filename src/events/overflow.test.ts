@@ -48,14 +48,16 @@ test('drop-newest leaves out what finds no room, counts it and says so once a mi
   const { append, kept, over, said, clock } = setup('drop-newest');
 
   for (const letter of ['a', 'b', 'c', 'd']) await append(batchOf(large(letter)));
-  const first = said();
-  await clock.advance(60_000);
+  await clock.advance(59_999);
   await append(batchOf(large('e')));
+  const first = said();
+  await clock.advance(1);
+  await append(batchOf(large('f')));
 
   expect(await kept()).toEqual(['a', 'b']);
-  expect(over.dropped).toEqual({ events: 3, bytes: 3 * 2_026 });
+  expect(over.dropped).toEqual({ events: 4, bytes: 4 * 2_026 });
   expect(first).toEqual([{ policy: 'drop-newest', events: 1, bytes: 2_026 }]);
-  expect(said()[1]).toEqual({ policy: 'drop-newest', events: 2, bytes: 2 * 2_026 });
+  expect(said()[1]).toEqual({ policy: 'drop-newest', events: 3, bytes: 3 * 2_026 });
 });
 
 test('drop-oldest makes room with what came first, whichever stream it is of', async () => {
@@ -67,6 +69,49 @@ test('drop-oldest makes room with what came first, whichever stream it is of', a
 
   expect(new Set(await kept())).toEqual(new Set(['c', 'd']));
   expect(over.dropped.events).toBe(2);
+});
+
+test('drop-oldest takes what is oldest now, in whatever order the streams are told', async () => {
+  const { spool: inner } = setup('drop-oldest');
+  const { append, kept } = setup('drop-oldest', [], {
+    ...inner,
+    streams: () => inner.streams().toReversed(),
+  });
+  const small = (letter: string, logStream: string) => append(batchOf(letter.repeat(1_000), logStream));
+  await small('a', 'one');
+  await small('b', 'two');
+  for (const letter of ['c', 'd', 'e']) await small(letter, 'one');
+
+  await small('f', 'one');
+  const first = (await kept()).toSorted();
+  await small('g', 'one');
+
+  expect(first).toEqual(['b', 'c', 'd', 'e', 'f']);
+  expect((await kept()).toSorted()).toEqual(['c', 'd', 'e', 'f', 'g']);
+});
+
+test('what just fits is kept, and one byte more is not', async () => {
+  const there = batchOf('x');
+  const bytes = 6_000 - setup('drop-newest').spool.sizeOf(there);
+
+  for (const [wanted, expected] of [
+    [bytes, ['x', 'a']],
+    [bytes + 1, ['x']],
+  ] as const) {
+    const { spool, append, kept } = setup('drop-newest', [], { sizeOf: () => wanted });
+    await spool.append(there, [], signal);
+    await append(batchOf(large('a')));
+
+    expect(await kept()).toEqual(expected);
+  }
+});
+
+test('what is larger than all the room is kept where nothing else is there', async () => {
+  const { append, kept } = setup('drop-newest', [], { sizeOf: () => 6_001 });
+
+  for (const letter of ['a', 'b']) await append(batchOf(large(letter)));
+
+  expect(await kept()).toEqual(['a']);
 });
 
 test('nothing of audit is dropped to make room', async () => {

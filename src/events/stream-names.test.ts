@@ -29,6 +29,33 @@ test('says that a source without files has no name for {file}', () => {
   expect(said()).toMatchObject([['events.name-replaced', { kind: 'logStream', name: '-' }]]);
 });
 
+test('what a source does not say itself is as the config says for all', () => {
+  const { config, streamOf } = setup({});
+  const own = setup({ logGroup: '/own/{name}', roleArn: 'arn:aws:iam::123456789012:role/Logs' });
+
+  expect(streamFields('app', config)).toEqual([]);
+  expect(streamOf('/x')).toEqual({ logGroup: '/gatehouse/web-1', logStream: 'app' });
+  expect(own.streamOf('/x')).toEqual({ logGroup: '/own/web-1', logStream: 'app', roleOf: 'app' });
+});
+
+test('says each name that was replaced once, whatever names come in between', () => {
+  const { streamOf, said } = setup({ logStream: '{file}' });
+
+  for (const file of ['/a:b', '/c', '/a:b', '/d:e']) streamOf(file);
+
+  expect(said()).toMatchObject([
+    ['events.name-replaced', { name: '/a-b' }],
+    ['events.name-replaced', { name: '/d-e' }],
+  ]);
+});
+
+test('the output of a command has {file}, and who only asks for its role has none', () => {
+  const { streamOf, said } = setup({ files: undefined, exec: true, logStream: '{file}' });
+
+  expect([streamOf(undefined).logStream, streamOf('stdout').logStream]).toEqual(['-', 'stdout']);
+  expect(said()).toEqual([]);
+});
+
 test('names a stream by fields of events, and says which characters it may not have', () => {
   const { config, streamOf, said } = setup({ logStream: '{source}/{field.service}/{field.k8s.pod}' });
 
@@ -51,6 +78,15 @@ test('what would be one stream more than there may be goes where events without 
   expect(said()).toEqual([['events.streams-too-many', { source: 'app', name: 'app/c', streams: 2 }]]);
 });
 
+test('events without the field, and other values that make the same name, need no stream more', () => {
+  const { streamOf, said } = setup({ logStream: 'app/{field.service}', streamsMax: 1 });
+
+  const names = ['', 'a:', 'a-', 'a*'].map((service) => streamOf(undefined, [service]).logStream);
+
+  expect(names).toEqual(['app/-', 'app/a-', 'app/a-', 'app/a-']);
+  expect(said().filter(([name]) => name === 'events.streams-too-many')).toEqual([]);
+});
+
 test('of a value longer than a name, no more is remembered', () => {
   const { streamOf, said } = setup({ logStream: '{field.service}' });
 
@@ -61,10 +97,14 @@ test('of a value longer than a name, no more is remembered', () => {
 });
 
 test('no event names the stream of an audit, or of its heads', () => {
-  const { streamOf } = setup({ logStream: '{field.service}' }, { trail: { audit: true } });
+  const { streamOf } = setup(
+    { logStream: '{field.service}' },
+    { trail: { audit: true }, other: { audit: true, logStream: '{name}/audit' } },
+  );
 
   expect(streamOf(undefined, ['trail']).logStream).toBe('-');
   expect(streamOf(undefined, ['trail.heads']).logStream).toBe('-');
+  expect(streamOf(undefined, ['web-1/audit']).logStream).toBe('-');
   expect(streamOf(undefined, ['trail2']).logStream).toBe('trail2');
 });
 

@@ -64,6 +64,23 @@ test('each line of a match over several lines stays a line', async () => {
   );
 });
 
+test.each([
+  ['one line', String.raw`token=\S+\n`, 'a token=x1\nnext\n', 'a [redacted end]\nnext\n'],
+  [
+    'two',
+    String.raw`(?s)token=.*?;\n`,
+    'a token=x1\nx2;\nnext\n',
+    'a [redacted end]\n[redacted end]\nnext\n',
+  ],
+])(
+  'behind a match over %s that goes up to the end of the line the next stays as it is',
+  async (_lines, end, text, left) => {
+    const { redact } = await setup({ end });
+
+    expect(redact(text)).toBe(left);
+  },
+);
+
 test('the rest of a match that began in the chunk before is masked', async () => {
   const { redact } = await setup({ pem });
 

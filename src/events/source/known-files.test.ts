@@ -6,6 +6,7 @@ import { temporaryDirectory } from '../../../test/support/temporary-directory.ts
 import { bornMsOf, type FileRecord, fileItem } from './file-record.ts';
 import { newFingerprint } from './fingerprint.ts';
 import { knownFiles } from './known-files.ts';
+import { lookItem } from './last-look.ts';
 import type { OpenLogFile } from './open-log-file.ts';
 
 const nothing = new Map<string, unknown>();
@@ -83,7 +84,50 @@ describe('a file is known', () => {
   });
 });
 
+test('a file with the lines of one that was let go is another', () => {
+  const { path, opened, item, record, known } = setup(long);
+  const files = known({});
+  files.keepFinished(item, record());
+
+  expect(files.take(path, opened)).toBeUndefined();
+});
+
+test('a file in which reading goes on is known no more, and its absence is nothing to forget', async () => {
+  const { path, opened, item, record, clock, known } = setup(short);
+  const files = known({ [item]: record() });
+
+  expect(files.take(path, opened)?.item).toBe(item);
+  expect(files.take(path, opened)).toBeUndefined();
+  expect([...files.records()]).toEqual([]);
+  await clock.advance(1_000);
+  expect(files.newlyAbsent(nothing)).toEqual([]);
+  expect(files.takeForgotten()).toEqual([]);
+});
+
+test('what is kept beside the records of files is none of them, and is not forgotten', () => {
+  const positions = new Map([[lookItem, '1795000000000 abc']]);
+  const files = knownFiles(positions, { absentFilesMax: 1, forgetAfterMs: 1 }, fakeClock());
+
+  expect(files.takeForgotten()).toEqual([]);
+  expect([...files.records()]).toEqual([]);
+});
+
 describe('what is absent', () => {
+  test('and comes back is told when it goes again, and has all of its time then', async () => {
+    const { known, record, clock } = setup(short);
+    const files = known({ '1:1': record() });
+
+    await clock.advance(999);
+    files.newlyAbsent(new Map([['1:1', {}]]));
+    expect(files.newlyAbsent(nothing)).toEqual([{ item: '1:1', record: record() }]);
+    await clock.advance(999);
+    files.newlyAbsent(nothing);
+    expect(files.takeForgotten()).toEqual([]);
+    await clock.advance(1);
+    files.newlyAbsent(nothing);
+    expect(files.takeForgotten()).toEqual([{ item: '1:1', value: undefined }]);
+  });
+
   test('is told once, and again where that is asked for', () => {
     const { known, record } = setup(short);
     const files = known({ '1:1': record() });
@@ -119,14 +163,18 @@ describe('what is absent', () => {
     expect(files.takeForgotten()).toEqual([{ item: '1:1', value: undefined }]);
   });
 
-  test('leaves no position behind when it was a former content', async () => {
-    const { known, record, clock } = setup(short);
-    const files = known({});
-    files.keepFormer('1:1', record());
+  test.each(['keepFormer', 'keepFinished'] as const)(
+    'leaves no position behind where it is no file of its own: %s',
+    async (keep) => {
+      const { known, record, clock } = setup(short);
+      const files = known({});
+      files[keep]('1:1', record());
 
-    await clock.advance(1_000);
-    files.newlyAbsent(nothing);
+      await clock.advance(1_000);
+      files.newlyAbsent(nothing);
 
-    expect(files.takeForgotten()).toEqual([]);
-  });
+      expect([...files.records()]).toEqual([]);
+      expect(files.takeForgotten()).toEqual([]);
+    },
+  );
 });
