@@ -45,6 +45,17 @@ const positionsOf = (positions: Positions): SourcePosition[] =>
   [...positions].map(([item, value]) => ({ source: 'agent', item, value }));
 
 describe('a chained source', () => {
+  test('links what is no JSON object as the text it is', async () => {
+    const { chain, source } = setup();
+    source.push('no JSON');
+
+    const read = reading(chain);
+    await read.stop();
+
+    expect(membersIn(read.lines()[1] ?? '')).toMatchObject({ sequence: 1, text: 'no JSON' });
+    expect(verdict(read.lines()).isUnbroken).toBe(true);
+  });
+
   test('begins with a genesis that says whose chain it is, and links every record to it', async () => {
     const { chain, push, logged } = setup();
     push(1, 2);

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { fakeClock } from '../../../test/support/fake-clock.ts';
 import { aborted } from '../../base/aborted.ts';
@@ -7,12 +8,15 @@ import { pushed } from './pushed.ts';
 const itemBytes = 128;
 const mine = (): void => undefined;
 
-function setup(queueBytesMax?: number) {
+function setup(queueBytesMax?: number, closed: Promise<void> = Promise.resolve()) {
   const clock = fakeClock();
   const source = pushed({
     ...(queueBytesMax === undefined ? {} : { queueBytesMax }),
     clock,
-    listen: (signal) => aborted(signal),
+    async listen(signal) {
+      await aborted(signal);
+      await closed;
+    },
   });
   const stop = new AbortController();
   onTestFinished(() => stop.abort());
@@ -91,6 +95,20 @@ describe('what is pushed', () => {
     expect(source.counts()).toEqual({ lagBytes: 0, items: 0 });
     expect(await source.roomAgain()).toBe(false);
   });
+});
+
+test('what still comes while the listener closes is handed on too', async () => {
+  const closing = Promise.withResolvers<void>();
+  const { push, stop, next, chunks } = setup(undefined, closing.promise);
+  const first = next();
+
+  stop.abort();
+  await setImmediate();
+  push('late\n');
+  closing.resolve();
+
+  expect((await first).bytes.toString()).toBe('late\n');
+  expect(await chunks.next()).toEqual({ done: true, value: undefined });
 });
 
 describe('the queue', () => {

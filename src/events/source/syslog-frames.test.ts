@@ -58,3 +58,37 @@ test('what its sender did not end is a message all the same', () => {
     '<1>tw',
   ]);
 });
+
+test.each([
+  '2026-11-26T10:00:00 a host that begins with the time',
+  '12345678901234567890 is no count, it has too many digits',
+  '12x and this is none either',
+  '007 nor what begins with nought',
+])('a message of its own line may begin with a digit: %s', (text) => {
+  const frames = syslogFrames(100);
+
+  expect([...frames.push(Buffer.from(`${text}\n<1>next\n`))].map(String)).toEqual([text, '<1>next']);
+});
+
+test('a frame may be as long as is allowed, and what came before a longer one is there', () => {
+  const longest = 'x'.repeat(100);
+
+  for (const [stream, isTooLong] of [
+    [`<1>one\n${longest}\n`, false],
+    [`<1>one\n${longest}x`, true],
+    [`<1>one\n100 ${longest}`, false],
+    [`<1>one\n101 `, true],
+  ] as const) {
+    const messages: string[] = [];
+    let thrown: unknown;
+    try {
+      for (const each of syslogFrames(100).push(Buffer.from(stream))) messages.push(String(each));
+    } catch (error) {
+      thrown = error;
+    }
+    expect([thrown instanceof RangeError, messages]).toEqual([
+      isTooLong,
+      isTooLong ? ['<1>one'] : ['<1>one', longest],
+    ]);
+  }
+});

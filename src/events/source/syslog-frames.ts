@@ -31,8 +31,6 @@ export function syslogFrames(frameBytesMax: number): SyslogFrames {
         const length = end + 1 + size;
         return bytes.length < length ? undefined : { message: bytes.subarray(end + 1, length), length };
       }
-      if (end < 0 && bytes.length <= countDigitsMax && /^\d+$/u.test(bytes.toString('latin1')))
-        return undefined;
     }
     const end = bytes.indexOf(newline);
     if (end < 0 && bytes.length > frameBytesMax) throw new RangeError('a frame is too long');
