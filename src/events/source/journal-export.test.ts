@@ -56,7 +56,7 @@ test('entries come out as they went in, binary fields included, in whatever piec
 test('an entry that is too long is told with its cursor', () => {
   const parser = journalExport(100);
 
-  expect(() => parser.push(Buffer.from(`__CURSOR=s=1;i=2\nMESSAGE=${'x'.repeat(200)}`))).toThrow(
+  expect(() => [...parser.push(Buffer.from(`__CURSOR=s=1;i=2\nMESSAGE=${'x'.repeat(200)}`))]).toThrow(
     expect.objectContaining({ cursor: 's=1;i=2' }),
   );
 });
@@ -67,7 +67,7 @@ test('whatever comes, nothing is thrown but that it is no entry', () => {
       const parser = journalExport(200);
       let thrown: unknown = new RangeError();
       try {
-        for (const piece of pieces) parser.push(Buffer.from(piece));
+        for (const piece of pieces) Array.from(parser.push(Buffer.from(piece)));
       } catch (error) {
         thrown = error;
       }
@@ -81,4 +81,21 @@ test('values of one field are joined', () => {
   const [read] = journalExport(100).push(Buffer.from('A=1\nA=2\n\n'));
 
   expect(read?.get('A')?.toString()).toBe('1\n2');
+});
+
+test('and before it came, where it says how long it is; those before it are taken', () => {
+  const length = Buffer.alloc(8);
+  length.writeBigUInt64LE(200n);
+  const before = Buffer.from('__CURSOR=s=1;i=1\nMESSAGE=short\n\n');
+  const long = Buffer.concat([Buffer.from('__CURSOR=s=1;i=2\nMESSAGE\n'), length]);
+
+  const read = journalExport(100).push(Buffer.concat([before, long]));
+
+  expect(read.next().value).toEqual(
+    new Map([
+      ['__CURSOR', Buffer.from('s=1;i=1')],
+      ['MESSAGE', Buffer.from('short')],
+    ]),
+  );
+  expect(() => read.next()).toThrow(expect.objectContaining({ cursor: 's=1;i=2' }));
 });

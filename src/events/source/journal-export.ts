@@ -13,8 +13,11 @@ export type JournalEntry = ReadonlyMap<string, Buffer>;
 
 /** Cuts what `journalctl --output=export` writes into entries. https://systemd.io/JOURNAL_EXPORT_FORMATS */
 export interface JournalExport {
-  /** The entries that are whole now. @throws EntryTooLong, and RangeError for what is no entry */
-  push(bytes: Buffer): JournalEntry[];
+  /**
+   * The entries that are whole now; all of them are to be taken.
+   * @throws EntryTooLong, and RangeError for what is no entry, after those before it
+   */
+  push(bytes: Buffer): Generator<JournalEntry, void, void>;
 }
 
 const newline = 0x0a;
@@ -22,35 +25,41 @@ const equals = 0x3d;
 const lengthBytes = 8;
 
 export function journalExport(entryBytesMax: number): JournalExport {
-  let held = Buffer.alloc(0);
+  /** Not joined before it is worth it: a long field comes in a hundred pieces. */
+  let held: Buffer[] = [];
+  let heldBytes = 0;
+  let neededBytes = 0;
 
   return {
-    push(bytes) {
-      const all = held.length === 0 ? bytes : Buffer.concat([held, bytes]);
-      const entries: JournalEntry[] = [];
+    *push(bytes) {
+      held.push(bytes);
+      heldBytes += bytes.length;
+      if (heldBytes < neededBytes) return;
+      const all = held.length === 1 ? bytes : Buffer.concat(held, heldBytes);
       let from = 0;
-      for (;;) {
-        const read = entryAt(all, from);
-        if (read === undefined) break;
-        if (read.entry.size > 0) entries.push(read.entry);
+      let read = entryAt(all, from);
+      for (; 'entry' in read; read = entryAt(all, from)) {
+        if (read.entry.size > 0) yield read.entry;
         from = read.end;
       }
-      if (all.length - from > entryBytesMax) throw new EntryTooLong(cursorAt(all, from));
-      held = Buffer.from(all.subarray(from));
-      return entries;
+      neededBytes = read.neededEnd - from;
+      if (Math.max(neededBytes, all.length - from) > entryBytesMax)
+        throw new EntryTooLong(cursorAt(all, from));
+      held = [Buffer.from(all.subarray(from))];
+      heldBytes = all.length - from;
     },
   };
 }
 
-/** The entry that starts at `from`, copied out; undefined when it is not whole. */
+/** The entry that starts at `from`, copied out; where it is not whole, up to where it is known to go on. */
 function entryAt(
   bytes: Buffer,
   from: number,
-): { readonly entry: JournalEntry; readonly end: number } | undefined {
+): { readonly entry: JournalEntry; readonly end: number } | { readonly neededEnd: number } {
   const entry = new Map<string, Buffer>();
   for (let at = from; ; ) {
     const lineEnd = bytes.indexOf(newline, at);
-    if (lineEnd < 0) return undefined;
+    if (lineEnd < 0) return { neededEnd: bytes.length };
     if (lineEnd === at) return { entry, end: at + 1 };
     const line = bytes.subarray(at, lineEnd);
     const split = line.indexOf(equals);
@@ -61,9 +70,9 @@ function entryAt(
     }
     // Binary: the name alone, a length of 64 bits, little-endian, that many bytes, a newline.
     const start = lineEnd + 1 + lengthBytes;
-    if (bytes.length < start) return undefined;
+    if (bytes.length < start) return { neededEnd: start };
     const length = Number(bytes.readBigUInt64LE(lineEnd + 1));
-    if (bytes.length < start + length + 1) return undefined;
+    if (bytes.length < start + length + 1) return { neededEnd: start + length + 1 };
     if (bytes[start + length] !== newline) throw new RangeError('a field has no end');
     add(entry, line.toString('latin1'), bytes.subarray(start, start + length));
     at = start + length + 1;

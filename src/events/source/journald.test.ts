@@ -16,11 +16,22 @@ function journal() {
   const calls: (readonly string[])[] = [];
   const bell = wake();
   let crash: string | undefined;
+  /** How many there have been. */
+  let written = 0;
+
+  /** As journalctl does it: where the entry of a cursor is gone, the next is taken for it. */
+  function firstOf(argv: readonly string[]): number {
+    const valueOf = (flag: string) => argv.find((each) => each.startsWith(flag))?.slice(flag.length);
+    const after = valueOf('--after-cursor=');
+    const cursor = after ?? valueOf('--cursor=');
+    if (cursor === undefined) return 0;
+    const at = entries.findIndex((entry) => entry.cursor === cursor);
+    return Math.max(0, at) + (after === undefined ? 0 : 1);
+  }
 
   async function* follow(argv: readonly string[], signal: AbortSignal): AsyncGenerator<Buffer> {
     calls.push(argv);
-    const after = argv.find((each) => each.startsWith('--after-cursor='))?.slice('--after-cursor='.length);
-    let next = after === undefined ? 0 : entries.findIndex(({ cursor }) => cursor === after) + 1;
+    let next = firstOf(argv);
     while (!signal.aborted) {
       if (crash !== undefined) {
         const code = crash;
@@ -45,11 +56,13 @@ function journal() {
       bell.ring();
     },
     write: (message: string, fields = ''): void => {
-      const cursor = `s=ab;i=${(entries.length + 1).toString(16)}`;
+      written += 1;
+      const cursor = `s=ab;i=${written.toString(16)}`;
       const head = `__CURSOR=${cursor}\n__REALTIME_TIMESTAMP=${writtenMs}123\n`;
       entries.push({ cursor, text: Buffer.from(`${head}MESSAGE=${message}\n${fields}\n`, 'latin1') });
       bell.ring();
     },
+    vacuum: (): void => void entries.splice(0),
   };
 }
 
@@ -95,10 +108,26 @@ describe('a journald source', () => {
     await clock.advance(0);
 
     expect(second.messages).toEqual(['two']);
-    expect(calls.map((argv) => argv.find((each) => /^--(?:since|after)/u.test(each)))).toEqual([
+    expect(calls.map((argv) => argv.find((each) => /^--(?:since|cursor)/u.test(each)))).toEqual([
       expect.stringMatching(/^--since=@\d+$/u),
-      '--after-cursor=s=ab;i=1',
+      '--cursor=s=ab;i=1',
     ]);
+  });
+
+  test('loses nothing where the entry of its cursor was vacuumed away', async () => {
+    const { newSource, clock, write, vacuum } = setup();
+    write('one');
+    const first = reading(newSource());
+    await clock.advance(0);
+    await first.stop();
+    vacuum();
+    write('two');
+    write('three');
+
+    const second = reading(newSource(), first.positions);
+    await clock.advance(0);
+
+    expect(second.messages).toEqual(['two', 'three']);
   });
 
   test('asks for what the config says', async () => {

@@ -64,14 +64,20 @@ export function journaldSource(options: JournaldSourceOptions): EventSource {
     async *chunks(from: Positions, signal) {
       let cursor = from.get(cursorItem);
       if (cursor !== undefined && !cursorForm.test(cursor)) cursor = undefined;
+      /** An entry that is not even to be read again. */
+      let skipped: string | undefined;
       for (let failures = 0; !signal.aborted; failures += 1) {
         const entries = journalExport(entryBytesMax);
+        const shipped = cursor;
+        const start = startOf(options.since, cursor, skipped, bootSeconds());
         try {
-          for await (const bytes of follow(argvOf(options, cursor, bootSeconds()), signal)) {
+          for await (const bytes of follow(argvOf(options, start), signal)) {
             for (const entry of entries.push(bytes)) {
               cursor = entry.get('__CURSOR')?.toString('latin1') ?? cursor;
+              skipped = undefined;
               failures = 0;
               noteRecovery();
+              if (cursor !== undefined && cursor === shipped) continue;
               yield {
                 bytes: textOf(entry, fields),
                 timeMs: timeOf(entry),
@@ -86,7 +92,7 @@ export function journaldSource(options: JournaldSourceOptions): EventSource {
           if (signal.aborted) return;
           if (error instanceof EntryTooLong) {
             log(eventsEvent('events.entry-skipped', { source: name, bytesMax: entryBytesMax }));
-            cursor = error.cursor ?? cursor;
+            skipped = error.cursor;
             continue;
           }
           fail(error instanceof Error && 'code' in error ? String(error.code) : 'unreadable output');
@@ -126,12 +132,8 @@ export function journaldSource(options: JournaldSourceOptions): EventSource {
   }
 }
 
-function argvOf(
-  options: JournaldSourceOptions,
-  cursor: string | undefined,
-  bootSeconds: number,
-): readonly string[] {
-  const { units = [], identifiers = [], priority, directory, machineId, since, fields } = options;
+function argvOf(options: JournaldSourceOptions, start: readonly string[]): readonly string[] {
+  const { units = [], identifiers = [], priority, directory, machineId, fields } = options;
   return [
     'journalctl',
     '--follow',
@@ -144,7 +146,7 @@ function argvOf(
     '--quiet',
     '--output=export',
     `--output-fields=${fields.join(',')}`,
-    ...startOf(since, cursor, bootSeconds),
+    ...start,
     ...units.map((unit) => `--unit=${unit}`),
     ...identifiers.map((identifier) => `--identifier=${identifier}`),
     ...(priority === undefined ? [] : [`--priority=${priority}`]),
@@ -154,12 +156,18 @@ function argvOf(
   ];
 }
 
+/**
+ * With the entry that was read last, not after it: where that one is not there any more, vacuumed say, journalctl (252)
+ * leaves out the next one for it.
+ */
 function startOf(
   since: JournaldSourceOptions['since'],
   cursor: string | undefined,
+  skipped: string | undefined,
   bootSeconds: number,
 ): readonly string[] {
-  if (cursor !== undefined) return [`--after-cursor=${cursor}`];
+  if (skipped !== undefined) return [`--after-cursor=${skipped}`];
+  if (cursor !== undefined) return [`--cursor=${cursor}`];
   if (since === 'now') return ['--since=now'];
   return since === 'boot' ? [`--since=@${bootSeconds}`] : [];
 }
