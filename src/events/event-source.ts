@@ -57,6 +57,8 @@ export interface SourceCounts {
   readonly filtered?: number;
   /** How often it was found only by looking that a file had grown: no change was told. Since the start. */
   readonly unannounced?: number;
+  /** Why nothing can be had of it just now: an errno or a code, which the log has said too. Absent where all is well. */
+  readonly failing?: string;
 }
 
 /** Where events come from. */

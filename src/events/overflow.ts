@@ -3,6 +3,7 @@ import type { Log } from '../base/log-events.ts';
 import type { Batch } from './batch.ts';
 import { returnBody } from './body-memory.ts';
 import { eventsEvent } from './log-events.ts';
+import { seldomSaid } from './seldom-said.ts';
 import { type Spool, type SpooledBatch, streamKey } from './spool.ts';
 
 export const overflowPolicies = ['pause', 'drop-oldest', 'drop-newest'] as const;
@@ -17,7 +18,7 @@ export interface OverflowOptions {
   readonly spared: ReadonlySet<string>;
   /** Bytes that others than audit may fill. */
   readonly bytesMax: number;
-  readonly clock: Pick<Clock, 'monotonic'>;
+  readonly clock: Pick<Clock, 'sleep'>;
   readonly log: Log;
 }
 
@@ -26,17 +27,22 @@ export interface Overflow {
   admit(batch: Batch, signal: AbortSignal): Promise<boolean>;
   /** Since the start. */
   readonly dropped: { readonly events: number; readonly bytes: number };
+  /** Says what was not said yet: nothing more will be dropped. */
+  end(): void;
 }
 
 /** Streams of which the oldest batch is looked for. */
 const streamsLookedAt = 64;
-const sayEveryMs = 60 * 1000;
 
 /** Loses events rather than hold sources back, for whoever asks for that. */
 export function overflow({ spool, policy, spared, bytesMax, clock, log }: OverflowOptions): Overflow {
   const dropped = { events: 0, bytes: 0 };
   let said = { events: 0, bytes: 0 };
-  let sayAtMs = 0;
+  const saying = seldomSaid(clock, () => {
+    const since = { events: dropped.events - said.events, bytes: dropped.bytes - said.bytes };
+    said = { ...dropped };
+    log(eventsEvent('events.dropped', { policy, ...since }));
+  });
 
   const hasRoom = (wanted: number): boolean => {
     const { bytes } = spool.counts();
@@ -46,11 +52,7 @@ export function overflow({ spool, policy, spared, bytesMax, clock, log }: Overfl
   function note({ events, bytes }: Batch): void {
     dropped.events += events;
     dropped.bytes += bytes;
-    if (clock.monotonic() < sayAtMs) return;
-    sayAtMs = clock.monotonic() + sayEveryMs;
-    const since = { events: dropped.events - said.events, bytes: dropped.bytes - said.bytes };
-    said = { ...dropped };
-    log(eventsEvent('events.dropped', { policy, ...since }));
+    saying.note();
   }
 
   /** The batch that was appended first, of those that may go. */
@@ -68,6 +70,7 @@ export function overflow({ spool, policy, spared, bytesMax, clock, log }: Overfl
 
   return {
     dropped,
+    end: () => saying.end(),
     async admit(batch, signal) {
       const wanted = spool.sizeOf(batch);
       if (hasRoom(wanted)) return true;

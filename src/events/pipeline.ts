@@ -4,6 +4,7 @@ import type { Log } from '../base/log-events.ts';
 import { runTasks } from '../base/task-group.ts';
 import type { Batch } from './batch.ts';
 import { eventsError } from './errors.ts';
+import type { SourceCounts } from './event-source.ts';
 import { failingShare } from './failing-share.ts';
 import { eventsEvent } from './log-events.ts';
 import { movement } from './movement.ts';
@@ -17,7 +18,7 @@ import type { PipelineSource } from './pipeline/source.ts';
 import { spoolTurns } from './pipeline/spool-turns.ts';
 import type { Sink } from './sink.ts';
 import { type RefusedEvent, type Spool, streamKey } from './spool.ts';
-import type { PipelineStatus } from './status.ts';
+import type { PipelineStatus, SourceStatus } from './status.ts';
 import { wake } from './wake.ts';
 
 export interface PipelineOptions {
@@ -207,7 +208,11 @@ export function pipeline(options: PipelineOptions): Pipeline {
         AbortSignal.any([signal, ending.signal]),
       );
       intakesDone = Promise.all(taken).then(() => undefined);
-      await work;
+      try {
+        await work;
+      } finally {
+        spill?.end();
+      }
       const left = spool.counts();
       log(eventsEvent('events.stopped', { spooledBatches: left.batches, spooledBytes: left.bytes }));
     },
@@ -231,7 +236,7 @@ export function pipeline(options: PipelineOptions): Pipeline {
       const { deadLetters, deadLetterBytes, ...counts } = spool.counts();
       const { wedgedMs } = moving;
       return {
-        sources: intakes.map((each) => each.status()),
+        sources: intakes.map((each, index) => statusWith(each, options.sources[index]?.source.counts())),
         spool: { ...counts, isFailing: counts.isFailing || turns.isFailing },
         ...(wedgedMs === undefined ? {} : { wedgedMs }),
         ...shipped.status(),
@@ -241,6 +246,11 @@ export function pipeline(options: PipelineOptions): Pipeline {
       };
     },
   };
+}
+
+function statusWith(each: Intake, counts: SourceCounts | undefined): SourceStatus {
+  const status = each.status();
+  return counts?.failing === undefined ? status : { ...status, failing: counts.failing };
 }
 
 /** A spool that tells when batches have left it, whoever settled them. */

@@ -10,24 +10,35 @@ export interface SeldomSaid {
 
 const sayEveryMs = 60_000;
 
-/** Says the first at once, and those after it together, with the next that comes a minute later or at the end. */
-export function seldomSaid(clock: Pick<Clock, 'monotonic'>, say: (times: number) => void): SeldomSaid {
+/** Says the first at once, and what came in each minute after that at its end, be it the last for long. */
+export function seldomSaid(clock: Pick<Clock, 'sleep'>, say: (times: number) => void): SeldomSaid {
+  const over = new AbortController();
   let times = 0;
-  let sayAtMs = -Infinity;
+  let isWaiting = false;
 
-  function end(): void {
-    if (times === 0) return;
-    say(times);
+  function sayNow(): void {
+    const since = times;
     times = 0;
+    say(since);
+  }
+
+  async function sayInTime(): Promise<void> {
+    isWaiting = true;
+    while (times > 0 && !over.signal.aborted) {
+      sayNow();
+      await clock.sleep(sayEveryMs, over.signal).catch(() => undefined);
+    }
+    isWaiting = false;
   }
 
   return {
     note() {
       times += 1;
-      if (clock.monotonic() < sayAtMs) return;
-      sayAtMs = clock.monotonic() + sayEveryMs;
-      end();
+      if (!isWaiting) void sayInTime();
     },
-    end,
+    end() {
+      over.abort();
+      if (times > 0) sayNow();
+    },
   };
 }

@@ -20,6 +20,8 @@ export interface SourceStatus {
   readonly filteredEvents?: number;
   /** Of files, how often no change was told and a look from time to time found one; absent of other sources. */
   readonly unannouncedChanges?: number;
+  /** Why nothing can be had of it just now; absent where all is well. */
+  readonly failing?: string;
 }
 
 /** Where the chain of an audit source stands in the spool. A new chain has no head before its first record is durable. */

@@ -106,6 +106,26 @@ it('syslog by TCP, UDP and a unix socket arrives as JSON', async () => {
   );
 });
 
+it('a source that cannot listen makes the agent degraded, which says why', async () => {
+  const { host, at } = await hostWith((path) => ({
+    network: {
+      syslog: {
+        tls: { address: `${ownAddress}:5516`, certificate: path('none.pem'), privateKey: path('none.pem') },
+        socket: path('syslog.sock'),
+      },
+    },
+  }));
+  const agent = await listening(host, at('syslog.sock'));
+  await agent.event('events.listen-failed');
+
+  const { state, failing } = await host.status();
+  const { stdout } = await host.run(['status']);
+  await agent.stop();
+
+  expect([state, failing]).toEqual(['degraded', ['events: source network: ENOENT']]);
+  expect(stdout).toMatch(/^failing +events: source network: ENOENT$/mu);
+});
+
 it('lines are joined, filtered and timed as the config says', async () => {
   const host = await setup({
     gateway(document) {

@@ -59,9 +59,13 @@ function workloadOf(failing: string | undefined): NonNullable<AgentParts['worklo
   } as unknown as NonNullable<AgentParts['workload']>;
 }
 
-function eventsOf(isFailing: boolean, failingStreams: number): NonNullable<AgentParts['events']> {
+function eventsOf(
+  isFailing: boolean,
+  failingStreams: number,
+  sources: readonly { readonly name: string; readonly failing?: string }[] = [{ name: 'app' }],
+): NonNullable<AgentParts['events']> {
   return {
-    status: async () => ({ spool: { isFailing }, failingStreams }),
+    status: async () => ({ spool: { isFailing }, failingStreams, sources }),
   } as unknown as NonNullable<AgentParts['events']>;
 }
 
@@ -107,6 +111,10 @@ test('an agent with everything well is ready', async () => {
 });
 
 test.each<[string[], Partial<AgentParts>]>([
+  [
+    ['events: source net: EADDRINUSE'],
+    { events: eventsOf(false, 0, [{ name: 'net', failing: 'EADDRINUSE' }]) },
+  ],
   [['config'], { config: configOf('GATEWAY_CONFIG_INVALID') }],
   [['secret database-password', 'delivery /run/gatehouse/a'], { workload: workloadOf('SECRET_NOT_FOUND') }],
   [['spool'], { events: eventsOf(true, 0) }],

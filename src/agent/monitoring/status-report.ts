@@ -109,6 +109,9 @@ function failingOf(events: EventsStatus | undefined): string[] {
   if (events === undefined) return [];
   return [
     ...(events.spool.isFailing ? ['spool'] : []),
+    ...events.sources.flatMap(({ name, failing }) =>
+      failing === undefined ? [] : [`events: source ${name}: ${failing}`],
+    ),
     ...(events.wedgedMs === undefined ? [] : ['events: wedged']),
     ...(events.failingStreams > 0 ? [`events: ${events.failingStreams} streams`] : []),
   ];

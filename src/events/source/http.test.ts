@@ -1,8 +1,8 @@
 import { once } from 'node:events';
-import { statSync } from 'node:fs';
+import { mkdirSync, statSync } from 'node:fs';
 import { request } from 'node:http';
 import { connect } from 'node:net';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import * as fc from 'fast-check';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
@@ -262,15 +262,21 @@ describe('an http source', () => {
   test('says once that it cannot listen, and tries again', async () => {
     const clock = fakeClock();
     const events: LogEvent[] = [];
-    const listen = join(temporaryDirectory(), 'not', 'there');
-    reading(httpSource({ name: 'intake', listen, mode: '0600', clock, log: (event) => events.push(event) }));
+    const listen = join(temporaryDirectory(), 'not', 'there.sock');
+    const log = (event: LogEvent) => events.push(event);
+    const source = httpSource({ name: 'intake', listen, mode: '0600', clock, log });
+    reading(source);
 
     await vi.waitFor(() => expect(events).toHaveLength(1), patient);
+    expect(source.counts().failing).toBe('ENOENT');
     for (let each = 0; each < 10; each += 1) await clock.advance(5_000);
 
     expect(events.map(({ name, fields }) => [name, fields['reason']])).toEqual([
       ['events.listen-failed', 'ENOENT'],
     ]);
+    mkdirSync(dirname(listen));
+    await clock.advance(5_000);
+    await vi.waitFor(() => expect(source.counts().failing).toBeUndefined(), patient);
   });
 
   test('whatever lines come in come out', async () => {

@@ -56,11 +56,16 @@ export function httpSource(options: HttpSourceOptions): EventSource {
   const address = addressOf(addressName);
   let isStopping = false;
   let comingBytes = 0;
+  let failing: string | undefined;
   const source: Pushed = pushed({
     ...(queueBytesMax === undefined ? {} : { queueBytesMax }),
     clock,
     listen,
   });
+
+  function noteFailing(reason: string | undefined): void {
+    failing = reason;
+  }
 
   async function listen(signal: AbortSignal): Promise<void> {
     const server = createServer(
@@ -74,7 +79,7 @@ export function httpSource(options: HttpSourceOptions): EventSource {
       },
     );
     const where = { source: name, name: addressName, address, mode: Number.parseInt(mode, 8), clock, log };
-    await untilListening(() => listenOn(server, where), where, signal);
+    await untilListening(() => listenOn(server, where), where, noteFailing, signal);
     if (server.listening) {
       const bound = server.address();
       onListening?.(typeof bound === 'object' ? bound?.port : undefined);
@@ -155,7 +160,10 @@ export function httpSource(options: HttpSourceOptions): EventSource {
     }
   }
 
-  return source;
+  return {
+    ...source,
+    counts: () => ({ ...source.counts(), ...(failing === undefined ? {} : { failing }) }),
+  };
 }
 
 function refusalOf({ method, headers }: IncomingMessage): Reply | undefined {

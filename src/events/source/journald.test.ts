@@ -206,6 +206,21 @@ describe('a journald source', () => {
     expect(names()).toEqual(['events.journal-failed', 'events.journal-recovered']);
   });
 
+  test('is failing until the command runs again, though there is nothing to read', async () => {
+    const { newSource, clock, crash, names } = setup();
+    const source = newSource();
+    reading(source);
+    await clock.advance(0);
+    crash('COMMAND_FAILED');
+    await clock.advance(0);
+    expect(source.counts().failing).toBe('COMMAND_FAILED');
+
+    await clock.advance(60_000);
+
+    expect(source.counts().failing).toBeUndefined();
+    expect(names()).toEqual(['events.journal-failed', 'events.journal-recovered']);
+  });
+
   test('leaves out an entry that is too long, says so, and goes on after it', async () => {
     const { newSource, clock, write, names } = setup();
     write('one');

@@ -47,6 +47,8 @@ const cursorForm = /^[a-z]=[0-9a-f]+(?:;[a-z]=[0-9a-f]+)*$/u;
 const entryBytesMax = 8 * 2 ** 20;
 /** How often it is said that times cannot be used. */
 const sayEveryMs = 10 * 60 * 1000;
+/** A command that runs for so long reads, though there may be nothing. One that cannot ends at once. */
+const worksAfterMs = 5_000;
 const backoff = { baseMs: 500, capMs: 30_000 };
 
 /**
@@ -56,7 +58,7 @@ const backoff = { baseMs: 500, capMs: 30_000 };
  */
 export function journaldSource(options: JournaldSourceOptions): EventSource {
   const { name, fields, follow, clock, log } = options;
-  let isFailing = false;
+  let failing: string | undefined;
   let unusable = 0;
   let sayAtMs = 0;
 
@@ -70,6 +72,9 @@ export function journaldSource(options: JournaldSourceOptions): EventSource {
         const entries = journalExport(entryBytesMax);
         const shipped = cursor;
         const start = startOf(options.since, cursor, skipped, bootSeconds());
+        const over = new AbortController();
+        const works = clock.sleep(worksAfterMs, AbortSignal.any([signal, over.signal]));
+        works.then(noteRecovery, () => undefined);
         try {
           for await (const bytes of follow(argvOf(options, start), signal)) {
             for (const entry of entries.push(bytes)) {
@@ -96,11 +101,13 @@ export function journaldSource(options: JournaldSourceOptions): EventSource {
             continue;
           }
           fail(error instanceof Error && 'code' in error ? String(error.code) : 'unreadable output');
+        } finally {
+          over.abort();
         }
         await clock.sleep(backoffMs(failures, backoff), signal).catch(() => undefined);
       }
     },
-    counts: () => ({ lagBytes: 0, items: 1 }),
+    counts: () => ({ lagBytes: 0, items: 1, ...(failing === undefined ? {} : { failing }) }),
   };
 
   /** When it was written, if CloudWatch Logs takes that, else now. */
@@ -122,13 +129,13 @@ export function journaldSource(options: JournaldSourceOptions): EventSource {
   }
 
   function fail(reason: string): void {
-    if (!isFailing) log(eventsEvent('events.journal-failed', { source: name, reason }));
-    isFailing = true;
+    if (failing === undefined) log(eventsEvent('events.journal-failed', { source: name, reason }));
+    failing = reason;
   }
 
   function noteRecovery(): void {
-    if (isFailing) log(eventsEvent('events.journal-recovered', { source: name }));
-    isFailing = false;
+    if (failing !== undefined) log(eventsEvent('events.journal-recovered', { source: name }));
+    failing = undefined;
   }
 }
 

@@ -16,7 +16,7 @@ export interface Listening {
   readonly name: string;
   /** Mode of a unix socket. */
   readonly mode: number;
-  readonly clock: Pick<Clock, 'sleep' | 'monotonic'>;
+  readonly clock: Pick<Clock, 'sleep'>;
   readonly log: Log;
 }
 
@@ -24,20 +24,26 @@ const tryEveryMs = 5_000;
 /** At a time, of one listener. */
 export const connectionsMax = 256;
 
-/** Tries until it listens or `signal` aborts: another process may hold the address, a folder may come later. */
+/**
+ * Tries until it listens or `signal` aborts: another process may hold the address, a folder may come later. Tells
+ * `onFailing` why it does not.
+ */
 export async function untilListening(
   start: () => Promise<void>,
   { source, name, clock, log }: Pick<Listening, 'source' | 'name' | 'clock' | 'log'>,
+  onFailing: (reason: string | undefined) => void,
   signal: AbortSignal,
 ): Promise<void> {
   for (let failures = 0; !signal.aborted; failures += 1) {
     try {
       await start();
+      onFailing(undefined);
       log(eventsEvent('events.listening', { source, address: name }));
       return;
     } catch (error) {
-      if (failures === 0)
-        log(eventsEvent('events.listen-failed', { source, address: name, reason: errnoOf(error) }));
+      const reason = errnoOf(error);
+      onFailing(reason);
+      if (failures === 0) log(eventsEvent('events.listen-failed', { source, address: name, reason }));
       await clock.sleep(tryEveryMs, signal).catch(() => undefined);
     }
   }

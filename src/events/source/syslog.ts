@@ -86,6 +86,8 @@ export function syslogSource(options: SyslogSourceOptions): EventSource {
   /** By reason. */
   const refusals = new Map<string, SeldomSaid>();
   let heldBytes = 0;
+  /** Listeners that do not listen, and why. */
+  const failing = new Map<Listener, string>();
   let dropped = 0;
   let saidDropped = 0;
 
@@ -110,6 +112,13 @@ export function syslogSource(options: SyslogSourceOptions): EventSource {
     said.note();
   }
 
+  function noteFailing(listener: Listener): (reason: string | undefined) => void {
+    return (reason) => {
+      if (reason === undefined) failing.delete(listener);
+      else failing.set(listener, reason);
+    };
+  }
+
   function eventOf(message: Buffer): Buffer {
     if (format === 'raw') return message;
     // As latin1, so that UTF-8, and what is none, passes through byte by byte.
@@ -126,6 +135,7 @@ export function syslogSource(options: SyslogSourceOptions): EventSource {
         await listenOn(server, where);
       },
       where,
+      noteFailing(listener),
       signal,
     );
     const bound = server?.address();
@@ -235,6 +245,7 @@ export function syslogSource(options: SyslogSourceOptions): EventSource {
         socket = await datagramSocket(address);
       },
       { source: name, name: listener.name, clock, log },
+      noteFailing(listener),
       signal,
     );
     if (socket !== undefined) {
@@ -267,7 +278,13 @@ export function syslogSource(options: SyslogSourceOptions): EventSource {
     saidDropped = dropped;
   }
 
-  return source;
+  return {
+    ...source,
+    counts() {
+      const [reason] = failing.values();
+      return { ...source.counts(), ...(reason === undefined ? {} : { failing: reason }) };
+    },
+  };
 }
 
 function listenersOf({ udp, tcp, tls, socket }: SyslogSourceOptions): readonly Listener[] {
