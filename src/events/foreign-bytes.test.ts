@@ -41,3 +41,12 @@ test('text stays as it is, but for the characters that stand for bytes', () => {
   expect(isPlainText(Buffer.from('\uef7f\uf000'))).toBe(true);
   expect(isPlainText(Buffer.from('a\uef80'))).toBe(false);
 });
+
+test('says of how many lines something had to be escaped', () => {
+  const line = Buffer.from([0x61, 0xff, 0x0a]);
+
+  expect(escapeForeign(Buffer.from('a\nb\n')).lines).toBe(0);
+  expect(escapeForeign(Buffer.concat([line, Buffer.from('a\n'), line, Buffer.from('b\n\uef80')])).lines).toBe(
+    3,
+  );
+});

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { expandTemplate, templateProblem } from './template.ts';
+import { expandTemplate, fieldsOf, templateProblem } from './template.ts';
 
 describe('a template', () => {
   test.each([
@@ -8,6 +8,9 @@ describe('a template', () => {
     ['logGroup', '/gatehouse/{nmae}', '{nmae} is not known'],
     ['logGroup', '/gate house', 'allows no " "'],
     ['logGroup', 'aws/x', 'aws/'],
+    ['logStream', 'aws/x', 'nothing'],
+    ['logStream', '{name}/{field.a}', 'nothing'],
+    ['logGroup', '{field.a}', '{field.a} goes with logStream only'],
     ['logStream', 'a:b', 'allows no ":"'],
     ['logStream', 'a{b', 'does not close'],
     ['logStream', '', 'empty'],
@@ -38,6 +41,14 @@ describe('a template', () => {
       name: '/a-b-',
       isChanged: true,
     });
+  });
+
+  test('gives no empty name', () => {
+    expect(expandTemplate('logStream', '{file}', { file: '' })).toEqual({ name: '-', isChanged: true });
+  });
+
+  test('knows the fields of events that it has, each once', () => {
+    expect(fieldsOf('{name}/{field.a}/{field.b.c}/{field.a}')).toEqual(['a', 'b.c']);
   });
 
   test('gives no name longer than CloudWatch Logs takes', () => {
