@@ -1,7 +1,14 @@
 import { closeSync, fstatSync } from 'node:fs';
 import type { Position } from '../event-source.ts';
 import type { Encoding } from './encodings.ts';
-import { bornMsOf, type FileRecord, fileItem, filePosition, generationOf } from './file-record.ts';
+import {
+  bornMsOf,
+  type FileRecord,
+  fileItem,
+  filePosition,
+  generationOf,
+  type LongLine,
+} from './file-record.ts';
 import { hashOf, headBytesMax, newFingerprint } from './fingerprint.ts';
 import { type Inflatable, inflate } from './inflate.ts';
 import { type LineCutter, lineCutter } from './line-cutter.ts';
@@ -86,10 +93,21 @@ export function openArchive(opened: OpenLogFile, archiving: Archiving): Archive 
   let isInflated = false;
   let broken: { readonly error: unknown } | undefined;
   let text: DetectedFormat = textFormat(archiving.encoding, Buffer.alloc(0));
+  let longLine: LongLine | undefined;
+  /** Where the line begins that was split last. */
+  let longLineStart = 0;
   let cutter: LineCutter = newCutter();
 
-  function newCutter(): LineCutter {
-    return lineCutter(text.format, () => hashOf(Buffer.from(`${item}@${offset}`)).slice(0, 8));
+  function nameOf(start: number): string {
+    return hashOf(Buffer.from(`${item}@${start}`)).slice(0, 8);
+  }
+
+  function newCutter(begun?: LongLine): LineCutter {
+    const nameLine = (): string => {
+      longLineStart = offset;
+      return nameOf(offset);
+    };
+    return lineCutter(text.format, nameLine, begun && { line: nameOf(begun.start), parts: begun.parts });
   }
 
   const record = (): FileRecord => ({
@@ -98,6 +116,7 @@ export function openArchive(opened: OpenLogFile, archiving: Archiving): Archive 
     bornMs: bornMsOf(opened.stat),
     writtenMs: opened.stat.mtimeMs,
     fingerprint: state.fingerprint(),
+    ...(longLine === undefined ? {} : { longLine }),
     archive: { isDone: isAtEnd },
   });
 
@@ -120,7 +139,7 @@ export function openArchive(opened: OpenLogFile, archiving: Archiving): Archive 
   }
 
   /** Passes over what was read already; false when it is not what was read. */
-  async function skipTo({ offset: wanted, fingerprint }: FileRecord): Promise<boolean> {
+  async function skipTo({ offset: wanted, fingerprint, longLine: begun }: FileRecord): Promise<boolean> {
     const skipped = newFingerprint();
     const from = inflate(handle, compression);
     let at = 0;
@@ -140,6 +159,9 @@ export function openArchive(opened: OpenLogFile, archiving: Archiving): Archive 
     pieces = from;
     offset = at;
     state = skipped;
+    longLine = begun;
+    longLineStart = begun?.start ?? 0;
+    cutter = newCutter(begun);
     ready = cutter.push(rest);
     return true;
   }
@@ -161,6 +183,8 @@ export function openArchive(opened: OpenLogFile, archiving: Archiving): Archive 
     const at = offset + taken.bytes.length - unmarked.length;
     state.advance(taken.bytes);
     offset += taken.bytes.length;
+    const { part } = taken;
+    longLine = part === undefined || part.isLast ? undefined : { start: longLineStart, parts: part.number };
     return { ...taken, bytes, ...(bytes === unmarked ? { origin: { generation, offset: at } } : {}) };
   }
 

@@ -7,7 +7,7 @@ import { patient } from '../../../test/support/patience.ts';
 import { temporaryDirectory } from '../../../test/support/temporary-directory.ts';
 import type { LogEvent } from '../../base/log-events.ts';
 import { type Reading, reading } from '../event-source.contract.ts';
-import type { Positions } from '../event-source.ts';
+import type { Chunk, Positions } from '../event-source.ts';
 import { partBytesMax } from '../long-line.ts';
 import { fileSource } from './file.ts';
 import { fileSourceLimits } from './file-limits.ts';
@@ -17,22 +17,20 @@ function setup(pattern = 'app.log*', exclude: readonly string[] = []) {
   const path = (name: string): string => join(directory, name);
   const clock = fakeClock();
   const events: LogEvent[] = [];
-  const start = (from?: Positions): Reading =>
-    reading(
-      fileSource({
-        name: 'app',
-        files: [path(pattern)],
-        exclude: exclude.map(path),
-        readFrom: [directory],
-        clock,
-        log: (event) => events.push(event),
-      }),
-      from,
-    );
+  const open = () =>
+    fileSource({
+      name: 'app',
+      files: [path(pattern)],
+      exclude: exclude.map(path),
+      readFrom: [directory],
+      clock,
+      log: (event) => events.push(event),
+    });
   return {
     path,
     clock,
-    start,
+    open,
+    start: (from?: Positions): Reading => reading(open(), from),
     said: (name: string) => events.filter((event) => event.name === name).map(({ fields }) => fields),
     /** Inflating happens on other threads. */
     until: (check: () => void, stepMs: number = fileSourceLimits.findEveryMs) =>
@@ -42,6 +40,9 @@ function setup(pattern = 'app.log*', exclude: readonly string[] = []) {
       }, patient),
   };
 }
+
+const changesOf = ({ positions }: Chunk): [string, string][] =>
+  positions.flatMap(({ item, value }) => (value === undefined ? [] : [[item, value]]));
 
 test('what is compressed when it is first seen is read whole, once', async () => {
   const { path, start, until, said } = setup();
@@ -57,6 +58,17 @@ test('what is compressed when it is first seen is read whole, once', async () =>
 
   expect(first.messages.toSorted()).toEqual(['one', 'three', 'two']);
   expect(second.messages).toEqual(['four']);
+});
+
+test('what a compressed file holds is text in whatever encoding its mark says', async () => {
+  const { path, start, until } = setup();
+  writeFileSync(path('app.log.1.gz'), gzipSync(Buffer.from('\ufeffzwölf\n漢字\n', 'utf16le')));
+  writeFileSync(path('app.log.2.zst'), zstdCompressSync('\ufeffeins\n'));
+
+  const read = start();
+  await until(() => expect(read.messages).toHaveLength(3));
+
+  expect(read.messages.toSorted()).toEqual(['eins', 'zwölf', '漢字']);
 });
 
 test('a copy of what was read is not read again, also after a restart', async () => {
@@ -120,26 +132,35 @@ test('what cannot be inflated here is refused, not shipped as if it were text', 
   );
 });
 
-test('reading a compressed file goes on where it was stopped, in a long line too', async () => {
-  const { path, clock, start, until } = setup();
-  const long = 'x'.repeat(partBytesMax + 1000);
-  writeFileSync(path('app.log.1.gz'), gzipSync(`first\n${long}\nlast\n`));
-  const messages: string[] = [];
+test('reading a compressed file goes on after any chunk, and the parts of a long line are numbered on', async () => {
+  const { path, open } = setup();
+  const long = Array.from({ length: partBytesMax / 4 + 100 }, (_, at) =>
+    `${at % 1000} `.padStart(8, 'x'),
+  ).join('');
+  const text = `first\n${long}\nlast\n`;
+  writeFileSync(path('app.log.1.gz'), gzipSync(text));
+  const taken: Pick<Chunk, 'bytes' | 'part'>[] = [];
   let positions: Positions = new Map();
 
-  for (let each = 0; each < 8 && !messages.includes('last'); each += 1) {
-    const read = start(positions);
-    await clock.advance(1);
-    await until(() => expect(read.messages.length + messages.length).toBeGreaterThan(0));
-    await read.stop();
-    messages.push(...read.messages);
-    positions = read.positions;
+  while (taken.at(-1)?.bytes.toString() !== 'last\n') {
+    const stop = new AbortController();
+    for await (const chunk of open().chunks(positions, stop.signal)) {
+      positions = new Map([...positions, ...changesOf(chunk)]);
+      if (chunk.bytes.length === 0) continue;
+      taken.push({ bytes: chunk.bytes, ...(chunk.part === undefined ? {} : { part: chunk.part }) });
+      break;
+    }
+    stop.abort();
   }
 
-  expect(messages.map((each) => each.length)).toEqual(
-    [5, partBytesMax + 40, 1000 + 45, 4].map(() => expect.any(Number)),
-  );
-  expect([messages.at(0), messages.at(-1)]).toEqual(['first', 'last']);
+  expect(Buffer.concat(taken.map(({ bytes }) => bytes)).toString()).toBe(text);
+  const parts = taken.flatMap(({ part }) => (part === undefined ? [] : [part]));
+  expect(parts.map(({ number, isLast }) => [number, isLast])).toEqual([
+    [1, false],
+    [2, false],
+    [3, true],
+  ]);
+  expect(new Set(parts.map(({ line }) => line)).size).toBe(1);
 });
 
 test('files beside a log that are not its generations, or left out, are not read though they are newer', async () => {

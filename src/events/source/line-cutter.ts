@@ -11,17 +11,22 @@ export interface LineCutter {
   readonly heldBytes: number;
 }
 
-/** `nameLine` names a line that is split. */
-export function lineCutter(format: TextFormat, nameLine: () => string): LineCutter {
+/** A line that is split, of which so many parts have been taken. */
+export interface SplitLine {
+  readonly line: string;
+  readonly parts: number;
+}
+
+/** `nameLine` names a line that is split. The first bytes are those that follow the parts of `begun`, if it is given. */
+export function lineCutter(format: TextFormat, nameLine: () => string, begun?: SplitLine): LineCutter {
   let held = Buffer.alloc(0);
-  let long: { readonly line: string; parts: number } | undefined;
+  let long = begun;
 
   function part(bytes: Buffer, isLast: boolean): TakenLines {
-    long ??= { line: nameLine(), parts: 0 };
-    long.parts += 1;
-    const { line, parts } = long;
-    if (isLast) long = undefined;
-    return { bytes, part: { line, number: parts, isLast } };
+    const { line, parts } = long ?? { line: nameLine(), parts: 0 };
+    const number = parts + 1;
+    long = isLast ? undefined : { line, parts: number };
+    return { bytes, part: { line, number, isLast } };
   }
 
   /** Takes parts off a line as long as it has more than fits into one; what is left is its last part, or all of it. */
