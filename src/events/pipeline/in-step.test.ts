@@ -19,7 +19,7 @@ function setup(bytes: number) {
 }
 
 test('reading waits for nothing while what is ahead of the calls stays in memory', async () => {
-  const { clock, waits } = setup(4 * 2 ** 20);
+  const { clock, waits } = setup(2.5 * 2 ** 20);
 
   const wait = waits();
   await clock.advance(0);
@@ -28,7 +28,7 @@ test('reading waits for nothing while what is ahead of the calls stays in memory
 });
 
 test('reading that is far ahead waits until something has left, or a hundredth of a second', async () => {
-  const { clock, step, waits } = setup(4 * 2 ** 20 + 1);
+  const { clock, step, waits } = setup(2.5 * 2 ** 20 + 1);
 
   const [first, second] = [waits(), waits()];
   await clock.advance(9);

@@ -10,7 +10,7 @@ export interface InStep {
 }
 
 /** Less than a spool keeps in memory of what was just written: the rest of that is on its way there. */
-const aheadBytesMax = 4 * 2 ** 20;
+const aheadBytesMax = 2.5 * 2 ** 20;
 /**
  * Longest wait for the calls, once a batch. Calls that take longer are not waited for: what is read is durable, and what
  * is still in a file may be truncated away.
