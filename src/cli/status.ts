@@ -171,6 +171,8 @@ function eventSections({
   spool,
   sent,
   deadLetter,
+  dropped = { events: 0, bytes: 0 },
+  outdated = { events: 0, bytes: 0 },
   redaction,
   lastError,
   wedgedMs,
@@ -187,6 +189,17 @@ function eventSections({
       ],
       ['sent', `${sent.events} events, ${sent.bytes} bytes; ${sent.refused} refused`],
       ['dead letter', `${deadLetter.events} events`],
+      ...(dropped.events === 0
+        ? []
+        : [
+            ['DROPPED', `${dropped.events} events, ${dropped.bytes} bytes, for which there was no room`] as [
+              string,
+              string,
+            ],
+          ]),
+      ...(outdated.events === 0
+        ? []
+        : [['outdated', `${outdated.events} events; they are in the dead letter`] as [string, string]]),
       ...(spool.lostBatches === 0
         ? []
         : [

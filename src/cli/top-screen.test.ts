@@ -138,6 +138,18 @@ test('what fails comes first, with its code, and the last errors are last, the n
   ]);
 });
 
+const droppedIn = (status: AgentStatus) =>
+  plainText(topLines({ look: { ...look, status } }))
+    .split('\n')
+    .filter((line) => line.startsWith('dropped'));
+
+test('events that were dropped are told of, where there are any', () => {
+  const status: AgentStatus = { ...healthy };
+  Object.assign(status, { events: { ...healthy.events, dropped: { events: 1_234, bytes: 2_048 } } });
+  expect(droppedIn(status)).toEqual(['dropped      1,234 events, 2.0 KiB']);
+  expect(droppedIn(healthy)).toEqual([]);
+});
+
 test('credentials that AWS denies, or that have to last, are told apart from those that cannot be renewed', () => {
   const denied = { service: 'KMS', awsError: 'ExpiredTokenException', since: '2026-11-22T11:00:00.000Z' };
   const expiration = '2026-11-22T11:58:00.000Z';

@@ -123,7 +123,7 @@ function partsText(all: readonly { readonly failing?: string }[]): string {
 
 function eventLines({ events }: AgentStatus, rates: Rates | undefined, nowMs: number): readonly Line[] {
   if (events === undefined) return [row('events', [['dim', 'none are shipped']])];
-  const { spool, sent, deadLetter, sources } = events;
+  const { spool, sent, deadLetter, dropped, sources } = events;
   const last = sent.lastAtMs === undefined ? '' : `, last ${durationText(nowMs - sent.lastAtMs)} ago`;
   return [
     row('spool', spoolLine(spool)),
@@ -135,6 +135,9 @@ function eventLines({ events }: AgentStatus, rates: Rates | undefined, nowMs: nu
       [sent.refused === 0 ? 'plain' : 'bad', countText(sent.refused)],
       ['dim', `  dead letter ${countText(deadLetter.events)} events, ${bytesText(deadLetter.bytes)}`],
     ]),
+    ...(dropped === undefined || dropped.events === 0
+      ? []
+      : [row('dropped', [['bad', `${countText(dropped.events)} events, ${bytesText(dropped.bytes)}`]])]),
     [],
     ...sourceLines(sources, rates),
   ];

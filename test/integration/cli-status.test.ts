@@ -1,7 +1,7 @@
 import { chmodSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { gatehouse } from '../support/agent.ts';
-import { nobody, setup } from '../support/host.ts';
+import { eventually, nobody, setup } from '../support/host.ts';
 import { shell } from '../support/shell.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 
@@ -41,6 +41,30 @@ test('the status of an agent that is ready is a page for people and one object f
     counters: { 'agent.ready': 1 },
   });
   for (const { code, stderr } of [text, json]) expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+});
+
+test('events that found no room in the spool are counted in the status and in the metrics', async () => {
+  const host = await setup({
+    gateway({ events }) {
+      Object.assign(events ?? {}, { spool: { bytesMax: 16 * 2 ** 20, whenFull: 'drop-newest' } });
+    },
+  });
+  host.sandbox.faults.add({ service: 'logs', effect: { kind: 'cut' } });
+  host.log(Array.from({ length: 20_000 }, () => 'x'.repeat(1_000)));
+  const agent = await host.started();
+  await agent.event('events.dropped');
+  await host.spooled(20_000);
+
+  // The last may be on its way to be dropped.
+  const told = await eventually('one count in both', async () => {
+    const { stdout } = await host.run(['status']);
+    const [, events] = /^DROPPED +(\d+) events, \d+ bytes, for which there was no room$/mu.exec(stdout) ?? [];
+    const { body } = await host.asked('/metrics');
+    return body.includes(`gatehouse_dropped_events_total ${events}\n`) ? Number(events) : undefined;
+  });
+  agent.kill('SIGKILL');
+
+  expect(told).toBeGreaterThan(0);
 });
 
 test('the agent of another user does not answer: 77', async ({ skip }) => {

@@ -307,6 +307,11 @@ export const metricRows: Readonly<Record<string, MetricRow>> = {
     help: 'Bytes in the dead letter',
     samples: ({ status: { events } }) => (events ? one(events.deadLetter.bytes) : []),
   },
+  gatehouse_dropped_events_total: {
+    type: 'counter',
+    help: 'Events that were lost because the spool was full, as events.spool.whenFull says',
+    samples: ({ status: { events } }) => (events?.dropped ? one(events.dropped.events) : []),
+  },
   gatehouse_outdated_events_total: {
     type: 'counter',
     help: 'Events that waited too long and were moved to the dead letter',
