@@ -166,6 +166,17 @@ export const eventsLogEvents = {
     summary: 'connections to a source are accepted again',
     fields: { source: 'the source', address: 'where' },
   },
+  'events.certificate-changed': {
+    level: 'info',
+    summary: 'a source that listens has another certificate',
+    fields: { source: 'the source', path: 'the certificate' },
+  },
+  'events.certificate-failed': {
+    level: 'error',
+    summary:
+      'a certificate, or its key, changed and cannot be used; the one before stays in use, and it is tried again',
+    fields: { source: 'the source', path: 'the certificate', reason: 'errno, or what OpenSSL says' },
+  },
   'events.connections-refused': {
     level: 'error',
     summary:

@@ -1,7 +1,5 @@
 import { createSocket, type Socket as DatagramSocket } from 'node:dgram';
-import { readFileSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
-import { createServer as createTlsServer } from 'node:tls';
 import { aborted } from '../../base/aborted.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { Log } from '../../base/log-events.ts';
@@ -15,6 +13,7 @@ import { errnoOf } from './open-log-file.ts';
 import { pushed } from './pushed.ts';
 import { syslogFrames } from './syslog-frames.ts';
 import { parseSyslog } from './syslog-message.ts';
+import { type SyslogTls, type TlsServer, tlsServer } from './syslog-tls.ts';
 import { dropsOf } from './udp-drops.ts';
 
 interface Peer {
@@ -33,13 +32,9 @@ interface Listener {
   readonly address: Address;
 }
 
-export interface SyslogTls {
-  readonly address: string;
-  /** Paths of PEM files. */
-  readonly certificate: string;
-  readonly privateKey: string;
-  /** Clients must have a certificate of one of these authorities. */
-  readonly clientAuthorities?: string | undefined;
+interface Listened {
+  readonly server: Server;
+  readonly follow?: TlsServer['follow'];
 }
 
 export interface SyslogSourceOptions {
@@ -126,43 +121,32 @@ export function syslogSource(options: SyslogSourceOptions): EventSource {
   }
 
   async function streams(listener: Listener, signal: AbortSignal): Promise<void> {
-    let server: Server | undefined;
+    let made: Listened | undefined;
     const { address, name: addressName } = listener;
     const where = { source: name, name: addressName, address, mode: Number.parseInt(mode, 8), clock, log };
     await untilListening(
       async () => {
-        server = serverFor(listener);
-        await listenOn(server, where);
+        made = serverFor(listener);
+        await listenOn(made.server, where);
       },
       where,
       noteFailing(listener),
       signal,
     );
-    const bound = server?.address();
+    const bound = made?.server.address();
     if (bound !== undefined)
       onListening?.(listener.transport, typeof bound === 'object' ? bound?.port : undefined);
-    await aborted(signal);
-    server?.close();
+    await Promise.all([aborted(signal), made?.follow?.(signal)]);
+    made?.server.close();
     for (const peer of peers) letGo(peer, 'stopping');
     await Promise.all(receiving);
     await removeSocket(address);
   }
 
-  function serverFor({ transport }: Listener): Server {
-    if (transport !== 'tls') return createServer(accept);
+  function serverFor({ transport }: Listener): Listened {
+    if (transport !== 'tls') return { server: createServer(accept) };
     if (tls === undefined) throw new TypeError('TLS needs a certificate');
-    const server = createTlsServer(
-      {
-        cert: readFileSync(tls.certificate),
-        key: readFileSync(tls.privateKey),
-        ...(tls.clientAuthorities === undefined
-          ? {}
-          : { ca: readFileSync(tls.clientAuthorities), requestCert: true, rejectUnauthorized: true }),
-      },
-      accept,
-    );
-    server.on('tlsClientError', (error) => noteRefused(errnoOf(error)));
-    return server;
+    return tlsServer({ source: name, tls, accept, onRefused: noteRefused, clock, log });
   }
 
   function accept(socket: Socket): void {

@@ -1,0 +1,89 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { connect } from 'node:tls';
+import { expect, onTestFinished, test, vi } from 'vitest';
+import { authority, type Issued } from '../../../test/support/certificates.ts';
+import { fakeClock } from '../../../test/support/fake-clock.ts';
+import { patient } from '../../../test/support/patience.ts';
+import { temporaryDirectory } from '../../../test/support/temporary-directory.ts';
+import type { LogEvent } from '../../base/log-events.ts';
+import { reading } from '../event-source.contract.ts';
+import { syslogSource } from './syslog.ts';
+
+async function setup() {
+  const folder = temporaryDirectory();
+  const certificate = join(folder, 'certificate.pem');
+  const privateKey = join(folder, 'private-key.pem');
+  const root = await authority();
+  const [first, second] = await Promise.all([root.issue(), root.issue()]);
+  const put = ({ pem }: Issued, { keyPem }: Issued): void => {
+    writeFileSync(certificate, pem);
+    writeFileSync(privateKey, keyPem);
+  };
+  put(first, first);
+  const clock = fakeClock();
+  const events: LogEvent[] = [];
+  const listening = Promise.withResolvers<number>();
+  const source = syslogSource({
+    name: 'network',
+    tls: { address: '127.0.0.1:0', certificate, privateKey },
+    format: 'raw',
+    mode: '0600',
+    clock,
+    log: (event) => events.push(event),
+    onListening: (_transport, port) => listening.resolve(port ?? 0),
+  });
+  const read = reading(source);
+  const port = await listening.promise;
+  return {
+    clock,
+    read,
+    put,
+    first,
+    second,
+    certificate,
+    said: () =>
+      events
+        .filter(({ name }) => name.startsWith('events.certificate'))
+        .map(({ name, fields }) => [name, fields]),
+    /** Sends a line, and says which certificate the server has. */
+    send: (line: string): Promise<Buffer> =>
+      new Promise((resolve, reject) => {
+        const socket = connect({ port, host: '127.0.0.1', rejectUnauthorized: false }, () => {
+          resolve(socket.getPeerX509Certificate()?.raw ?? Buffer.alloc(0));
+          socket.end(`${line}\n`);
+        });
+        onTestFinished(() => void socket.destroy());
+        socket.on('error', reject);
+      }),
+  };
+}
+
+test('a certificate that was renewed is used within a minute, and said', async () => {
+  const { clock, read, put, first, second, certificate, said, send } = await setup();
+  expect((await send('one')).equals(first.der)).toBe(true);
+
+  put(second, second);
+  await clock.advance(60_000);
+
+  expect((await send('two')).equals(second.der)).toBe(true);
+  await vi.waitFor(() => expect(read.messages).toEqual(['one', 'two']), patient);
+  expect(said()).toEqual([['events.certificate-changed', { source: 'network', path: certificate }]]);
+});
+
+test('one that cannot be used is said once, and the one before stays', async () => {
+  const { clock, read, put, first, second, certificate, said, send } = await setup();
+
+  put(second, first);
+  await clock.advance(180_000);
+
+  expect((await send('one')).equals(first.der)).toBe(true);
+  const where = { source: 'network', path: certificate };
+  const failed = ['events.certificate-failed', { ...where, reason: 'ERR_OSSL_X509_KEY_VALUES_MISMATCH' }];
+  expect(said()).toEqual([failed]);
+  put(second, second);
+  await clock.advance(60_000);
+  expect((await send('two')).equals(second.der)).toBe(true);
+  expect(said()).toEqual([failed, ['events.certificate-changed', where]]);
+  await vi.waitFor(() => expect(read.messages).toEqual(['one', 'two']), patient);
+});
