@@ -6,8 +6,9 @@ import { eventsEvent } from '../log-events.ts';
 import type { DeadLetter, RefusalReason, RefusedEvent } from '../spool.ts';
 import type { BodySealer, HeldRecord } from './group-writer.ts';
 import { recordKind } from './record.ts';
-import { type Damage, openRecordLog, type StoredRecord } from './record-log.ts';
+import { type Damage, openRecordLog } from './record-log.ts';
 import type { Storage } from './storage.ts';
+import type { StoredRecord } from './stored-records.ts';
 
 export interface DeadLettersOptions {
   readonly storage: Storage;

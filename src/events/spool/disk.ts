@@ -15,19 +15,13 @@ import {
 import { bodyCache } from './body-cache.ts';
 import type { KeyRing } from './data-keys.ts';
 import { openDeadLetters } from './dead-letters.ts';
-import type { HeldRecord } from './group-writer.ts';
+import { type Appended, groupBytesMax, type HeldRecord } from './group-writer.ts';
 import { openQuarantine, quarantinedAtOnceMax } from './quarantine.ts';
 import { recordKind } from './record.ts';
-import {
-  type Appended,
-  type Damage,
-  groupBytesMax,
-  openRecordLog,
-  type Replayed,
-  type StoredRecord,
-} from './record-log.ts';
+import { type Damage, openRecordLog, type Replayed } from './record-log.ts';
 import { room } from './room.ts';
 import type { Storage } from './storage.ts';
+import type { StoredRecord } from './stored-records.ts';
 
 /** The folders of a spool, in the state directory. */
 export interface SpoolFolders {

@@ -19,6 +19,13 @@ export interface RecordDraft {
   readonly sealed?: BodySeal | undefined;
 }
 
+/** A record to append. */
+export interface Appended {
+  readonly draft: RecordDraft;
+  /** Called when the record is durable. One with a body is held from then on. */
+  readonly onDurable?: (record: HeldRecord) => void;
+}
+
 /** Seals bodies. */
 export interface BodySealer {
   readonly keyId: string;
@@ -39,10 +46,12 @@ export interface GroupWriter {
   rest(): void;
 }
 
+/** What one write takes. */
+export const groupBytesMax = 4 * 2 ** 20;
 /** The buffer is kept up to this length. */
 const stagingBytesKept = 8 * 2 ** 20;
 
-export function groupWriter(groupBytesMax: number): GroupWriter {
+export function groupWriter(): GroupWriter {
   let staging: Buffer = Buffer.alloc(0);
   let sequence = 0;
 

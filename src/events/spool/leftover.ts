@@ -3,8 +3,7 @@ import { open, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf } from '../../base/errno.ts';
 import { storageFile } from './folder-storage.ts';
-import { type RecordKind, recordKind } from './record.ts';
-import { contentOf } from './record-log.ts';
+import { contentOf, type RecordKind, recordKind } from './record.ts';
 import { nameOf, segmentNumbers } from './recovery.ts';
 import { scanSegment } from './segment-scan.ts';
 

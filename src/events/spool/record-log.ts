@@ -1,30 +1,26 @@
 import { errnoOf } from '../../base/errno.ts';
-import { returnBody } from '../body-memory.ts';
 import { eventsError } from '../errors.ts';
+import { compaction } from './compaction.ts';
 import { diskReserve, reserveBytes } from './disk-reserve.ts';
-import { type BodySealer, groupWriter, type HeldRecord, type RecordDraft } from './group-writer.ts';
-import { openFiles } from './open-files.ts';
 import {
-  bodyCheck,
-  type FoundHead,
-  headAt,
-  markOf,
-  type RecordKind,
-  recordKind,
-  settledMark,
-} from './record.ts';
-import { type Checkpoint, checkpointIn, type FoundSegment, findLog, nameOf } from './recovery.ts';
+  type Appended,
+  type BodySealer,
+  groupBytesMax,
+  groupWriter,
+  type HeldRecord,
+  type RecordDraft,
+} from './group-writer.ts';
+import { openFiles } from './open-files.ts';
+import { contentOf, type RecordContent, recordKind } from './record.ts';
+import { type Checkpoint, checkpointIn, type FoundSegment, findLog } from './recovery.ts';
+import { emptySegment, type Segment, segmentsOfLog } from './segments.ts';
 import type { Storage, StorageFile } from './storage.ts';
+import { type StoredRecord, storedRecords } from './stored-records.ts';
 
 /** A record as it is met at the opening. */
-export interface Replayed {
-  readonly kind: RecordKind;
-  /** The meta. */
-  readonly json: string;
+export interface Replayed extends RecordContent {
   readonly record: HeldRecord;
   readonly isSettled: boolean;
-  /** A copy, whose original may be there too. */
-  readonly isMoved: boolean;
 }
 
 /** Bytes, or a whole segment, that were durable and do not read. */
@@ -97,33 +93,6 @@ export interface RecordLog {
   close(): Promise<void>;
 }
 
-export interface StoredRecord {
-  readonly head: FoundHead;
-  /** As it is stored. */
-  readonly body: Buffer;
-}
-
-interface Segment {
-  readonly number: number;
-  readonly name: string;
-  /** Where the next record goes, or where the last one ended. */
-  end: number;
-  readonly held: Set<HeldRecord>;
-  heldBytes: number;
-  /**
-   * Bytes that the disk did not give when it was read. While there are any it is kept, whatever is held in it: nobody
-   * knows what waits in it, and the next opening looks again. A sector that never reads costs the file, and no event.
-   */
-  readonly unreadBytes: number;
-}
-
-/** A record to append. */
-export interface Appended {
-  readonly draft: RecordDraft;
-  /** Called when the record is durable. One with a body is held from then on. */
-  readonly onDurable?: (record: HeldRecord) => void;
-}
-
 interface Queued {
   readonly records: readonly Appended[];
   readonly bytes: number;
@@ -131,30 +100,32 @@ interface Queued {
   readonly reject: (error: unknown) => void;
 }
 
-/** What one write and sync takes. */
-export const groupBytesMax = 4 * 2 ** 20;
-/** Bytes that nobody needs are borne up to one segment, or this part of those that are needed. */
-export const garbageShare = 0.25;
-
 /** @throws EVENTS_SPOOL_UNWRITABLE, EVENTS_SPOOL_UNREADABLE: it may open later */
 export async function openRecordLog<State>(options: RecordLogOptions<State>): Promise<RecordLog> {
   const { storage, segmentBytes, onDamage } = options;
   const { path } = storage;
-  const segments = new Map<number, Segment>();
+  const segments = segmentsOfLog();
   const files = openFiles(storage);
+  const stored = storedRecords(files);
   const reserve = diskReserve(storage);
-  const keys = new Map<string, number>();
   let queue: Queued[] = [];
   /** Segments that are gone, or soon will be, while no durable record says so. */
   const dropped = new Set<number>();
-  const writer = groupWriter(groupBytesMax);
+  const writer = groupWriter();
   let highest = 0;
   /** The newest segment whose checkpoint is durable. */
   let base = 0;
   /** The segment that is appended to; never one of an earlier process, whose end is not known to be ours. */
   let active: Segment | undefined;
   let flushing: Promise<void> | undefined;
-  let compacting: Promise<void> | undefined;
+  const compacting = compaction({
+    segments,
+    segmentBytes,
+    read: stored.read,
+    append,
+    mark: stored.mark,
+    onEmptied: tidy,
+  });
   let isClosed = false;
   /** The last write found no room. */
   let isFull = false;
@@ -177,12 +148,12 @@ export async function openRecordLog<State>(options: RecordLogOptions<State>): Pr
     for (const { segment, records } of found.missing) {
       await onDamage({ kind: 'missing', segment, records, isState, bytes: nothing });
     }
-    for (const record of options.held()) hold(record);
+    for (const record of options.held()) segments.hold(record);
     try {
       // What a killed process wrote may not be on the disk yet, and from now on is relied upon.
-      for (const { number, name } of segments.values())
+      for (const { number, name } of segments.all.values())
         if (number >= base) await (await files.of(name)).sync();
-      if (segments.size > 0) await storage.sync();
+      if (segments.all.size > 0) await storage.sync();
     } catch (error) {
       throw eventsError('EVENTS_SPOOL_UNWRITABLE', { path }, error);
     }
@@ -191,9 +162,9 @@ export async function openRecordLog<State>(options: RecordLogOptions<State>): Pr
   }
 
   async function replay(segment: FoundSegment, isState: boolean): Promise<void> {
-    const { number, name, file, end, records, gaps, cutBytes } = segment;
+    const { number, file, end, records, gaps, cutBytes } = segment;
     const unreadBytes = gaps.reduce((sum, { from, to, isUnread }) => sum + (isUnread ? to - from : 0), 0);
-    segments.set(number, { number, name, end, held: new Set(), heldBytes: 0, unreadBytes });
+    segments.add(emptySegment(number, { end, unreadBytes }));
     if (file === undefined) await onDamage({ kind: 'unreadable', segment: number, isState, bytes: nothing });
     for (const { from, to } of gaps) {
       const bytes = async (lengthMax: number) =>
@@ -210,28 +181,6 @@ export async function openRecordLog<State>(options: RecordLogOptions<State>): Pr
       const record = { segment: number, at, length: head.length, keyId: head.sealed?.keyId };
       options.replay({ ...contentOf(head), record, isSettled: head.isMarked });
     }
-  }
-
-  function hold(record: HeldRecord): void {
-    const segment = segments.get(record.segment);
-    if (segment === undefined) throw new RangeError('a record is held in its segment');
-    segment.held.add(record);
-    segment.heldBytes += record.length;
-    if (record.keyId !== undefined) keys.set(record.keyId, (keys.get(record.keyId) ?? 0) + 1);
-  }
-
-  function isHeld(record: HeldRecord): boolean {
-    return segments.get(record.segment)?.held.has(record) ?? false;
-  }
-
-  function release(record: HeldRecord): void {
-    const segment = segments.get(record.segment);
-    if (segment?.held.delete(record) !== true) return;
-    segment.heldBytes -= record.length;
-    if (record.keyId === undefined) return;
-    const left = (keys.get(record.keyId) ?? 1) - 1;
-    if (left === 0) keys.delete(record.keyId);
-    else keys.set(record.keyId, left);
   }
 
   function append(...records: readonly Appended[]): Promise<void> {
@@ -297,7 +246,7 @@ export async function openRecordLog<State>(options: RecordLogOptions<State>): Pr
         const record = places[index];
         index += 1;
         if (record === undefined) continue;
-        if (draft.body !== undefined) hold(record);
+        if (draft.body !== undefined) segments.hold(record);
         onDurable?.(record);
       }
       resolve();
@@ -343,7 +292,7 @@ export async function openRecordLog<State>(options: RecordLogOptions<State>): Pr
     isFull = false;
     segment.end += bytes.length;
     if (isNew) {
-      segments.set(segment.number, segment);
+      segments.add(segment);
       active = segment;
       base = segment.number;
     }
@@ -354,7 +303,7 @@ export async function openRecordLog<State>(options: RecordLogOptions<State>): Pr
 
   function newSegment(): Segment {
     highest += 1;
-    return { number: highest, name: nameOf(highest), end: 0, held: new Set(), heldBytes: 0, unreadBytes: 0 };
+    return emptySegment(highest);
   }
 
   async function put(segment: Segment, file: StorageFile, bytes: Uint8Array): Promise<void> {
@@ -377,7 +326,7 @@ export async function openRecordLog<State>(options: RecordLogOptions<State>): Pr
   }
 
   function checkpoint(): Checkpoint<State> {
-    const kept = [...segments.values()].filter(({ number }) => !dropped.has(number));
+    const kept = [...segments.all.values()].filter(({ number }) => !dropped.has(number));
     return {
       segments: kept.map(({ number, end, held }) => [number, end, held.size]),
       state: options.state(),
@@ -386,16 +335,16 @@ export async function openRecordLog<State>(options: RecordLogOptions<State>): Pr
 
   /** Notes segments that nobody needs. Never the base: what all records add up to begins there. */
   function noteEmpty(): void {
-    for (const { number, held, unreadBytes } of segments.values()) {
+    for (const { number, held, unreadBytes } of segments.all.values()) {
       if (held.size === 0 && unreadBytes === 0 && number < base) dropped.add(number);
     }
   }
 
   async function remove(numbers: readonly number[]): Promise<void> {
     for (const number of numbers) {
-      const segment = segments.get(number);
+      const segment = segments.all.get(number);
       if (segment === undefined) continue;
-      segments.delete(number);
+      segments.remove(number);
       await discard(segment);
     }
   }
@@ -407,132 +356,39 @@ export async function openRecordLog<State>(options: RecordLogOptions<State>): Pr
     else startCompacting();
   }
 
-  /** Moves what is needed out of the segment that has the least of it, when too much that is not is borne. */
   function startCompacting(): void {
-    if (compacting !== undefined || isClosed) return;
-    const older = [...segments.values()].filter(
-      ({ number, unreadBytes }) => number < base && unreadBytes === 0,
-    );
-    const needed = older.reduce((sum, { heldBytes }) => sum + heldBytes, 0);
-    const garbage = older.reduce((sum, { end }) => sum + end, 0) - needed;
-    if (garbage <= Math.max(segmentBytes, needed * garbageShare)) return;
-    const [emptiest] = older.toSorted((a, b) => a.heldBytes / a.end - b.heldBytes / b.end);
-    if (emptiest === undefined || emptiest.held.size === 0) return;
-    compacting = compact(emptiest);
-  }
-
-  async function compact(segment: Segment): Promise<void> {
-    const isMoved = await moveOut(segment);
-    compacting = undefined;
-    if (isMoved) tidy();
-  }
-
-  /** False where it cannot be done now. */
-  async function moveOut({ held }: Segment): Promise<boolean> {
-    const moves: Promise<void>[] = [];
-    let bytes = 0;
-    try {
-      for (const record of held) {
-        moves.push(moveToNewest(record));
-        bytes += record.length;
-        if (bytes >= groupBytesMax || moves.length >= movesMax) {
-          await Promise.all(moves.splice(0));
-          bytes = 0;
-        }
-      }
-      await Promise.all(moves);
-      return true;
-    } catch {
-      await Promise.allSettled(moves);
-      return false;
-    }
-  }
-
-  async function moveToNewest(record: HeldRecord): Promise<void> {
-    const { head, body } = await read(record);
-    const { kind, json } = contentOf(head);
-    const draft = { kind: recordKind.moved, meta: [kind, json], body, sealed: head.sealed };
-    const onDurable = (copy: HeldRecord): void => {
-      release(copy);
-      if (!isHeld(record)) {
-        // Settled meanwhile, where it was.
-        void mark(copy).catch(() => undefined);
-        return;
-      }
-      release(record);
-      record.segment = copy.segment;
-      record.at = copy.at;
-      // A copy says that it is one: it is longer.
-      record.length = copy.length;
-      hold(record);
-    };
-    await append({ draft, onDurable });
-    returnBody(body);
-  }
-
-  async function raw({ segment, at, length }: HeldRecord): Promise<Buffer> {
-    try {
-      return await (await files.of(nameOf(segment))).read(at, length);
-    } catch (error) {
-      throw eventsError('EVENTS_SPOOL_UNREADABLE', { path, segment, at }, error);
-    }
-  }
-
-  async function read(record: HeldRecord): Promise<StoredRecord> {
-    const { segment, at, length } = record;
-    const bytes = await raw(record);
-    const head = headAt(bytes, 0);
-    if (
-      typeof head !== 'object' ||
-      head.segment !== segment ||
-      head.length !== length ||
-      bytes.length < length
-    )
-      throw eventsError('EVENTS_SPOOL_DAMAGED', { path, segment, at });
-    const body = bytes.subarray(length - head.bodyBytes);
-    // A sealed body proves itself when it is opened.
-    if (head.sealed === undefined && bodyCheck(body, false) !== head.bodyCheck)
-      throw eventsError('EVENTS_SPOOL_DAMAGED', { path, segment, at });
-    return { head, body };
-  }
-
-  async function mark({ segment, at }: Pick<HeldRecord, 'segment' | 'at'>): Promise<void> {
-    try {
-      await (await files.of(nameOf(segment))).write(settledMark, markOf(at));
-    } catch (error) {
-      throw eventsError('EVENTS_SPOOL_UNWRITABLE', { path }, error);
-    }
+    if (!isClosed) compacting.look(base);
   }
 
   return {
     append,
-    read,
-    raw,
+    read: stored.read,
+    raw: stored.raw,
 
     async settle(record) {
-      for (let marked = -1; isHeld(record) && marked !== record.segment; ) {
+      for (let marked = -1; segments.isHeld(record) && marked !== record.segment; ) {
         marked = record.segment;
         // It may be moved while it is marked: then where it is now, too.
-        await mark(record);
+        await stored.mark(record);
       }
-      release(record);
+      segments.release(record);
       tidy();
     },
 
     forget(record) {
-      release(record);
+      segments.release(record);
       tidy();
     },
 
     get fileBytes() {
-      return [...segments.values()].reduce((sum, { end }) => sum + end, 0);
+      return segments.fileBytes;
     },
 
     get unreadBytes() {
-      return [...segments.values()].reduce((sum, { unreadBytes }) => sum + unreadBytes, 0);
+      return segments.unreadBytes;
     },
 
-    keys,
+    keys: segments.keys,
 
     async close() {
       const closed =
@@ -541,22 +397,11 @@ export async function openRecordLog<State>(options: RecordLogOptions<State>): Pr
           : append({ draft: { kind: recordKind.closed, meta: null } }).catch(() => undefined);
       isClosed = true;
       await closed;
-      await compacting;
+      await compacting.underWay;
       await flushing;
       await files.closeAll();
     },
   };
-}
-
-/** Records that are moved at the same time. */
-const movesMax = 256;
-
-/** What a record is and says, and whether it is a copy. */
-export function contentOf({ kind, meta }: FoundHead): Pick<Replayed, 'kind' | 'json' | 'isMoved'> {
-  const json = meta.toString();
-  if (kind !== recordKind.moved) return { kind, json, isMoved: false };
-  const [original, own]: [RecordKind, string] = JSON.parse(json);
-  return { kind: original, json: own, isMoved: true };
 }
 
 async function nothing(): Promise<Buffer> {

@@ -168,3 +168,19 @@ function knownKind(kind: number): RecordKind | undefined {
 export function nextMagic(bytes: Buffer, from: number): number {
   return bytes.indexOf(magic, from);
 }
+
+/** What a record is and says. */
+export interface RecordContent {
+  readonly kind: RecordKind;
+  /** The meta. */
+  readonly json: string;
+  /** A copy, whose original may be there too. */
+  readonly isMoved: boolean;
+}
+
+export function contentOf({ kind, meta }: FoundHead): RecordContent {
+  const json = meta.toString();
+  if (kind !== recordKind.moved) return { kind, json, isMoved: false };
+  const [original, own]: [RecordKind, string] = JSON.parse(json);
+  return { kind: original, json: own, isMoved: true };
+}
