@@ -5,23 +5,20 @@ import type { Log } from '../../base/log-events.ts';
 import type { Batch, StreamName } from '../batch.ts';
 import { eventsError } from '../errors.ts';
 import { eventsEvent } from '../log-events.ts';
-import {
-  type BatchToAppend,
-  type SourcePosition,
-  type Spool,
-  type SpooledBatch,
-  streamKey,
-} from '../spool.ts';
+import type { BatchToAppend, Spool, SpooledBatch } from '../spool.ts';
 import { bodyCache } from './body-cache.ts';
 import type { KeyRing } from './data-keys.ts';
 import { openDeadLetters } from './dead-letters.ts';
 import { type Appended, groupBytesMax, type HeldRecord } from './group-writer.ts';
-import { openQuarantine, quarantinedAtOnceMax } from './quarantine.ts';
+import { keptPositions, type PositionEntry, positionEntries } from './kept-positions.ts';
+import { type LossReason, losses } from './lost-batches.ts';
+import { openQuarantine } from './quarantine.ts';
 import { recordKind } from './record.ts';
-import { type Damage, openRecordLog, type Replayed } from './record-log.ts';
+import { openRecordLog, type Replayed } from './record-log.ts';
 import { room } from './room.ts';
 import type { Storage } from './storage.ts';
 import type { StoredRecord } from './stored-records.ts';
+import { type WaitingBatch, waitingBatches } from './waiting-batches.ts';
 
 /** The folders of a spool, in the state directory. */
 export interface SpoolFolders {
@@ -71,30 +68,9 @@ interface BatchMeta {
   readonly addedMs?: number;
 }
 
-/** Source, item, value; null: forgotten. */
-type PositionEntry = readonly [source: string, item: string, value: string | null];
-
 interface SpoolState {
   readonly lastId: number;
   readonly positions: readonly PositionEntry[];
-}
-
-interface Entry {
-  readonly id: number;
-  readonly stream: StreamName;
-  readonly events: number;
-  readonly bytes: number;
-  readonly addedMs: number;
-  readonly record: HeldRecord;
-  /** What it holds of the room. */
-  readonly size: number;
-  failedReads: number;
-}
-
-interface Waiting {
-  readonly stream: StreamName;
-  /** By id, oldest first. */
-  readonly entries: Map<number, Entry>;
 }
 
 /**
@@ -112,29 +88,28 @@ export async function diskSpool(options: DiskSpoolOptions): Promise<Spool> {
   if (keys === undefined && !options.allowClearSpool) throw eventsError('EVENTS_SPOOL_KEY_MISSING', { path });
 
   const sizeMin = Math.ceil(bytesMax / batchesMax);
-  const streams = new Map<string, Waiting>();
-  const positions = new Map<string, Map<string, string>>();
+  const waiting = waitingBatches();
+  const positions = keptPositions();
   const cache = bodyCache(cacheBytesMax);
   /** Ids of batches that are only in the dead letter: one that is refused again has the same. */
   const refusedIds = new WeakMap<Batch, number>();
   const openedMs = clock.now().getTime();
-  let batches = 0;
   let lastId = 0;
-  const lost = { batches: 0, events: 0, bytes: 0 };
 
   const quarantine = await openQuarantine(folders.quarantine, clock);
-  const replayed = new Map<number, Entry>();
+  const lost = losses({ quarantine, raw: (record) => records.raw(record), log });
+  const replayed = new Map<number, WaitingBatch>();
   const settledIds = new Set<number>();
   const sealer = async () => keys?.current();
   const records = await openRecordLog({
     storage: folders.spool,
     segmentBytes: options.segmentBytes ?? Math.min(segmentBytesMax, Math.floor(bytesMax / 8)),
     sealer,
-    state: (): SpoolState => ({ lastId, positions: entriesOf(positions) }),
+    state: (): SpoolState => ({ lastId, positions: positions.entries() }),
     restore,
     replay,
     held: () => [...replayed.values()].map(({ record }) => record),
-    onDamage: (damage) => tellDamage('spool', damage),
+    onDamage: (damage) => lost.tellDamage('spool', damage),
     onCut: (segment, bytes) => log(eventsEvent('events.spool-cut', { segment, bytes })),
   });
   const letters = await openDeadLetters({
@@ -142,7 +117,7 @@ export async function diskSpool(options: DiskSpoolOptions): Promise<Spool> {
     bytesMax: options.deadLetterBytesMax,
     sealer,
     opened,
-    onDamage: (damage) => tellDamage('dead-letter', damage),
+    onDamage: (damage) => lost.tellDamage('dead-letter', damage),
     clock,
     log,
   });
@@ -151,7 +126,7 @@ export async function diskSpool(options: DiskSpoolOptions): Promise<Spool> {
   let spooledBytes = 0;
   // By id, not by place: a batch that was moved is as old as it was.
   for (const entry of [...replayed.values()].toSorted((a, b) => a.id - b.id)) {
-    add(entry);
+    waiting.add(entry);
     spooledBytes += entry.size;
   }
   await letters.forgetBatches((id) => replayed.has(id));
@@ -166,18 +141,18 @@ export async function diskSpool(options: DiskSpoolOptions): Promise<Spool> {
   function restore(state: SpoolState): void {
     lastId = Math.max(lastId, state.lastId);
     positions.clear();
-    move(state.positions);
+    positions.move(state.positions);
   }
 
   function replay({ kind, json, record, isSettled, isMoved }: Replayed): void {
     if (kind === recordKind.notes) {
       const entries: readonly PositionEntry[] = JSON.parse(json);
-      move(entries);
+      positions.move(entries);
     } else if (kind === recordKind.batch) {
       const batch: BatchMeta = JSON.parse(json);
       lastId = Math.max(lastId, batch.id);
       // A copy moves no position: its original did, before others.
-      if (!isMoved) move(batch.positions);
+      if (!isMoved) positions.move(batch.positions);
       if (isSettled) {
         settledIds.add(batch.id);
         replayed.delete(batch.id);
@@ -190,7 +165,7 @@ export async function diskSpool(options: DiskSpoolOptions): Promise<Spool> {
   function entryOf(
     { id, group, stream, roleOf, events, bytes, addedMs }: BatchMeta,
     record: HeldRecord,
-  ): Entry {
+  ): WaitingBatch {
     const size = Math.max(record.length, sizeMin);
     return {
       id,
@@ -204,32 +179,11 @@ export async function diskSpool(options: DiskSpoolOptions): Promise<Spool> {
     };
   }
 
-  function move(entries: readonly PositionEntry[]): void {
-    for (const [source, item, value] of entries) {
-      const items = positions.get(source) ?? new Map<string, string>();
-      positions.set(source, items);
-      if (value === null) items.delete(item);
-      else items.set(item, value);
-    }
-  }
-
-  function add(entry: Entry): void {
-    const key = streamKey(entry.stream);
-    const waiting = streams.get(key) ?? { stream: entry.stream, entries: new Map<number, Entry>() };
-    streams.set(key, waiting);
-    waiting.entries.set(entry.id, entry);
-    batches += 1;
-  }
-
   /** True for whoever removes it. */
-  function take({ id, stream, size }: Entry): boolean {
-    const key = streamKey(stream);
-    const waiting = streams.get(key);
-    if (waiting?.entries.delete(id) !== true) return false;
-    if (waiting.entries.size === 0) streams.delete(key);
-    batches -= 1;
-    cache.forget(id);
-    space.give(size);
+  function take(entry: WaitingBatch): boolean {
+    if (!waiting.remove(entry)) return false;
+    cache.forget(entry.id);
+    space.give(entry.size);
     return true;
   }
 
@@ -240,17 +194,17 @@ export async function diskSpool(options: DiskSpoolOptions): Promise<Spool> {
     return (await keys.of(keyId)).open(body, seal, context);
   }
 
-  async function storedBody({ id, stream, record }: Entry): Promise<Buffer> {
+  async function storedBody({ id, stream, record }: WaitingBatch): Promise<Buffer> {
     return opened(await records.read(record), contextOf(id, stream));
   }
 
   /** While a batch is being sent, the one after it is read and opened. */
-  function readAhead(next: Entry | undefined): void {
+  function readAhead(next: WaitingBatch | undefined): void {
     if (next !== undefined) cache.readAhead(next.id, next.record.length, () => storedBody(next));
   }
 
   /** Undefined where it was lost, which is told. @throws EVENTS_SPOOL_UNREADABLE, EVENTS_SPOOL_KEY_UNAVAILABLE: try again */
-  async function bodyOf(entry: Entry): Promise<Buffer | undefined> {
+  async function bodyOf(entry: WaitingBatch): Promise<Buffer | undefined> {
     await cache.settled(entry.id);
     const known = cache.get(entry.id);
     if (known !== undefined) return known;
@@ -273,75 +227,24 @@ export async function diskSpool(options: DiskSpoolOptions): Promise<Spool> {
     }
   }
 
-  function all(): Entry[] {
-    return [...streams.values()].flatMap(({ entries }) => Array.from(entries.values()));
+  function inSegment(segment: number): WaitingBatch[] {
+    return waiting.all().filter(({ record }) => record.segment === segment);
   }
 
-  function inSegment(segment: number): Entry[] {
-    return all().filter(({ record }) => record.segment === segment);
-  }
-
-  async function loseKey({ record: { keyId } }: Entry): Promise<void> {
+  async function loseKey({ record: { keyId } }: WaitingBatch): Promise<void> {
     await lose(
-      all().filter(({ record }) => record.keyId === keyId),
+      waiting.all().filter(({ record }) => record.keyId === keyId),
       'key-lost',
     );
   }
 
   /** Passes over batches that will never be read; says what went, and keeps the remains. */
-  async function lose(entries: readonly Entry[], reason: string): Promise<void> {
+  async function lose(entries: readonly WaitingBatch[], reason: LossReason): Promise<void> {
     const taken = entries.filter(take);
-    const [first] = taken;
-    if (first === undefined) return;
-    const gone = {
-      batches: taken.length,
-      events: taken.reduce((sum, { events }) => sum + events, 0),
-      bytes: taken.reduce((sum, { bytes }) => sum + bytes, 0),
-    };
-    lost.batches += gone.batches;
-    lost.events += gone.events;
-    lost.bytes += gone.bytes;
-    const quarantined = await remainsOf(taken, reason);
-    const streamsHit = [...new Set(taken.map(({ stream }) => streamKey(stream)))].slice(0, streamsNamedMax);
-    log(eventsEvent('events.batches-lost', { reason, ...gone, streams: streamsHit, quarantined }));
+    if (taken.length === 0) return;
+    await lost.tell(taken, reason);
     // What cannot be marked may be met again at the next start, and then is told again.
     for (const { record } of taken) await records.settle(record).catch(() => records.forget(record));
-  }
-
-  /** Names of the files that the remains are in. */
-  async function remainsOf(entries: readonly Entry[], reason: string): Promise<string[]> {
-    const names: string[] = [];
-    let bytes = 0;
-    for (const { id, record } of entries) {
-      bytes += record.length;
-      if (bytes > quarantinedAtOnceMax) break;
-      const raw = await records.raw(record).catch(() => Buffer.alloc(0));
-      const name = await quarantine.keep(`batch-${id}-${reason}`, raw);
-      if (name !== undefined) names.push(name);
-    }
-    return names.slice(0, namesMax);
-  }
-
-  async function tellDamage(
-    folder: string,
-    { kind, segment, from, to, records: count, isState, bytes }: Damage,
-  ) {
-    const name = await quarantine.keep(
-      `${folder}-${segment}-${from ?? 0}`,
-      await bytes(quarantinedAtOnceMax),
-    );
-    log(
-      eventsEvent('events.spool-damaged', {
-        folder,
-        kind,
-        segment,
-        from,
-        to,
-        records: count,
-        quarantined: name === undefined ? [] : [name],
-      }),
-    );
-    if (isState && folder === 'spool') log(eventsEvent('events.positions-lost', { segment }));
   }
 
   function sizeOf({ body }: Batch): number {
@@ -372,7 +275,7 @@ export async function diskSpool(options: DiskSpoolOptions): Promise<Spool> {
 
   function recordOf({ batch, positions: moved }: BatchToAppend, id: number, addedMs: number): Appended {
     const { stream, body, events, bytes } = batch;
-    const entries = entriesIn(moved);
+    const entries = positionEntries(moved);
     const meta = {
       id,
       group: stream.logGroup,
@@ -386,9 +289,9 @@ export async function diskSpool(options: DiskSpoolOptions): Promise<Spool> {
     return {
       draft: { kind: recordKind.batch, meta, body, context: contextOf(id, stream) },
       onDurable(record) {
-        move(entries);
-        add({ id, stream, events, bytes, addedMs, record, size: sizeOf(batch), failedReads: 0 });
-        if ((streams.get(streamKey(stream))?.entries.size ?? 0) <= keptInStreamMax) cache.keep(id, body);
+        positions.move(entries);
+        waiting.add({ id, stream, events, bytes, addedMs, record, size: sizeOf(batch), failedReads: 0 });
+        if (waiting.ofStream(stream).size <= keptInStreamMax) cache.keep(id, body);
       },
     };
   }
@@ -404,16 +307,16 @@ export async function diskSpool(options: DiskSpoolOptions): Promise<Spool> {
     appendFirst: (asked, signal) => appendAll(together(asked), signal),
 
     async keep(moved) {
-      const entries = entriesIn(moved);
+      const meta = positionEntries(moved);
       await records.append({
-        draft: { kind: recordKind.notes, meta: entries },
-        onDurable: () => move(entries),
+        draft: { kind: recordKind.notes, meta },
+        onDurable: () => positions.move(meta),
       });
     },
 
     async read({ stream, batchesMax: limit, except }) {
       const found: SpooledBatch[] = [];
-      for (const entry of streams.get(streamKey(stream))?.entries.values() ?? []) {
+      for (const entry of waiting.ofStream(stream).values()) {
         if (entry.id === except) continue;
         if (found.length >= limit) {
           readAhead(entry);
@@ -427,7 +330,7 @@ export async function diskSpool(options: DiskSpoolOptions): Promise<Spool> {
     },
 
     async settle({ id, stream }, refused) {
-      const entry = streams.get(streamKey(stream))?.entries.get(id);
+      const entry = waiting.ofStream(stream).get(id);
       if (entry === undefined) return false;
       if (refused.length > 0) await letters.add(id, stream, refused);
       await records.settle(entry.record);
@@ -444,14 +347,14 @@ export async function diskSpool(options: DiskSpoolOptions): Promise<Spool> {
       await letters.add(id, batch.stream, refused);
     },
 
-    position: (source) => new Map(positions.get(source)),
-    streams: () => [...streams.values()].map(({ stream }) => stream),
+    position: (source) => positions.of(source),
+    streams: () => waiting.streams(),
     deadLetters: (limit, after = 0) => letters.list(limit, after),
     deadLetter: (id) => letters.open(id),
     dropDeadLetter: (id) => letters.remove(id),
 
     counts: () => ({
-      batches,
+      batches: waiting.size,
       bytes: space.bytes,
       bytesMax,
       fileBytes: records.fileBytes,
@@ -474,20 +377,6 @@ export async function diskSpool(options: DiskSpoolOptions): Promise<Spool> {
 
 /** What a record costs beside its body, about; keeps many tiny batches inside the bound too. */
 const recordBytes = 512;
-/** Streams and files that one log event names. */
-const streamsNamedMax = 10;
-const namesMax = 10;
-
-function entriesIn(moved: readonly SourcePosition[]): PositionEntry[] {
-  return moved.map(({ source, item, value }) => [source, item, value ?? null]);
-}
-
-function entriesOf(positions: ReadonlyMap<string, ReadonlyMap<string, string>>): PositionEntry[] {
-  return [...positions].flatMap(([source, items]) =>
-    [...items].map(([item, value]): PositionEntry => [source, item, value]),
-  );
-}
-
 /** What sealed bytes are bound to. */
 function contextOf(id: number, { logGroup, logStream, roleOf }: StreamName): string {
   return JSON.stringify(['batch', id, logGroup, logStream, ...(roleOf === undefined ? [] : [roleOf])]);
