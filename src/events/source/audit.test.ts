@@ -95,3 +95,39 @@ test('what was pushed before the stop is handed on', async () => {
 
   expect(read.lines()).toEqual(['last words']);
 });
+
+test.each([
+  ['500 records', Array.from({ length: 501 }, () => 'x'), [1_000, 2]],
+  ['512 KiB', Array.from({ length: 3 }, () => 'x'.repeat(2 ** 18 - 1)), [2 ** 19, 2 ** 18]],
+])(
+  'no chunk has more than %s: with what a chain adds it is to be one batch',
+  async (_bound, records, lengths) => {
+    const source = auditSource({ name: 'agent', clock: fakeClock(), log: () => undefined });
+    for (const record of records) source.push(record);
+    const stop = new AbortController();
+    stop.abort();
+
+    const taken: number[] = [];
+    for await (const { bytes } of source.chunks(new Map(), stop.signal)) taken.push(bytes.length);
+
+    expect(taken).toEqual(lengths);
+  },
+);
+
+test('a record that no chunk could hold is lost, counted and said', () => {
+  const events: LogEvent[] = [];
+  const source = auditSource({ name: 'agent', clock: fakeClock(), log: (event) => events.push(event) });
+
+  source.push('x'.repeat(2 ** 18));
+
+  expect([source.taken(), source.lost()]).toEqual([0, 1]);
+  expect(events.map(({ name }) => name)).toEqual(['events.audit-full']);
+});
+
+test('the queue holds 4 MiB', () => {
+  const source = auditSource({ name: 'agent', clock: fakeClock(), log: () => undefined });
+
+  for (let each = 0; each < 17; each += 1) source.push('x'.repeat(2 ** 18 - 1));
+
+  expect([source.taken(), source.lost(), source.counts().lagBytes]).toEqual([16, 1, 2 ** 22]);
+});

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { type FileRecord, filePosition, parseFileRecord } from './file-record.ts';
+import { type FileRecord, fileItem, filePosition, inodeOf, parseFileRecord } from './file-record.ts';
 
 const record: FileRecord = {
   path: '/var/log/app/app.log',
@@ -16,6 +16,47 @@ describe('a file record', () => {
     const born = { ...record, bornMs: 1.5 };
 
     expect(parseFileRecord(filePosition('1:2', born).value ?? '')).toEqual(born);
+  });
+
+  test('may be that of a compressed file, at its start, in a long line, of one that started over', () => {
+    const full = {
+      ...record,
+      offset: 0,
+      bornMs: 1.5,
+      writtenMs: 2.5,
+      archive: { isDone: false },
+      longLine: { start: 0, parts: 2 },
+      restarts: 1,
+    };
+
+    expect(parseFileRecord(filePosition('1:2', full).value ?? '')).toEqual(full);
+  });
+
+  test.each([
+    ['writtenMs', 'yesterday'],
+    ['bornMs', '1'],
+    ['archive', true],
+    ['archive', {}],
+    ['archive', { isDone: 1 }],
+    ['archive', { isDone: true, more: 1 }],
+    ['longLine', 1],
+    ['longLine', { start: 0 }],
+    ['longLine', { start: -1, parts: 1 }],
+    ['longLine', { start: 0, parts: 0.5 }],
+    ['longLine', { start: 0, parts: 1, more: 1 }],
+    ['restarts', -1],
+    ['offset', '1'],
+    ['fingerprint', { ...record.fingerprint, head: 1 }],
+    ['fingerprint', { ...record.fingerprint, headBytes: '1' }],
+    ['fingerprint', { ...record.fingerprint, tail: 1 }],
+    ['fingerprint', { ...record.fingerprint, tailBytes: -1 }],
+    ['fingerprint', { ...record.fingerprint, more: 1 }],
+  ])('whose %s is %j is not understood', (key, value) => {
+    expect(parseFileRecord(JSON.stringify({ ...record, [key]: value }))).toBeUndefined();
+  });
+
+  test('knows the inode of its item', () => {
+    expect(inodeOf(fileItem({ dev: 66_305, ino: 1_234 }))).toBe(1_234);
   });
 
   test.each([
