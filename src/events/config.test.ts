@@ -14,6 +14,9 @@ const pathOf = (bytes: number, name: string) =>
 const problemsWith = (socket: string) =>
   problems({ sources: { a: { syslog: { socket } }, b: { http: { listen: socket } } } });
 
+const patternsOf = (count: number) =>
+  Object.fromEntries(Array.from({ length: count }, (_, index) => [`p${index}`, 'x']));
+
 describe('the events config', () => {
   test('has a default for everything', () => {
     expect(eventsConfig.parse({})).toEqual({
@@ -46,6 +49,13 @@ describe('the events config', () => {
         `sources.b.http.listen: ${problem}`,
       ]);
     }
+  });
+
+  test('takes as many patterns of redaction as one automaton may have, and no more', () => {
+    expect(problems({ redaction: { patterns: patternsOf(50) } })).toEqual([]);
+    expect(problems({ redaction: { patterns: patternsOf(51) } })).toEqual([
+      'redaction.patterns: must have at most 50 patterns',
+    ]);
   });
 
   test('takes sources of both kinds with names of their own', () => {

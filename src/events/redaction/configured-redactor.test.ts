@@ -32,6 +32,13 @@ test('without patterns and with secrets that stay there is nothing to do', async
   expect(redaction).toBeUndefined();
 });
 
+test('without patterns secrets are taken out, as by default', async () => {
+  const { redact, redaction } = await setup({});
+
+  expect(redact('login with Tr0ub4dor&3-horse\n')).toBe('login with [secret password]\n');
+  expect(redaction.status()).toEqual({ secrets: 1, leftOut: {}, redacted: 1 });
+});
+
 test('what matches a pattern is taken out, counted and told under its name', async () => {
   const { redact, redaction, said } = await setup({ card });
   expect(redaction.status()).toMatchObject({ redacted: 0, patterns: { card: 0 } });
@@ -44,10 +51,11 @@ test('what matches a pattern is taken out, counted and told under its name', asy
 });
 
 test('a secret in what matches a pattern is told all the same', async () => {
-  const { redact, said } = await setup({ login: String.raw`password=\S+` });
+  const { redact, redaction, said } = await setup({ login: String.raw`password=\S+` });
 
   expect(redact('login password=Tr0ub4dor&3-horse ok\n')).toBe('login [redacted login] ok\n');
   expect(said().map(([name]) => name)).toEqual(['events.pattern-redacted', 'events.secret-redacted']);
+  expect(redaction.status()).toEqual({ secrets: 1, leftOut: {}, redacted: 2, patterns: { login: 1 } });
 });
 
 test('with secrets that stay, patterns alone are taken out', async () => {
@@ -88,6 +96,16 @@ test('the rest of a match that began in the chunk before is masked', async () =>
 
   expect(redact('AgEA\n-----END KEY-----\nnext\n')).toBe('[redacted pem]\n[redacted pem]\nnext\n');
   expect(redact('AgEA\n-----END KEY-----\n')).toBe('AgEA\n-----END KEY-----\n');
+});
+
+test('so is that of one that began in an event of the chunk before, though that chunk had nothing else', async () => {
+  const { redact } = await setup({ pem });
+
+  redact('two\nlines\n-----BEGIN KEY-----\n', { eventLines: [2, 1] });
+
+  expect(redact('MIGH\n-----END KEY-----\nmore\nlines\n', { eventLines: [1, 1, 2] })).toBe(
+    '[redacted pem]\n[redacted pem]\nmore\nlines\n',
+  );
 });
 
 test('the rest of a match in a line that a chunk ended in is masked', async () => {

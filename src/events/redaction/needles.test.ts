@@ -1,6 +1,6 @@
 import { assert, property, uint8Array } from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { needleBytesMin, needlesOf } from './needles.ts';
+import { needleBytesMin, needlesOf, valueBytesMax } from './needles.ts';
 
 const found = (value: string, text: string): boolean =>
   needlesOf(Buffer.from(value)).needles.some((needle) => Buffer.from(text).includes(needle));
@@ -27,6 +27,33 @@ describe('needlesOf', () => {
     ['in base64 for URLs behind a user', Buffer.from(`user:${value}`).toString('base64url')],
   ])('finds a value %s', (_form, text) => {
     expect(found(value, `12:00 request ${text} done`)).toBe(true);
+  });
+
+  test.each([8, 9, 10].flatMap((length) => [0, 1, 2].map((before) => [length, before] as const)))(
+    'of %i bytes with %i before them and others behind, base64 shows nothing but what both make',
+    (length, before) => {
+      // Of these bytes base64 has both of the characters that URLs have others for.
+      const secret = Buffer.from('\xfb\xef\xbe>>?\xff\xf0?a'.slice(0, length), 'latin1');
+      const text = Buffer.concat([Buffer.alloc(before, 'u'), secret, Buffer.from('@h')]);
+      const own = Math.floor(((before + length) * 8) / 6) - Math.ceil((before * 8) / 6);
+      const longestIn = (encoded: string): number =>
+        Math.max(
+          ...needlesOf(secret)
+            .needles.filter((needle) => encoded.includes(needle.toString('latin1')))
+            .map((needle) => needle.length),
+        );
+
+      expect(longestIn(text.toString('base64'))).toBe(own);
+      expect(longestIn(text.toString('base64url'))).toBe(own);
+    },
+  );
+
+  test('of a value that is no text no form for texts is looked for: it would be that of any bytes', () => {
+    const texts = needlesOf(Buffer.from('8081828384858687', 'hex')).needles.map(String);
+
+    expect(texts.filter((text) => text.includes('%EF%BF%BD') || text.includes(String.raw`\ufffd`))).toEqual(
+      [],
+    );
   });
 
   const marked = 'a<b>c&d/e\u2028f\u2029';
@@ -64,6 +91,33 @@ describe('needlesOf', () => {
 
     expect(found(pem, 'key: SM49AgEGCCqGSM49')).toBe(true);
     expect(found(pem, '-----BEGIN PRIVATE KEY-----')).toBe(false);
+  });
+
+  test('a value with several lines is found whole where it is encoded, and its short lines are not found', () => {
+    const lines = 'us3r\npa55';
+
+    expect(found(lines, `key: ${Buffer.from(lines).toString('base64')}`)).toBe(true);
+    expect(found(lines, `call ${Buffer.from('us3r').toString('hex')}`)).toBe(false);
+  });
+
+  test('the end of the line behind a value, as any system writes it, is no part of it', () => {
+    expect(found('qW3-eR5-tY7\r\n', 'connect with qW3-eR5-tY7.')).toBe(true);
+  });
+
+  test.each([
+    ['the shortest', 'qW3-eR5-'],
+    ['the longest', 'qW3-eR5-'.repeat(valueBytesMax / 8)],
+    ['of as few kinds of characters as may be', '1a2b1a2b'],
+  ])('%s value that is looked for', (_which, text) => {
+    expect(found(text, `with ${text}.`)).toBe(true);
+  });
+
+  test('what is below a telling name is secret too, and members of any kind are beside it', () => {
+    const service = JSON.stringify({
+      credentials: { current: { value: 'qW3-eR5-tY7', since: 1795000000 }, former: null, isNew: true },
+    });
+
+    expect(found(service, 'connect with qW3-eR5-tY7')).toBe(true);
   });
 
   test('of a JSON object the members with telling names stand for themselves, and no others', () => {

@@ -1,6 +1,9 @@
 import { describe, expect, test } from 'vitest';
+import { fakeClock } from '../../../test/support/fake-clock.ts';
+import { Secret } from '../../base/secret.ts';
 import type { Chunk, EventSource } from '../event-source.ts';
 import { redactingSource } from './redacting-source.ts';
+import * as redaction from './redactor.ts';
 
 const chunkOf = (text: string): Chunk => ({
   bytes: Buffer.from(text),
@@ -68,7 +71,25 @@ describe('redactingSource', () => {
     const chunks = redacting.chunks(new Map(), new AbortController().signal)[Symbol.asyncIterator]();
 
     expect(await chunks.next()).toMatchObject({
-      value: { bytes: Buffer.from('a ***\n'), fields: ['***', 'api'] },
+      value: { ...chunkOf('a ***\n'), fields: ['***', 'api'] },
+    });
+  });
+
+  test('a field that ends as a secret begins is whole, and nothing goes on after it', async () => {
+    const text = 'a Tr0ub4dor\n';
+    const source: EventSource = {
+      async *chunks() {
+        yield { ...chunkOf(text), fields: ['Tr0ub4dor', '&3-horse'] };
+      },
+      counts: () => ({ lagBytes: 0, items: 0 }),
+    };
+    const real = redaction.redactor({ clock: fakeClock(), log: () => undefined });
+    real.learn('password', Secret.ofText('Tr0ub4dor&3-horse'));
+    const redacting = redactingSource({ name: 'app', source, redactor: real, known: Promise.resolve() });
+    const chunks = redacting.chunks(new Map(), new AbortController().signal)[Symbol.asyncIterator]();
+
+    expect(await chunks.next()).toMatchObject({
+      value: { bytes: Buffer.from(text), fields: ['Tr0ub4dor', '&3-horse'] },
     });
   });
 

@@ -1,11 +1,13 @@
-import { array, assert, constantFrom, nat, property } from 'fast-check';
+import { array, assert, constantFrom, nat, property, record } from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { fakeClock } from '../../../test/support/fake-clock.ts';
 import type { LogEvent } from '../../base/log-events.ts';
 import { Secret } from '../../base/secret.ts';
 import { needlesOf } from './needles.ts';
 import { type PatternSearch, patternSearch } from './pattern-search.ts';
-import { formerKeptMs, redactor } from './redactor.ts';
+import { redactor } from './redactor.ts';
+
+const dayMs = 24 * 60 * 60 * 1000;
 
 const password = 'Tr0ub4dor&3-horse';
 
@@ -41,6 +43,10 @@ describe('events of several lines', () => {
     ),
     { minLength: 1, maxLength: 6 },
   ).map((parts) => parts.join(''));
+  const chunk = record({
+    events: array(event, { minLength: 1, maxLength: 8 }),
+    cut: constantFrom('', '', password.slice(0, 9), 'a'),
+  });
   const secrets = { 'database-password': password, lines: 'alpha\nomega' };
   const patterns = {
     none: undefined,
@@ -53,31 +59,35 @@ describe('events of several lines', () => {
     async (_what, expressions) => {
       const search = expressions && (await patternSearch(expressions));
       assert(
-        property(array(event, { minLength: 1, maxLength: 8 }), (events) => {
+        property(array(chunk, { minLength: 1, maxLength: 3 }), (chunks) => {
           const [together, oneByOne] = [setup(secrets, search), setup(secrets, search)];
-          const eventLines = events.map((each) => each.split('\n').length);
           const positions = [{ item: 'file', value: '' }];
-          const take = (made: ReturnType<typeof setup>, text: string, more: object): string => {
-            const chunk = { bytes: Buffer.from(text), positions, file: undefined, ...more };
-            return made.redaction.redact('app', chunk).toString();
-          };
-          const redacted = take(together, events.map((each) => `${each}\n`).join(''), { eventLines });
+          const take = (made: ReturnType<typeof setup>, text: string, more: object): string =>
+            made.redaction
+              .redact('app', { bytes: Buffer.from(text), positions, file: undefined, ...more })
+              .toString();
+          for (const { events, cut } of chunks) {
+            const eventLines = events.map((each) => each.split('\n').length);
+            const redacted = take(together, events.map((each) => `${each}\n`).join(''), { eventLines });
 
-          // Those of one line in a row are a chunk of lines.
-          const parts = events.reduce<{ text: string; isOneEvent: boolean }[]>((made, each) => {
-            const last = made.at(-1);
-            const isOneEvent = each.includes('\n');
-            if (!isOneEvent && last !== undefined && !last.isOneEvent) last.text += `${each}\n`;
-            else made.push({ text: `${each}\n`, isOneEvent });
-            return made;
-          }, []);
-          expect(redacted).toBe(
-            parts.map(({ text, isOneEvent }) => take(oneByOne, text, { isOneEvent })).join(''),
-          );
-          expect(redacted.split('\n')).toHaveLength(eventLines.reduce((sum, lines) => sum + lines, 1));
+            // Those of one line in a row are a chunk of lines.
+            const parts = events.reduce<{ text: string; isOneEvent: boolean }[]>((made, each) => {
+              const last = made.at(-1);
+              const isOneEvent = each.includes('\n');
+              if (!isOneEvent && last !== undefined && !last.isOneEvent) last.text += `${each}\n`;
+              else made.push({ text: `${each}\n`, isOneEvent });
+              return made;
+            }, []);
+            expect(redacted).toBe(
+              parts.map(({ text, isOneEvent }) => take(oneByOne, text, { isOneEvent })).join(''),
+            );
+            expect(redacted.split('\n')).toHaveLength(eventLines.reduce((sum, lines) => sum + lines, 1));
+            // A part of a line too long for one event goes by in between.
+            expect(take(together, cut, {})).toBe(take(oneByOne, cut, {}));
+          }
           expect(together.redaction.status()).toEqual(oneByOne.redaction.status());
         }),
-        { numRuns: 300 },
+        { numRuns: 100 },
       );
     },
   );
@@ -98,7 +108,13 @@ describe('redactor', () => {
     expect(redact('x alpha-1234-omega-5678-delta y\n')).toBe('x [secret one] y\n');
   });
 
-  test('nor where a chunk ends within them', () => {
+  test('of two that touch each is taken out by its name', () => {
+    const { redact } = setup({ one: 'alpha-1234', two: 'omega-5678' });
+
+    expect(redact('alpha-1234omega-5678\n')).toBe('[secret one][secret two]\n');
+  });
+
+  test('nor does anything of them where a chunk ends within them', () => {
     const whole = 'alpha-1234-omega-5678-delta';
     for (let cut = 1; cut < whole.length; cut += 1) {
       const { redact } = setup({ one: 'alpha-1234-omega', two: 'omega-5678-delta' });
@@ -181,6 +197,40 @@ describe('redactor', () => {
     expect(texts.join('')).not.toContain(password.slice(0, 5));
   });
 
+  test('of the beginnings of secrets at the end of a chunk all goes, whichever of them is found first', () => {
+    const secrets = { short: 'abcdWWWWXXXX', long: '1234abcdYYYY' };
+
+    for (const order of [
+      ['short', 'long'],
+      ['long', 'short'],
+    ] as const) {
+      const { redact } = setup(Object.fromEntries(order.map((name) => [name, secrets[name]])));
+
+      expect(redact('x 1234abcd')).toBe('x [secret long]');
+    }
+  });
+
+  test('where a line goes on, only what is cut is masked from there: not what is whole on either side', () => {
+    const { redact } = setup({ short: 'alpha-1234', long: 'a-Secret-that-is-longer' });
+
+    expect([redact('x alpha-1234'), redact(' y alpha-1234 z\n')]).toEqual([
+      'x [secret short]',
+      ' y [secret short] z\n',
+    ]);
+  });
+
+  test('of a thousand lines that go on the end is known, and of no more', () => {
+    const { redact } = setup();
+    const items = Array.from({ length: 1_001 }, (_, index) => `file ${index}`);
+    for (const item of items) redact(password.slice(0, 9), item);
+
+    expect([0, 1, 1_000].map((index) => redact(`${password.slice(9)}\n`, items[index]))).toEqual([
+      `${password.slice(9)}\n`,
+      '[secret database-password]\n',
+      '[secret database-password]\n',
+    ]);
+  });
+
   test('one event is whole: what it ends with is not taken for the beginning of a secret', () => {
     const { redaction } = setup({
       tls: '-----BEGIN X-----\nMIGHAgEAMBMGByqG\n',
@@ -215,14 +265,49 @@ describe('redactor', () => {
     expect(redact(`${password.slice(8)}\n`, 'other')).toBe(`${password.slice(8)}\n`);
   });
 
+  test('nor where the files alone are known, and not yet their positions', () => {
+    const { redaction } = setup();
+    const redact = (text: string, file: string): string =>
+      redaction.redact('app', { bytes: Buffer.from(text), positions: [], file }).toString();
+
+    redact(password.slice(0, 8), '/one');
+
+    expect(redact(`${password.slice(8)}\n`, '/other')).toBe(`${password.slice(8)}\n`);
+    expect(redact(`${password.slice(8)}\n`, '/one')).toBe('[secret database-password]\n');
+  });
+
   test('a value that was replaced is still looked for, for a day', async () => {
     const { clock, learn, redact } = setup();
     learn('database-password', 'another-Secret-9');
 
+    await clock.advance(dayMs - 1);
     expect(redact(`${password} another-Secret-9\n`)).toBe(
       '[secret database-password] [secret database-password]\n',
     );
-    await clock.advance(formerKeptMs);
+    await clock.advance(1);
+    expect(redact(`${password} another-Secret-9\n`)).toBe(`${password} [secret database-password]\n`);
+  });
+
+  test('of a secret that changes all the time the latest eight values are looked for', () => {
+    const { learn, redact } = setup({});
+    const values = Array.from({ length: 9 }, (_, index) => `changing-Secret-${index}`);
+    for (const value of values) learn('database-password', value);
+
+    expect(values.map((value) => redact(`${value}\n`))).toEqual([
+      'changing-Secret-0\n',
+      ...Array.from({ length: 8 }, () => '[secret database-password]\n'),
+    ]);
+    // What was overwritten is looked for no more.
+    expect(redact('\0'.repeat(40))).toBe('\0'.repeat(40));
+  });
+
+  test('the day of a former value begins when it was replaced, whatever comes after it', async () => {
+    const { clock, learn, redact } = setup();
+    learn('database-password', 'another-Secret-9');
+    await clock.advance(dayMs / 2);
+    learn('database-password', 'a-third-Secret-7');
+    await clock.advance(dayMs / 2);
+
     expect(redact(`${password} another-Secret-9\n`)).toBe(`${password} [secret database-password]\n`);
   });
 
@@ -232,11 +317,29 @@ describe('redactor', () => {
     redaction.keepOnly(new Set());
     expect(redact(`${password}\n`)).toBe('[secret database-password]\n');
     learn('database-password', password);
-    await clock.advance(formerKeptMs);
+    await clock.advance(dayMs);
     expect(redact(`${password}\n`)).toBe('[secret database-password]\n');
     redaction.keepOnly(new Set());
-    await clock.advance(formerKeptMs);
+    await clock.advance(dayMs);
     expect(redact(`${password}\n`)).toBe(`${password}\n`);
+    expect(redaction.status().secrets).toBe(0);
+  });
+
+  test('a secret that stays in the config is looked for as long as it is there', async () => {
+    const { clock, redaction, redact } = setup({ 'database-password': password, other: 'another-Secret-9' });
+
+    redaction.keepOnly(new Set(['database-password']));
+    await clock.advance(dayMs);
+
+    expect(redact(`${password} another-Secret-9\n`)).toBe('[secret database-password] another-Secret-9\n');
+  });
+
+  test('once it is closed nothing is looked for, nor known', () => {
+    const { redaction, redact } = setup({ 'database-password': password, flag: 'true' });
+
+    redaction.close();
+
+    expect(redact(`${password} ${'\0'.repeat(40)}\n`)).toBe(`${password} ${'\0'.repeat(40)}\n`);
     expect(redaction.status().secrets).toBe(0);
   });
 
@@ -246,13 +349,15 @@ describe('redactor', () => {
     redact(`${password}\n`);
     redact(`${password} ${password}\n`);
     redact(`${password}\n`, 'file', 'other');
-    await clock.advance(60_000);
+    await clock.advance(59_999);
+    redact(`${password}\n`);
+    await clock.advance(1);
     redact(`${password}\n`);
 
     expect(said('events.secret-redacted')).toEqual([
       { source: 'app', secret: 'database-password', times: 1 },
       { source: 'other', secret: 'database-password', times: 1 },
-      { source: 'app', secret: 'database-password', times: 3 },
+      { source: 'app', secret: 'database-password', times: 4 },
     ]);
   });
 
@@ -265,11 +370,20 @@ describe('redactor', () => {
     expect(redaction.status()).toEqual({ secrets: 0, leftOut: { flag: 'too-short' }, redacted: 0 });
   });
 
+  test('what is not looked for is in the status until it is, or has left the config', () => {
+    const { learn, redaction } = setup({ flag: 'true', port: '5432', stage: 'test' });
+
+    learn('flag', 'a-Secret-by-now');
+    redaction.keepOnly(new Set(['flag', 'port']));
+
+    expect(redaction.status()).toEqual({ secrets: 1, leftOut: { port: 'too-short' }, redacted: 0 });
+  });
+
   test('a value that becomes too short no longer counts as the old one', async () => {
     const { clock, learn, redact } = setup();
 
     learn('database-password', 'short');
-    await clock.advance(formerKeptMs);
+    await clock.advance(dayMs);
 
     expect(redact(`${password}\n`)).toBe(`${password}\n`);
   });

@@ -48,7 +48,7 @@ export interface RedactorOptions {
 }
 
 /** How long a value that was replaced is still looked for. */
-export const formerKeptMs = 24 * 60 * 60 * 1000;
+const formerKeptMs = 24 * 60 * 60 * 1000;
 /** Values looked for by one name: a secret that changes by the minute must not fill the memory. */
 const valuesMax = 8;
 /** Of one secret in one source it is said so often at most; how many times it was, is said with it. */

@@ -17,8 +17,19 @@ test.each([
   ['app.logs', false],
   ['app.log', false],
   ['other.log.1', false],
+  ['web-20261126.log', false],
+  ['app-20261126.txt', false],
 ])('whether %s is a generation of app.log: %s', (name, expected) => {
   expect(isGenerationOf(`/var/log/${name}`, '/var/log/app.log')).toBe(expected);
+});
+
+test.each([
+  ['messages-20261126', true],
+  ['messages.1.gz', true],
+  ['secure-20261126', false],
+  ['secure', false],
+])('whether %s is a generation of messages, which has no extension: %s', (name, expected) => {
+  expect(isGenerationOf(`/var/log/${name}`, '/var/log/messages')).toBe(expected);
 });
 
 test.each([
