@@ -4,3 +4,8 @@ export function errnoOf(error: unknown): string | undefined {
     ? error.code
     : undefined;
 }
+
+/** Whether there was no room for what was to be written: on the disk, or within a quota. */
+export function isNoRoom(error: unknown): boolean {
+  return ['ENOSPC', 'EDQUOT'].includes(errnoOf(error) ?? '');
+}

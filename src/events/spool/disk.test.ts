@@ -822,6 +822,7 @@ describe('a disk that fails', () => {
 
   test.each([
     ['ENOSPC', 'is written to as before once it has room', ['0000000001.segment']],
+    ['EDQUOT', 'is written to as before within its quota again', ['0000000001.segment']],
     [
       'EIO',
       'is not relied upon: what follows goes to a new segment',

@@ -1,4 +1,4 @@
-import { errnoOf } from '../../base/errno.ts';
+import { isNoRoom } from '../../base/errno.ts';
 import { eventsError } from '../errors.ts';
 import { compaction } from './compaction.ts';
 import { diskReserve, reserveBytes } from './disk-reserve.ts';
@@ -285,7 +285,7 @@ export async function openRecordLog<State>(options: RecordLogOptions<State>): Pr
       await put(segment, file, bytes);
       if (isNew) await storage.sync();
     } catch (error) {
-      isFull = errnoOf(error) === 'ENOSPC';
+      isFull = isNoRoom(error);
       if (isNew) await discard(segment);
       throw eventsError('EVENTS_SPOOL_UNWRITABLE', { path }, error);
     }
@@ -312,7 +312,7 @@ export async function openRecordLog<State>(options: RecordLogOptions<State>): Pr
     } catch (error) {
       // What found no room is taken back. After any other failure nobody knows what of it is on the disk, and another
       // sync does not tell: what follows goes to a new segment.
-      if (errnoOf(error) !== 'ENOSPC') active = undefined;
+      if (!isNoRoom(error)) active = undefined;
       await file.truncate(segment.end).catch(() => {
         active = undefined;
       });
