@@ -2,6 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { encodeChunk, eventsOf, openBatch, partOf, type SingleEvent } from './batch.ts';
+import { bodyBytesFew, bodyBytesUsual, returnBody } from './body-memory.ts';
 import { originalBytes } from './foreign-bytes.ts';
 import { batchBytesMax, batchEventsMax, eventOverheadBytes, messageBytesMax } from './limits.ts';
 import { characterEnd, partBytesMax } from './long-line.ts';
@@ -386,6 +387,25 @@ describe('a batch', () => {
         expect(eventsOf(batch.seal())).toEqual(expected);
       }),
     );
+  });
+
+  test.each([
+    [1_000, 1_100],
+    [200_000, bodyBytesFew],
+    [900_000, bodyBytesUsual],
+  ])('of %i bytes lies in no more memory than %i', (bytes, most) => {
+    const batch = openBatch(stream);
+    const line = `${'x'.repeat(999)}\n`;
+    for (let added = 0; added < bytes; added += line.length) {
+      for (const piece of encodeChunk(Buffer.from(line), timeMs).pieces) batch.add(piece);
+    }
+
+    const { body, events } = batch.seal();
+
+    expect(events).toBe(bytes / line.length);
+    expect(body.buffer.byteLength).toBeLessThanOrEqual(most);
+    expect(JSON.parse(body.toString())).toMatchObject({ logGroupName: stream.logGroup });
+    returnBody(body);
   });
 
   test('refuses lines that do not fit', () => {

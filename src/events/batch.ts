@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import { bodyBytesUsual, borrowBody, returnBody } from './body-memory.ts';
+import { bodyBytesFew, bodyBytesUsual, borrowBody, returnBody } from './body-memory.ts';
 import { encodableBytesMax, encodeLines } from './encoding/line-encoder.ts';
 import { eventEnd } from './event-lines.ts';
 import { type EscapedText, escapeForeign, isPlainText } from './foreign-bytes.ts';
@@ -209,7 +209,9 @@ export function openBatch(stream: StreamName): OpenBatch {
 
   function makeRoom(wanted: number): void {
     if (length + wanted <= draft.length) return;
-    const larger = roomier(Math.max(2 * draft.length, length + wanted));
+    const atLeast = Math.max(2 * draft.length, length + wanted);
+    // One that grows so far will mostly be a full batch.
+    const larger = roomier(atLeast > draftBytesMax ? Math.max(atLeast, bodyBytesUsual) : atLeast);
     draft.copy(larger, 0, 0, length);
     forgetDraft();
     draft = larger;
@@ -246,7 +248,7 @@ export function openBatch(stream: StreamName): OpenBatch {
     },
     seal() {
       length += draft.write(tail, length, 'latin1');
-      if (isOrdered && length > draftBytesMax)
+      if (isOrdered && length > bodyBytesFew)
         return { stream, body: draft.subarray(0, length), events, bytes };
       const body = roomier(length).subarray(0, length);
       if (isOrdered) draft.copy(body, 0, 0, length);
@@ -312,14 +314,14 @@ const tail = ']}';
 const nextEvent = Buffer.from('"},{"timestamp":');
 /** Most batches of a quiet stream are smaller. */
 const draftBytesMin = 16 * 1024;
-/** A batch that outgrows this will be a full one: its draft becomes its body. */
+/** A batch that outgrows this will mostly be a full one: then its draft becomes its body. */
 const draftBytesMax = 128 * 1024;
 /** Memory to write small batches in, used again: fresh memory costs more than what is written into it. */
 const draftsMax = 2;
 const drafts: Buffer[] = [];
 
 function roomier(wanted: number): Buffer {
-  if (wanted > draftBytesMax && wanted <= bodyBytesUsual) return borrowBody();
+  if (wanted > draftBytesMax && wanted <= bodyBytesUsual) return borrowBody(wanted);
   return Buffer.allocUnsafeSlow(wanted);
 }
 

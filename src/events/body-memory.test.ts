@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { bodyBytesUsual, borrowBody, holdBody, returnBody } from './body-memory.ts';
+import { bodyBytesFew, bodyBytesUsual, borrowBody, holdBody, returnBody } from './body-memory.ts';
 
 describe('memory of a body', () => {
   test('is used again once it was given back, whole or in part', () => {
@@ -31,8 +31,19 @@ describe('memory of a body', () => {
     expect(borrowBody().buffer).not.toBe(borrowBody().buffer);
   });
 
+  test('is short for those who need little, and used again for them', () => {
+    const short = borrowBody(bodyBytesFew);
+    returnBody(short);
+
+    expect(borrowBody().buffer).not.toBe(short.buffer);
+    expect(borrowBody(1).buffer).toBe(short.buffer);
+    expect(short.length).toBe(bodyBytesFew);
+    expect(borrowBody(bodyBytesFew + 1).length).toBe(bodyBytesUsual);
+    expect(() => borrowBody(bodyBytesUsual + 1)).toThrow(RangeError);
+  });
+
   test('is given back to the system where enough is kept', () => {
-    const bodies = Array.from({ length: 20 }, borrowBody);
+    const bodies = Array.from({ length: 20 }, () => borrowBody());
 
     for (const body of bodies) returnBody(body);
 

@@ -3,16 +3,21 @@
  * and a collection of the whole heap for every ten of them.
  */
 export const bodyBytesUsual = 1.5 * 2 ** 20;
-/** Kept while nobody needs them. In use there are as many as batches are being filled, spooled and sent. */
+/** Of batches that were due before they were full, where many streams have some: in a quarter of the memory. */
+export const bodyBytesFew = 384 * 1024;
+/** Kept of each length while nobody needs them. In use there are as many as batches are being filled, spooled and sent. */
 const keptMax = 8;
 
-const kept: Buffer[] = [];
+const few: Buffer[] = [];
+const usual: Buffer[] = [];
 /** How many hold it, of what is in use. */
 const holders = new WeakMap<ArrayBufferLike, number>();
 
-/** `bodyBytesUsual` long; whoever asked holds it. */
-export function borrowBody(): Buffer {
-  const body = kept.pop() ?? Buffer.allocUnsafeSlow(bodyBytesUsual);
+/** At least so long, at most `bodyBytesUsual`; whoever asked holds it. */
+export function borrowBody(bytes = bodyBytesUsual): Buffer {
+  if (bytes > bodyBytesUsual) throw new RangeError('no body is so long');
+  const isFew = bytes <= bodyBytesFew;
+  const body = (isFew ? few : usual).pop() ?? Buffer.allocUnsafeSlow(isFew ? bodyBytesFew : bodyBytesUsual);
   holders.set(body.buffer, 1);
   return body;
 }
@@ -39,6 +44,7 @@ export function returnBody(body: Buffer): void {
     return;
   }
   holders.delete(buffer);
+  const kept = buffer.byteLength === bodyBytesFew ? few : usual;
   if (kept.length < keptMax) kept.push(Buffer.from(buffer));
   // At once: V8 collects the whole heap for a few of them.
   else if (buffer instanceof ArrayBuffer) buffer.transfer(0);
