@@ -99,3 +99,22 @@ test('and before it came, where it says how long it is; those before it are take
   );
   expect(() => read.next()).toThrow(expect.objectContaining({ cursor: 's=1;i=2' }));
 });
+
+test('the bound is that of one entry, however many come at once', () => {
+  const whole = `__CURSOR=s=1\nMESSAGE=${'x'.repeat(50)}\n\n`;
+  const begun = `__CURSOR=s=2\n${'x'.repeat(87)}`;
+  const parser = journalExport(begun.length);
+
+  expect([...parser.push(Buffer.from(whole.repeat(10) + begun))]).toHaveLength(10);
+  expect(() => [...parser.push(Buffer.from('x'))]).toThrow(expect.objectContaining({ cursor: 's=2' }));
+});
+
+test('a binary field that would be too long is told of when its length is known, before it is there', () => {
+  const length = Buffer.alloc(8);
+  length.writeBigUInt64LE(1_000n);
+  const parser = journalExport(500);
+
+  expect(() => [...parser.push(Buffer.concat([Buffer.from('__CURSOR=s=1\nMESSAGE\n'), length]))]).toThrow(
+    expect.objectContaining({ cursor: 's=1' }),
+  );
+});

@@ -40,6 +40,45 @@ test('parts of a line of Docker are one', () => {
   ]);
 });
 
+test('a line has the time of its first part, and none where that says none', () => {
+  const later = '2026-11-26T10:00:01Z';
+
+  expect(all('cri', [`${time} stdout P one `, `${later} stdout F line`])).toEqual([
+    { text: 'one line', timeMs },
+  ]);
+  expect(all('cri', ['yesterday stdout P one ', `${later} stdout F line`])).toEqual([
+    { text: 'one line', timeMs: undefined },
+  ]);
+  expect(all('docker', ['{"log":"a line\\n"}'])).toEqual([{ text: 'a line', timeMs: undefined }]);
+});
+
+test.each(['{"log":1}', '{"log":null,"stream":"stdout"}', '"log"', '["log"]', 'null'])(
+  'what Docker does not write stays as it is: %s',
+  (line) => {
+    expect(all('docker', [line])).toEqual([{ text: line, timeMs: undefined }]);
+  },
+);
+
+test('parts are joined up to a million characters, and what follows is a line of its own', () => {
+  const half = 'x'.repeat(500_000);
+
+  expect(
+    all(
+      'cri',
+      [half, half, 'more', 'rest'].map((text, at) => `${time} stdout ${at < 3 ? 'P' : 'F'} ${text}`),
+    ).map(({ text }) => text.length),
+  ).toEqual([1_000_000, 8]);
+});
+
+test('what waits for its rest is handed on once at the end, and then nothing waits', () => {
+  const container = containerLines('cri');
+  container.push(`${time} stdout P one`);
+
+  expect(container.isEmpty()).toBe(false);
+  expect(container.end()).toEqual([{ text: 'one', timeMs }]);
+  expect([container.end(), container.isEmpty()]).toEqual([[], true]);
+});
+
 test('whatever comes, nothing is thrown and nothing of it is lost', () => {
   const line = fc.oneof(
     fc.string(),

@@ -104,3 +104,20 @@ function joinedBy(rule: Parameters<typeof joiningOf>[0], lines: readonly string[
   const joins = joiningOf(rule)();
   return lines.map((line) => joins(line));
 }
+
+test('an event after a trace of Python is none of its, nor is the next trace one of that', () => {
+  const joins = joiningOf({ preset: 'python' })();
+  const trace = ['Traceback (most recent call last):', '  File "a.py", line 1', 'ValueError: x'];
+
+  expect([...trace, 'a line', ...trace, 'a line', ''].map((line) => joins(line))).toEqual([
+    false,
+    true,
+    true,
+    false,
+    false,
+    true,
+    true,
+    false,
+    false,
+  ]);
+});
