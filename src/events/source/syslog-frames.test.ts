@@ -92,3 +92,20 @@ test('a frame may be as long as is allowed, and what came before a longer one is
     ]);
   }
 });
+
+test.each([
+  ['an announced length', (text: string) => `${text.length} ${text}`],
+  ['a newline', (text: string) => `${text}\n`],
+])(
+  'a message that comes in very many pieces, with %s, is whole at its end, and the next one too',
+  (_name, framed) => {
+    const text = `<34>${'x'.repeat(996)}`;
+    const frames = syslogFrames(1_000);
+    const stream = Buffer.from(framed(text) + framed('<34>next'));
+
+    const messages = Array.from(stream, (_byte, at) => [...frames.push(stream.subarray(at, at + 1))]).flat();
+
+    expect(messages.map(String)).toEqual([text, '<34>next']);
+    expect(frames.heldBytes).toBe(0);
+  },
+);

@@ -17,11 +17,18 @@ const countDigitsMax = 8;
 const newline = 0x0a;
 const space = 0x20;
 
+/** Pieces that are kept apart: joining each with those before it would copy a long message over and over. */
+const piecesMax = 64;
+
 export function syslogFrames(frameBytesMax: number): SyslogFrames {
-  let held = Buffer.alloc(0);
+  let held: Buffer[] = [];
+  let heldBytes = 0;
+  /** What the message that is held is waiting for: so many bytes, or a newline; undefined where that is not known. */
+  let awaited: number | 'newline' | undefined;
 
   /** The next message, and how many bytes it and its framing take; undefined when it is not whole. */
   function next(bytes: Buffer): { readonly message: Buffer; readonly length: number } | undefined {
+    awaited = undefined;
     if (countStart.test(bytes.toString('latin1', 0, 1))) {
       const end = bytes.subarray(0, countDigitsMax + 1).indexOf(space);
       const count = end < 0 ? undefined : bytes.toString('latin1', 0, end);
@@ -29,32 +36,60 @@ export function syslogFrames(frameBytesMax: number): SyslogFrames {
         const size = Number(count);
         if (size > frameBytesMax) throw new RangeError('a frame is too long');
         const length = end + 1 + size;
+        awaited = length;
         return bytes.length < length ? undefined : { message: bytes.subarray(end + 1, length), length };
       }
+      if (end < 0 && bytes.length <= countDigitsMax && /^\d+$/u.test(bytes.toString('latin1')))
+        return undefined;
     }
+    if (bytes.length > 0) awaited = 'newline';
     const end = bytes.indexOf(newline);
-    if (end < 0 && bytes.length > frameBytesMax) throw new RangeError('a frame is too long');
+    if (end < 0) refuseTooLong(bytes.length);
     return end < 0 ? undefined : { message: bytes.subarray(0, end), length: end + 1 };
+  }
+
+  function refuseTooLong(bytes: number): void {
+    if (bytes > frameBytesMax) throw new RangeError('a frame is too long');
+  }
+
+  function isStillUnfinished(piece: Buffer): boolean {
+    if (awaited === undefined) return false;
+    if (awaited !== 'newline') return heldBytes < awaited;
+    if (piece.includes(newline)) return false;
+    refuseTooLong(heldBytes);
+    return true;
+  }
+
+  function hold(bytes: Buffer): void {
+    held = bytes.length === 0 ? [] : [bytes];
+    heldBytes = bytes.length;
   }
 
   return {
     *push(bytes) {
-      let rest = held.length === 0 ? bytes : Buffer.concat([held, bytes]);
+      held.push(bytes);
+      heldBytes += bytes.length;
+      if (isStillUnfinished(bytes)) {
+        if (held.length > piecesMax) hold(Buffer.concat(held, heldBytes));
+        return;
+      }
+      let rest = held.length === 1 ? bytes : Buffer.concat(held, heldBytes);
       for (let frame = next(rest); frame !== undefined; frame = next(rest)) {
         if (frame.message.length > 0) yield Buffer.from(frame.message);
         rest = rest.subarray(frame.length);
       }
-      held = Buffer.from(rest);
+      hold(Buffer.from(rest));
     },
 
     end() {
-      const rest = held;
-      held = Buffer.alloc(0);
+      const rest = Buffer.concat(held, heldBytes);
+      hold(Buffer.alloc(0));
+      awaited = undefined;
       return rest.length === 0 ? [] : [rest];
     },
 
     get heldBytes() {
-      return held.length;
+      return heldBytes;
     },
   };
 }
