@@ -39,8 +39,8 @@ interface MemoryFile {
 
 /**
  * A folder in memory that knows what is on its disk and what is only on its way there: as POSIX has it, not more. A sync
- * of a file makes its bytes and its length durable, but not its name; a sync of the folder makes names durable. In between
- * each sector, and each name, may or may not have got there, in any order.
+ * of a file makes its bytes and its length durable, but not its name; a durable write does so with what it writes; a sync
+ * of the folder makes names durable. In between each sector, and each name, may or may not have got there, in any order.
  */
 export function memoryStorage(
   files: Map<string, MemoryFile> = new Map(),
@@ -79,7 +79,12 @@ export function memoryStorage(
       },
       async writeDurably(bytes, at) {
         await made.write(bytes, at);
-        await made.sync();
+        await called('sync', name);
+        // These bytes and no others: what else was written to the file may still be on its way.
+        const longer = Buffer.alloc(Math.max(file.durable.length, at + bytes.length));
+        file.durable.copy(longer);
+        longer.set(bytes, at);
+        file.durable = longer;
       },
       async sync() {
         await called('sync', name);

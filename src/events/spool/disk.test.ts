@@ -734,6 +734,23 @@ describe('damage', () => {
   });
 });
 
+test.each([
+  ['may be sent again when the power goes at once', 0, ['one']],
+  ['are not sent again when sixteen others were appended since', 16, []],
+])('settled batches %s', async (_what, others, again) => {
+  const { open } = spoolFixture();
+  const folders = memoryFolders();
+  const spool = await open(folders);
+  await append(spool, 'one');
+  await settleOldest(spool);
+  for (let number = 0; number < others; number += 1) await append(spool, 'other', undefined, b);
+
+  const after = await open({ ...folders, spool: folders.spool.unplugged(() => 0) });
+
+  expect(await texts(after)).toEqual(again);
+  expect(await texts(after, b)).toHaveLength(others);
+});
+
 describe('batches that are appended together', () => {
   test('are one write, and after a kill there with their positions', async () => {
     const { open } = spoolFixture();

@@ -100,6 +100,12 @@ interface Queued {
   readonly reject: (error: unknown) => void;
 }
 
+/**
+ * What is written durably takes no marks with it. They are made durable with each so many groups, beside them: of no more
+ * batches a power loss sends some again, or of those of half a minute, for after that the kernel writes them.
+ */
+const groupsPerMarksSync = 8;
+
 /** @throws EVENTS_SPOOL_UNWRITABLE, EVENTS_SPOOL_UNREADABLE: it may open later */
 export async function openRecordLog<State>(options: RecordLogOptions<State>): Promise<RecordLog> {
   const { storage, segmentBytes, onDamage } = options;
@@ -127,6 +133,8 @@ export async function openRecordLog<State>(options: RecordLogOptions<State>): Pr
     onEmptied: tidy,
   });
   let isClosed = false;
+  /** Since marks were synced. */
+  let groups = 0;
   /** The last write found no room. */
   let isFull = false;
 
@@ -212,6 +220,8 @@ export async function openRecordLog<State>(options: RecordLogOptions<State>): Pr
         answer(group, await written(drafts, leaving));
         await remove(leaving);
         for (const number of leaving) dropped.delete(number);
+        groups = (groups + 1) % groupsPerMarksSync;
+        if (groups === 0) void stored.syncMarks();
       } catch (error) {
         for (const queued of group) queued.reject(error);
         // It makes room, though it could not be written down; that is made up for with the next group.
@@ -397,6 +407,7 @@ export async function openRecordLog<State>(options: RecordLogOptions<State>): Pr
           : append({ draft: { kind: recordKind.closed, meta: null } }).catch(() => undefined);
       isClosed = true;
       await closed;
+      await stored.syncMarks();
       await compacting.underWay;
       await flushing;
       await files.closeAll();

@@ -21,7 +21,7 @@ export interface StorageFile {
   read(at: number, length: number): Promise<Buffer>;
   /** All of `bytes`. Survives the process; a power loss only after `sync`. */
   write(bytes: Uint8Array, at: number): Promise<void>;
-  /** As `write` and `sync` together. Where it fails, nobody knows what of it is on the disk. */
+  /** As `write`, and durable, it alone. Where it fails, nobody knows what of it is on the disk. */
   writeDurably(bytes: Uint8Array, at: number): Promise<void>;
   /** Makes what was written durable, in full. */
   sync(): Promise<void>;

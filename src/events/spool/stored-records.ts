@@ -16,12 +16,16 @@ export interface StoredRecords {
   readonly read: (record: HeldRecord) => Promise<StoredRecord>;
   /** What is there, whether or not it is whole. @throws EVENTS_SPOOL_UNREADABLE */
   readonly raw: (record: HeldRecord) => Promise<Buffer>;
-  /** Marks it as settled. @throws EVENTS_SPOOL_UNWRITABLE */
+  /** Marks it as settled; a power loss may take the mark. @throws EVENTS_SPOOL_UNWRITABLE */
   readonly mark: (record: HeldRecord) => Promise<void>;
+  /** Makes marks durable, where the disk does it: without them batches would be sent again, no more. */
+  readonly syncMarks: () => Promise<void>;
 }
 
 export function storedRecords(files: OpenFiles): StoredRecords {
   const { path } = files;
+  /** Segments with marks that may not be on the disk. */
+  const marked = new Set<number>();
 
   async function raw({ segment, at, length }: HeldRecord): Promise<Buffer> {
     try {
@@ -55,9 +59,18 @@ export function storedRecords(files: OpenFiles): StoredRecords {
     async mark({ segment, at }) {
       try {
         await (await files.of(nameOf(segment))).write(settledMark, markOf(at));
+        marked.add(segment);
       } catch (error) {
         throw eventsError('EVENTS_SPOOL_UNWRITABLE', { path }, error);
       }
+    },
+
+    async syncMarks() {
+      const segments = [...marked];
+      marked.clear();
+      // Of one that was removed meanwhile there is nothing to sync.
+      const synced = segments.map(async (segment) => (await files.of(nameOf(segment))).sync());
+      await Promise.allSettled(synced);
     },
   };
 }
