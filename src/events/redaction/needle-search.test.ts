@@ -18,6 +18,7 @@ describe('needleSearch', () => {
 
   test('without needles there is nothing to find', () => {
     expect(needleSearch([]).next(Buffer.from('anything'), 0)).toBeUndefined();
+    expect(needleSearch([]).isIn(Buffer.from('anything'))).toBe(false);
   });
 
   test('finds what a search for each needle would', () => {
@@ -26,6 +27,7 @@ describe('needleSearch', () => {
         const needles = words.map((each) => Buffer.from(each));
         const bytes = Buffer.from(text);
         const search = needleSearch(needles);
+        expect(search.isIn(bytes)).toBe(needles.some((needle) => bytes.includes(needle)));
         for (let from = 0; from <= bytes.length; from += 1) {
           const starts = needles.map((needle) => bytes.indexOf(needle, from)).filter((at) => at >= 0);
           const start = Math.min(...starts);

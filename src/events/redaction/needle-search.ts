@@ -7,6 +7,8 @@ export interface Match {
 }
 
 export interface NeedleSearch {
+  /** Whether any stands in it: in two thirds of the time that `next` takes to find none. */
+  isIn(bytes: Buffer): boolean;
   /** The first place from `from` on, the longest needle there; undefined when there is none. */
   next(bytes: Buffer, from: number): Match | undefined;
 }
@@ -23,7 +25,7 @@ const windowMax = 32;
  * became 0.28. `needles` are at least three bytes long each.
  */
 export function needleSearch(needles: readonly Buffer[]): NeedleSearch {
-  if (needles.length === 0) return { next: () => undefined };
+  if (needles.length === 0) return { isIn: () => false, next: () => undefined };
   const window = Math.min(windowMax, ...needles.map(({ length }) => length));
   if (window < blockBytes) throw new RangeError('a needle must have at least three bytes');
   const shifts = new Uint8Array(1 << blockBits).fill(window - blockBytes + 1);
@@ -52,7 +54,41 @@ export function needleSearch(needles: readonly Buffer[]): NeedleSearch {
     return undefined;
   }
 
+  /** How far to go on from `at`, a window's end; nought where a needle stands. */
+  function shiftAt(bytes: Buffer, at: number): number {
+    const block = blockAt(bytes, at);
+    const shift = shifts[block] ?? 0;
+    if (shift > 0) return shift;
+    return standing(bytes, at - window + 1, block) === undefined ? 1 : 0;
+  }
+
+  /** Whether a needle stands where a window ends at `from` or behind, before `end`. */
+  function stands(bytes: Buffer, from: number, end: number): boolean {
+    for (let at = from; at < end; ) {
+      const shift = shiftAt(bytes, at);
+      if (shift === 0) return true;
+      at += shift;
+    }
+    return false;
+  }
+
   return {
+    isIn(bytes) {
+      // From two places at once: each step waits for what the one before it has loaded.
+      const half = bytes.length >> 1;
+      const firstEnd = Math.min(bytes.length, half + window - 1);
+      let first = window - 1;
+      let second = firstEnd;
+      while (first < firstEnd && second < bytes.length) {
+        const shift = shiftAt(bytes, first);
+        const secondShift = shiftAt(bytes, second);
+        if (shift === 0 || secondShift === 0) return true;
+        first += shift;
+        second += secondShift;
+      }
+      return stands(bytes, first, firstEnd) || stands(bytes, second, bytes.length);
+    },
+
     next(bytes, from) {
       for (let at = from + window - 1; at < bytes.length; ) {
         const block = blockAt(bytes, at);

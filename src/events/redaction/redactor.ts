@@ -143,7 +143,7 @@ export function redactor({ patterns, clock, log }: RedactorOptions): Redactor {
     let coveredTo = 0;
     // From its second byte on: another secret may begin within it and end beyond it.
     for (
-      let match = search.next(bytes, 0);
+      let match = search.isIn(bytes) ? search.next(bytes, 0) : undefined;
       match !== undefined;
       match = search.next(bytes, match.start + 1)
     ) {
@@ -204,7 +204,7 @@ export function redactor({ patterns, clock, log }: RedactorOptions): Redactor {
   /** The same where events have several lines: each of these is seen by itself, the others in a row as lines are. */
   function marksInEvents(item: string, bytes: Buffer, eventLines: readonly number[]): readonly Mark[] {
     const isPlain = !openLines.has(item) && patterns?.spansLines !== true;
-    if (isPlain && search.next(bytes, 0) === undefined && (patterns?.matchesIn(bytes) ?? []).length === 0) {
+    if (isPlain && !search.isIn(bytes) && (patterns?.matchesIn(bytes) ?? []).length === 0) {
       return [];
     }
     return partsOf(bytes, eventLines).flatMap(({ start: from, end: to, isOneEvent }) => {
