@@ -77,6 +77,15 @@ test('whatever comes, nothing is thrown but that it is no entry', () => {
   expect(new EntryTooLong(undefined)).toBeInstanceOf(RangeError);
 });
 
+test('a binary field that does not end where its length says is no entry', () => {
+  const length = Buffer.alloc(8);
+  length.writeBigUInt64LE(1n);
+  const of = (text: string) => Buffer.concat([Buffer.from('MESSAGE\n'), length, Buffer.from(text)]);
+
+  expect([...journalExport(100).push(of('a\n\n'))]).toEqual([new Map([['MESSAGE', Buffer.from('a')]])]);
+  expect(() => [...journalExport(100).push(of('ab\n\n'))]).toThrow(RangeError);
+});
+
 test('values of one field are joined', () => {
   const [read] = journalExport(100).push(Buffer.from('A=1\nA=2\n\n'));
 
