@@ -82,6 +82,23 @@ test('that all was read by some time is not passed on while an event waits that 
   expect([early, read.positions.get('looked')]).toEqual([undefined, 'late']);
 });
 
+test('nor while one waits that began before it, though it had another line since', async () => {
+  const { clock, source, give } = setup({
+    multiline: { ...multiline, flushAfterMs: 60_000, preset: 'java' },
+  });
+  const read = reading(source);
+
+  give('waits\n', { item: 'slow' });
+  await clock.advance(30_000);
+  give('\tat a\n', { item: 'slow' });
+  await clock.advance(15_000);
+  const looked = { item: 'looked', value: 'x', durableByMs: clock.monotonic() - 20_000 };
+  give('done\n', { item: 'quick', positions: [{ item: 'quick', value: '5' }, looked] });
+  await clock.advance(61_000);
+
+  expect([...read.positions.keys()].toSorted()).toEqual(['quick', 'slow']);
+});
+
 async function messagesOf(config: TransformConfig, text: string): Promise<string[]> {
   const { clock, source, give } = setup(config);
   const read = reading(source);
@@ -129,6 +146,36 @@ describe('joining', () => {
     expect(read.messages).toEqual(['two', 'one\n\tat a']);
   });
 
+  test('keeps them apart where both had one path, or have no position yet', async () => {
+    const { clock, source, give } = setup({ multiline: { ...multiline, preset: 'java' } });
+    const read = reading(source);
+
+    give('one\n', { item: 'a', file: '/log' });
+    give('two\n', { item: 'b', file: '/log' });
+    give('\tat a\n', { item: 'a', file: '/log' });
+    give('three\n', { file: '/c', positions: [] });
+    give('four\n', { file: '/d', positions: [] });
+    give('\tat c\n', { file: '/c', positions: [] });
+    await clock.advance(2_000);
+
+    expect(read.messages.toSorted()).toEqual(['four', 'one\n\tat a', 'three\n\tat c', 'two']);
+  });
+
+  test('waits for the next line from the last one on, however late it is', async () => {
+    const { clock, source, give } = setup({ multiline: { ...multiline, preset: 'java' } });
+    const read = reading(source);
+    await clock.advance(60 * 60 * 1000);
+
+    for (const line of ['one\n', '\tat 1\n', '\tat 2\n']) {
+      give(line);
+      await clock.advance(900);
+    }
+    const early = [...read.messages];
+    await clock.advance(100);
+
+    expect([early, read.messages]).toEqual([[], ['one\n\tat 1\n\tat 2']]);
+  });
+
   test('ends an event that has as many lines or bytes as it may', async () => {
     const config = { ...multiline, preset: 'java' as const };
     expect(
@@ -152,6 +199,26 @@ describe('joining', () => {
 
     expect(between).toEqual([['one'], '4']);
     expect([read.messages, read.positions.get('item')]).toEqual([['one', 'two'], '8']);
+  });
+
+  test('moves no position while lines of an event come, and tells nobody', async () => {
+    const { clock, source, give } = setup({ multiline: { ...multiline, preset: 'java' } });
+    const read = reading(source);
+    const told: string[] = [];
+
+    for (const line of ['one\n', '\tat 1\n', '\tat 2\n']) {
+      give(line, { onDurable: () => told.push(line) });
+      await clock.advance(1);
+    }
+    const before = [read.messages.slice(), read.positions.size, told.slice()];
+    await clock.advance(1_000);
+
+    expect(before).toEqual([[], 0, []]);
+    expect([read.messages, read.positions.get('item'), told.length]).toEqual([
+      ['one\n\tat 1\n\tat 2'],
+      '16',
+      3,
+    ]);
   });
 
   test('tells who waits when the last of it is handed on', async () => {
@@ -406,6 +473,30 @@ test('a part of a long line goes through as it is, after what came before it', a
   }, patient);
 
   expect(read.messages).toEqual(['before', '[gatehouse part 1 of line abcdef01] xxx']);
+});
+
+test('a part of a long line goes through once', async () => {
+  const { clock, source, give } = setup({ multiline: { ...multiline, preset: 'java' } });
+  const read = reading(source);
+  give('xxx', { part: { line: 'abcdef01', number: 1, isLast: false } });
+  give('xx\n', { part: { line: 'abcdef01', number: 2, isLast: true } });
+  give('after\n');
+  await clock.advance(2_000);
+
+  expect(read.messages).toEqual([
+    '[gatehouse part 1 of line abcdef01] xxx',
+    '[gatehouse last part 2 of line abcdef01] xx',
+    'after',
+  ]);
+});
+
+test('what came as one event stays one, with all of its lines', async () => {
+  const { clock, source, give } = setup({ filter: { include: ['a'] } });
+  const read = reading(source);
+  give('a\nb', { isOneEvent: true });
+  await clock.advance(2_000);
+
+  expect(read.messages).toEqual(['a\nb']);
 });
 
 test('bytes that are not UTF-8 are escaped once', async () => {
