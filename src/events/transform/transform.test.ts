@@ -221,6 +221,24 @@ describe('joining', () => {
     ]);
   });
 
+  test('holds the events of a thousand files, and hands on the one that waited longest where there are more', async () => {
+    const { clock, source, give } = setup({ multiline: { ...multiline, preset: 'java' } });
+    const read = reading(source);
+    const lines = Array.from({ length: 1_002 }, (_, at) => `line ${at}`);
+
+    for (const line of lines.slice(0, 1_000)) give(`${line}\n`, { item: line });
+    await clock.advance(1);
+    const ofThousand = [...read.messages];
+    for (const line of lines.slice(1_000)) give(`${line}\n`, { item: line });
+    await clock.advance(1);
+    const ofMore = [read.messages.slice(), [...read.positions.keys()]];
+    await clock.advance(2_000);
+
+    expect(ofThousand).toEqual([]);
+    expect(ofMore).toEqual([lines.slice(0, 2), lines.slice(0, 2)]);
+    expect(read.messages).toEqual(lines);
+  });
+
   test('tells who waits when the last of it is handed on', async () => {
     const { clock, source, give } = setup({ multiline: { ...multiline, preset: 'java' } });
     const told: string[] = [];
