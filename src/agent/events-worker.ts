@@ -123,7 +123,6 @@ async function work({ settings, isSealed, dataKey }: WorkerStart): Promise<void>
         isSqueezed: config.compression === 'gzip',
         createLogGroup: config.createLogGroup,
         group: { class: config.logGroupClass, kmsKeyArn: config.logGroupKey, tags: config.logGroupTags },
-        embeddedMetrics: Object.values(config.sources).some((each) => each.embeddedMetrics === true),
         retentionDays: config.retentionDays,
         retentionWishes: retentionWishes(spool, roleOf),
         clock,

@@ -185,7 +185,7 @@ function eventSections({
     rowsText([
       [
         'spool',
-        `${spool.batches} batches, ${spool.bytes} of ${spool.bytesMax} bytes, ${spool.isSealed ? 'sealed' : 'in clear'}`,
+        `${spool.batches} batches, ${spool.bytes} of ${spool.bytesMax} bytes, ${spool.isSealed ? 'sealed' : 'in clear'}${spool.isFull ? '; FULL: sources wait' : ''}`,
       ],
       ['sent', `${sent.events} events, ${sent.bytes} bytes; ${sent.refused} refused`],
       ['dead letter', `${deadLetter.events} events`],

@@ -50,6 +50,7 @@ const healthy: AgentStatus = {
       bytesMax: 1000,
       isSealed: true,
       isFailing: false,
+      isFull: false,
       fileBytes: 0,
       lostBatches: 0,
       lostEvents: 0,
@@ -215,6 +216,15 @@ test('a spool with a little in it is not shown as empty', () => {
   expect(plainText(topLines({ look: { ...look, status } }))).toContain(
     '[#.......................] < 1 % of 954 MiB',
   );
+});
+
+test('a spool that is full says that sources wait', () => {
+  const status = { ...healthy };
+  Object.assign(status, {
+    events: { ...healthy.events, spool: { ...healthy.events?.spool, isFull: true } },
+  });
+
+  expect(plainText(topLines({ look: { ...look, status } }))).toContain('full, sources wait');
 });
 
 test('no line is longer than the terminal, and none is below its bottom', () => {

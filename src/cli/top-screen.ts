@@ -145,10 +145,10 @@ function eventLines({ events }: AgentStatus, rates: Rates | undefined, nowMs: nu
 
 type Events = NonNullable<AgentStatus['events']>;
 
-function spoolLine({ bytes, bytesMax, batches, isSealed, isFailing }: Events['spool']): Line {
+function spoolLine({ bytes, bytesMax, batches, isSealed, isFailing, isFull }: Events['spool']): Line {
   const part = bytesMax === 0 ? 0 : Math.min(1, bytes / bytesMax);
   const filled = part === 0 ? 0 : Math.max(1, Math.round(part * gaugeWidth));
-  const tone: Tone = isFailing || part > 0.8 ? 'bad' : part > 0.5 ? 'warn' : 'good';
+  const tone: Tone = isFailing || isFull || part > 0.8 ? 'bad' : part > 0.5 ? 'warn' : 'good';
   return [
     ['plain', '['],
     [tone, '#'.repeat(filled)],
@@ -156,6 +156,7 @@ function spoolLine({ bytes, bytesMax, batches, isSealed, isFailing }: Events['sp
     ['plain', `] ${percentText(part)} of ${bytesText(bytesMax)}`],
     ['dim', `  ${bytesText(bytes)}, ${countText(batches)} batches, ${isSealed ? 'sealed' : 'in clear'}`],
     ...(isFailing ? [['bad', '  cannot be written'] as const] : []),
+    ...(isFull ? [['bad', '  full, sources wait'] as const] : []),
   ];
 }
 

@@ -27,6 +27,8 @@ export interface Batch {
   readonly events: number;
   /** As CloudWatch Logs counts: bytes of the messages and 26 for each. */
   readonly bytes: number;
+  /** Whether its source may have events in the embedded metric format, which has a header of its own. */
+  readonly mayHaveMetrics?: boolean;
 }
 
 /** Events as a part of a batch's JSON; never more than one batch can hold. */
@@ -185,7 +187,7 @@ export interface OpenBatch {
   seal(): Batch;
 }
 
-export function openBatch(stream: StreamName): OpenBatch {
+export function openBatch(stream: StreamName, mayHaveMetrics = false): OpenBatch {
   const head = `{"logGroupName":${JSON.stringify(stream.logGroup)},"logStreamName":${JSON.stringify(stream.logStream)},"logEvents":[`;
   let draft = drafts.pop() ?? Buffer.allocUnsafeSlow(draftBytesMin);
   const headBytes = draft.write(head);
@@ -224,6 +226,14 @@ export function openBatch(stream: StreamName): OpenBatch {
     draft = Buffer.alloc(0);
   }
 
+  const sealed = (body: Buffer): Batch => ({
+    stream,
+    body,
+    events,
+    bytes,
+    ...(mayHaveMetrics ? { mayHaveMetrics } : {}),
+  });
+
   return {
     stream,
     get events() {
@@ -248,13 +258,12 @@ export function openBatch(stream: StreamName): OpenBatch {
     },
     seal() {
       length += draft.write(tail, length, 'latin1');
-      if (isOrdered && length > bodyBytesFew)
-        return { stream, body: draft.subarray(0, length), events, bytes };
+      if (isOrdered && length > bodyBytesFew) return sealed(draft.subarray(0, length));
       const body = roomier(length).subarray(0, length);
       if (isOrdered) draft.copy(body, 0, 0, length);
       else copyInOrder(draft, body, headBytes, places);
       forgetDraft();
-      return { stream, body, events, bytes };
+      return sealed(body);
     },
   };
 }
@@ -338,11 +347,21 @@ export function eventsOf(batch: Batch): readonly SingleEvent[] {
 }
 
 /** A part of a batch as a batch of its own. */
-export function partOf(batch: Pick<Batch, 'stream'>, events: readonly SingleEvent[]): Batch {
+export function partOf(
+  batch: Pick<Batch, 'stream' | 'mayHaveMetrics'>,
+  events: readonly SingleEvent[],
+): Batch {
   const { logGroup, logStream } = batch.stream;
   const body = Buffer.from(
     JSON.stringify({ logGroupName: logGroup, logStreamName: logStream, logEvents: events }),
   );
   const bytes = events.reduce((sum, { message }) => sum + Buffer.byteLength(message) + eventOverheadBytes, 0);
-  return { stream: batch.stream, body, events: events.length, bytes };
+  const { stream, mayHaveMetrics } = batch;
+  return {
+    stream,
+    body,
+    events: events.length,
+    bytes,
+    ...(mayHaveMetrics === undefined ? {} : { mayHaveMetrics }),
+  };
 }

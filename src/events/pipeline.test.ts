@@ -18,6 +18,7 @@ import { memorySpool } from './spool/memory.ts';
 import type { Spool } from './spool.ts';
 import { wake } from './wake.ts';
 
+const never = new AbortController().signal;
 const streamOf = (file: string | undefined) => ({ logGroup: 'g', logStream: file ?? 's' });
 
 /** A source whose chunks the test gives. */
@@ -131,6 +132,25 @@ describe('a pipeline', () => {
       sources: [{ name: 's0', bytes: 14, events: 3, waitingEvents: 0 }],
       sent: { events: 3, batches: 2, refused: 0, failures: 0 },
     });
+  });
+
+  test('says of the batches of a source with metrics, and of no other, that they may have some', async () => {
+    const { clock, sink, scripted, start } = setup({ sources: 2 });
+    const sources = scripted.map(({ source }, index): PipelineSource => {
+      const own = { logGroup: 'g', logStream: `s${index}` };
+      return { name: `s${index}`, source, streamOf: () => own, embeddedMetrics: index === 0 };
+    });
+    const flags = new Map<string, boolean>();
+    sink.onSend = ({ stream, mayHaveMetrics = false }) => {
+      flags.set(stream.logStream, mayHaveMetrics);
+      return [];
+    };
+    start({ sources });
+
+    for (const { give } of scripted) give('one\n');
+    await clock.advance(1000);
+
+    expect(Object.fromEntries(flags)).toEqual({ s0: true, s1: false });
   });
 
   test('waits no longer than it may for more lines', async () => {
@@ -766,6 +786,29 @@ describe('a pipeline that is drained', () => {
     expect(pulled()).toBeLessThanOrEqual(2);
   });
 
+  test('keeps what it has read, though the deadline passes before that has begun', async () => {
+    const { clock, spool, sink, give, start } = setup();
+    sink.onSend = () => {
+      throw eventsError('EVENTS_UNREACHABLE');
+    };
+    const slow: Spool = {
+      ...spool,
+      async append(...args) {
+        await clock.sleep(500, never);
+        return spool.append(...args);
+      },
+    };
+    const { line, done } = start({ spool: slow });
+    give('from a pipe\n');
+    await clock.advance(0);
+
+    const drained = line.drain(0);
+    await clock.advance(1000);
+    await Promise.all([drained, done]);
+
+    expect(spool.counts().batches).toBe(1);
+  });
+
   test('leaves in time when nothing can be sent, and the spool keeps it', async () => {
     const { clock, sink, spool, give, start, said } = setup();
     const { line, done } = start();
@@ -794,7 +837,7 @@ describe('a pipeline that is drained', () => {
     await clock.advance(10_000);
 
     const drained = line.drain(1000);
-    await clock.advance(1000);
+    await clock.advance(2000);
     await Promise.all([drained, done]);
 
     const batches = await spool.read(

@@ -226,6 +226,11 @@ export function pipeline(options: PipelineOptions): Pipeline {
       intakeStop.abort();
       await Promise.race([intakesDone.then(() => emptied(over.signal)), deadline]);
       over.abort();
+      // What was taken from a pipe or a socket is nowhere else, and where the deadline passed because nothing had a turn
+      // of the processor it has not begun to be kept.
+      const kept = new AbortController();
+      await Promise.race([intakesDone, clock.sleep(keepMsMax, kept.signal).catch(() => undefined)]);
+      kept.abort();
       ending.abort();
     },
 
@@ -252,6 +257,9 @@ function statusWith(each: Intake, counts: SourceCounts | undefined): SourceStatu
   const status = each.status();
   return counts?.failing === undefined ? status : { ...status, failing: counts.failing };
 }
+
+/** What is in memory at the end has so long beyond the deadline to become durable. */
+const keepMsMax = 1_000;
 
 /** A spool that tells when batches have left it, whoever settled them. */
 function announcing(spool: Spool, onSettled: () => void): Spool {

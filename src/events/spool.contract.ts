@@ -51,6 +51,31 @@ export function spoolContract(name: string, make: (making: SpoolMaking) => Promi
       expect(spool.streams()).toEqual([a, b]);
     });
 
+    test('knows of a batch whether it may have metrics', async () => {
+      const { spool } = await setup();
+      await spool.append({ ...batchOf(a, 'a1'), mayHaveMetrics: true }, [], never);
+      await spool.append(batchOf(a, 'a2'), [], never);
+
+      const batches = await spool.read({ stream: a, batchesMax: 9 }, never);
+
+      expect(batches.map(({ mayHaveMetrics = false }) => mayHaveMetrics)).toEqual([true, false]);
+    });
+
+    test('is full while something waits for room', async () => {
+      const { spool } = await setup(9000);
+      await spool.append(batchOf(a, 'x'.repeat(5000)), [], never);
+      expect(spool.counts().isFull).toBe(false);
+      const waiting = spool.append(batchOf(a, 'y'.repeat(5000)), [], never);
+      await Promise.resolve();
+      expect(spool.counts().isFull).toBe(true);
+
+      for (const batch of await spool.read({ stream: a, batchesMax: 1 }, never))
+        await spool.settle(batch, []);
+      await waiting;
+
+      expect(spool.counts().isFull).toBe(false);
+    });
+
     test('leaves out the batch that is being settled', async () => {
       const { spool } = await setup();
       const first = await spool.append(batchOf(a, 'a1'), [], never);

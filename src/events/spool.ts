@@ -56,6 +56,8 @@ export interface SpoolCounts {
   readonly isSealed: boolean;
   /** Whether the disk refuses what a spool does by itself, not for somebody who is told. */
   readonly isFailing: boolean;
+  /** Whether something waits for room in it. */
+  readonly isFull: boolean;
   readonly deadLetters: number;
   readonly deadLetterBytes: number;
   /** Batches that did not read, since the start, and their events. */

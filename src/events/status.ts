@@ -47,6 +47,8 @@ export interface PipelineStatus {
     readonly isSealed: boolean;
     /** Whether it cannot be written just now. */
     readonly isFailing: boolean;
+    /** Whether something waits for room in it: sources are held back. */
+    readonly isFull: boolean;
     /** Batches that could not be read any more, since the start, and their events. */
     readonly lostBatches: number;
     readonly lostEvents: number;

@@ -61,7 +61,9 @@ export function workerSources({ settings, spool, shipped, onOutputTaken, log }: 
       const isSpared = own.http !== undefined;
       const canBeReadAgain = own.files !== undefined || own.journald !== undefined;
       const isSpread = fields.length > 0;
-      sources.push({ name: source, source: lines, streamOf, canBeReadAgain, isSpread, isSpared });
+      const embeddedMetrics = own.embeddedMetrics === true;
+      const how = { canBeReadAgain, isSpread, isSpared, embeddedMetrics };
+      sources.push({ name: source, source: lines, streamOf, ...how });
       continue;
     }
     const audit = auditSource({ name: source, clock, log });

@@ -256,6 +256,11 @@ export const metricRows: Readonly<Record<string, MetricRow>> = {
     help: 'Batches in the spool',
     samples: ({ status: { events } }) => (events ? one(events.spool.batches) : []),
   },
+  gatehouse_spool_full: {
+    type: 'gauge',
+    help: '1 while something waits for room in the spool',
+    samples: ({ status: { events } }) => (events ? one(flag(events.spool.isFull)) : []),
+  },
   gatehouse_spool_failing: {
     type: 'gauge',
     help: '1 while the spool cannot be written',

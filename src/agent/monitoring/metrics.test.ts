@@ -65,6 +65,7 @@ const whole: AgentStatus = {
       bytesMax: 1000,
       isSealed: true,
       isFailing: false,
+      isFull: false,
       fileBytes: 0,
       lostBatches: 0,
       lostEvents: 0,

@@ -14,6 +14,7 @@ function lookAt(atMs: number, events: number, changes: Partial<AgentStatus> = {}
       bytesMax: 100,
       isSealed: true,
       isFailing: false,
+      isFull: false,
       fileBytes: 0,
       lostBatches: 0,
       lostEvents: 0,

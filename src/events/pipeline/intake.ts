@@ -238,7 +238,7 @@ export function intake(options: IntakeOptions): Intake {
     const { positions } = moved.get(key) ?? newMoved();
     moved.delete(key);
     const open = {
-      batch: openBatch(stream),
+      batch: openBatch(stream, options.source.embeddedMetrics),
       positions,
       sinceMs: clock.monotonic(),
       isAtRisk: false,

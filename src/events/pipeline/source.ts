@@ -14,6 +14,8 @@ export interface PipelineSource {
    * `isSpread`.
    */
   streamOf(file: string | undefined, fields?: readonly string[]): StreamName;
+  /** Some of its events may be in the embedded metric format. */
+  readonly embeddedMetrics?: boolean;
   /** Lines of one file go to several streams. */
   readonly isSpread?: boolean;
 }

@@ -402,17 +402,16 @@ test.each([
   ],
   ['has none', true, '{"latency":1}', undefined],
   ['has metrics that are not expected', false, '{"_aws":{"CloudWatchMetrics":[]},"latency":1}', undefined],
-])('a batch that %s', async (_what, embeddedMetrics, line, header) => {
+])('a batch that %s', async (_what, mayHaveMetrics, line, header) => {
   const seen: unknown[] = [];
   const { sink, messages } = await setup((putLogEvents) => ({
-    embeddedMetrics,
     putLogEvents: (body, headers, until) => {
       seen.push(headers['x-amzn-logs-format']);
       return putLogEvents(body, headers, until);
     },
   }));
 
-  await sink.send(batchOf(`${line}\n`), signal);
+  await sink.send({ ...batchOf(`${line}\n`), mayHaveMetrics }, signal);
 
   expect(messages()).toEqual([line]);
   expect(new Set(seen)).toEqual(new Set([header]));

@@ -27,8 +27,6 @@ export interface CloudwatchLogsSinkOptions {
   readonly createLogGroup: boolean;
   /** Of the log groups that this sink creates. */
   readonly group?: GroupOptions;
-  /** Whether batches may have events in the embedded metric format, which has a header of its own. */
-  readonly embeddedMetrics?: boolean;
   /** Retention in days of the log groups that this sink creates. */
   readonly retentionDays?: number | undefined;
   readonly retentionWishes: RetentionWishes;
@@ -86,7 +84,6 @@ export function cloudwatchLogsSink(options: CloudwatchLogsSinkOptions): Sink {
     isSqueezed = false,
     createLogGroup,
     group = {},
-    embeddedMetrics = false,
     retentionDays,
     retentionWishes,
     clock,
@@ -152,10 +149,10 @@ export function cloudwatchLogsSink(options: CloudwatchLogsSinkOptions): Sink {
     }
   }
 
-  async function put({ body, stream }: Batch, signal: AbortSignal): Promise<unknown> {
+  async function put({ body, stream, mayHaveMetrics = false }: Batch, signal: AbortSignal): Promise<unknown> {
     const wire = isSqueezed ? await squeezed(body, { level: 1, chunkSize: squeezedAtOnce }) : body;
     const headers = {
-      ...(embeddedMetrics && body.includes(metricsMember) ? { 'x-amzn-logs-format': 'json/emf' } : {}),
+      ...(mayHaveMetrics && body.includes(metricsMember) ? { 'x-amzn-logs-format': 'json/emf' } : {}),
       ...(isSqueezed ? { 'content-encoding': 'gzip' } : {}),
     };
     try {

@@ -69,6 +69,7 @@ test('being full and having room again are said once each', async () => {
 
   const waiting = [spool.append(batchOf(b, line), [], never), spool.append(batchOf(b, line), [], never)];
   await clock.advance(0);
+  expect(spool.counts().isFull).toBe(true);
   while (spool.counts().bytes > bytesMax / 4) {
     await settleOne();
     await clock.advance(0);

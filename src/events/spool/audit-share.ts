@@ -28,6 +28,8 @@ export function withAuditShare(spool: Spool, { isAudit, onDurable, log }: AuditS
   const othersMax = bytesMax - auditShareBytes(bytesMax);
   const settled = wake();
   let isFull = false;
+  /** For room. */
+  let waiting = 0;
   let last = Promise.resolve();
 
   const hasRoom = (wanted: number): boolean => {
@@ -45,12 +47,17 @@ export function withAuditShare(spool: Spool, { isAudit, onDurable, log }: AuditS
   }
 
   async function room(wanted: number, signal: AbortSignal): Promise<void> {
-    while (!hasRoom(wanted)) {
-      if (!isFull)
-        log(eventsEvent('events.spool-full', { bytes: spool.counts().bytes, bytesMax: othersMax }));
-      isFull = true;
-      await settled.rung(signal);
-      signal.throwIfAborted();
+    waiting += 1;
+    try {
+      while (!hasRoom(wanted)) {
+        if (!isFull)
+          log(eventsEvent('events.spool-full', { bytes: spool.counts().bytes, bytesMax: othersMax }));
+        isFull = true;
+        await settled.rung(signal);
+        signal.throwIfAborted();
+      }
+    } finally {
+      waiting -= 1;
     }
   }
 
@@ -104,6 +111,11 @@ export function withAuditShare(spool: Spool, { isAudit, onDurable, log }: AuditS
             return ids;
           },
         }),
+
+    counts() {
+      const counts = spool.counts();
+      return { ...counts, isFull: counts.isFull || waiting > 0 };
+    },
 
     async settle(batch, refused) {
       const isRemoved = await spool.settle(batch, refused);

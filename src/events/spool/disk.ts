@@ -66,6 +66,8 @@ interface BatchMeta {
   readonly positions: readonly PositionEntry[];
   /** Absent from what an older version kept: then its age is not known, and begins with this start. */
   readonly addedMs?: number;
+  /** As in `Batch`. */
+  readonly mayHaveMetrics?: boolean;
 }
 
 interface SpoolState {
@@ -163,7 +165,7 @@ export async function diskSpool(options: DiskSpoolOptions): Promise<Spool> {
   }
 
   function entryOf(
-    { id, group, stream, roleOf, events, bytes, addedMs }: BatchMeta,
+    { id, group, stream, roleOf, events, bytes, addedMs, mayHaveMetrics = false }: BatchMeta,
     record: HeldRecord,
   ): WaitingBatch {
     const size = Math.max(record.length, sizeMin);
@@ -173,6 +175,7 @@ export async function diskSpool(options: DiskSpoolOptions): Promise<Spool> {
       events,
       bytes,
       addedMs: addedMs ?? openedMs,
+      mayHaveMetrics,
       record,
       size,
       failedReads: 0,
@@ -274,7 +277,7 @@ export async function diskSpool(options: DiskSpoolOptions): Promise<Spool> {
   }
 
   function recordOf({ batch, positions: moved }: BatchToAppend, id: number, addedMs: number): Appended {
-    const { stream, body, events, bytes } = batch;
+    const { stream, body, events, bytes, mayHaveMetrics = false } = batch;
     const entries = positionEntries(moved);
     const meta = {
       id,
@@ -285,12 +288,15 @@ export async function diskSpool(options: DiskSpoolOptions): Promise<Spool> {
       bytes,
       positions: entries,
       addedMs,
+      ...(mayHaveMetrics ? { mayHaveMetrics } : {}),
     } satisfies BatchMeta;
     return {
       draft: { kind: recordKind.batch, meta, body, context: contextOf(id, stream) },
       onDurable(record) {
         positions.move(entries);
-        waiting.add({ id, stream, events, bytes, addedMs, record, size: sizeOf(batch), failedReads: 0 });
+        const size = sizeOf(batch);
+        const own = { id, stream, events, bytes, addedMs, mayHaveMetrics };
+        waiting.add({ ...own, record, size, failedReads: 0 });
         if (waiting.ofStream(stream).size <= keptInStreamMax) cache.keep(id, body);
       },
     };
@@ -323,8 +329,8 @@ export async function diskSpool(options: DiskSpoolOptions): Promise<Spool> {
           break;
         }
         const body = await bodyOf(entry);
-        const { id, events, bytes, addedMs } = entry;
-        if (body !== undefined) found.push({ id, stream, events, bytes, body, addedMs });
+        const { id, events, bytes, addedMs, mayHaveMetrics } = entry;
+        if (body !== undefined) found.push({ id, stream, events, bytes, body, addedMs, mayHaveMetrics });
       }
       return found;
     },
@@ -365,6 +371,7 @@ export async function diskSpool(options: DiskSpoolOptions): Promise<Spool> {
       lostBatches: lost.batches,
       lostEvents: lost.events,
       quarantineBytes: quarantine.bytes,
+      isFull: space.isWaitedFor,
     }),
 
     async close() {

@@ -122,6 +122,7 @@ export function memorySpool({ bytesMax, clock, log }: MemorySpoolOptions): Spool
       lostBatches: 0,
       lostEvents: 0,
       quarantineBytes: 0,
+      isFull: space.isWaitedFor,
     }),
 
     async close() {},

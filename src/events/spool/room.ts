@@ -4,6 +4,8 @@ import { eventsEvent } from '../log-events.ts';
 /** A bounded space. Work that needs some of it is done in the order in which it was asked for. */
 export interface Room {
   readonly bytes: number;
+  /** Whether somebody waits for some of it. */
+  readonly isWaitedFor: boolean;
   /**
    * Does `work` when there are `bytes` for it, which it then holds until they are given back; at once if there are.
    * Work larger than all the room is let in when the room is empty. Work that fails holds nothing.
@@ -53,6 +55,9 @@ export function room(bytesMax: number, bytes: number, log: Log): Room {
   return {
     get bytes() {
       return taken;
+    },
+    get isWaitedFor() {
+      return waiters.length > 0;
     },
 
     async within(wanted, signal, work) {

@@ -9,6 +9,8 @@ export interface WaitingBatch {
   readonly events: number;
   readonly bytes: number;
   readonly addedMs: number;
+  /** As in `Batch`. */
+  readonly mayHaveMetrics: boolean;
   readonly record: HeldRecord;
   /** What it holds of the room. */
   readonly size: number;
