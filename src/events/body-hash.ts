@@ -4,8 +4,8 @@ import { hash } from 'node:crypto';
 const hashes = new WeakMap<Buffer, string>();
 
 /**
- * SHA-256 of a body, in hex, as its signature has it. Remembered as long as the body: whoever makes one asks at once, for
- * then it is not in the way between an answer and the next call, while nothing is being sent.
+ * SHA-256 of a body, in hex, as its signature has it. Remembered as long as the body: it is asked for when there is time,
+ * not only between an answer and the next call.
  */
 export function bodyHash(body: Buffer): string {
   const known = hashes.get(body) ?? hash('sha256', body, 'hex');

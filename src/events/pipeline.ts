@@ -106,6 +106,9 @@ export function pipeline(options: PipelineOptions): Pipeline {
       turns,
       admit,
       isAdmittedAlone: spill !== undefined,
+      prepare(batch) {
+        if (step.isNear) sink.prepare?.(batch);
+      },
       inStep: () => step.wait(),
       limits,
       onOpened: opened.ring,

@@ -19,17 +19,19 @@ function setup(bytes: number) {
 }
 
 test('reading waits for nothing while what is ahead of the calls stays in memory', async () => {
-  const { clock, waits } = setup(2.5 * 2 ** 20);
+  const { clock, step, waits } = setup(2.5 * 2 ** 20);
 
   const wait = waits();
   await clock.advance(0);
 
   expect(wait.isOver).toBe(true);
+  expect(step.isNear).toBe(true);
 });
 
 test('reading that is far ahead waits until something has left, or a hundredth of a second', async () => {
   const { clock, step, waits } = setup(2.5 * 2 ** 20 + 1);
 
+  expect(step.isNear).toBe(false);
   const [first, second] = [waits(), waits()];
   await clock.advance(9);
   expect([first.isOver, second.isOver]).toEqual([false, false]);

@@ -3,6 +3,8 @@ import type { SpoolCounts } from '../spool.ts';
 
 /** Keeps reading in step with the calls. */
 export interface InStep {
+  /** Whether what is in the spool stays in memory until it is sent. */
+  readonly isNear: boolean;
   /** Waits, but never for long, while more is in the spool than stays in memory until it is sent. */
   wait(): Promise<void>;
   /** Something left the spool. */
@@ -23,10 +25,15 @@ const waitMsMax = 10;
  */
 export function inStep(spool: { counts(): Pick<SpoolCounts, 'bytes'> }, clock: Pick<Clock, 'sleep'>): InStep {
   let waiting = new Set<() => void>();
+  const isNear = (): boolean => spool.counts().bytes <= aheadBytesMax;
 
   return {
+    get isNear() {
+      return isNear();
+    },
+
     async wait() {
-      if (spool.counts().bytes <= aheadBytesMax) return;
+      if (isNear()) return;
       const over = new AbortController();
       const { promise, resolve } = Promise.withResolvers<void>();
       waiting.add(resolve);

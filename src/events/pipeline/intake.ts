@@ -1,7 +1,6 @@
 import type { Clock } from '../../base/clock.ts';
 import type { Log } from '../../base/log-events.ts';
 import { type Batch, encodeChunk, type OpenBatch, openBatch, type StreamName } from '../batch.ts';
-import { bodyHash } from '../body-hash.ts';
 import { returnBody } from '../body-memory.ts';
 import type { Chunk, Position } from '../event-source.ts';
 import { eventsEvent } from '../log-events.ts';
@@ -44,6 +43,8 @@ export interface IntakeOptions {
   readonly admit: (batch: Batch, isDroppable: boolean, signal: AbortSignal) => Promise<boolean>;
   /** Each is to be asked for by itself: room for one may be made by dropping another. */
   readonly isAdmittedAlone: boolean;
+  /** Told of each batch before the spool is. */
+  readonly prepare: (batch: Batch) => void;
   /** Waits after each full batch until the calls may have caught up. */
   readonly inStep: () => Promise<void>;
   readonly limits: Pick<PipelineLimits, 'flushAfterMs' | 'keepAfterMs' | 'openBytesMax'>;
@@ -84,8 +85,20 @@ interface Moved {
 const fullUnderWayMax = 2;
 
 export function intake(options: IntakeOptions): Intake {
-  const { spool, turns, admit, isAdmittedAlone, inStep, limits, onOpened, onAppended, onBroken, clock, log } =
-    options;
+  const {
+    spool,
+    turns,
+    admit,
+    isAdmittedAlone,
+    prepare,
+    inStep,
+    limits,
+    onOpened,
+    onAppended,
+    onBroken,
+    clock,
+    log,
+  } = options;
   const { name, source, isSpread = false, isSpared = false, canBeReadAgain = false } = options.source;
   const counts = { bytes: 0, events: 0, escapedLines: 0, splitEvents: 0 };
   /** By stream. */
@@ -270,7 +283,7 @@ export function intake(options: IntakeOptions): Intake {
     if (open === undefined) return;
     filling.delete(key);
     const batch = open.batch.seal();
-    bodyHash(batch.body);
+    prepare(batch);
     const own = sealed.get(key) ?? [];
     sealed.set(key, own);
     own.push({

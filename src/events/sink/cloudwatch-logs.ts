@@ -11,6 +11,7 @@ import type { Clock } from '../../base/clock.ts';
 import { type GatehouseError, reportOf } from '../../base/errors.ts';
 import type { Log } from '../../base/log-events.ts';
 import { type Batch, eventsOf, partOf, type StreamName } from '../batch.ts';
+import { bodyHash } from '../body-hash.ts';
 import { eventsError } from '../errors.ts';
 import { eventsEvent } from '../log-events.ts';
 import type { Sink } from '../sink.ts';
@@ -225,6 +226,11 @@ export function cloudwatchLogsSink(options: CloudwatchLogsSinkOptions): Sink {
   }
 
   return {
+    prepare({ body }) {
+      // What is squeezed is signed as it is then.
+      if (!isSqueezed) bodyHash(body);
+    },
+
     async send(batch, signal) {
       try {
         signal.throwIfAborted();
