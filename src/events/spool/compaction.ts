@@ -63,11 +63,12 @@ export function compaction(options: CompactionOptions): Compaction {
     const { head, body } = await read(record);
     const { kind, json } = contentOf(head);
     const draft = { kind: recordKind.moved, meta: [kind, json], body, sealed: head.sealed };
+    let needless: HeldRecord | undefined;
     const onDurable = (copy: HeldRecord): void => {
       segments.release(copy);
       if (!segments.isHeld(record)) {
         // Settled meanwhile, where it was.
-        void mark(copy).catch(() => undefined);
+        needless = copy;
         return;
       }
       segments.release(record);
@@ -79,6 +80,8 @@ export function compaction(options: CompactionOptions): Compaction {
     };
     await append({ draft, onDurable });
     returnBody(body);
+    // Waited for, so that no stop comes before it.
+    if (needless !== undefined) await mark(needless).catch(() => undefined);
   }
 
   return {

@@ -289,6 +289,40 @@ describe('segments', () => {
     expect(events).toEqual([]);
   });
 
+  test('that are settled while they are moved do not come back after a stop, though the power goes then', async () => {
+    const { open } = spoolFixture({ segmentBytes: 10_000 });
+    const folders = memoryFolders();
+    const spool = await open(folders);
+    for (let number = 0; number < 100; number += 1) {
+      await append(spool, longLine(number), String(number), number % 8 === 0 ? b : a);
+    }
+    const others = await spool.read({ stream: a, batchesMax: 100 }, never);
+    const [moving, moved] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    let isRead = false;
+    folders.spool.onCall = async (call) => {
+      isRead ||= call === 'read';
+      if (call !== 'sync' || !isRead) return;
+      moving.resolve();
+      await moved.promise;
+    };
+    for (const batch of others) await spool.settle(batch, []);
+    await moving.promise;
+    folders.spool.onCall = () => undefined;
+    await settleOldest(spool, 100, b);
+    let marks = 1;
+    folders.spool.onCall = async (call) => {
+      if (call !== 'write' || marks === 0) return;
+      marks -= 1;
+      for (let turn = 0; turn < 50; turn += 1) await new Promise(setImmediate);
+    };
+
+    moved.resolve();
+    await spool.close();
+
+    const again = { ...memoryFolders(), spool: folders.spool.unplugged(() => 0.99) };
+    expect((await open(again)).counts().batches).toBe(0);
+  });
+
   test('that were moved while somebody read them cost nothing', async () => {
     const { open, events } = spoolFixture({ segmentBytes: 10_000 });
     const folders = memoryFolders();
@@ -786,6 +820,20 @@ describe('batches that are appended together', () => {
     expect(spool.position('s').size).toBe(0);
   });
 
+  test('wait for room for the first of them, and no more', async () => {
+    const { open } = spoolFixture({ bytesMax: 2 ** 23 });
+    const spool = await open(memoryFolders());
+    const lines = several('x'.repeat(300_000), 'y'.repeat(300_000));
+    while (spool.counts().bytes < 2 ** 23 - 600_000) await append(spool, 'x'.repeat(300_000));
+
+    const before = spool.counts().bytes;
+
+    const appended = spool.appendFirst?.(lines, never);
+
+    expect(spool.counts().bytes).toBeGreaterThan(before);
+    expect(await appended).toHaveLength(1);
+  });
+
   test.each([
     ['four mebibytes', 2 ** 30, 900_000, 4],
     ['an eighth of the bound', 2 ** 24, 900_000, 2],
@@ -837,6 +885,27 @@ describe('a disk that fails', () => {
     },
   );
 
+  test('at a write for several refuses each of them, and then takes them with one', async () => {
+    const { open } = spoolFixture();
+    const folders = memoryFolders();
+    const spool = await open(folders);
+    await append(spool, 'zero');
+    let writes = 0;
+    folders.spool.onCall = (call) => {
+      if (call !== 'write') return;
+      writes += 1;
+      if (writes === 1) throw failure('ENOSPC');
+    };
+    const both = () => Promise.allSettled([append(spool, 'one'), append(spool, 'two', undefined, b)]);
+
+    expect((await both()).map(({ status }) => status)).toEqual(['rejected', 'rejected']);
+    expect(await texts(spool)).toEqual(['zero']);
+    expect((await both()).map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled']);
+
+    expect(writes).toBe(2);
+    expect([await texts(spool), await texts(spool, b)]).toEqual([['zero', 'one'], ['two']]);
+  });
+
   test.each([
     ['ENOSPC', 'is written to as before once it has room', ['0000000001.segment']],
     ['EDQUOT', 'is written to as before within its quota again', ['0000000001.segment']],
@@ -860,6 +929,24 @@ describe('a disk that fails', () => {
 
     expect(segmentsOf(folders)).toEqual(segments);
     expect(await texts(spool)).toEqual(['one', 'two']);
+  });
+
+  test('what it refused and could not be taken back is not there again at the next start', async () => {
+    const { open } = spoolFixture();
+    const folders = memoryFolders();
+    const spool = await open(folders);
+    await append(spool, 'one', '1');
+    folders.spool.onCall = (call) => {
+      if (call === 'sync' || call === 'truncate') throw failure('EIO');
+    };
+    await expect(append(spool, 'two', '2')).rejects.toMatchObject({ code: 'EVENTS_SPOOL_UNWRITABLE' });
+    folders.spool.onCall = () => undefined;
+    await append(spool, 'two', '2');
+    await append(spool, 'three', '3');
+
+    const again = await open(killed(folders));
+
+    expect(await texts(again)).toEqual(['one', 'two', 'three']);
   });
 
   test('that is full of settled batches alone has room again, and goes on', async () => {

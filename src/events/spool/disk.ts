@@ -254,9 +254,12 @@ export async function diskSpool(options: DiskSpoolOptions): Promise<Spool> {
     return Math.max(sizeMin, body.length + recordBytes);
   }
 
-  /** As many of the first as one write takes, and no more than a small part of the bound: others want room too. */
+  /**
+   * As many of the first as one write takes, no more than a small part of the bound, for others want room too, and no more
+   * than there is room for: the first need not wait for theirs.
+   */
   function together(asked: readonly BatchToAppend[]): readonly BatchToAppend[] {
-    const togetherMax = Math.min(groupBytesMax, bytesMax / 8);
+    const togetherMax = Math.min(groupBytesMax, bytesMax / 8, bytesMax - space.bytes);
     let bytes = 0;
     const count = asked.findIndex(({ batch }) => (bytes += sizeOf(batch)) > togetherMax);
     return asked.slice(0, count < 0 ? asked.length : Math.max(1, count));

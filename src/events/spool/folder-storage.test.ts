@@ -45,3 +45,21 @@ test('a file that is opened again is written durably too, and closing it leaves 
   expect(readFileSync(join(path, 'one'), 'utf8')).toBe('a record');
   expect(flagsOf(join(path, 'one'))).toEqual([]);
 });
+
+test.each(['created', 'opened again'])(
+  'bytes of a file that was %s and then deleted are not durable',
+  async (how) => {
+    const path = temporaryDirectory();
+    const storage = await folderStorage(path);
+    const created = await storage.create('one');
+    onTestFinished(() => created.close());
+    const file = how === 'created' ? created : await storage.open('one');
+    if (file !== created) onTestFinished(() => file.close());
+    await file.writeDurably(Buffer.from('a record'), 0);
+
+    await storage.remove('one');
+
+    await expect(file.writeDurably(Buffer.from('another'), 8)).rejects.toMatchObject({ code: 'ENOENT' });
+    await expect(file.sync()).rejects.toMatchObject({ code: 'ENOENT' });
+  },
+);

@@ -407,9 +407,9 @@ export async function openRecordLog<State>(options: RecordLogOptions<State>): Pr
           : append({ draft: { kind: recordKind.closed, meta: null } }).catch(() => undefined);
       isClosed = true;
       await closed;
-      await stored.syncMarks();
       await compacting.underWay;
       await flushing;
+      await stored.syncMarks();
       await files.closeAll();
     },
   };

@@ -133,6 +133,38 @@ describe('a spool when needed', () => {
     expect(position()).toBe('6');
   });
 
+  test('what is being settled is not read again, wherever it is by then', async () => {
+    const { spool, append, first, clock, disk } = setup();
+    const [letter, slow] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    disk.beforeLetter = () => letter.promise;
+    const others = async (except: number): Promise<string[]> =>
+      (await spool.read({ stream: a, batchesMax: 9, except }, never)).map(textOf);
+    await append('one', 3);
+    await append('two', 6);
+
+    const one = await first();
+    const settled = spool.settle(one, [{ reason: 'invalid', timestamp: 1, message: 'one' }]);
+    await clock.advance(0);
+    expect(await others(one.id)).toEqual(['two']);
+    letter.resolve();
+    await settled;
+
+    const two = await first();
+    await clock.advance(lateMs);
+    await append('three', 9);
+    disk.slow = () => slow.promise;
+    expect(spool.counts().batches).toBe(2);
+    expect(await others(two.id)).toEqual(['three']);
+    slow.resolve();
+  });
+
+  test('takes one at a time, though the disk takes several: of each it is asked whether it is needed', () => {
+    const { clock, memory } = setup();
+    const several = { ...memory, appendFirst: async () => [] };
+
+    expect(whenNeeded(several, { clock, log: () => undefined }).appendFirst).toBeUndefined();
+  });
+
   test('what goes to the disk while that is being read is not overtaken by what is held', async () => {
     const { spool, append, clock, disk, onDisk } = setup();
     await append('one', 3);
