@@ -1,21 +1,23 @@
 import type { Log } from '../base/log-events.ts';
-import type { Batch } from './batch.ts';
+import type { Batch, StreamName } from './batch.ts';
 import { eventsEvent } from './log-events.ts';
 import type { PipelineSource } from './pipeline/source.ts';
-import type { Spool } from './spool.ts';
+import type { Spool, SpoolCounts } from './spool.ts';
 import { wake } from './wake.ts';
 
 /** Keeps a part of the spool for what can be sent, where what is sent under another role cannot. */
 export interface FailingShare {
   /** Resolves when there is room for a batch of its role; at once where that role's events are taken. */
   room(batch: Batch, signal: AbortSignal): Promise<void>;
+  /** Whether batches of the stream may have to wait for room, each by itself. */
+  isBounding(stream: StreamName): boolean;
   /** Something left the spool: whoever waits looks again. */
   look(): void;
 }
 
 export interface FailingShareOptions {
   readonly sources: readonly PipelineSource[];
-  readonly spool: Pick<Spool, 'counts' | 'sizeOf'>;
+  readonly spool: Pick<Spool, 'sizeOf'> & { counts(): Pick<SpoolCounts, 'bytes' | 'bytesMax'> };
   readonly fillBytesMax?: number | undefined;
   readonly isFailing: (roleOf: string | undefined) => boolean;
   readonly log: Log;
@@ -23,6 +25,8 @@ export interface FailingShareOptions {
 
 /** The part of the spool that a role which fails may fill, with all others together. */
 const failingPart = 7 / 8;
+/** Room again is said when this part is free: at the brim it would be said for each batch. */
+const relievedShare = 0.5;
 
 /** Where all sources are sent under one role there is nobody to keep a part for. */
 export function failingShare(options: FailingShareOptions): FailingShare {
@@ -30,19 +34,29 @@ export function failingShare(options: FailingShareOptions): FailingShare {
   const bytesMax = Math.floor((options.fillBytesMax ?? spool.counts().bytesMax) * failingPart);
   const isShared = new Set(sources.map((each) => each.streamOf(undefined).roleOf)).size > 1;
   const waiting = new Set<ReturnType<typeof wake>>();
+  let isFull = false;
+
+  const isBounding = ({ roleOf }: StreamName): boolean => isShared && isFailing(roleOf);
+
+  function noteRelief(): void {
+    const { bytes } = spool.counts();
+    if (!isFull || bytes > bytesMax * relievedShare) return;
+    isFull = false;
+    log(eventsEvent('events.spool-relieved', { bytes }));
+  }
 
   return {
+    isBounding,
+
     async room(batch, signal) {
-      if (!isShared) return;
-      const { roleOf } = batch.stream;
       const mustWait = (): boolean => {
         const { bytes } = spool.counts();
-        return bytes > 0 && bytes + spool.sizeOf(batch) > bytesMax && isFailing(roleOf);
+        return isBounding(batch.stream) && bytes > 0 && bytes + spool.sizeOf(batch) > bytesMax;
       };
       if (!mustWait()) return;
       const bell = wake();
-      if (waiting.size === 0)
-        log(eventsEvent('events.spool-full', { bytes: spool.counts().bytes, bytesMax }));
+      if (!isFull) log(eventsEvent('events.spool-full', { bytes: spool.counts().bytes, bytesMax }));
+      isFull = true;
       waiting.add(bell);
       try {
         while (mustWait()) {
@@ -51,11 +65,12 @@ export function failingShare(options: FailingShareOptions): FailingShare {
         }
       } finally {
         waiting.delete(bell);
-        if (waiting.size === 0) log(eventsEvent('events.spool-relieved', { bytes: spool.counts().bytes }));
       }
     },
+
     look() {
       for (const bell of waiting) bell.ring();
+      noteRelief();
     },
   };
 }

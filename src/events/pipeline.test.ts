@@ -6,6 +6,7 @@ import { fakeClock } from '../../test/support/fake-clock.ts';
 import { temporaryDirectory } from '../../test/support/temporary-directory.ts';
 import type { LogEvent } from '../base/log-events.ts';
 import { type Batch, eventsOf } from './batch.ts';
+import { borrowBody } from './body-memory.ts';
 import { eventsError } from './errors.ts';
 import type { Chunk, EventSource } from './event-source.ts';
 import type { PipelineLimits } from './pipeline/limits.ts';
@@ -15,7 +16,7 @@ import { memorySink } from './sink/memory.ts';
 import { fileSource } from './source/file.ts';
 import { fileSourceLimits } from './source/file-limits.ts';
 import { memorySpool } from './spool/memory.ts';
-import type { Spool } from './spool.ts';
+import type { RefusedEvent, Spool } from './spool.ts';
 import { wake } from './wake.ts';
 
 const never = new AbortController().signal;
@@ -516,6 +517,38 @@ describe('a pipeline', () => {
     expect(sink.messages().map(([letter]) => letter)).toEqual(['a', 'b', 'c', 'd', 'e']);
   });
 
+  test('reads on slowly while the calls are far behind', async () => {
+    const { clock, sink, give, pulled, start } = setup();
+    sink.onSend = () => new Promise(() => {});
+    start();
+
+    for (let each = 0; each < 20; each += 1) give(`${'x'.repeat(700_000)}\n`);
+    await clock.advance(9);
+    const ahead = pulled();
+    await clock.advance(10);
+    const later = pulled();
+    await clock.advance(1_000);
+
+    expect(ahead).toBeLessThan(10);
+    expect(later).toBe(ahead + 1);
+    expect(pulled()).toBe(20);
+  });
+
+  test('what is durable no longer counts as open: small chunks go together after many large ones', async () => {
+    const { clock, sink, give, start } = setup({ limits: { openBytesMax: 10_000 } });
+    start();
+    for (let each = 0; each < 3; each += 1) {
+      give(`${'x'.repeat(5_000)}\n`);
+      await clock.advance(1_000);
+    }
+
+    give('one\n');
+    give('two\n');
+    await clock.advance(1_000);
+
+    expect(sink.batches.map(({ events }) => events)).toEqual([1, 1, 1, 2]);
+  });
+
   test('batches that are full while one is written are written together, and all of them again where that fails', async () => {
     const { clock, spool, sink, give, start, said } = setup();
     const gate = Promise.withResolvers<void>();
@@ -547,6 +580,58 @@ describe('a pipeline', () => {
     expect(said('events.spool-failed')).toHaveLength(1);
     expect(sink.messages().map(([letter]) => letter)).toEqual(['a', 'b', 'c', 'd']);
     expect(spool.position('s0').get('item')).toBe('3');
+  });
+
+  test('what settling cannot mend ends it at once, though the next batch is not taken', async () => {
+    const { clock, spool, sink, give, start } = setup();
+    const gate = Promise.withResolvers<void>();
+    const broken: Spool = {
+      ...spool,
+      async settle() {
+        await gate.promise;
+        throw eventsError('EVENTS_SPOOL_KEY_MISSING', { path: '/memory' });
+      },
+    };
+    const { done } = start({ spool: broken });
+    sink.onSend = ({ body }) => {
+      if (body.includes('bbb')) throw eventsError('EVENTS_UNREACHABLE', {});
+      return [];
+    };
+
+    for (const letter of ['a', 'b', 'c']) give(`${letter.repeat(700_000)}\n`);
+    await clock.advance(1000);
+    let ended: unknown;
+    done.catch((error: unknown) => (ended = error));
+    gate.resolve();
+    await clock.advance(0);
+
+    expect(ended).toMatchObject({ code: 'EVENTS_SPOOL_KEY_MISSING' });
+  });
+
+  test('ends after what was taken is settled, though the next does not read', async () => {
+    const { clock, spool, give, start, stop } = setup();
+    const gate = Promise.withResolvers<void>();
+    const slow: Spool = {
+      ...spool,
+      async read(limits, signal) {
+        if (limits.except !== undefined) throw eventsError('EVENTS_SPOOL_UNREADABLE', { path: '/memory' });
+        return spool.read(limits, signal);
+      },
+      async settle(batch, refused) {
+        await gate.promise;
+        return spool.settle(batch, refused);
+      },
+    };
+    const { done } = start({ spool: slow });
+    give('one\n');
+    await clock.advance(1000);
+
+    stop.abort();
+    const left = done.then(() => spool.counts().batches);
+    await clock.advance(0);
+    gate.resolve();
+
+    expect(await left).toBe(0);
   });
 
   test('sends the next batch while one is settled, and none of them again', async () => {
@@ -707,6 +792,25 @@ describe('a pipeline', () => {
     expect(spool.position('s0').get('item')).toBe('7');
   });
 
+  test('memory of a full batch is used again once it was sent', async () => {
+    const { clock, give, start } = setup();
+    const memories: ArrayBufferLike[] = [];
+    start({
+      sink: {
+        async send({ body }) {
+          memories.push(body.buffer);
+          return [];
+        },
+      },
+    });
+
+    for (const letter of ['a', 'b']) give(`${letter.repeat(700_000)}\n`);
+    await clock.advance(1_000);
+
+    expect(memories).toHaveLength(2);
+    expect(memories).toContain(borrowBody().buffer);
+  });
+
   test('memory of a batch is used again only when it is sent no more, though others settled the batch', async () => {
     const { clock, spool, sink, give, start } = setup();
     let isAway = true;
@@ -849,7 +953,7 @@ describe('a pipeline that is drained', () => {
 });
 
 /** Two sources, `own`, and `denied` under a role that takes nothing. */
-function withDenied(bytesMax?: number) {
+function setupWithDenied(bytesMax?: number) {
   const made = setup({
     sources: 2,
     limits: { sendsMax: 8 },
@@ -869,8 +973,13 @@ function withDenied(bytesMax?: number) {
       streamOf: (file) => ({ ...streamOf(file), roleOf: 'denied' }),
     },
   ];
-  const { line } = made.start({ sources });
-  return { ...made, line, own, denied };
+  const start = (over: Partial<PipelineOptions> = {}) => made.start({ sources, ...over });
+  return { ...made, start, own, denied };
+}
+
+function withDenied(bytesMax?: number) {
+  const made = setupWithDenied(bytesMax);
+  return { ...made, ...made.start() };
 }
 
 describe('sources of which one is sent under a role of its own', () => {
@@ -906,6 +1015,35 @@ describe('sources of which one is sent under a role of its own', () => {
     expect(sink.messages()).toHaveLength(32);
     expect(said('events.spool-full')).toHaveLength(1);
     expect(said('events.spool-relieved')).toHaveLength(1);
+  });
+
+  test('of several batches of one that fails those alone are kept together that leave room for the other', async () => {
+    const { clock, sink, spool, own, denied, start } = setupWithDenied(8_100_000);
+    const together: Spool = {
+      ...spool,
+      async appendFirst(batches, signal) {
+        const ids: number[] = [];
+        for (const { batch, positions } of batches) ids.push(await spool.append(batch, positions, signal));
+        return ids;
+      },
+    };
+    start({ spool: together });
+    const gate = Promise.withResolvers<readonly RefusedEvent[]>();
+    const { onSend } = sink;
+    sink.onSend = (batch, signal) =>
+      batch.stream.roleOf === undefined ? gate.promise : onSend(batch, signal);
+    own.give(`${'y'.repeat(300_000)}\n`);
+    await clock.advance(1000);
+    for (let each = 0; each < 20; each += 1) denied.give(`${each} ${'x'.repeat(700_000)}\n`);
+    await clock.advance(10_000);
+    const { batches, bytesMax } = spool.counts();
+
+    gate.resolve([]);
+    await clock.advance(10_000);
+
+    const after = spool.counts();
+    expect(after.batches).toBe(batches);
+    expect(after.bytes).toBeLessThanOrEqual((bytesMax * 7) / 8);
   });
 
   test('fail and recover by themselves', async () => {

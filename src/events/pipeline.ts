@@ -105,7 +105,8 @@ export function pipeline(options: PipelineOptions): Pipeline {
       spool,
       turns,
       admit,
-      isAdmittedAlone: spill !== undefined,
+      // Room for one may be made by dropping another, and each of a role that fails has to fit its part.
+      isAdmittedAlone: (stream) => spill !== undefined || share.isBounding(stream),
       prepare(batch) {
         if (step.isNear) sink.prepare?.(batch);
       },

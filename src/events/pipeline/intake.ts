@@ -41,8 +41,8 @@ export interface IntakeOptions {
    * happens to one that is droppable.
    */
   readonly admit: (batch: Batch, isDroppable: boolean, signal: AbortSignal) => Promise<boolean>;
-  /** Each is to be asked for by itself: room for one may be made by dropping another. */
-  readonly isAdmittedAlone: boolean;
+  /** Whether each of a stream is to be admitted by itself, and not with the first of several. */
+  readonly isAdmittedAlone: (stream: StreamName) => boolean;
   /** Told of each batch before the spool is. */
   readonly prepare: (batch: Batch) => void;
   /** Waits after each full batch until the calls may have caught up. */
@@ -326,7 +326,7 @@ export function intake(options: IntakeOptions): Intake {
   async function append(own: readonly Sealed[], signal: AbortSignal): Promise<number> {
     const [first] = own;
     if (first === undefined) return 0;
-    if (own.length > 1 && spool.appendFirst !== undefined && !isAdmittedAlone) {
+    if (own.length > 1 && spool.appendFirst !== undefined && !isAdmittedAlone(first.batch.stream)) {
       const ids = await spool.appendFirst(own, signal);
       return ids.length;
     }

@@ -75,7 +75,7 @@ export function shipping(options: ShippingOptions): Shipping {
         const { roleOf } = stream;
         // Of each role, for streams that are tried again and again must not take the place of those of another role.
         if (sending.has(key) || sendingUnder(roleOf) >= limits.sendsMax) continue;
-        const done = sendSome(stream, either)
+        const done = sendSome(stream, either, (error) => failed.abort(error))
           .catch((error: unknown) => failed.abort(error))
           .finally(() => {
             sending.delete(key);
@@ -93,29 +93,36 @@ export function shipping(options: ShippingOptions): Shipping {
 
   /**
    * Sends a stream's batches, one after the other, until there are none or others want their turn. While one is settled,
-   * the next is under way.
+   * the next is under way, which may take long: `onBroken` is told at once of what trying again cannot mend.
    */
-  async function sendSome(stream: StreamName, signal: AbortSignal): Promise<void> {
+  async function sendSome(
+    stream: StreamName,
+    signal: AbortSignal,
+    onBroken: (error: unknown) => void,
+  ): Promise<void> {
     const key = streamKey(stream);
     let settling: { readonly id: number; readonly done: Promise<void> } | undefined;
-    for (let sends = 0; sends < sendsInTurnMax && !signal.aborted; sends += 1) {
-      const except = settling?.id;
-      const [batch] = await turns.untilDone(
-        `read ${key}`,
-        () => spool.read({ stream, batchesMax: 1, except }, signal),
-        signal,
-      );
-      if (batch === undefined) break;
-      const refused = await sendUntilTaken(batch, signal);
+    try {
+      for (let sends = 0; sends < sendsInTurnMax && !signal.aborted; sends += 1) {
+        const except = settling?.id;
+        const [batch] = await turns.untilDone(
+          `read ${key}`,
+          () => spool.read({ stream, batchesMax: 1, except }, signal),
+          signal,
+        );
+        if (batch === undefined) return;
+        const refused = await sendUntilTaken(batch, signal);
+        await settling?.done;
+        settling = undefined;
+        if (refused === undefined) return;
+        account(batch, refused);
+        settling = { id: batch.id, done: settle(batch, refused, signal) };
+        settling.done.catch(onBroken);
+      }
+    } finally {
+      // Also where the next does not read: the spool may be closed after this, and what it holds is sent again.
       await settling?.done;
-      settling = undefined;
-      if (refused === undefined) return;
-      account(batch, refused);
-      settling = { id: batch.id, done: settle(batch, refused, signal) };
-      // Waited for above and below.
-      settling.done.catch(() => undefined);
     }
-    await settling?.done;
   }
 
   async function settle(
