@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { connect } from 'node:tls';
 import { expect, onTestFinished, test, vi } from 'vitest';
@@ -86,4 +86,39 @@ test('one that cannot be used is said once, and the one before stays', async () 
   expect((await send('two')).equals(second.der)).toBe(true);
   expect(said()).toEqual([failed, ['events.certificate-changed', where]]);
   await vi.waitFor(() => expect(read.messages).toEqual(['one', 'two']), patient);
+});
+
+test('one that cannot even be looked at is said, and ends nothing', async () => {
+  const { clock, read, put, first, second, certificate, said, send } = await setup();
+  const where = { source: 'network', path: certificate };
+
+  rmSync(certificate);
+  symlinkSync(certificate, certificate);
+  await clock.advance(120_000);
+
+  expect(said()).toEqual([['events.certificate-failed', { ...where, reason: 'ELOOP' }]]);
+  expect((await send('one')).equals(first.der)).toBe(true);
+  rmSync(certificate);
+  put(second, second);
+  await clock.advance(60_000);
+  expect((await send('two')).equals(second.der)).toBe(true);
+  await vi.waitFor(() => expect(read.messages).toEqual(['one', 'two']), patient);
+});
+
+test('that it failed is said again where it was in order meanwhile', async () => {
+  const { clock, certificate, said } = await setup();
+  const aside = `${certificate}.aside`;
+
+  renameSync(certificate, aside);
+  await clock.advance(60_000);
+  renameSync(aside, certificate);
+  await clock.advance(60_000);
+  renameSync(certificate, aside);
+  await clock.advance(60_000);
+
+  const failed = [
+    'events.certificate-failed',
+    { source: 'network', path: certificate, reason: 'ENOENT' },
+  ];
+  expect(said()).toEqual([failed, failed]);
 });

@@ -64,8 +64,11 @@ export function tlsServer({ source, tls, accept, onRefused, clock, log }: TlsSer
     async follow(signal) {
       while (!signal.aborted) {
         await clock.sleep(lookEveryMs, signal).catch(() => undefined);
+        if (signal.aborted) return;
         const marks = marksOf(tls);
-        if (!signal.aborted && marks !== seen) renew(marks);
+        if (marks !== seen) renew(marks);
+        // What is in use was put back: should it go again, that is news.
+        else isFailing = false;
       }
     },
   };
@@ -86,8 +89,15 @@ function clientsOf({ clientAuthorities }: SyslogTls) {
 /** What changes when one of the files does. */
 function marksOf({ certificate, privateKey, clientAuthorities }: SyslogTls): string {
   const paths = [certificate, privateKey, ...(clientAuthorities === undefined ? [] : [clientAuthorities])];
-  return paths
-    .map((path) => statSync(path, { throwIfNoEntry: false }))
-    .map((stat) => (stat === undefined ? 'absent' : `${stat.ino} ${stat.size} ${stat.mtimeMs}`))
-    .join();
+  return paths.map(markOf).join();
+}
+
+function markOf(path: string): string {
+  try {
+    const { ino, size, mtimeMs } = statSync(path);
+    return `${ino} ${size} ${mtimeMs}`;
+  } catch (error) {
+    // Whoever reads it next says so.
+    return errnoOf(error);
+  }
 }
