@@ -1,8 +1,9 @@
 import { once } from 'node:events';
 import { mkdirSync, statSync } from 'node:fs';
-import { request } from 'node:http';
+import { createServer, request } from 'node:http';
 import { connect } from 'node:net';
 import { dirname, join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { gzipSync } from 'node:zlib';
 import * as fc from 'fast-check';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
@@ -11,7 +12,8 @@ import { patient } from '../../../test/support/patience.ts';
 import { temporaryDirectory } from '../../../test/support/temporary-directory.ts';
 import type { LogEvent } from '../../base/log-events.ts';
 import { eventSourceContract, reading } from '../event-source.contract.ts';
-import { httpSource, requestBytesMax, roomWithinMs } from './http.ts';
+import { type HttpSourceOptions, httpSource, requestBytesMax, roomWithinMs } from './http.ts';
+import { connectionsMax } from './listen.ts';
 
 interface Answer {
   readonly status: number;
@@ -19,7 +21,7 @@ interface Answer {
   readonly headers: Record<string, unknown>;
 }
 
-function setup(queueBytesMax?: number) {
+function setup(options: Partial<HttpSourceOptions> = {}) {
   const socket = join(temporaryDirectory(), 'events.sock');
   const clock = fakeClock();
   const events: LogEvent[] = [];
@@ -28,10 +30,10 @@ function setup(queueBytesMax?: number) {
     name: 'intake',
     listen: socket,
     mode: '0660',
-    ...(queueBytesMax === undefined ? {} : { queueBytesMax }),
     clock,
     log: (event) => events.push(event),
     onListening: () => listening.resolve(),
+    ...options,
   });
   async function post(
     body: string | Buffer,
@@ -142,7 +144,7 @@ describe('an http source', () => {
   });
 
   test('says 429 when there is no room, and takes nothing of that request', async () => {
-    const { source, post, listening } = setup(1_000);
+    const { source, post, listening } = setup({ queueBytesMax: 1_000 });
     const stopping = new AbortController();
     const iterator = source.chunks(new Map(), stopping.signal)[Symbol.asyncIterator]();
     const first = iterator.next();
@@ -226,12 +228,11 @@ describe('an http source', () => {
     reading(source);
     await listening;
     // What is heard of a request that was read to its end.
-    const asked = () => post('x'.repeat(1_000), { 'content-type': 'none' });
+    const asked = () => post('x'.repeat(100_000), { 'content-type': 'none' });
     expect((await asked()).status).toBe(400);
-    const head = `POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: ${requestBytesMax}\r\n\r\n`;
     const slow = Array.from({ length: 17 }, () => {
       const client = connect(socket).on('error', () => undefined);
-      client.write(head);
+      client.write(headOf(requestBytesMax));
       client.write(Buffer.alloc(requestBytesMax - 1));
       return client;
     });
@@ -240,6 +241,44 @@ describe('an http source', () => {
 
     for (const client of slow) client.destroy();
     await untilStatus(asked, 400);
+  });
+
+  test('but takes what is no longer than a share of that, for anybody can fill it with what does not end', async () => {
+    const { source, socket, post, listening } = setup({ comingBytesMax: connectionsMax * 100 });
+    reading(source);
+    await listening;
+    const asked = (bytes: number) => post('x'.repeat(bytes), { 'content-type': 'none' });
+    const slow = connect(socket);
+    onTestFinished(() => void slow.destroy());
+
+    slow.write(headOf(connectionsMax * 100) + 'x'.repeat(connectionsMax * 100 - 1));
+    await untilStatus(() => asked(101), 429);
+
+    expect((await asked(100)).status).toBe(400);
+  });
+
+  test.each([
+    ['head', 'POST / HTTP/1.1\r\nhost: local'],
+    ['body', 'POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: 5\r\n\r\nslow'],
+  ])('says 408 to a request whose %s takes too long, and takes nothing of it', async (_part, begun) => {
+    const requestTimeoutMs = 150;
+    // By itself Node looks whether one took too long every half a minute. This one begins sooner, and we are to be sooner.
+    const other = createServer({ requestTimeout: requestTimeoutMs });
+    onTestFinished(() => void other.close());
+    const otherSocket = join(temporaryDirectory(), 'other.sock');
+    other.listen(otherSocket);
+    await once(other, 'listening');
+    const { source, socket, listening } = setup({ requestTimeoutMs });
+    const read = reading(source);
+    await listening;
+
+    const answer = await Promise.race([
+      answerTo(otherSocket, begun).then(() => 'the other was sooner'),
+      answerTo(socket, begun),
+    ]);
+
+    expect(answer).toMatch(/^HTTP\/1\.1 408 /u);
+    expect(read.messages).toEqual([]);
   });
 
   test('takes POST only', async () => {
@@ -298,6 +337,18 @@ describe('an http source', () => {
     );
   });
 });
+
+function headOf(bytes: number): string {
+  return `POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: ${bytes}\r\n\r\n`;
+}
+
+/** All that is answered to what is written, once the connection is closed. */
+async function answerTo(socket: string, written: string): Promise<string> {
+  const client = connect(socket);
+  onTestFinished(() => void client.destroy());
+  client.write(written);
+  return text(client);
+}
 
 async function untilStatus(ask: () => Promise<Answer>, status: number): Promise<Answer> {
   for (;;) {

@@ -8,7 +8,8 @@ import type { Log } from '../../base/log-events.ts';
 import type { EventSource } from '../event-source.ts';
 import { parseExactly } from '../exact-json.ts';
 import { addressOf } from './address.ts';
-import { listenOn, removeSocket, untilListening } from './listen.ts';
+import { connectionsMax, listenOn, removeSocket, untilListening } from './listen.ts';
+import { pieces } from './pieces.ts';
 import { type Pushed, pushed } from './pushed.ts';
 
 export interface HttpSourceOptions {
@@ -18,6 +19,10 @@ export interface HttpSourceOptions {
   /** Mode of the socket, in octal digits. */
   readonly mode: string;
   readonly queueBytesMax?: number;
+  /** Of all requests that are still coming. */
+  readonly comingBytesMax?: number;
+  /** By Node's own timers. */
+  readonly requestTimeoutMs?: number;
   readonly clock: Clock;
   readonly log: Log;
   /** Told when it listens, and where. */
@@ -28,12 +33,12 @@ export interface HttpSourceOptions {
 export const requestBytesMax = 1024 * 1024;
 /** Read to its end all the same, so that who sends it hears why it is refused; of a longer one the connection is cut. */
 const drainedBytesMax = 16 * requestBytesMax;
-/** Of all requests that are still coming: as many of full length as there may be connections would be 256 MiB. */
+/** As many requests of full length as there may be connections would be 256 MiB. */
 const comingBytesMax = 16 * requestBytesMax;
 /** For all of a request to come; one that takes longer keeps its connection from others. */
 const requestTimeoutMs = 30_000;
-/** How often it is looked whether one took longer: Node's own is as long again. */
-const requestsLookedAtEveryMs = 2_000;
+/** How often in that time it is looked whether one took longer. By itself Node looks every 30 seconds. */
+const looksInTimeout = 15;
 const headerBytesMax = 8_192;
 const retryAfterSeconds = 1;
 /** What has not left the queue by then is given back to whoever sent it, who is not to wait for a disk or an outage. */
@@ -53,6 +58,10 @@ interface Reply {
  */
 export function httpSource(options: HttpSourceOptions): EventSource {
   const { name, listen: addressName, mode, queueBytesMax, clock, log, onListening } = options;
+  const comingMax = options.comingBytesMax ?? comingBytesMax;
+  /** One that has no more of it is taken all the same: whoever fills it with what does not end holds up nothing short. */
+  const comingShare = comingMax / connectionsMax;
+  const timeoutMs = options.requestTimeoutMs ?? requestTimeoutMs;
   const address = addressOf(addressName);
   let isStopping = false;
   let comingBytes = 0;
@@ -71,8 +80,8 @@ export function httpSource(options: HttpSourceOptions): EventSource {
     const server = createServer(
       {
         maxHeaderSize: headerBytesMax,
-        requestTimeout: requestTimeoutMs,
-        connectionsCheckingInterval: requestsLookedAtEveryMs,
+        requestTimeout: timeoutMs,
+        connectionsCheckingInterval: timeoutMs / looksInTimeout,
       },
       (request, response) => {
         void serve(request, response);
@@ -133,28 +142,25 @@ export function httpSource(options: HttpSourceOptions): EventSource {
 
   /** The body, or what is said where it is not taken. */
   async function bodyOf(request: IncomingMessage): Promise<Buffer | Reply> {
-    const pieces: Buffer[] = [];
+    let held = pieces();
     let length = 0;
     let refusal: Reply | undefined;
-    let heldBytes = 0;
     const letGo = (): void => {
-      comingBytes -= heldBytes;
-      heldBytes = 0;
-      pieces.length = 0;
+      comingBytes -= held.bytes;
+      held = pieces();
     };
     try {
       for await (const piece of request as AsyncIterable<Buffer>) {
         length += piece.length;
         if (length > drainedBytesMax) return tooLarge();
         if (length > requestBytesMax) refusal = tooLarge();
-        else if (comingBytes + piece.length > comingBytesMax) refusal ??= noRoom();
+        else if (comingBytes + piece.length > comingMax && length > comingShare) refusal ??= noRoom();
         if (refusal === undefined) {
-          pieces.push(piece);
-          heldBytes += piece.length;
+          held.add(piece);
           comingBytes += piece.length;
         } else letGo();
       }
-      return refusal ?? Buffer.concat(pieces);
+      return refusal ?? held.joined();
     } finally {
       letGo();
     }

@@ -1,3 +1,5 @@
+import { pieces } from './pieces.ts';
+
 /** An entry, or one of its fields, that is longer than may be held; its cursor tells where to go on. */
 export class EntryTooLong extends RangeError {
   readonly cursor: string | undefined;
@@ -25,17 +27,14 @@ const equals = 0x3d;
 const lengthBytes = 8;
 
 export function journalExport(entryBytesMax: number): JournalExport {
-  /** Not joined before it is worth it: a long field comes in a hundred pieces. */
-  let held: Buffer[] = [];
-  let heldBytes = 0;
+  let held = pieces();
   let neededBytes = 0;
 
   return {
     *push(bytes) {
-      held.push(bytes);
-      heldBytes += bytes.length;
-      if (heldBytes < neededBytes) return;
-      const all = held.length === 1 ? bytes : Buffer.concat(held, heldBytes);
+      held.add(bytes);
+      if (held.bytes < neededBytes) return;
+      const all = held.joined();
       let from = 0;
       let read = entryAt(all, from);
       for (; 'entry' in read; read = entryAt(all, from)) {
@@ -45,8 +44,7 @@ export function journalExport(entryBytesMax: number): JournalExport {
       neededBytes = read.neededEnd - from;
       if (Math.max(neededBytes, all.length - from) > entryBytesMax)
         throw new EntryTooLong(cursorAt(all, from));
-      held = [Buffer.from(all.subarray(from))];
-      heldBytes = all.length - from;
+      held = pieces(Buffer.from(all.subarray(from)));
     },
   };
 }

@@ -1,3 +1,5 @@
+import { type Pieces, pieces } from './pieces.ts';
+
 /** Cuts a TCP stream into syslog messages: RFC 6587, octet counting and non-transparent framing, told by each frame. */
 export interface SyslogFrames {
   /**
@@ -17,12 +19,8 @@ const countDigitsMax = 8;
 const newline = 0x0a;
 const space = 0x20;
 
-/** Pieces that are kept apart: joining each with those before it would copy a long message over and over. */
-const piecesMax = 64;
-
 export function syslogFrames(frameBytesMax: number): SyslogFrames {
-  let held: Buffer[] = [];
-  let heldBytes = 0;
+  let held: Pieces = pieces();
   /** What the message that is held is waiting for: so many bytes, or a newline; undefined where that is not known. */
   let awaited: number | 'newline' | undefined;
 
@@ -54,42 +52,33 @@ export function syslogFrames(frameBytesMax: number): SyslogFrames {
 
   function isStillUnfinished(piece: Buffer): boolean {
     if (awaited === undefined) return false;
-    if (awaited !== 'newline') return heldBytes < awaited;
+    if (awaited !== 'newline') return held.bytes < awaited;
     if (piece.includes(newline)) return false;
-    refuseTooLong(heldBytes);
+    refuseTooLong(held.bytes);
     return true;
-  }
-
-  function hold(bytes: Buffer): void {
-    held = bytes.length === 0 ? [] : [bytes];
-    heldBytes = bytes.length;
   }
 
   return {
     *push(bytes) {
-      held.push(bytes);
-      heldBytes += bytes.length;
-      if (isStillUnfinished(bytes)) {
-        if (held.length > piecesMax) hold(Buffer.concat(held, heldBytes));
-        return;
-      }
-      let rest = held.length === 1 ? bytes : Buffer.concat(held, heldBytes);
+      held.add(bytes);
+      if (isStillUnfinished(bytes)) return;
+      let rest = held.joined();
       for (let frame = next(rest); frame !== undefined; frame = next(rest)) {
         if (frame.message.length > 0) yield Buffer.from(frame.message);
         rest = rest.subarray(frame.length);
       }
-      hold(Buffer.from(rest));
+      held = pieces(Buffer.from(rest));
     },
 
     end() {
-      const rest = Buffer.concat(held, heldBytes);
-      hold(Buffer.alloc(0));
+      const rest = held.joined();
+      held = pieces();
       awaited = undefined;
       return rest.length === 0 ? [] : [rest];
     },
 
     get heldBytes() {
-      return heldBytes;
+      return held.bytes;
     },
   };
 }

@@ -116,9 +116,6 @@ test('that it failed is said again where it was in order meanwhile', async () =>
   renameSync(certificate, aside);
   await clock.advance(60_000);
 
-  const failed = [
-    'events.certificate-failed',
-    { source: 'network', path: certificate, reason: 'ENOENT' },
-  ];
+  const failed = ['events.certificate-failed', { source: 'network', path: certificate, reason: 'ENOENT' }];
   expect(said()).toEqual([failed, failed]);
 });
