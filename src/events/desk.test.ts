@@ -9,7 +9,7 @@ import { memorySpool } from './spool/memory.ts';
 import { a, b, batchOf, never } from './spool.contract.ts';
 import type { RefusedEvent } from './spool.ts';
 
-async function setup(messages: readonly string[] = []) {
+async function setup(messages: readonly string[] = [], mayHaveMetrics = false) {
   const clock = fakeClock();
   const events: LogEvent[] = [];
   const log = (event: LogEvent): void => void events.push(event);
@@ -35,7 +35,7 @@ async function setup(messages: readonly string[] = []) {
     log,
   });
   if (messages.length > 0) {
-    await spool.append(batchOf(a, messages.join('\n')), [], never);
+    await spool.append({ ...batchOf(a, messages.join('\n')), mayHaveMetrics }, [], never);
     const [batch] = await spool.read({ stream: a, batchesMax: 1 }, never);
     if (batch === undefined) throw new Error('nothing read');
     await spool.settle(
@@ -47,7 +47,7 @@ async function setup(messages: readonly string[] = []) {
     put.flatMap((batch) =>
       eventsOf(batch).map(({ timestamp, message }) => ({ timestamp, message, stream: batch.stream })),
     );
-  return { ask, spool, pipeline, sent, events, clock, answer };
+  return { ask, spool, pipeline, put, sent, events, clock, answer };
 }
 
 describe('the desk', () => {
@@ -98,6 +98,17 @@ describe('the desk', () => {
     ]);
     expect(spool.counts().deadLetters).toBe(0);
   });
+
+  test.each([true, false])(
+    'sends a letter again as what may have metrics where it was that: %s',
+    async (may) => {
+      const { ask, put } = await setup(['one'], may);
+
+      await ask({ what: 'retry', ids: 'all', isNow: true });
+
+      expect(put.map(({ mayHaveMetrics }) => mayHaveMetrics)).toEqual([may]);
+    },
+  );
 
   test('says which letter is not there, after doing what was asked before it', async () => {
     const { ask, spool } = await setup(['one', 'two']);

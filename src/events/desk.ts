@@ -76,9 +76,9 @@ export function desk({ spool, pipeline, streams, clock, log }: DeskOptions) {
   async function retry(ids: readonly number[] | 'all', isNow: boolean): Promise<LettersDone> {
     const done: number[] = [];
     for (const id of idsOf(ids)) {
-      const { stream, timestamp, message } = await letter(id);
+      const { timestamp, message, ...of } = await letter(id);
       const event = { timestamp: isNow ? clock.now().getTime() : timestamp, message };
-      await pipeline.put(partOf({ stream }, [event]), signal);
+      await pipeline.put(partOf(of, [event]), signal);
       await spool.dropDeadLetter(id);
       done.push(id);
     }

@@ -61,6 +61,23 @@ export function spoolContract(name: string, make: (making: SpoolMaking) => Promi
       expect(batches.map(({ mayHaveMetrics = false }) => mayHaveMetrics)).toEqual([true, false]);
     });
 
+    test('knows of what was refused whether it may have metrics', async () => {
+      const { spool } = await setup();
+      const refused = [{ reason: 'too-old' as const, timestamp: 1, message: 'bad' }];
+      await spool.append({ ...batchOf(a, 'a1'), mayHaveMetrics: true }, [], never);
+      await spool.append(batchOf(a, 'a2'), [], never);
+
+      for (const batch of await spool.read({ stream: a, batchesMax: 9 }, never))
+        await spool.settle(batch, refused);
+      await spool.refuse({ ...batchOf(b, 'b1'), mayHaveMetrics: true }, refused);
+
+      expect(spool.deadLetters(9).map(({ mayHaveMetrics = false }) => mayHaveMetrics)).toEqual([
+        true,
+        false,
+        true,
+      ]);
+    });
+
     test('is full while something waits for room', async () => {
       const { spool } = await setup(9000);
       await spool.append(batchOf(a, 'x'.repeat(5000)), [], never);

@@ -77,6 +77,8 @@ export interface DeadLetter {
   readonly refusedMs: number;
   /** What it takes. */
   readonly bytes: number;
+  /** As in `Batch`. */
+  readonly mayHaveMetrics?: boolean;
 }
 
 /**

@@ -1,6 +1,6 @@
 import type { Clock } from '../../base/clock.ts';
 import type { Log } from '../../base/log-events.ts';
-import type { SingleEvent, StreamName } from '../batch.ts';
+import type { Batch, SingleEvent, StreamName } from '../batch.ts';
 import { eventsError } from '../errors.ts';
 import { eventsEvent } from '../log-events.ts';
 import type { DeadLetter, RefusalReason, RefusedEvent } from '../spool.ts';
@@ -20,10 +20,13 @@ export interface DeadLettersOptions {
   readonly log: Log;
 }
 
+/** What letters know of the batch they are of. */
+export type RefusedOf = Pick<Batch, 'stream' | 'mayHaveMetrics'>;
+
 /** Events that CloudWatch Logs refused, in a record log of their own. */
 export interface DeadLetters {
   /** Makes them durable; those of the batch that are there already are not added again. */
-  add(batchId: number, stream: StreamName, refused: readonly RefusedEvent[]): Promise<void>;
+  add(batchId: number, batch: RefusedOf, refused: readonly RefusedEvent[]): Promise<void>;
   /** Oldest first. */
   list(limit: number, after: number): readonly DeadLetter[];
   /** @throws EVENTS_SPOOL_DAMAGED, EVENTS_SPOOL_UNREADABLE, EVENTS_SPOOL_KEY_… */
@@ -61,6 +64,8 @@ interface LetterMeta {
   readonly roleOf?: string;
   readonly reason: RefusalReason;
   readonly refusedMs: number;
+  /** As in `Batch`. */
+  readonly mayHaveMetrics?: boolean;
 }
 
 export async function openDeadLetters(options: DeadLettersOptions): Promise<DeadLetters> {
@@ -121,7 +126,7 @@ export async function openDeadLetters(options: DeadLettersOptions): Promise<Dead
   }
 
   return {
-    async add(batchId, stream, refused) {
+    async add(batchId, { stream, mayHaveMetrics = false }, refused) {
       const { logGroup, logStream, roleOf } = stream;
       const there = new Set(
         [...letters.values()].flatMap((letter) => (letter.batchId === batchId ? [letter.index] : [])),
@@ -139,6 +144,7 @@ export async function openDeadLetters(options: DeadLettersOptions): Promise<Dead
           ...(roleOf === undefined ? {} : { roleOf }),
           reason,
           refusedMs,
+          ...(mayHaveMetrics ? { mayHaveMetrics } : {}),
         } satisfies LetterMeta;
         const body = Buffer.from(JSON.stringify({ timestamp, message }));
         const draft = {
@@ -167,9 +173,9 @@ export async function openDeadLetters(options: DeadLettersOptions): Promise<Dead
 
     list(limit, after) {
       const found: DeadLetter[] = [];
-      for (const { id, stream, reason, refusedMs, bytes: size } of letters.values()) {
+      for (const { batchId: _batchId, index: _index, record: _record, ...letter } of letters.values()) {
         if (found.length >= limit) break;
-        if (id > after) found.push({ id, stream, reason, refusedMs, bytes: size });
+        if (letter.id > after) found.push(letter);
       }
       return found;
     },
@@ -205,11 +211,13 @@ export async function openDeadLetters(options: DeadLettersOptions): Promise<Dead
 }
 
 function letterOf(
-  { id, batch, index, group, stream, roleOf, reason, refusedMs }: LetterMeta,
+  { id, batch, index, group, stream, roleOf, reason, refusedMs, mayHaveMetrics }: LetterMeta,
   record: HeldRecord,
 ): Letter {
   const name = { logGroup: group, logStream: stream, ...(roleOf === undefined ? {} : { roleOf }) };
-  return { id, stream: name, reason, refusedMs, bytes: record.length, batchId: batch, index, record };
+  const flag = mayHaveMetrics === undefined ? {} : { mayHaveMetrics };
+  const own = { id, stream: name, reason, refusedMs, ...flag, bytes: record.length };
+  return { ...own, batchId: batch, index, record };
 }
 
 /** All have ended when it resolves or rejects. */

@@ -180,6 +180,23 @@ describe('a spool that is opened again', () => {
     expect(events).toEqual([]);
   });
 
+  test('knows of batches and letters whether they may have metrics', async () => {
+    const { open } = spoolFixture();
+    const folders = memoryFolders();
+    const first = await open(folders);
+    for (const mayHaveMetrics of [true, false]) {
+      const batch = { ...batchOf(a, 'text'), mayHaveMetrics };
+      await first.append(batch, [], never);
+      await first.refuse(batch, [{ reason: 'invalid', timestamp: 1, message: 'bad' }]);
+    }
+    await first.close();
+
+    const again = await open(folders);
+
+    const kept = [...(await again.read({ stream: a, batchesMax: 9 }, never)), ...again.deadLetters(9)];
+    expect(kept.map(({ mayHaveMetrics = false }) => mayHaveMetrics)).toEqual([true, false, true, false]);
+  });
+
   test('never uses the id of a batch again', async () => {
     const { open } = spoolFixture();
     const folders = memoryFolders();

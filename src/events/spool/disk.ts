@@ -341,7 +341,7 @@ export async function diskSpool(options: DiskSpoolOptions): Promise<Spool> {
     async settle({ id, stream }, refused) {
       const entry = waiting.ofStream(stream).get(id);
       if (entry === undefined) return false;
-      if (refused.length > 0) await letters.add(id, stream, refused);
+      if (refused.length > 0) await letters.add(id, entry, refused);
       await records.settle(entry.record);
       return take(entry);
     },
@@ -353,7 +353,7 @@ export async function diskSpool(options: DiskSpoolOptions): Promise<Spool> {
         id = lastId;
         refusedIds.set(batch, id);
       }
-      await letters.add(id, batch.stream, refused);
+      await letters.add(id, batch, refused);
     },
 
     position: (source) => positions.of(source),

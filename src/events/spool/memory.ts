@@ -38,7 +38,7 @@ export function memorySpool({ bytesMax, clock, log }: MemorySpoolOptions): Spool
     }
   }
 
-  function addLetters(stream: StreamName, refused: readonly RefusedEvent[]): void {
+  function addLetters({ stream, mayHaveMetrics }: Batch, refused: readonly RefusedEvent[]): void {
     for (const event of refused) {
       lastLetterId += 1;
       deadLetters.set(lastLetterId, {
@@ -47,6 +47,7 @@ export function memorySpool({ bytesMax, clock, log }: MemorySpoolOptions): Spool
         stream,
         refusedMs: clock.now().getTime(),
         bytes: event.message.length,
+        ...(mayHaveMetrics === undefined ? {} : { mayHaveMetrics }),
       });
     }
   }
@@ -79,14 +80,14 @@ export function memorySpool({ bytesMax, clock, log }: MemorySpoolOptions): Spool
 
     async settle(batch, refused) {
       if (!batches.delete(batch.id)) return false;
-      addLetters(batch.stream, refused);
+      addLetters(batch, refused);
       space.give(sizeOf(batch));
       returnBody(batch.body);
       return true;
     },
 
-    async refuse({ stream }, refused) {
-      addLetters(stream, refused);
+    async refuse(batch, refused) {
+      addLetters(batch, refused);
     },
 
     position: (source) => new Map(positions.get(source)),
