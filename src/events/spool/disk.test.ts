@@ -368,6 +368,66 @@ describe('segments', () => {
   });
 });
 
+/** A spool whose first segment is being emptied of the batch `moved`, which is read once `mayRead` lets it. */
+async function beingEmptied() {
+  const { open } = spoolFixture({ segmentBytes: 10_000 });
+  const folders = memoryFolders();
+  const spool = await open(folders);
+  await append(spool, 'moved', '1', b);
+  await append(spool, longLine(2).repeat(30), '2');
+  await append(spool, 'last', '3');
+  const [moved] = await spool.read({ stream: b, batchesMax: 1 }, never);
+  if (moved === undefined) throw new Error('nothing waits');
+  const [emptied = '', newest = ''] = segmentsOf(folders);
+  const isReading = Promise.withResolvers<void>();
+  const mayRead = Promise.withResolvers<void>();
+  folders.spool.onCall = (call) => {
+    if (call !== 'read') return undefined;
+    isReading.resolve();
+    return mayRead.promise;
+  };
+  await settleOldest(spool);
+  await isReading.promise;
+  const bytesBefore = folders.spool.files.get(newest)?.length ?? 0;
+  const isMoved = (): boolean =>
+    !folders.spool.files.has(emptied) && (folders.spool.files.get(newest)?.length ?? 0) > bytesBefore + 200;
+  const left = async () => {
+    const again = await open(killed(folders));
+    return [await texts(again, b), await texts(again)];
+  };
+  return { spool, folders, moved, emptied, mayRead, isMoved, left };
+}
+
+describe('a batch that is settled while it is moved to the newest segment', () => {
+  test('before it is there: is not there again at the next start', async () => {
+    const { spool, moved, mayRead, isMoved, left } = await beingEmptied();
+
+    const isRemoved = await spool.settle(moved, []);
+    mayRead.resolve();
+    await expect.poll(isMoved).toBe(true);
+    await new Promise(setImmediate);
+
+    expect(isRemoved).toBe(true);
+    expect(await left()).toEqual([[], ['last']]);
+  });
+
+  test('after it is there: is not there again at the next start', async () => {
+    const { spool, folders, moved, emptied, mayRead, isMoved, left } = await beingEmptied();
+    const mayMark = Promise.withResolvers<void>();
+    const { onCall } = folders.spool;
+    folders.spool.onCall = (call, name) =>
+      call === 'write' && name === emptied ? mayMark.promise : onCall(call, name);
+
+    const settled = spool.settle(moved, []);
+    mayRead.resolve();
+    await expect.poll(isMoved).toBe(true);
+    mayMark.resolve();
+
+    expect(await settled).toBe(true);
+    expect(await left()).toEqual([[], ['last']]);
+  });
+});
+
 describe('seals', () => {
   test('keep names, counts and positions readable, and nothing else', async () => {
     const { open } = spoolFixture();
