@@ -219,6 +219,140 @@ describe('a pipeline', () => {
     expect(told).toEqual(['told']);
   });
 
+  test.each(['drop-newest', 'drop-oldest'] as const)(
+    'loses nothing of a source that is spared, where others lose what finds no room: %s',
+    async (whenFull) => {
+      const { clock, sink, scripted, start } = setup({ bytesMax: 3_000, sources: 2 });
+      const [audit, app] = scripted;
+      let isAway = true;
+      sink.onSend = () => {
+        if (isAway) throw eventsError('EVENTS_UNREACHABLE');
+        return [];
+      };
+      const sources = ['audit', 'app'].map((name, index): PipelineSource => {
+        const { source } = scripted[index] ?? scriptedSource(clock);
+        const stream = { logGroup: 'g', logStream: name };
+        return { name, source, isSpared: name === 'audit', streamOf: () => stream };
+      });
+      const { line } = start({ sources, whenFull });
+
+      for (const letter of ['a', 'b', 'c']) {
+        audit?.give(`${letter.repeat(1_200)}\n`);
+        await clock.advance(1_000);
+        app?.give(`${letter.repeat(1_200)}\n`);
+        await clock.advance(1_000);
+      }
+      isAway = false;
+      await clock.advance(120_000);
+
+      expect(sink.messages('audit').map(([letter]) => letter)).toEqual(['a', 'b', 'c']);
+      expect(line.status().dropped?.events).toBeGreaterThan(0);
+    },
+  );
+
+  test('drops nothing that somebody waits to be told of: that waits for room', async () => {
+    const { clock, sink, give, start } = setup({ bytesMax: 3_000 });
+    let isAway = true;
+    sink.onSend = () => {
+      if (isAway) throw eventsError('EVENTS_UNREACHABLE');
+      return [];
+    };
+    const { line } = start({ whenFull: 'drop-newest' });
+    const told: string[] = [];
+    give(`${'a'.repeat(2_000)}\n`);
+    await clock.advance(1_000);
+
+    give(`${'b'.repeat(2_000)}\n`, 4_002, undefined, () => told.push('durable'));
+    await clock.advance(1_000);
+    const early = [...told];
+    isAway = false;
+    await clock.advance(60_000);
+
+    expect([early, told]).toEqual([[], ['durable']]);
+    expect(sink.messages().map(([letter]) => letter)).toEqual(['a', 'b']);
+    expect(line.status()).toMatchObject({ dropped: { events: 0 } });
+  });
+
+  test('makes large batches again once what was too much to hold is durable', async () => {
+    const { clock, sink, give, start } = setup({ limits: { openBytesMax: 10_000 } });
+    start();
+    for (let index = 0; index < 15; index += 1) give(`${'x'.repeat(900)}\n`);
+    await clock.advance(10_000);
+    const before = sink.batches.length;
+
+    for (let index = 0; index < 5; index += 1) give('short\n');
+    await clock.advance(10_000);
+
+    expect(sink.batches.length - before).toBe(1);
+  });
+
+  test.each(['drop-newest', 'drop-oldest'] as const)(
+    'asks for each batch by itself where one may be lost for another: %s',
+    async (whenFull) => {
+      const { clock, spool, sink, give, start } = setup({ bytesMax: 1_600_000 });
+      const gate = Promise.withResolvers<void>();
+      sink.onSend = () => Promise.reject(eventsError('EVENTS_UNREACHABLE'));
+      const slow: Spool = {
+        ...spool,
+        async append(...args) {
+          await gate.promise;
+          return spool.append(...args);
+        },
+        appendFirst: () => Promise.reject(new Error('together')),
+      };
+      const { line } = start({ spool: slow, whenFull });
+
+      for (const [index, letter] of ['a', 'b', 'c', 'd'].entries())
+        give(`${letter.repeat(700_000)}\n`, index);
+      await clock.advance(10);
+      gate.resolve();
+      await clock.advance(10_000);
+
+      expect(line.status()).toMatchObject({ spool: { batches: 2 }, dropped: { events: 2 } });
+      expect(spool.position('s0').get('item')).toBe('3');
+    },
+  );
+
+  test.each<[string, Partial<PipelineSource>, Partial<Chunk>, unknown]>([
+    ['of one that can be read again', { canBeReadAgain: true }, {}, { source: 's0', isAtRisk: false }],
+    [
+      'of one whose file goes',
+      { canBeReadAgain: true },
+      { isAtRisk: true },
+      { source: 's0', isAtRisk: true },
+    ],
+    ['of one that cannot be read again', {}, {}, undefined],
+    ['whose positions wait for several streams', { canBeReadAgain: true, isSpread: true }, {}, undefined],
+    [
+      'that somebody waits to be told of',
+      { canBeReadAgain: true },
+      { onDurable: () => undefined },
+      undefined,
+    ],
+  ])(
+    'says of a batch whether the spool may leave it where it was read: %s',
+    async (_what, of, second, from) => {
+      const { clock, spool, scripted, start } = setup();
+      const [{ source, chunks, give } = scriptedSource(clock)] = scripted;
+      const said: unknown[] = [];
+      const watching: Spool = {
+        ...spool,
+        append(batch, positions, signal, rereadable) {
+          said.push([batch.events, rereadable]);
+          return spool.append(batch, positions, signal, rereadable);
+        },
+      };
+      start({ spool: watching, sources: [{ name: 's0', source, streamOf, ...of }] });
+      const timeMs = clock.now().getTime();
+
+      chunks.push({ bytes: Buffer.from('two\n'), timeMs, positions: [], file: undefined, ...second });
+      give('three\n');
+      await clock.advance(1_000);
+
+      expect(said[0]).toEqual(second.onDurable === undefined ? [2, from] : [1, from]);
+    },
+  );
+
   test('what an outage made too old lies in the dead letter, though its sender holds it', async () => {
     const { clock, spool, sink, give, start } = setup();
     sink.onSend = () => Promise.reject(eventsError('EVENTS_UNREACHABLE', {}));

@@ -28,6 +28,8 @@ function setup(limits: Partial<WhenNeededLimits> = {}, bytesMax = 2 ** 20) {
     isBroken: false,
     settlesFailing: 0,
     keeps: 0,
+    /** What it held when it was closed. */
+    closedWith: undefined as number | undefined,
     /** After each append. */
     slow: async (): Promise<void> => undefined,
     beforeLetter: async (): Promise<void> => undefined,
@@ -60,6 +62,9 @@ function setup(limits: Partial<WhenNeededLimits> = {}, bytesMax = 2 ** 20) {
       if (disk.isBroken) throw eventsError('EVENTS_SPOOL_UNWRITABLE', { path: '' });
       disk.keeps += 1;
       await memory.keep(positions);
+    },
+    async close() {
+      disk.closedWith ??= memory.counts().batches;
     },
   };
   const spool = whenNeeded(kept, { limits, clock, log });
@@ -541,14 +546,15 @@ describe('a spool when needed', () => {
     expect(position()).toBe('3');
   });
 
-  test('the end puts what is held on the disk', async () => {
-    const { append, spool, onDisk, position } = setup();
+  test('the end puts what is held on the disk, and then closes that', async () => {
+    const { append, spool, disk, onDisk, position } = setup();
     await append('one', 3);
 
     await spool.close();
 
     expect(await onDisk()).toEqual(['one']);
     expect(position()).toBe('3');
+    expect(disk.closedWith).toBe(1);
   });
 
   test('the end waits for a full disk as long as it may, and leaves the position where it was', async () => {
@@ -561,6 +567,156 @@ describe('a spool when needed', () => {
     await closed;
 
     expect(position()).toBeUndefined();
+  });
+
+  test('what is being settled is left out of what is read, and no more is read than was asked for', async () => {
+    const { append, spool, first } = setup();
+    for (const [index, text] of ['one', 'two', 'three'].entries()) await append(text, index);
+    const { id } = await first();
+
+    const next = await spool.read({ stream: a, batchesMax: 1, except: id }, never);
+
+    expect(next.map(textOf)).toEqual(['two']);
+  });
+
+  test('positions of a source of which nothing is held are durable when that is said', async () => {
+    const { append, spool, first, disk, position, clock } = setup();
+    await append('one', 3);
+    await spool.settle(await first(), []);
+    await clock.advance(lateMs);
+
+    await spool.keep([at('file', 6)]);
+    const kept = position();
+    disk.isBroken = true;
+
+    expect(kept).toBe('6');
+    await expect(spool.keep([at('file', 9)])).rejects.toMatchObject({ code: 'EVENTS_SPOOL_UNWRITABLE' });
+  });
+
+  test('counts what is held and what is on the disk', async () => {
+    const { append, spool, memory } = setup();
+    await spool.append(batchOf(b, 'pushed'), [], never);
+    const onDisk = memory.counts().bytes;
+
+    await append('one', 3);
+
+    const held = batchOf(a, 'one').body.length;
+    expect(spool.counts()).toMatchObject({ batches: 2, bytes: onDisk + held });
+  });
+
+  test('the end is over when the disk has it', async () => {
+    const { append, spool, disk, clock } = setup();
+    const gate = Promise.withResolvers<void>();
+    disk.slow = () => gate.promise;
+    await append('one', 3);
+    let isClosed = false;
+
+    const closed = spool.close().finally(() => {
+      isClosed = true;
+    });
+    await clock.advance(whenNeededLimits.closeMsMax - 1);
+    expect(isClosed).toBe(false);
+
+    gate.resolve();
+    await closed;
+  });
+
+  test('the end keeps the position of what was acknowledged while the disk failed', async () => {
+    const { append, spool, first, disk, position, clock } = setup();
+    await append('one', 3);
+    disk.isBroken = true;
+    await spool.settle(await first(), []);
+    await clock.advance(0);
+    disk.isBroken = false;
+
+    await spool.close();
+
+    expect(position()).toBe('3');
+  });
+
+  test('a position that the disk did not take is kept once it does, though nothing more is read', async () => {
+    const { append, spool, first, disk, position, clock } = setup();
+    await append('one', 3);
+    disk.isBroken = true;
+    await spool.settle(await first(), []);
+    await clock.advance(lateMs);
+    disk.isBroken = false;
+
+    await clock.advance(lateMs);
+
+    expect(position()).toBe('3');
+  });
+
+  test('what comes after a rest in which nothing was held is spooled when it is late', async () => {
+    const { append, spool, first, onDisk, clock } = setup();
+    await append('one', 3);
+    await spool.settle(await first(), []);
+    await clock.advance(2 * lateMs);
+
+    await append('two', 6);
+    await clock.advance(lateMs);
+
+    expect(await onDisk()).toEqual(['two']);
+  });
+
+  test.each<[string, (spool: Spool) => Promise<unknown>]>([
+    ['positions alone', (spool) => spool.keep([at('file', 6)])],
+    [
+      'a batch at risk',
+      (spool) => spool.append(batchOf(b, 'two'), [at('file', 6)], never, { source: 'files', isAtRisk: true }),
+    ],
+    ['a batch that is not held', (spool) => spool.append(batchOf(b, 'two'), [at('file', 6)], never)],
+  ])(
+    'a position that the disk did not take at first comes before the one after it: %s',
+    async (_what, next) => {
+      const { append, spool, first, disk, position, clock } = setup();
+      await append('one', 3);
+      await append('uno', 4, a, 'other');
+      disk.isBroken = true;
+      for (let settled = 0; settled < 2; settled += 1) await spool.settle(await first(), []);
+      await clock.advance(0);
+      disk.isBroken = false;
+
+      await next(spool);
+      await clock.advance(lateMs);
+
+      expect([position(), position('other')]).toEqual(['6', '4']);
+    },
+  );
+
+  test('a position that the disk did not take is not forgotten where it does not take the next batch either', async () => {
+    const { append, spool, first, disk, position, clock } = setup();
+    await append('one', 3);
+    disk.isBroken = true;
+    await spool.settle(await first(), []);
+    await clock.advance(0);
+    const atRisk = { source: 'files', isAtRisk: true };
+
+    await expect(spool.append(batchOf(b, 'two'), [at('file', 6)], never, atRisk)).rejects.toMatchObject({
+      code: 'EVENTS_SPOOL_UNWRITABLE',
+    });
+    disk.isBroken = false;
+    await clock.advance(lateMs);
+
+    expect(position()).toBe('3');
+  });
+
+  test('what is refused of a batch while that goes to the disk is in the dead letter once, and the batch is gone', async () => {
+    const { append, spool, first, disk, memory, position, clock } = setup();
+    await append('one', 3);
+    const sent = await first();
+    const gate = Promise.withResolvers<void>();
+    disk.slow = () => gate.promise;
+    await clock.advance(lateMs);
+
+    const settled = spool.settle(sent, [{ reason: 'invalid', timestamp: 1, message: 'one' }]);
+    await clock.advance(0);
+    gate.resolve();
+
+    expect(await settled).toBe(true);
+    expect(spool.deadLetters(10)).toHaveLength(1);
+    expect(memory.counts().batches).toBe(0);
+    expect(position()).toBe('3');
   });
 
   test('many acknowledgements at once are one note on the disk', async () => {
