@@ -143,6 +143,31 @@ describe('an http source', () => {
     expect((await iterator.next()).done).toBe(true);
   });
 
+  test('takes a few requests of one connection that come before the answers to others, and says 429 to the rest', async () => {
+    const { source, socket, post, listening } = setup();
+    const stopping = new AbortController();
+    const iterator = source.chunks(new Map(), stopping.signal)[Symbol.asyncIterator]();
+    const first = iterator.next();
+    await listening;
+    const taken = post('on its way');
+    const { value } = await first;
+    const last = headOf(1).replace('\r\n\r\n', '\r\nconnection: close\r\n\r\nx');
+    const answers = answerTo(socket, `${headOf(1)}x`.repeat(99) + last);
+    await vi.waitFor(() => expect(source.counts().items).toBeGreaterThanOrEqual(8), patient);
+
+    value.onDurable?.();
+    const queued = await iterator.next();
+    queued.value.onDurable?.();
+
+    expect(await taken).toMatchObject({ status: 200 });
+    expect((await answers).match(/(?<=HTTP\/1\.1 )\d+/gu)).toEqual([
+      ...Array.from({ length: 8 }, () => '200'),
+      ...Array.from({ length: 92 }, () => '429'),
+    ]);
+    stopping.abort();
+    expect((await iterator.next()).done).toBe(true);
+  });
+
   test('says 429 when there is no room, and takes nothing of that request', async () => {
     const { source, post, listening } = setup({ queueBytesMax: 1_000 });
     const stopping = new AbortController();

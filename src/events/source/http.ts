@@ -1,4 +1,5 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
 import { aborted } from '../../base/aborted.ts';
@@ -35,6 +36,11 @@ export const requestBytesMax = 1024 * 1024;
 const drainedBytesMax = 16 * requestBytesMax;
 /** As many requests of full length as there may be connections would be 256 MiB. */
 const comingBytesMax = 16 * requestBytesMax;
+/**
+ * Of one connection, that are not answered yet: one connection could have as many as there is room for in the queue, tens
+ * of thousands while the spool is full, and each costs ten thousand bytes.
+ */
+const unansweredMax = 8;
 /** For all of a request to come; one that takes longer keeps its connection from others. */
 const requestTimeoutMs = 30_000;
 /** How often in that time it is looked whether one took longer. By itself Node looks every 30 seconds. */
@@ -65,6 +71,7 @@ export function httpSource(options: HttpSourceOptions): EventSource {
   const address = addressOf(addressName);
   let isStopping = false;
   let comingBytes = 0;
+  const unanswered = new WeakMap<Socket, number>();
   let failing: string | undefined;
   const source: Pushed = pushed({
     ...(queueBytesMax === undefined ? {} : { queueBytesMax }),
@@ -122,10 +129,22 @@ export function httpSource(options: HttpSourceOptions): EventSource {
     if (refusal !== undefined) return refusal;
     const raw = await bodyOf(request);
     if (!Buffer.isBuffer(raw)) return raw;
-    const bytes = await inflated(raw, request.headers['content-encoding']);
+    const { socket } = request;
+    const before = unanswered.get(socket) ?? 0;
+    if (before >= unansweredMax) return noRoom();
+    unanswered.set(socket, before + 1);
+    try {
+      return await answerToBody(raw, request, gone);
+    } finally {
+      unanswered.set(socket, (unanswered.get(socket) ?? 1) - 1);
+    }
+  }
+
+  async function answerToBody(raw: Buffer, { headers }: IncomingMessage, gone: AbortSignal): Promise<Reply> {
+    const bytes = await inflated(raw, headers['content-encoding']);
     if (bytes === undefined)
       return { status: 400, body: { message: 'not gzip, or too large when inflated' } };
-    const lines = linesOf(bytes, request.headers['content-type']);
+    const lines = linesOf(bytes, headers['content-type']);
     if (typeof lines === 'string') return { status: 400, body: { message: lines } };
     if (lines.length === 0) return { status: 200, body: { events: 0 } };
     const durable = Promise.withResolvers<void>();
