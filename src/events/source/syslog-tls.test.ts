@@ -1,4 +1,6 @@
+import { once } from 'node:events';
 import { renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { connect as connectPlainly } from 'node:net';
 import { join } from 'node:path';
 import { connect } from 'node:tls';
 import { expect, onTestFinished, test, vi } from 'vitest';
@@ -37,6 +39,7 @@ async function setup() {
   const port = await listening.promise;
   return {
     clock,
+    port,
     read,
     put,
     first,
@@ -118,4 +121,20 @@ test('that it failed is said again where it was in order meanwhile', async () =>
 
   const failed = ['events.certificate-failed', { source: 'network', path: certificate, reason: 'ENOENT' }];
   expect(said()).toEqual([failed, failed]);
+});
+
+test('a peer that says who it is only after the stop is sent away: nobody would take what it sends', async () => {
+  const { port, read, send } = await setup();
+  const early = connectPlainly(port, '127.0.0.1');
+  onTestFinished(() => void early.destroy());
+  await once(early, 'connect');
+  // Accepted after it.
+  await send('one');
+  await vi.waitFor(() => expect(read.messages).toEqual(['one']), patient);
+  await read.stop();
+
+  const late = connect({ socket: early, rejectUnauthorized: false }).on('error', () => undefined);
+  late.write('two\n');
+
+  await once(late, 'close');
 });

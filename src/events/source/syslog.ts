@@ -126,7 +126,7 @@ export function syslogSource(options: SyslogSourceOptions): EventSource {
     const where = { source: name, name: addressName, address, mode: Number.parseInt(mode, 8), clock, log };
     await untilListening(
       async () => {
-        made = serverFor(listener);
+        made = serverFor(listener, (socket) => accept(socket, signal));
         await listenOn(made.server, where);
       },
       where,
@@ -143,13 +143,18 @@ export function syslogSource(options: SyslogSourceOptions): EventSource {
     await removeSocket(address);
   }
 
-  function serverFor({ transport }: Listener): Listened {
-    if (transport !== 'tls') return { server: createServer(accept) };
+  function serverFor({ transport }: Listener, accepted: (socket: Socket) => void): Listened {
+    if (transport !== 'tls') return { server: createServer(accepted) };
     if (tls === undefined) throw new TypeError('TLS needs a certificate');
-    return tlsServer({ source: name, tls, accept, onRefused: noteRefused, clock, log });
+    return tlsServer({ source: name, tls, accept: accepted, onRefused: noteRefused, clock, log });
   }
 
-  function accept(socket: Socket): void {
+  function accept(socket: Socket, stop: AbortSignal): void {
+    if (stop.aborted) {
+      // Its handshake took until now, and nobody would take what it sends.
+      socket.destroy();
+      return;
+    }
     const work = receive(socket).finally(() => receiving.delete(work));
     receiving.add(work);
   }
