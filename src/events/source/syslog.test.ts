@@ -242,6 +242,27 @@ describe('a syslog source', () => {
     expect(peers()).toEqual([1, 2, 1]);
   });
 
+  test('and of those the one goes that was silent longest, not the one that speaks', async () => {
+    const { source, listening, clock, said } = setup({ tcp: '127.0.0.1:0' });
+    const read = reading(source);
+    const to = { port: await listening, host: '127.0.0.1' };
+    const large = Buffer.alloc(1_000_000, 'x');
+    const peers = () => said('events.peer-refused').map((each) => each['peers']);
+    const honest = await sendStream(to, 'y');
+    await Promise.all(Array.from({ length: 17 }, () => sendStream(to, large)));
+    await vi.waitFor(() => expect(peers()).toEqual([1]), patient);
+
+    await clock.advance(60_000);
+    honest.write(Buffer.alloc(large.length, 'y'));
+    await vi.waitFor(() => expect(peers()).toEqual([1, 1]), patient);
+    honest.end('\n');
+
+    await vi.waitFor(
+      () => expect(read.messages.map(({ length }) => length)).toEqual([1 + large.length]),
+      patient,
+    );
+  });
+
   test('of peers that do not end their messages one with a large share goes before memory does', async () => {
     const { source, listening, said } = setup({ tcp: '127.0.0.1:0' });
     const read = reading(source);

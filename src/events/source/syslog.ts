@@ -22,6 +22,8 @@ interface Peer {
   heardAtMs: number;
   /** It is we who do not read: there is no room for what it said. */
   isHeld: boolean;
+  /** Of a message that is not whole. */
+  unfinishedBytes: number;
   /** Why we let it go. */
   letGo?: 'idle' | 'stopping';
 }
@@ -55,8 +57,8 @@ export interface SyslogSourceOptions {
 }
 
 /** Of messages that are not whole, all peers together. Who has no more of it than his share is never let go for that. */
-const heldBytesMax = 16 * 2 ** 20;
-const heldShareBytes = heldBytesMax / connectionsMax;
+const unfinishedBytesMax = 16 * 2 ** 20;
+const unfinishedShareBytes = unfinishedBytesMax / connectionsMax;
 /** A peer that says nothing for so long is let go. */
 const idleMsMax = 10 * 60 * 1000;
 /** Asked of the kernel, which may give less: what comes while this thread is busy waits there. */
@@ -64,8 +66,8 @@ const datagramBufferBytes = 4 * 2 ** 20;
 /** How often the kernel's count of lost datagrams is read. */
 const dropsEveryMs = 10_000;
 
-/** Peers have more unfinished messages than may be held. */
-class TooMuchHeld extends RangeError {}
+/** Peers have more of messages that are not whole than may be held. */
+class TooMuchUnfinished extends RangeError {}
 
 /**
  * Syslog by UDP, TCP, TLS and unix stream socket, RFC 5424 and 3164, framed by RFC 6587. Guarantee on kill: none for
@@ -80,7 +82,7 @@ export function syslogSource(options: SyslogSourceOptions): EventSource {
   const receiving = new Set<Promise<void>>();
   /** By reason. */
   const refusals = new Map<string, SeldomSaid>();
-  let heldBytes = 0;
+  let unfinishedBytes = 0;
   /** Listeners that do not listen, and why. */
   const failing = new Map<Listener, string>();
   let dropped = 0;
@@ -160,7 +162,7 @@ export function syslogSource(options: SyslogSourceOptions): EventSource {
   }
 
   async function receive(socket: Socket): Promise<void> {
-    const peer: Peer = { socket, heardAtMs: clock.monotonic(), isHeld: false };
+    const peer: Peer = { socket, heardAtMs: clock.monotonic(), isHeld: false, unfinishedBytes: 0 };
     const over = new AbortController();
     peers.add(peer);
     // Heard by the loop below while that reads; a connection may break after its end too.
@@ -169,29 +171,24 @@ export function syslogSource(options: SyslogSourceOptions): EventSource {
     const frames = syslogFrames(messageBytesMax);
     let reason = 'stopping';
     let lost = 0;
-    let held = 0;
-    const noteHeld = (bytes: number): void => {
-      heldBytes += bytes - held;
-      held = bytes;
-    };
     try {
       for await (const piece of socket as AsyncIterable<Buffer>) {
         for (const message of frames.push(piece)) if (!(await take(message, peer))) lost += 1;
         peer.heardAtMs = clock.monotonic();
-        noteHeld(frames.heldBytes);
-        if (heldBytes > heldBytesMax && held > heldShareBytes) throw new TooMuchHeld();
+        noteUnfinished(peer, frames.heldBytes);
+        letGoOfTooMuch();
       }
       for (const message of frames.end()) if (!(await take(message, peer))) lost += 1;
     } catch (error) {
       if (error instanceof RangeError) {
-        noteRefused(error instanceof TooMuchHeld ? 'too-much-unfinished' : 'frame-too-long');
+        noteRefused(error instanceof TooMuchUnfinished ? 'too-much-unfinished' : 'frame-too-long');
       } else {
         reason = peer.letGo ?? errnoOf(error);
         lost += frames.end().length;
       }
     } finally {
       over.abort();
-      noteHeld(0);
+      noteUnfinished(peer, 0);
       peers.delete(peer);
       socket.destroy();
     }
@@ -203,10 +200,31 @@ export function syslogSource(options: SyslogSourceOptions): EventSource {
     peer.socket.destroy();
   }
 
+  function noteUnfinished(peer: Peer, bytes: number): void {
+    unfinishedBytes += bytes - peer.unfinishedBytes;
+    peer.unfinishedBytes = bytes;
+  }
+
+  /** Of those with a large share the most silent: whoever speaks will come to an end, and others fill memory and wait. */
+  function letGoOfTooMuch(): void {
+    while (unfinishedBytes > unfinishedBytesMax) {
+      const [mostSilent] = [...peers]
+        .filter((peer) => peer.unfinishedBytes > unfinishedShareBytes)
+        .toSorted((one, other) => silentMsOf(other) - silentMsOf(one));
+      if (mostSilent === undefined) return;
+      noteUnfinished(mostSilent, 0);
+      mostSilent.socket.destroy(new TooMuchUnfinished());
+    }
+  }
+
   /** One that waits for room is not silent. */
+  function silentMsOf({ isHeld, heardAtMs }: Peer): number {
+    return isHeld ? 0 : clock.monotonic() - heardAtMs;
+  }
+
   async function letGoWhenSilent(peer: Peer, signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      const silentMs = peer.isHeld ? 0 : clock.monotonic() - peer.heardAtMs;
+      const silentMs = silentMsOf(peer);
       if (silentMs >= idleMsMax) return letGo(peer, 'idle');
       await clock.sleep(idleMsMax - silentMs, signal).catch(() => undefined);
     }
