@@ -12,7 +12,7 @@ import type { LogEvent } from '../../base/log-events.ts';
 import { reading } from '../event-source.contract.ts';
 import { syslogSource } from './syslog.ts';
 
-async function setup() {
+async function setup(areClientsAsked = false) {
   const folder = temporaryDirectory();
   const certificate = join(folder, 'certificate.pem');
   const privateKey = join(folder, 'private-key.pem');
@@ -23,12 +23,19 @@ async function setup() {
     writeFileSync(privateKey, keyPem);
   };
   put(first, first);
+  const clientAuthorities = join(folder, 'clients.pem');
+  writeFileSync(clientAuthorities, root.pem);
   const clock = fakeClock();
   const events: LogEvent[] = [];
   const listening = Promise.withResolvers<number>();
   const source = syslogSource({
     name: 'network',
-    tls: { address: '127.0.0.1:0', certificate, privateKey },
+    tls: {
+      address: '127.0.0.1:0',
+      certificate,
+      privateKey,
+      ...(areClientsAsked ? { clientAuthorities } : {}),
+    },
     format: 'raw',
     mode: '0600',
     clock,
@@ -45,6 +52,8 @@ async function setup() {
     first,
     second,
     certificate,
+    refused: () =>
+      events.filter(({ name }) => name === 'events.peer-refused').map(({ fields }) => fields['reason']),
     said: () =>
       events
         .filter(({ name }) => name.startsWith('events.certificate'))
@@ -137,4 +146,25 @@ test('a peer that says who it is only after the stop is sent away: nobody would 
   late.write('two\n');
 
   await once(late, 'close');
+});
+
+test('who has no certificate where one is asked for is refused, and still is with one that was renewed', async () => {
+  const { clock, port, read, put, first, second, refused } = await setup(true);
+  const sent = async (line: string, own: Partial<{ cert: string; key: string }>): Promise<void> => {
+    const socket = connect({ port, host: '127.0.0.1', rejectUnauthorized: false, ...own });
+    socket.on('error', () => undefined).end(`${line}\n`);
+    await new Promise((resolve) => socket.once('close', resolve));
+  };
+  const known = { cert: first.pem, key: first.keyPem };
+  await sent('one', known);
+  await sent('not this', {});
+
+  put(second, second);
+  await clock.advance(60_000);
+  await sent('nor this', {});
+  await sent('two', known);
+
+  await vi.waitFor(() => expect(read.messages).toEqual(['one', 'two']), patient);
+  await read.stop();
+  expect(refused()).toEqual(Array.from({ length: 2 }, () => 'ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE'));
 });
