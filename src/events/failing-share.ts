@@ -11,6 +11,8 @@ export interface FailingShare {
   room(batch: Batch, signal: AbortSignal): Promise<void>;
   /** Whether batches of the stream may have to wait for room, each by itself. */
   isBounding(stream: StreamName): boolean;
+  /** Whether a batch waits for room. */
+  readonly isWaitedFor: boolean;
   /** Something left the spool: whoever waits looks again. */
   look(): void;
 }
@@ -66,6 +68,10 @@ export function failingShare(options: FailingShareOptions): FailingShare {
       } finally {
         waiting.delete(bell);
       }
+    },
+
+    get isWaitedFor() {
+      return waiting.size > 0;
     },
 
     look() {

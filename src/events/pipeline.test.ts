@@ -1129,12 +1129,13 @@ describe('sources of which one is sent under a role of its own', () => {
   });
 
   test('go on beside it when it has filled its part of the spool, and it goes on when it is let', async () => {
-    const { clock, sink, spool, own, denied, said } = withDenied(2 ** 20);
+    const { clock, sink, spool, own, denied, line, said } = withDenied(2 ** 20);
     for (let each = 0; each < 12; each += 1) {
       denied.give(`${each} ${'x'.repeat(90_000)}\n`);
       await clock.advance(1000);
     }
     const { bytes, bytesMax } = spool.counts();
+    const isFull = line.status().spool.isFull;
 
     for (let each = 0; each < 20; each += 1) {
       own.give(`${each} ${'y'.repeat(90_000)}\n`);
@@ -1145,6 +1146,8 @@ describe('sources of which one is sent under a role of its own', () => {
     await clock.advance(120_000);
 
     expect(bytes).toBeLessThanOrEqual((bytesMax * 7) / 8);
+    expect(isFull).toBe(true);
+    expect(line.status().spool.isFull).toBe(false);
     expect(during).toBe(20);
     expect(sink.messages()).toHaveLength(32);
     expect(said('events.spool-full')).toHaveLength(1);

@@ -246,7 +246,11 @@ export function pipeline(options: PipelineOptions): Pipeline {
       const { wedgedMs } = moving;
       return {
         sources: intakes.map((each, index) => statusWith(each, options.sources[index]?.source.counts())),
-        spool: { ...counts, isFailing: counts.isFailing || turns.isFailing },
+        spool: {
+          ...counts,
+          isFailing: counts.isFailing || turns.isFailing,
+          isFull: counts.isFull || share.isWaitedFor,
+        },
         ...(wedgedMs === undefined ? {} : { wedgedMs }),
         ...shipped.status(),
         deadLetter: { events: deadLetters, bytes: deadLetterBytes },
