@@ -42,7 +42,8 @@ export function pushed(options: PushedOptions): Pushed {
   const { clock, listen } = options;
   const bytesMax = options.queueBytesMax ?? queueBytesMax;
   const bell = wake();
-  let queue: Item[] = [];
+  /** Oldest first. */
+  const queue = new Set<Item>();
   let queuedBytes = 0;
   let waiting: (() => void)[] = [];
   let isOver = false;
@@ -55,23 +56,23 @@ export function pushed(options: PushedOptions): Pushed {
   }
 
   function take(): Chunk {
-    const [first] = queue;
-    if (first === undefined) throw new RangeError('nothing is queued');
+    const taken: Item[] = [];
     let bytes = 0;
-    let count = 0;
     for (const item of queue) {
+      const [first = item] = taken;
       const isAlone = item.isOneEvent || first.isOneEvent;
-      if (count > 0 && (isAlone || item.timeMs !== first.timeMs || bytes + item.bytes.length > chunkBytesMax))
-        break;
+      const isFull = bytes + item.bytes.length > chunkBytesMax;
+      if (taken.length > 0 && (isAlone || item.timeMs !== first.timeMs || isFull)) break;
       bytes += item.bytes.length;
-      count += 1;
+      taken.push(item);
     }
-    const taken = queue.slice(0, count);
-    queue = queue.slice(count);
-    leave(bytes + count * itemBytes);
+    const [first] = taken;
+    if (first === undefined) throw new RangeError('nothing is queued');
+    for (const item of taken) queue.delete(item);
+    leave(bytes + taken.length * itemBytes);
     const told = taken.flatMap(({ onDurable }) => (onDurable === undefined ? [] : [onDurable]));
     return {
-      bytes: count === 1 ? first.bytes : Buffer.concat(taken.map((item) => item.bytes)),
+      bytes: taken.length === 1 ? first.bytes : Buffer.concat(taken.map((item) => item.bytes)),
       timeMs: first.timeMs,
       positions: [],
       file: undefined,
@@ -84,17 +85,17 @@ export function pushed(options: PushedOptions): Pushed {
     push(bytes, isOneEvent, onDurable) {
       const cost = bytes.length + itemBytes;
       // One that is larger than the queue is let in when that is empty, so that it is not refused for ever.
-      if (queue.length > 0 && queuedBytes + cost > bytesMax) return false;
-      queue.push({ bytes, isOneEvent, onDurable, timeMs: clock.now().getTime() });
+      if (queue.size > 0 && queuedBytes + cost > bytesMax) return false;
+      queue.add({ bytes, isOneEvent, onDurable, timeMs: clock.now().getTime() });
       queuedBytes += cost;
       bell.ring();
       return true;
     },
 
     withdraw(onDurable) {
-      const item = queue.find((each) => each.onDurable === onDurable);
+      const item = queue.values().find((each) => each.onDurable === onDurable);
       if (item === undefined) return false;
-      queue = queue.filter((each) => each !== item);
+      queue.delete(item);
       leave(item.bytes.length + itemBytes);
       return true;
     },
@@ -109,7 +110,7 @@ export function pushed(options: PushedOptions): Pushed {
       const listening = listen(signal);
       try {
         for (;;) {
-          while (queue.length > 0) yield take();
+          while (queue.size > 0) yield take();
           // Looked at after the queue: what was pushed before the stop is still handed on.
           if (signal.aborted) break;
           await bell.rung(signal);
@@ -119,9 +120,9 @@ export function pushed(options: PushedOptions): Pushed {
         for (const resume of waiting) resume();
         await listening;
       }
-      while (queue.length > 0) yield take();
+      while (queue.size > 0) yield take();
     },
 
-    counts: () => ({ lagBytes: queuedBytes, items: queue.length }),
+    counts: () => ({ lagBytes: queuedBytes, items: queue.size }),
   };
 }
