@@ -13,7 +13,7 @@ import { eventsError } from '../errors.ts';
 import { a, b, batchOf, never, spoolContract, textOf } from '../spool.contract.ts';
 import type { BatchToAppend, Spool } from '../spool.ts';
 import { type DataKey, keyRing } from './data-keys.ts';
-import { diskSpool } from './disk.ts';
+import { type DiskSpoolOptions, diskSpool } from './disk.ts';
 import { folderStorage } from './folder-storage.ts';
 
 spoolContract('diskSpool, sealed', (making) => spoolFixture().open(memoryFolders(), making));
@@ -58,8 +58,8 @@ function flip(folders: MemoryFolders, text: string | number, folder: keyof Memor
 
 const longLine = (number: number): string => `${number} ${'x'.repeat(1000)}`;
 
-async function three(segmentBytes = 2 ** 20) {
-  const fixture = spoolFixture({ segmentBytes });
+async function three(segmentBytes = 2 ** 20, options: Partial<DiskSpoolOptions> = {}) {
+  const fixture = spoolFixture({ segmentBytes, ...options });
   const folders = memoryFolders();
   const first = await fixture.open(folders);
   for (const number of [1, 2, 3]) await append(first, `${number} ${'x'.repeat(500)}`, String(number));
@@ -195,6 +195,54 @@ describe('a spool that is opened again', () => {
 
     const kept = [...(await again.read({ stream: a, batchesMax: 9 }, never)), ...again.deadLetters(9)];
     expect(kept.map(({ mayHaveMetrics = false }) => mayHaveMetrics)).toEqual([true, false, true, false]);
+  });
+
+  test('has on the disk what a killed process wrote without a sync, once somebody relies upon it', async () => {
+    const { open } = spoolFixture();
+    const before = memoryFolders();
+    const first = await open(before);
+    const isWritten = Promise.withResolvers<void>();
+    before.spool.onCall = async (call) => {
+      if (call !== 'sync') return;
+      isWritten.resolve();
+      await new Promise(() => {});
+    };
+    void append(first, 'one', '1');
+    await isWritten.promise;
+
+    const folders = killed(before);
+    const relied = (await open(folders)).position('s').get('i');
+    const again = await open({ ...folders, spool: folders.spool.unplugged(() => 0) });
+
+    expect(relied).toBe('1');
+    expect(await texts(again)).toEqual(['one']);
+    expect(again.position('s').get('i')).toBe('1');
+  });
+
+  test('after an orderly end and a power loss has nothing again that was settled', async () => {
+    const { open } = spoolFixture();
+    const folders = memoryFolders();
+    const first = await open(folders);
+    await append(first, 'one');
+    await append(first, 'two');
+    await settleOldest(first);
+    await first.close();
+
+    const again = await open({ ...folders, spool: folders.spool.unplugged(() => 0) });
+
+    expect(await texts(again)).toEqual(['two']);
+  });
+
+  test('takes nothing more after its end', async () => {
+    const { open } = spoolFixture();
+    const folders = memoryFolders();
+    const first = await open(folders);
+    await append(first, 'one');
+    await first.close();
+
+    await expect(append(first, 'two')).rejects.toMatchObject({ code: 'EVENTS_SPOOL_UNWRITABLE' });
+
+    expect(await texts(await open(folders))).toEqual(['one']);
   });
 
   test('never uses the id of a batch again', async () => {
@@ -391,12 +439,24 @@ async function beingEmptied() {
   const bytesBefore = folders.spool.files.get(newest)?.length ?? 0;
   const isMoved = (): boolean =>
     !folders.spool.files.has(emptied) && (folders.spool.files.get(newest)?.length ?? 0) > bytesBefore + 200;
+  const opened = () => open(killed(folders));
   const left = async () => {
-    const again = await open(killed(folders));
+    const again = await opened();
     return [await texts(again, b), await texts(again)];
   };
-  return { spool, folders, moved, emptied, mayRead, isMoved, left };
+  return { spool, folders, moved, emptied, mayRead, isMoved, opened, left };
 }
+
+test('a batch that was moved to the newest segment moves no position back', async () => {
+  const { mayRead, isMoved, opened } = await beingEmptied();
+
+  mayRead.resolve();
+  await expect.poll(isMoved).toBe(true);
+
+  const again = await opened();
+  expect(await texts(again, b)).toEqual(['moved']);
+  expect(again.position('s').get('i')).toBe('3');
+});
 
 describe('a batch that is settled while it is moved to the newest segment', () => {
   test('before it is there: is not there again at the next start', async () => {
@@ -598,8 +658,11 @@ describe('data keys', () => {
 });
 
 describe('damage', () => {
-  test('a flipped bit in a body costs that batch alone', async () => {
-    const { open, folders, named } = await three();
+  test.each([
+    ['sealed', {}],
+    ['in clear', { keys: undefined, allowClearSpool: true }],
+  ])('a flipped bit in a body costs that batch alone: %s', async (_what, options) => {
+    const { open, folders, named } = await three(undefined, options);
     const [bytes] = folders.spool.files.values();
     flip(folders, (bytes?.indexOf('"id":2') ?? 0) + 400);
 
@@ -1050,6 +1113,23 @@ describe('a disk that fails', () => {
     expect(spool.position('s').get('i')).toBe(String(appended));
     expect((await open(killed(folders))).position('s').get('i')).toBe(String(appended));
   });
+
+  test.each(['write', 'sync', 'sync-folder'] as const)(
+    'at %s of a new segment leaves none behind: what was refused is not there at the next start',
+    async (call) => {
+      const { open } = spoolFixture();
+      const folders = memoryFolders();
+      const spool = await open(folders);
+      folders.spool.onCall = (made) => {
+        if (made === call) throw failure('EIO');
+      };
+
+      await expect(append(spool, 'one')).rejects.toMatchObject({ code: 'EVENTS_SPOOL_UNWRITABLE' });
+
+      expect(segmentsOf(folders)).toEqual([]);
+      expect(await texts(await open(killed(folders)))).toEqual([]);
+    },
+  );
 
   test('a batch that cannot be marked as settled stays, and is settled when the disk is back', async () => {
     const { open } = spoolFixture();
