@@ -1089,29 +1089,58 @@ describe('a disk that fails', () => {
     expect(await texts(again)).toEqual(['one', 'two', 'three']);
   });
 
-  test('that is full of settled batches alone has room again, and goes on', async () => {
-    const { open } = spoolFixture({ segmentBytes: 2 ** 24 });
+  test.each([false, true])(
+    'that is full of settled batches alone has room again, and goes on (after a start: %j)',
+    async (isStarted) => {
+      const { open } = spoolFixture({ segmentBytes: 2 ** 24 });
+      let folders = memoryFolders();
+      let spool = await open(folders);
+      folders.spool.bytesMax = 2_000_000;
+      let appended = 0;
+      await expect(
+        (async () => {
+          for (;;) {
+            await append(spool, 'x'.repeat(100_000), String(appended + 1));
+            appended += 1;
+          }
+        })(),
+      ).rejects.toMatchObject({ code: 'EVENTS_SPOOL_UNWRITABLE' });
+
+      if (isStarted) {
+        folders = killed(folders);
+        const { files } = folders.spool;
+        folders.spool.bytesMax = [...files.values()].reduce((sum, { length }) => sum + length, 0);
+        spool = await open(folders);
+      }
+      await settleOldest(spool, appended);
+      // The first one tells that there is no room.
+      if (isStarted) await append(spool, 'no room yet').catch(() => undefined);
+      await expect.poll(() => segmentsOf(folders)).not.toContain('0000000001.segment');
+      await append(spool, 'after');
+
+      expect(appended).toBeGreaterThan(10);
+      expect(await texts(spool)).toEqual(['after']);
+      expect(spool.position('s').get('i')).toBe(String(appended));
+      expect((await open(killed(folders))).position('s').get('i')).toBe(String(appended));
+    },
+  );
+
+  test('that is full to the last byte has room again when older segments are needed no more', async () => {
+    const { open } = spoolFixture({ segmentBytes: 10_000 });
     const folders = memoryFolders();
     const spool = await open(folders);
-    folders.spool.bytesMax = 2_000_000;
-    let appended = 0;
-    await expect(
-      (async () => {
-        for (;;) {
-          await append(spool, 'x'.repeat(100_000), String(appended + 1));
-          appended += 1;
-        }
-      })(),
-    ).rejects.toMatchObject({ code: 'EVENTS_SPOOL_UNWRITABLE' });
+    for (let number = 0; number < 30; number += 1) await append(spool, longLine(number), String(number));
+    const { files } = folders.spool;
+    folders.spool.bytesMax = [...files.values()].reduce((sum, { length }) => sum + length, 0);
 
-    await settleOldest(spool, appended);
-    await expect.poll(() => segmentsOf(folders)).toEqual(['0000000002.segment']);
-    await append(spool, 'after');
+    await settleOldest(spool, 29);
+    await expect.poll(() => segmentsOf(folders)).toHaveLength(1);
+    await append(spool, 'after', 'after');
 
-    expect(appended).toBeGreaterThan(10);
-    expect(await texts(spool)).toEqual(['after']);
-    expect(spool.position('s').get('i')).toBe(String(appended));
-    expect((await open(killed(folders))).position('s').get('i')).toBe(String(appended));
+    expect(await texts(spool)).toEqual([longLine(29), 'after']);
+    const again = await open(killed(folders));
+    expect(await texts(again)).toEqual([longLine(29), 'after']);
+    expect(again.position('s').get('i')).toBe('after');
   });
 
   test.each(['write', 'sync', 'sync-folder'] as const)(

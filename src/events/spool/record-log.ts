@@ -232,10 +232,16 @@ export async function openRecordLog<State>(options: RecordLogOptions<State>): Pr
     }
   }
 
-  /** Whether the newest segment is what fills the disk, though nobody needs a record of it. */
+  /** Whether the newest segment, maybe of an earlier process, is what fills the disk, though nobody needs a record of it. */
   function isStuck(): boolean {
+    const newest = segments.all.get(base);
     return (
-      isFull && reserve.isThere && active !== undefined && active.end > reserveBytes && active.held.size === 0
+      isFull &&
+      reserve.isThere &&
+      newest !== undefined &&
+      newest.end > reserveBytes &&
+      newest.held.size === 0 &&
+      newest.unreadBytes === 0
     );
   }
 
