@@ -488,6 +488,63 @@ describe('a batch that is settled while it is moved to the newest segment', () =
   });
 });
 
+/** As `beingEmptied`; the note that the segment is gone is never written, nor is the mark of the copy where `isMarkHung`. */
+async function copied() {
+  const emptying = await beingEmptied();
+  const { folders, emptied } = emptying;
+  const [newest = ''] = segmentsOf(folders).slice(-1);
+  const { onCall } = folders.spool;
+  const mayMark = Promise.withResolvers<void>();
+  const hung = { writes: 0, isMarkHung: false };
+  folders.spool.onCall = (call, name) => {
+    if (call !== 'write') return onCall(call, name);
+    if (name === emptied) return mayMark.promise;
+    hung.writes += 1;
+    const isNote = hung.writes === 2;
+    return isNote || (hung.isMarkHung && hung.writes > 2) ? new Promise(() => {}) : undefined;
+  };
+  const isMarked = (): boolean => folders.spool.files.get(emptied)?.includes('settled') === true;
+  const left = async () => {
+    expect(segmentsOf(folders)).toEqual([emptied, newest]);
+    return emptying.left();
+  };
+  return { ...emptying, hung, mayMark, isMarked, left };
+}
+
+describe('a batch that is there twice at the next start, where it was and in the newest segment,', () => {
+  test('waits once', async () => {
+    const { hung, mayRead, left } = await copied();
+
+    mayRead.resolve();
+    await expect.poll(() => hung.writes).toBe(2);
+
+    expect(await left()).toEqual([['moved'], ['last']]);
+  });
+
+  test('does not wait where only its copy is marked as settled', async () => {
+    const { spool, moved, hung, mayRead, left } = await copied();
+    mayRead.resolve();
+    await expect.poll(() => hung.writes).toBe(2);
+
+    await spool.settle(moved, []);
+
+    expect(await left()).toEqual([[], ['last']]);
+  });
+
+  test('does not wait where only what was copied is marked as settled', async () => {
+    const { spool, moved, hung, mayMark, mayRead, isMarked, left } = await copied();
+    hung.isMarkHung = true;
+    void spool.settle(moved, []);
+    mayRead.resolve();
+    await expect.poll(() => hung.writes).toBe(2);
+
+    mayMark.resolve();
+    await expect.poll(isMarked).toBe(true);
+
+    expect(await left()).toEqual([[], ['last']]);
+  });
+});
+
 describe('seals', () => {
   test('keep names, counts and positions readable, and nothing else', async () => {
     const { open } = spoolFixture();
