@@ -315,7 +315,7 @@ export const metricRows: Readonly<Record<string, MetricRow>> = {
   gatehouse_dropped_events_total: {
     type: 'counter',
     help: 'Events that were lost because the spool was full, as events.spool.whenFull says',
-    samples: ({ status: { events } }) => (events?.dropped ? one(events.dropped.events) : []),
+    samples: ({ status: { events } }) => (events ? one(events.dropped?.events ?? 0) : []),
   },
   gatehouse_outdated_events_total: {
     type: 'counter',
