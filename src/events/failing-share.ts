@@ -1,6 +1,6 @@
 import type { Log } from '../base/log-events.ts';
 import type { Batch, StreamName } from './batch.ts';
-import { eventsEvent } from './log-events.ts';
+import { brim } from './brim.ts';
 import type { PipelineSource } from './pipeline/source.ts';
 import type { Spool, SpoolCounts } from './spool.ts';
 import { wake } from './wake.ts';
@@ -27,8 +27,6 @@ export interface FailingShareOptions {
 
 /** The part of the spool that a role which fails may fill, with all others together. */
 const failingPart = 7 / 8;
-/** Room again is said when this part is free: at the brim it would be said for each batch. */
-const relievedShare = 0.5;
 
 /** Where all sources are sent under one role there is nobody to keep a part for. */
 export function failingShare(options: FailingShareOptions): FailingShare {
@@ -36,16 +34,9 @@ export function failingShare(options: FailingShareOptions): FailingShare {
   const bytesMax = Math.floor((options.fillBytesMax ?? spool.counts().bytesMax) * failingPart);
   const isShared = new Set(sources.map((each) => each.streamOf(undefined).roleOf)).size > 1;
   const waiting = new Set<ReturnType<typeof wake>>();
-  let isFull = false;
+  const saying = brim(bytesMax, log);
 
   const isBounding = ({ roleOf }: StreamName): boolean => isShared && isFailing(roleOf);
-
-  function noteRelief(): void {
-    const { bytes } = spool.counts();
-    if (!isFull || bytes > bytesMax * relievedShare) return;
-    isFull = false;
-    log(eventsEvent('events.spool-relieved', { bytes }));
-  }
 
   return {
     isBounding,
@@ -57,8 +48,7 @@ export function failingShare(options: FailingShareOptions): FailingShare {
       };
       if (!mustWait()) return;
       const bell = wake();
-      if (!isFull) log(eventsEvent('events.spool-full', { bytes: spool.counts().bytes, bytesMax }));
-      isFull = true;
+      saying.full(spool.counts().bytes);
       waiting.add(bell);
       try {
         while (mustWait()) {
@@ -76,7 +66,7 @@ export function failingShare(options: FailingShareOptions): FailingShare {
 
     look() {
       for (const bell of waiting) bell.ring();
-      noteRelief();
+      saying.left(spool.counts().bytes);
     },
   };
 }

@@ -1,7 +1,7 @@
 import { constants } from 'node:fs';
 import { chmod, type FileHandle, lstat, mkdir, open, readlink } from 'node:fs/promises';
 import { dirname, isAbsolute, resolve } from 'node:path';
-import { errnoOf } from '../base/errno.ts';
+import { errnoOf, isNoRoom } from '../base/errno.ts';
 import { GatehouseError } from '../base/errors.ts';
 import { systemError } from './errors.ts';
 
@@ -141,7 +141,7 @@ export function failed(error: unknown, path: string): GatehouseError {
   const errno = errnoOf(error);
   if (errno === 'ENOENT') return systemError('FILE_NOT_FOUND', { path }, error);
   if (errno === 'EACCES' || errno === 'EPERM') return systemError('FILE_DENIED', { path, errno }, error);
-  if (errno === 'ENOSPC' || errno === 'EDQUOT' || errno === 'EROFS') {
+  if (isNoRoom(error) || errno === 'EROFS') {
     return systemError('FILE_SYSTEM_FULL', { path, errno }, error);
   }
   return systemError('FILE_FAILED', { path, errno }, error);

@@ -80,6 +80,18 @@ eventSourceContract('httpSource', () => {
   };
 });
 
+/** A source with a request that it has taken and not answered yet: what comes now waits. */
+async function onItsWay() {
+  const { post, listening, ...rest } = setup();
+  const stopping = new AbortController();
+  const iterator = rest.source.chunks(new Map(), stopping.signal)[Symbol.asyncIterator]();
+  const first = iterator.next();
+  await listening;
+  const taken = post('on its way');
+  const { value } = await first;
+  return { ...rest, post, stopping, iterator, taken, value };
+}
+
 describe('an http source', () => {
   test('answers when its lines are durable, and not before', async () => {
     const { source, post } = setup();
@@ -102,13 +114,7 @@ describe('an http source', () => {
   });
 
   test('says 429 where room is long in coming, and takes nothing of that request', async () => {
-    const { source, post, clock, listening } = setup();
-    const stopping = new AbortController();
-    const iterator = source.chunks(new Map(), stopping.signal)[Symbol.asyncIterator]();
-    const first = iterator.next();
-    await listening;
-    const taken = post('on its way');
-    const { value } = await first;
+    const { source, post, clock, stopping, iterator, taken, value } = await onItsWay();
     const queued = post('waits');
     await vi.waitFor(() => expect(source.counts().items).toBe(1), patient);
 
@@ -123,13 +129,7 @@ describe('an http source', () => {
   });
 
   test('takes nothing of a request whose client has gone before its turn', async () => {
-    const { source, post, socket, listening } = setup();
-    const stopping = new AbortController();
-    const iterator = source.chunks(new Map(), stopping.signal)[Symbol.asyncIterator]();
-    const first = iterator.next();
-    await listening;
-    const taken = post('on its way');
-    const { value } = await first;
+    const { source, socket, stopping, iterator, taken, value } = await onItsWay();
     const client = connect(socket);
     client.write('POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: 5\r\n\r\nwaits');
     await vi.waitFor(() => expect(source.counts().items).toBe(1), patient);
@@ -144,13 +144,7 @@ describe('an http source', () => {
   });
 
   test('takes a few requests of one connection that come before the answers to others, and says 429 to the rest', async () => {
-    const { source, socket, post, listening } = setup();
-    const stopping = new AbortController();
-    const iterator = source.chunks(new Map(), stopping.signal)[Symbol.asyncIterator]();
-    const first = iterator.next();
-    await listening;
-    const taken = post('on its way');
-    const { value } = await first;
+    const { source, socket, stopping, iterator, taken, value } = await onItsWay();
     const last = headOf(1).replace('\r\n\r\n', '\r\nconnection: close\r\n\r\nx');
     const answers = answerTo(socket, `${headOf(1)}x`.repeat(99) + last);
     await vi.waitFor(() => expect(source.counts().items).toBeGreaterThanOrEqual(8), patient);

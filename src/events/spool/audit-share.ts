@@ -1,5 +1,5 @@
 import type { Log } from '../../base/log-events.ts';
-import { eventsEvent } from '../log-events.ts';
+import { brim } from '../brim.ts';
 import type { BatchToAppend, SourcePosition, Spool } from '../spool.ts';
 import { wake } from '../wake.ts';
 
@@ -13,8 +13,6 @@ export interface AuditShareOptions {
 
 /** The part of the spool that only audit may fill: one eighth, and no more than this. */
 const auditBytesMax = 64 * 2 ** 20;
-/** Room again is said when this part is free: at the brim it would be said for each batch. */
-const relievedShare = 0.5;
 
 /** Bytes of a spool of this size that are kept for audit. */
 export function auditShareBytes(bytesMax: number): number {
@@ -27,7 +25,7 @@ export function withAuditShare(spool: Spool, { isAudit, onDurable, log }: AuditS
   const { bytesMax } = spool.counts();
   const othersMax = bytesMax - auditShareBytes(bytesMax);
   const settled = wake();
-  let isFull = false;
+  const saying = brim(othersMax, log);
   /** For room. */
   let waiting = 0;
   let last = Promise.resolve();
@@ -50,9 +48,7 @@ export function withAuditShare(spool: Spool, { isAudit, onDurable, log }: AuditS
     waiting += 1;
     try {
       while (!hasRoom(wanted)) {
-        if (!isFull)
-          log(eventsEvent('events.spool-full', { bytes: spool.counts().bytes, bytesMax: othersMax }));
-        isFull = true;
+        saying.full(spool.counts().bytes);
         await settled.rung(signal);
         signal.throwIfAborted();
       }
@@ -80,13 +76,6 @@ export function withAuditShare(spool: Spool, { isAudit, onDurable, log }: AuditS
     } finally {
       turn.resolve();
     }
-  }
-
-  function noteRelief(): void {
-    const { bytes } = spool.counts();
-    if (!isFull || bytes > othersMax * relievedShare) return;
-    isFull = false;
-    log(eventsEvent('events.spool-relieved', { bytes }));
   }
 
   return {
@@ -120,7 +109,7 @@ export function withAuditShare(spool: Spool, { isAudit, onDurable, log }: AuditS
     async settle(batch, refused) {
       const isRemoved = await spool.settle(batch, refused);
       settled.ring();
-      noteRelief();
+      saying.left(spool.counts().bytes);
       return isRemoved;
     },
   };

@@ -1,5 +1,5 @@
 import type { Log } from '../../base/log-events.ts';
-import { eventsEvent } from '../log-events.ts';
+import { brim } from '../brim.ts';
 
 /** A bounded space. Work that needs some of it is done in the order in which it was asked for. */
 export interface Room {
@@ -19,13 +19,10 @@ interface Waiter {
   enter(): void;
 }
 
-/** Room again is said when this part of the space is free: at the brim it would be said for each batch. */
-const relievedShare = 0.5;
-
 /** `bytes` are there already. Being full, and having room again, is said once each. */
 export function room(bytesMax: number, bytes: number, log: Log): Room {
   let taken = bytes;
-  let isFull = false;
+  const saying = brim(bytesMax, log);
   const waiters: Waiter[] = [];
 
   const hasRoom = (wanted: number): boolean => taken === 0 || taken + wanted <= bytesMax;
@@ -46,10 +43,7 @@ export function room(bytesMax: number, bytes: number, log: Log): Room {
       waiters.shift();
       next.enter();
     }
-    if (isFull && waiters.length === 0 && taken <= bytesMax * relievedShare) {
-      isFull = false;
-      log(eventsEvent('events.spool-relieved', { bytes: taken }));
-    }
+    if (waiters.length === 0) saying.left(taken);
   }
 
   return {
@@ -63,10 +57,7 @@ export function room(bytesMax: number, bytes: number, log: Log): Room {
     async within(wanted, signal, work) {
       signal.throwIfAborted();
       if (waiters.length === 0 && hasRoom(wanted)) return enter(wanted, work);
-      if (!isFull) {
-        isFull = true;
-        log(eventsEvent('events.spool-full', { bytes: taken, bytesMax }));
-      }
+      saying.full(taken);
       return new Promise((resolve, reject) => {
         const onAbort = (): void => {
           waiters.splice(waiters.indexOf(waiter), 1);
