@@ -145,6 +145,8 @@ test('every number of the status is there', async () => {
       'gatehouse_source_unannounced_changes_total{source="app"} 6',
       'gatehouse_spool_bytes 100',
       'gatehouse_spool_max_bytes 1000',
+      'gatehouse_spool_full 0',
+      'gatehouse_dropped_events_total 0',
       'gatehouse_sent_events_total 70',
       `gatehouse_sent_timestamp_seconds ${startSeconds}`,
       'gatehouse_dead_letter_events 1',
