@@ -24,7 +24,7 @@ export const agentLogEvents = {
     summary: 'the start waits for something that answers late, or not at all',
     fields: {
       what: 'what it waits for',
-      withinMs: 'milliseconds from then on after which the start is given up',
+      withinMs: 'milliseconds for which it waits in all: then the start is given up, or goes on without its secrets',
     },
   },
   'agent.ready': {

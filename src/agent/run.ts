@@ -128,6 +128,7 @@ async function start(
   const { recorder } = host;
   const { log } = recorder;
   const time = startTime({ clock, log });
+  parts.startTime = time;
   opened.defer(() => host.aws.close());
   opened.defer(() => host.roles.close());
 
@@ -235,7 +236,7 @@ async function start(
     },
   });
   parts.workload = workload;
-  await workload.configure(gateway, signal);
+  await time.wait('secrets', time.leftForSecrets() ?? 0, () => workload.configure(gateway, signal));
   const consumers = consumersOf(host, reads, gate, events);
   parts.consumers = consumers;
   opened.defer(() => consumers.close());

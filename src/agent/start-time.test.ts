@@ -45,6 +45,32 @@ it('what is waited for is said after ten seconds, and quick parts say nothing', 
   expect(clock.sleeping).toBe(0);
 });
 
+it('what it waits for is told meanwhile, with since when and how long', async () => {
+  const { clock, logged, time } = setup();
+  await clock.advance(1_000);
+
+  expect(time.waitsFor()).toBeUndefined();
+  const slow = time.wait('secrets', 15_001, () => clock.sleep(12_000, signal));
+  expect(time.waitsFor()).toEqual({
+    what: 'secrets',
+    since: '2026-11-22T12:00:01.000Z',
+    withinSeconds: 16,
+  });
+  await clock.advance(12_000);
+  await slow;
+
+  expect(time.waitsFor()).toBeUndefined();
+  expect(logged).toMatchObject([{ name: 'agent.start-waits', fields: { what: 'secrets', withinMs: 15_001 } }]);
+});
+
+it('what failed is not waited for any more', async () => {
+  const { time } = setup();
+
+  await expect(time.part('KMS', signal, () => Promise.reject(new Error('no')))).rejects.toThrow('no');
+
+  expect(time.waitsFor()).toBeUndefined();
+});
+
 it('a start that is over limits nothing any more', () => {
   const { time } = setup();
 

@@ -14,6 +14,15 @@ export const secretsMsMin = 15_000;
 /** What takes longer than this is said while it is waited for. */
 const saidAfterMs = 10_000;
 
+/** What a start waits for, as `status` tells it. */
+export interface StartWait {
+  readonly what: string;
+  /** ISO 8601. */
+  readonly since: string;
+  /** Whole seconds from then, after which the start goes on without it or ends. */
+  readonly withinSeconds: number;
+}
+
 /** The one deadline over the parts of a start, each of which has limits of its own that may be longer. */
 export interface StartTime {
   /**
@@ -21,6 +30,10 @@ export interface StartTime {
    * @throws DEADLINE_EXCEEDED when nothing is left; `what` names the work in its details
    */
   part<T>(what: string, signal: AbortSignal, work: (signal: AbortSignal) => Promise<T>): Promise<T>;
+  /** The same for what ends by itself within `withinMs`. */
+  wait<T>(what: string, withinMs: number, work: () => Promise<T>): Promise<T>;
+  /** What is waited for now. */
+  waitsFor(): StartWait | undefined;
   /** Milliseconds left for such parts, at least 1. */
   left(): number;
   /** Milliseconds left for reading secrets, at least 1; undefined once the start is over. */
@@ -32,8 +45,24 @@ export interface StartTime {
 export function startTime({ clock, log }: { readonly clock: Clock; readonly log: Log }): StartTime {
   const endsAt = clock.monotonic() + startMsMax;
   let isOver = false;
+  let waitsFor: StartWait | undefined;
   const leftUntil = (at: number): number => Math.max(1, at - clock.monotonic());
   const left = (): number => leftUntil(endsAt - secretsMsMin);
+
+  async function wait<T>(what: string, withinMs: number, work: () => Promise<T>): Promise<T> {
+    const done = new AbortController();
+    waitsFor = { what, since: clock.now().toISOString(), withinSeconds: Math.ceil(withinMs / 1000) };
+    clock.sleep(saidAfterMs, done.signal).then(
+      () => log(agentEvent('agent.start-waits', { what, withinMs })),
+      () => undefined,
+    );
+    try {
+      return await work();
+    } finally {
+      waitsFor = undefined;
+      done.abort();
+    }
+  }
 
   return {
     left,
@@ -41,21 +70,11 @@ export function startTime({ clock, log }: { readonly clock: Clock; readonly log:
     over() {
       isOver = true;
     },
-
+    waitsFor: () => waitsFor,
+    wait,
     part(what, signal, work) {
       const withinMs = Math.round(left());
-      return clock.deadline(withinMs, what, signal, async (within) => {
-        const done = new AbortController();
-        clock.sleep(saidAfterMs, AbortSignal.any([within, done.signal])).then(
-          () => log(agentEvent('agent.start-waits', { what, withinMs })),
-          () => undefined,
-        );
-        try {
-          return await work(within);
-        } finally {
-          done.abort();
-        }
-      });
+      return wait(what, withinMs, () => clock.deadline(withinMs, what, signal, work));
     },
   };
 }

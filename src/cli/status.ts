@@ -47,7 +47,7 @@ function textOf(status: AgentStatus): string {
   const { credentials, config, secrets, deliveries, consumers, events } = status;
   const sections = [
     rowsText([
-      ['state', status.state],
+      ['state', stateText(status)],
       ...status.failing.map((what): [string, string] => ['failing', what]),
       ['host', `${status.name} (${status.hostId ?? 'no id yet'})`],
       ...logRows(status),
@@ -80,6 +80,12 @@ function textOf(status: AgentStatus): string {
   if (consumers.length > 0) sections.push(...consumerSections(status));
   if (events !== undefined) sections.push(...eventSections(events));
   return sections.join('\n');
+}
+
+function stateText({ state, waitsFor }: AgentStatus): string {
+  if (waitsFor === undefined) return state;
+  const { what, since, withinSeconds } = waitsFor;
+  return `${state}: waits for ${what} since ${since}, for ${withinSeconds} s at most`;
 }
 
 function certificateRows(certificate: AgentStatus['certificate']): [string, string][] {

@@ -199,10 +199,12 @@ test('an agent that runs by the copy of its config says so, and how old that is'
 
 test('an agent that has just begun has no rates, and shows what there is', () => {
   const { config: _, events: __, ...rest } = healthy;
-  const status: AgentStatus = { ...rest, state: 'starting', credentials: {} };
+  const waitsFor = { what: 'credentials', since: '2026-11-22T11:59:12.000Z', withinSeconds: 80 };
+  const status: AgentStatus = { ...rest, state: 'starting', waitsFor, credentials: {} };
 
   const text = plainText(topLines({ look: { ...look, status } }));
 
+  expect(text).toContain('waits for    credentials, 48 s, 80 s at most\n');
   expect(text).toContain('credentials  none yet\nconfig       none yet\n');
   expect(text).toContain('events       none are shipped\n');
 });

@@ -32,6 +32,7 @@ export function topLines({ look, rates, silent }: Sight, hint = ''): readonly Li
       ? []
       : [[['bad', `the agent does not answer: ${silent}; asking again`]] as Line]),
     [],
+    ...waitLines(status, nowMs),
     ...failingLines(status),
     row('credentials', credentialsLine(status, nowMs)),
     ...configLines(status, nowMs),
@@ -49,6 +50,12 @@ const tones: Readonly<Record<AgentStatus['state'], Tone>> = {
   degraded: 'bad',
   stopping: 'warn',
 };
+
+function waitLines({ waitsFor }: AgentStatus, nowMs: number): Line[] {
+  if (waitsFor === undefined) return [];
+  const { what, since, withinSeconds } = waitsFor;
+  return [row('waits for', [['warn', `${what}, ${ago(since, nowMs)}, ${withinSeconds} s at most`]])];
+}
 
 function headline({ status, time }: Look, nowMs: number): Line {
   const { state, name, version, pid, startedAt } = status;

@@ -17,9 +17,10 @@ it('status says starting with exit code 75, then ready with 0, and 69 once the a
   const host = await setup();
   const slow = host.sandbox.faults.add({ service: 'secretsmanager', effect: { kind: 'hold' } });
   const agent = host.start();
-  await agent.event('credentials.obtained');
+  await host.struck(slow);
 
   const starting = await host.run(['status', '--json']);
+  const shown = await host.run(['status']);
   host.sandbox.faults.remove(slow);
   await agent.event('agent.ready');
   const ready = await host.run(['status', '--json']);
@@ -27,8 +28,11 @@ it('status says starting with exit code 75, then ready with 0, and 69 once the a
   const gone = await host.run(['status', '--json']);
 
   expect(JSON.parse(starting.stdout)).toMatchObject({ state: 'starting', pid: agent.pid });
+  expect(JSON.parse(starting.stdout).waitsFor).toMatchObject({ what: 'gateway config' });
   expect(starting.code).toBe(75);
+  expect(shown.stdout).toMatch(/^state +starting: waits for gateway config since \S+, for \d+ s at most$/mu);
   expect(JSON.parse(ready.stdout)).toMatchObject({ state: 'ready', pid: agent.pid });
+  expect(JSON.parse(ready.stdout)).not.toHaveProperty('waitsFor');
   expect(ready.code).toBe(0);
   expect(JSON.parse(gone.stderr)).toMatchObject({ error: { code: 'AGENT_NOT_RUNNING' } });
   expect(gone.code).toBe(69);

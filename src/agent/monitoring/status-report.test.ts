@@ -97,6 +97,14 @@ test('an agent that has just begun tells what there is, and leaves out what is n
   expect(exitCodeOf(status)).toBe(75);
 });
 
+test('an agent that starts tells what it waits for, and one that has started does not', async () => {
+  const waitsFor = { what: 'KMS', since: '2026-11-22T12:00:02.000Z', withinSeconds: 78 };
+  const startTime = { waitsFor: () => waitsFor };
+
+  expect(await statusOf(setup({ phase: 'starting', startTime }))).toMatchObject({ state: 'starting', waitsFor });
+  expect(await statusOf(setup({ startTime }))).not.toHaveProperty('waitsFor');
+});
+
 test('an agent with everything well is ready', async () => {
   const parts = setup({
     config: configOf(undefined),

@@ -8,6 +8,7 @@ import type { FollowedConfig } from '../gateway-config/followed-config.ts';
 import type { Host } from '../host.ts';
 import type { KeyAccess } from '../key-access.ts';
 import { notApplied } from '../not-applied.ts';
+import type { StartTime } from '../start-time.ts';
 import type { WorkloadSecrets } from '../workload-secrets.ts';
 import type { LogLevelSwitch } from './log-level.ts';
 import type { MonitoringListener } from './monitoring-listener.ts';
@@ -20,6 +21,7 @@ export interface AgentParts {
   hostId?: string;
   readonly startedAt: Date;
   phase: 'starting' | 'ready' | 'stopping';
+  startTime?: Pick<StartTime, 'waitsFor'>;
   readonly logLevel: Pick<LogLevelSwitch, 'state' | 'set'>;
   monitoring?: Pick<MonitoringListener, 'status'>;
   certificate?: Pick<CertificateWatch, 'state'>;
@@ -41,6 +43,7 @@ export async function statusOf(parts: AgentParts): Promise<AgentStatus> {
   const monitoring = parts.monitoring?.status();
   const { consumers, refused } = parts.consumers?.status() ?? { consumers: [], refused: 0 };
   const certificate = certificateStatus(parts);
+  const waitsFor = parts.phase === 'starting' ? parts.startTime?.waitsFor() : undefined;
   const events = await parts.events?.status();
 
   const failing = [
@@ -56,6 +59,7 @@ export async function statusOf(parts: AgentParts): Promise<AgentStatus> {
   return {
     state: stateOf(parts.phase, failing),
     failing,
+    ...(waitsFor === undefined ? {} : { waitsFor }),
     name: host.bootstrap.config.name,
     ...(hostId === undefined ? {} : { hostId }),
     version: host.launch.version,

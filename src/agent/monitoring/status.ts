@@ -17,6 +17,7 @@ import { bootstrapOf } from '../host.ts';
 import type { Launch } from '../launch.ts';
 import type { NotApplied } from '../not-applied.ts';
 import type { RecentError } from '../recorder.ts';
+import type { StartWait } from '../start-time.ts';
 import type { MonitoringStatus } from './monitoring-listener.ts';
 
 /** Where an agent is in its life. Degraded: it works, but a secret, a delivery or its renewal fails. */
@@ -56,6 +57,8 @@ export interface AgentStatus {
   readonly state: AgentState;
   /** What of it fails: `secret database-password`, `delivery /run/…`, `consumer app`, `credentials`, `config`, `monitoring`. */
   readonly failing: readonly string[];
+  /** What a start waits for; absent where it waits for nothing, and once it is over. */
+  readonly waitsFor?: StartWait;
   readonly name: string;
   readonly hostId?: string;
   readonly version: string;

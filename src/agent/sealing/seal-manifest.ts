@@ -41,7 +41,8 @@ export function manifestOf(bytes: Buffer, file: string): ManifestEntry[] {
     in: resolve(base, from),
     out: resolve(base, out),
   }));
-  const twice = entries.find(({ out }, index) => entries.findIndex((each) => each.out === out) !== index);
+  const seen = new Set<string>();
+  const twice = entries.find(({ out }) => seen.size === seen.add(out).size);
   if (twice !== undefined) {
     const problems = [{ path: twice.out, message: 'is written twice' }];
     throw agentError('MANIFEST_INVALID', { file, problems });
