@@ -16,8 +16,10 @@ import { type AwsClients, awsClients, stsFor } from './aws/aws-clients.ts';
 import { awsPost } from './aws/aws-post.ts';
 import { awsReach } from './aws/aws-reach.ts';
 import { type ClockSkew, clockSkew, corrected } from './aws/clock-skew.ts';
+import { lateAfterMs, slowCalls } from './aws/slow-calls.ts';
 import { type BootstrapConfig, bootstrapSchema } from './config.ts';
 import type { Launch } from './launch.ts';
+import { agentEvent } from './log-events.ts';
 import { createRecorder, type Recorder } from './recorder.ts';
 
 /** The bootstrap config with where each value came from. */
@@ -81,6 +83,9 @@ export function openHost(launch: Launch, bootstrap: Bootstrap): Host {
   const skew = clockSkew(clock, log);
   const awsClock = corrected(clock, skew);
   const serverTime = (date: string): void => skew.observe(date);
+  const { onLateCall = (call) => log(agentEvent('aws.call-waits', { ...call, afterMs: lateAfterMs })) } =
+    launch;
+  const slow = slowCalls(clock, onLateCall);
   const sources = chain(
     credentialSources(config.credentials, {
       env,
@@ -107,13 +112,14 @@ export function openHost(launch: Launch, bootstrap: Bootstrap): Host {
     credentials: () => refreshed.current(unaborted),
     denials: { ...denied, renew: (denial) => denied.renew(denial, unaborted) },
     serverTime,
+    slow,
   });
   const roles = assumedRoles({
     hostName: config.name,
     clock: awsClock,
     log,
     host: () => aws,
-    reach: { env, region, serverTime },
+    reach: { env, region, serverTime, slow },
   });
   return {
     launch,

@@ -24,7 +24,8 @@ export const agentLogEvents = {
     summary: 'the start waits for something that answers late, or not at all',
     fields: {
       what: 'what it waits for',
-      withinMs: 'milliseconds for which it waits in all: then the start is given up, or goes on without its secrets',
+      withinMs:
+        'milliseconds for which it waits in all: then the start is given up, or goes on without its secrets',
     },
   },
   'agent.ready': {
@@ -98,6 +99,16 @@ export const agentLogEvents = {
       version: 'of a secret its version, of credentials their access key id',
       count: 'times since it was last told',
       withinMs: 'the time in which they were counted, milliseconds',
+    },
+  },
+  'aws.call-waits': {
+    level: 'warn',
+    summary:
+      'a call to AWS is late, or the credentials for it are; of one service it is said once until it is quick again',
+    fields: {
+      service: 'the service, as the AWS SDK names it',
+      operation: 'what is asked of it',
+      afterMs: 'how long it has been waited for, milliseconds',
     },
   },
   'clock.skewed': {

@@ -60,7 +60,9 @@ it('what it waits for is told meanwhile, with since when and how long', async ()
   await slow;
 
   expect(time.waitsFor()).toBeUndefined();
-  expect(logged).toMatchObject([{ name: 'agent.start-waits', fields: { what: 'secrets', withinMs: 15_001 } }]);
+  expect(logged).toMatchObject([
+    { name: 'agent.start-waits', fields: { what: 'secrets', withinMs: 15_001 } },
+  ]);
 });
 
 it('what failed is not waited for any more', async () => {

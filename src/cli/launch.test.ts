@@ -40,6 +40,23 @@ test('an operator sees no log below an error unless asked for', () => {
   expect(operatorLaunchOf({ ...args, 'log-level': 'debug' }, invocation).flags.logLevel).toBe('debug');
 });
 
+test.each([
+  [
+    'on a terminal, in place of what shows the progress',
+    true,
+    false,
+    ['\r\u001b[Kstill waiting for KMS (Decrypt)\n'],
+  ],
+  ['in a pipe', false, false, ['still waiting for KMS (Decrypt)\n']],
+  ['not where a program reads', false, true, []],
+])('an operator is told what is waited for: %s', (_where, isTerminal, json, expected) => {
+  const { said, invocation, args } = setup(isTerminal);
+
+  operatorLaunchOf({ ...args, json }, invocation).onLateCall?.({ service: 'KMS', operation: 'Decrypt' });
+
+  expect(said).toEqual(expected);
+});
+
 test('the flags of a command join those of every command', () => {
   const { invocation, args } = setup(true);
 

@@ -2,10 +2,16 @@ import type { Launch, LaunchFlags } from '../agent/launch.ts';
 import { systemClock } from '../base/clock.ts';
 import { hasColour } from './colour.ts';
 import type { GlobalArguments, Invocation } from './command.ts';
+import { lineStart } from './progress.ts';
 import { version } from './version.ts';
 
 /** What the agent is started with, from the command line and the process around it. */
-export function launchOf(args: GlobalArguments, invocation: Invocation, flags: LaunchFlags = {}): Launch {
+export function launchOf(
+  args: GlobalArguments,
+  invocation: Invocation,
+  flags: LaunchFlags = {},
+  onLateCall?: Launch['onLateCall'],
+): Launch {
   return {
     flags: { config: args.config, logLevel: args['log-level'], ...flags },
     env: invocation.env,
@@ -20,10 +26,19 @@ export function launchOf(args: GlobalArguments, invocation: Invocation, flags: L
     writeLog: (line) => {
       invocation.stderr.write(line);
     },
+    ...(onLateCall === undefined ? {} : { onLateCall }),
   };
 }
 
-/** The same for a command that an operator waits for: it says itself what went wrong, and logs only when asked to. */
+/**
+ * The same for a command that an operator waits for: it says itself what it waits for and what went wrong, and logs only
+ * when asked to.
+ */
 export function operatorLaunchOf(args: GlobalArguments, invocation: Invocation): Launch {
-  return launchOf(args, invocation, { logLevel: args['log-level'] ?? 'error' });
+  const flags = { logLevel: args['log-level'] ?? 'error' };
+  if (args.json) return launchOf(args, invocation, flags);
+  return launchOf(args, invocation, flags, ({ service, operation }) => {
+    const { stderr } = invocation;
+    stderr.write(`${lineStart(stderr)}still waiting for ${service} (${operation})\n`);
+  });
 }

@@ -13,6 +13,11 @@ export interface ShownProgress {
 const terminalEveryMs = 100;
 const plainEveryMs = 5000;
 
+/** Where a line of stderr begins: on a terminal that of the progress makes way. */
+export function lineStart({ isTTY }: Pick<NodeJS.WriteStream, 'isTTY'>): string {
+  return isTTY ? '\r\u001b[K' : '';
+}
+
 export function progressOf(
   clock: Pick<Clock, 'monotonic'>,
   stderr: Pick<NodeJS.WriteStream, 'isTTY' | 'write'>,
@@ -39,7 +44,7 @@ export function progressOf(
       shownAt = at;
       const text = progressText(now, now.done - doneAtStart, at - startedAt);
       isLineOpen = stderr.isTTY;
-      stderr.write(stderr.isTTY ? `\r\u001b[K${text}` : `${text}\n`);
+      stderr.write(`${lineStart(stderr)}${text}${stderr.isTTY ? '' : '\n'}`);
     },
     hasBegun: () => phase !== undefined,
     end() {

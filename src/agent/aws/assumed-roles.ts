@@ -36,7 +36,7 @@ export interface AssumedRolesOptions {
   readonly log: Log;
   /** Whose credentials assume the roles: the host's own. */
   readonly host: () => Pick<AwsClients, 'sts'>;
-  readonly reach: Pick<AwsClientOptions, 'env' | 'region' | 'serverTime'>;
+  readonly reach: Pick<AwsClientOptions, 'env' | 'region' | 'serverTime' | 'slow'>;
 }
 
 /** The most that AWS gives a session which was assumed with another one. */

@@ -340,6 +340,33 @@ describe('credentials', () => {
   });
 });
 
+test('a call is known by its service and operation while it is waited for', async () => {
+  const { sandbox, url, held } = await setup();
+  const env = { AWS_ENDPOINT_URL: url };
+  const underWay: (object | string)[] = [];
+  const client = renewsExpired(
+    new STSClient(
+      awsClientConfig('STS', { region: sandbox.region, credentials: async () => held.credentials, env }),
+    ),
+    {
+      denials: { ...noDenials, accepted: () => underWay.push('accepted') },
+      slow: {
+        async during(call, work) {
+          underWay.push(call);
+          const output = await work();
+          underWay.push('over');
+          return output;
+        },
+      },
+    },
+  );
+  onTestFinished(() => client.destroy());
+
+  await client.send(new GetCallerIdentityCommand({}));
+
+  expect(underWay).toEqual([{ service: 'STS', operation: 'GetCallerIdentity' }, 'accepted', 'over']);
+});
+
 describe('the clock', () => {
   test('of AWS is told with every answer, and a signature that is off is made again', async () => {
     const { sandbox, url, held } = await setup();

@@ -3,6 +3,7 @@ import type { Credentials } from '../../identity/credential-source.ts';
 import type { Denial } from '../../identity/denials.ts';
 import { agentError } from '../errors.ts';
 import { type AwsServiceName, awsReach, type Environment } from './aws-reach.ts';
+import type { SlowCalls } from './slow-calls.ts';
 
 export interface AwsClientOptions {
   readonly env: Environment;
@@ -12,6 +13,8 @@ export interface AwsClientOptions {
   readonly denials: CallDenials;
   /** Told the `Date` of every answer. */
   readonly serverTime?: (date: string) => void;
+  /** Says what is waited for. */
+  readonly slow?: SlowCalls;
 }
 
 /** What is done about calls whose credentials AWS denies; `denials` of identity/, without its signal. */
@@ -43,7 +46,7 @@ const alwaysAsk = new Date(0);
  */
 export function awsClientConfig(
   service: AwsServiceName,
-  options: Omit<AwsClientOptions, 'denials' | 'serverTime'>,
+  options: Omit<AwsClientOptions, 'denials' | 'serverTime' | 'slow'>,
 ) {
   const { env, region } = options;
   const { endpoint, useFips, useDualstack, proxyEnv, ca } = awsReach(service, env);
@@ -117,16 +120,21 @@ type Middleware = <Args, Output>(
 const signers = new WeakMap<object, string>();
 
 /**
- * Has a client ask for newer credentials and repeat the call, once, when AWS denies those it was signed with.
+ * Has a client ask for newer credentials and repeat the call, once, when AWS denies those it was signed with, and say when
+ * it waits for long.
  */
 export function renewsExpired<Client extends Denied>(
   client: Client,
-  { denials, serverTime }: Pick<AwsClientOptions, 'denials' | 'serverTime'>,
+  { denials, serverTime, slow }: Pick<AwsClientOptions, 'denials' | 'serverTime' | 'slow'>,
 ): Client {
   const { serviceId: service } = refusesPlainHttp(client).config;
   client.middlewareStack.add(
-    (next, context) => (args) =>
-      repeatedIfDenied(() => next(args), { service, denials, signer: () => signers.get(context) }),
+    (next, context) => (args) => {
+      const work = () =>
+        repeatedIfDenied(() => next(args), { service, denials, signer: () => signers.get(context) });
+      const operation = String(memberOf(context, 'commandName')).replace(/Command$/u, '');
+      return slow === undefined ? work() : slow.during({ service, operation }, work);
+    },
     { step: 'initialize', name: 'gatehouseRenewsExpired', override: true },
   );
   // Where requests are as they go out and answers as they come in. By the time of a denial others may have been given

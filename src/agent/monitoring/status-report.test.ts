@@ -101,7 +101,10 @@ test('an agent that starts tells what it waits for, and one that has started doe
   const waitsFor = { what: 'KMS', since: '2026-11-22T12:00:02.000Z', withinSeconds: 78 };
   const startTime = { waitsFor: () => waitsFor };
 
-  expect(await statusOf(setup({ phase: 'starting', startTime }))).toMatchObject({ state: 'starting', waitsFor });
+  expect(await statusOf(setup({ phase: 'starting', startTime }))).toMatchObject({
+    state: 'starting',
+    waitsFor,
+  });
   expect(await statusOf(setup({ startTime }))).not.toHaveProperty('waitsFor');
 });
 
