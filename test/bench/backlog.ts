@@ -22,14 +22,14 @@ export const backlog: Bench = {
   rounds: { usual: 3, quick: 1 },
   isByName: true,
   async prepare(
-    { programs, isQuick }: BenchOptions,
+    { programs, isQuick, mb = isQuick ? 4 : 250 }: BenchOptions,
     opened: AsyncDisposableStack,
     note: (fact: string) => void,
   ): Promise<readonly Subject[]> {
     const folder = mkdtempSync(join(tmpdir(), 'gatehouse-bench-'));
     opened.defer(() => rmSync(folder, { recursive: true, force: true }));
     const path = join(folder, 'whole.log');
-    const { bytes } = writeLogFile(path, (isQuick ? 4 : 250) * bytesPerMb, lastLine);
+    const { bytes } = writeLogFile(path, mb * bytesPerMb, lastLine);
     note(`${(bytes / bytesPerMb).toFixed(0)} MB of log`);
     return programs.map((program) => ({
       name: 'agent',

@@ -26,11 +26,12 @@ const benches: readonly Bench[] = [
 ];
 const names = benches.map(({ name }) => name);
 
-const usage = `usage: npm run bench -- [${names.join('|')}]… [--json] [--quick] [--rounds N] [--compare REF] [--built]
+const usage = `usage: npm run bench -- [${names.join('|')}]… [--json] [--quick] [--rounds N] [--mb N] [--compare REF] [--built]
 
   --json         one JSON document on stdout, nothing else
   --quick        few short runs: tells that the bench works, not how fast anything is
   --rounds N     how often each subject is measured
+  --mb N         megabytes of log that an events bench ships and backlog drains; 250 without: two seconds' worth
   --compare REF  builds REF in a temporary worktree and measures it and this tree alternately
   --built        measures dist/ as it is, instead of building it first
 `;
@@ -44,6 +45,7 @@ async function main(argv: readonly string[]): Promise<number> {
       json: { type: 'boolean', default: false },
       quick: { type: 'boolean', default: false },
       rounds: { type: 'string' },
+      mb: { type: 'string' },
       compare: { type: 'string' },
       built: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
@@ -52,8 +54,11 @@ async function main(argv: readonly string[]): Promise<number> {
   const usual = benches.filter(({ isByName }) => isByName !== true).map(({ name }) => name);
   const wanted = positionals.length === 0 ? usual : positionals;
   const strange = wanted.find((name) => !names.includes(name));
-  const rounds = values.rounds === undefined ? undefined : Number(values.rounds);
-  if (values.help || strange !== undefined || (rounds !== undefined && !(rounds >= 1))) {
+  const [rounds, mb] = [values.rounds, values.mb].map((given) =>
+    given === undefined ? undefined : Number(given),
+  );
+  const isWrong = [rounds, mb].some((given) => given !== undefined && !(given >= 1));
+  if (values.help || strange !== undefined || isWrong) {
     process.stderr.write(strange === undefined ? usage : `no bench is called ${strange}\n${usage}`);
     return values.help ? 0 : 64;
   }
@@ -61,7 +66,7 @@ async function main(argv: readonly string[]): Promise<number> {
   await using opened = new AsyncDisposableStack();
   const programs: Program[] = [await programHere({ isBuilt: values.built })];
   if (values.compare !== undefined) programs.push(await programOf(values.compare, opened));
-  const options: BenchOptions = { programs, isQuick: values.quick, rounds, say };
+  const options: BenchOptions = { programs, isQuick: values.quick, rounds, mb, say };
   const report: Report = { machine: machine(programs), benches: [] };
   for (const bench of benches.filter(({ name }) => wanted.includes(name))) {
     const result = await measure(bench, options);

@@ -65,13 +65,13 @@ interface Work {
 
 async function prepare(
   { lines = 'access', files = 1, isTls = false, agents = usual }: ShippingCase,
-  { programs, isQuick }: BenchOptions,
+  { programs, isQuick, mb = isQuick ? 4 : 250 }: BenchOptions,
   opened: AsyncDisposableStack,
   note: (fact: string) => void,
 ): Promise<readonly Subject[]> {
   const folder = mkdtempSync(join(tmpdir(), 'gatehouse-bench-'));
   opened.defer(() => rmSync(folder, { recursive: true, force: true }));
-  const bytes = ((isQuick ? 4 : 250) * bytesPerMb) / files;
+  const bytes = (mb * bytesPerMb) / files;
   mkdirSync(join(folder, 'logs'));
   const paths = Array.from({ length: files }, (_, index) => join(folder, 'logs', `app-${index}.log`));
   const written: LogFile[] = paths.map((path) => writeLogFile(path, bytes, lastLine, lines));

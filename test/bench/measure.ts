@@ -17,6 +17,8 @@ export interface BenchOptions {
   readonly programs: readonly Program[];
   readonly isQuick: boolean;
   readonly rounds: number | undefined;
+  /** Megabytes of log. */
+  readonly mb: number | undefined;
   readonly say: (text: string) => void;
 }
 
