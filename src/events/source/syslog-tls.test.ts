@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { renameSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { connect as connectPlainly } from 'node:net';
 import { join } from 'node:path';
 import { connect } from 'node:tls';
@@ -18,9 +18,13 @@ async function setup(areClientsAsked = false) {
   const privateKey = join(folder, 'private-key.pem');
   const root = await authority();
   const [first, second] = await Promise.all([root.issue(), root.issue()]);
+  let puts = 0;
   const put = ({ pem }: Issued, { keyPem }: Issued): void => {
     writeFileSync(certificate, pem);
     writeFileSync(privateKey, keyPem);
+    puts += 1;
+    // Of their own: files that are written within one tick of the kernel's clock may have the same time.
+    for (const path of [certificate, privateKey]) utimesSync(path, puts, puts);
   };
   put(first, first);
   const clientAuthorities = join(folder, 'clients.pem');
