@@ -4,6 +4,7 @@ import type { LogEvent } from '../base/log-events.ts';
 import { eventsOf, partOf } from './batch.ts';
 import { eventsError } from './errors.ts';
 import { outdated } from './outdated.ts';
+import { departures } from './pipeline/departures.ts';
 import { memorySpool } from './spool/memory.ts';
 import type { Spool } from './spool.ts';
 
@@ -15,7 +16,7 @@ function setup(changed: Partial<Spool> = {}) {
   const log = (event: LogEvent): void => void events.push(event);
   const spool = { ...memorySpool({ bytesMax: 2 ** 20, clock, log }), ...changed };
   const stop = new AbortController();
-  const aging = outdated({ spool, ageMaxDays: 3, clock, log });
+  const aging = outdated({ spool, departures: departures(), ageMaxDays: 3, clock, log });
   const watching = aging.watch(stop.signal);
   watching.catch(() => undefined);
   onTestFinished(() => stop.abort());

@@ -4,10 +4,12 @@ import type { Log } from '../base/log-events.ts';
 import { eventsOf, type StreamName } from './batch.ts';
 import { returnBody } from './body-memory.ts';
 import { eventsEvent } from './log-events.ts';
+import type { Departures } from './pipeline/departures.ts';
 import type { RefusedEvent, Spool } from './spool.ts';
 
 export interface OutdatedOptions {
   readonly spool: Spool;
+  readonly departures: Departures;
   readonly ageMaxDays: number;
   readonly clock: Clock;
   readonly log: Log;
@@ -25,7 +27,7 @@ const dayMs = 24 * 60 * 60 * 1000;
 /** The first look is as late as all others: a clock that was wrong at the start has been set by then. */
 const lookEveryMs = 10 * 60 * 1000;
 
-export function outdated({ spool, ageMaxDays, clock, log }: OutdatedOptions): Outdated {
+export function outdated({ spool, departures, ageMaxDays, clock, log }: OutdatedOptions): Outdated {
   const moved = { events: 0, bytes: 0 };
   const started = { wallMs: clock.now().getTime(), steadyMs: clock.monotonic() };
 
@@ -37,7 +39,7 @@ export function outdated({ spool, ageMaxDays, clock, log }: OutdatedOptions): Ou
   async function moveOut(stream: StreamName, signal: AbortSignal): Promise<void> {
     for (;;) {
       signal.throwIfAborted();
-      const [batch] = await spool.read({ stream, batchesMax: 1 }, signal);
+      const [batch] = await spool.read({ stream, batchesMax: 1, except: departures.sending }, signal);
       if (batch === undefined) return;
       if (nowMs() - batch.addedMs <= ageMaxDays * dayMs) {
         returnBody(batch.body);
@@ -47,8 +49,8 @@ export function outdated({ spool, ageMaxDays, clock, log }: OutdatedOptions): Ou
         ({ timestamp, message }): RefusedEvent => ({ timestamp, message, reason: 'outdated' }),
       );
       returnBody(batch.body);
-      // It may have been sent meanwhile: then it is not ours to count.
-      if (!(await spool.settle(batch, events))) continue;
+      // It may be sent meanwhile: then it is not ours to count.
+      if (!(await departures.takeOut(batch, () => spool.settle(batch, events)))) continue;
       moved.events += batch.events;
       moved.bytes += batch.bytes;
     }

@@ -3,6 +3,7 @@ import { fakeClock } from '../../test/support/fake-clock.ts';
 import type { LogEvent } from '../base/log-events.ts';
 import { type Batch, encodeChunk, eventsOf, openBatch } from './batch.ts';
 import { type OverflowOptions, overflow } from './overflow.ts';
+import { departures } from './pipeline/departures.ts';
 import { memorySpool } from './spool/memory.ts';
 import { type Spool, streamKey } from './spool.ts';
 
@@ -24,7 +25,15 @@ function setup(
   const log = (event: LogEvent): void => void events.push(event);
   const spool = { ...memorySpool({ bytesMax: 1_000_000, clock, log }), ...changed };
   const keys = new Set(spared.map((logStream) => streamKey({ logGroup: 'g', logStream })));
-  const over = overflow({ spool, policy, spared: keys, bytesMax: 6_000, clock, log });
+  const over = overflow({
+    spool,
+    departures: departures(),
+    policy,
+    spared: keys,
+    bytesMax: 6_000,
+    clock,
+    log,
+  });
   return {
     clock,
     spool,

@@ -1,8 +1,9 @@
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log-events.ts';
-import type { Batch } from './batch.ts';
+import type { Batch, StreamName } from './batch.ts';
 import { returnBody } from './body-memory.ts';
 import { eventsEvent } from './log-events.ts';
+import type { Departures } from './pipeline/departures.ts';
 import { seldomSaid } from './seldom-said.ts';
 import { type Spool, type SpooledBatch, streamKey } from './spool.ts';
 
@@ -13,6 +14,7 @@ export type OverflowPolicy = (typeof overflowPolicies)[number];
 
 export interface OverflowOptions {
   readonly spool: Spool;
+  readonly departures: Departures;
   readonly policy: Exclude<OverflowPolicy, 'pause'>;
   /** Streams of which nothing is dropped, by key: audit. */
   readonly spared: ReadonlySet<string>;
@@ -35,7 +37,15 @@ export interface Overflow {
 const streamsLookedAt = 64;
 
 /** Loses events rather than hold sources back, for whoever asks for that. */
-export function overflow({ spool, policy, spared, bytesMax, clock, log }: OverflowOptions): Overflow {
+export function overflow({
+  spool,
+  departures,
+  policy,
+  spared,
+  bytesMax,
+  clock,
+  log,
+}: OverflowOptions): Overflow {
   const dropped = { events: 0, bytes: 0 };
   let said = { events: 0, bytes: 0 };
   const saying = seldomSaid(clock, () => {
@@ -55,13 +65,19 @@ export function overflow({ spool, policy, spared, bytesMax, clock, log }: Overfl
     saying.note();
   }
 
+  function droppable(): readonly StreamName[] {
+    return spool.streams().filter((stream) => !spared.has(streamKey(stream)));
+  }
+
   /** The batch that was appended first, of those that may go. */
   async function oldest(signal: AbortSignal): Promise<SpooledBatch | undefined> {
-    const streams = spool.streams().filter((stream) => !spared.has(streamKey(stream)));
     const heads = await Promise.all(
-      streams
+      droppable()
         .slice(0, streamsLookedAt)
-        .map(async (stream) => (await spool.read({ stream, batchesMax: 1 }, signal))[0]),
+        .map(async (stream) => {
+          const [head] = await spool.read({ stream, batchesMax: 1, except: departures.sending }, signal);
+          return head;
+        }),
     );
     // What is asked of them is only how old they are.
     for (const head of heads) if (head !== undefined) returnBody(head.body);
@@ -80,10 +96,15 @@ export function overflow({ spool, policy, spared, bytesMax, clock, log }: Overfl
       }
       while (!hasRoom(wanted)) {
         const victim = await oldest(signal);
-        // Only audit is left: its part is not ours to take, so the batch waits.
-        if (victim === undefined) return true;
-        // Another source may have made room with it, or it was sent: then it is not ours to count.
-        if (await spool.settle(victim, [])) note(victim);
+        if (victim === undefined) {
+          // Only audit is left: its part is not ours to take, so the batch waits.
+          if (droppable().length === 0) return true;
+          // What else is there is being sent, and nobody is held back for that.
+          note(batch);
+          return false;
+        }
+        // Another source may have made room with it, or it is sent: then it is not ours to count.
+        if (await departures.takeOut(victim, () => spool.settle(victim, []))) note(victim);
       }
       return true;
     },

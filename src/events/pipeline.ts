@@ -10,6 +10,7 @@ import { eventsEvent } from './log-events.ts';
 import { movement } from './movement.ts';
 import { type Outdated, outdated } from './outdated.ts';
 import { type Overflow, type OverflowPolicy, overflow } from './overflow.ts';
+import { type Departures, departures } from './pipeline/departures.ts';
 import { inStep } from './pipeline/in-step.ts';
 import { type Intake, intake } from './pipeline/intake.ts';
 import { type PipelineLimits, pipelineLimits } from './pipeline/limits.ts';
@@ -81,8 +82,10 @@ export function pipeline(options: PipelineOptions): Pipeline {
   const awaited = new Map<Buffer, (refused: readonly RefusedEvent[]) => void>();
   const moving = movement({ wedgedAfterMs: limits.wedgedAfterMs, isWaiting, clock, log });
   const turns = spoolTurns({ spool, limits, onMoved: moving.moved, onTurnEnd: opened.ring, clock, log });
+  const leaving = departures();
   const shipped = shipping({
     spool,
+    departures: leaving,
     sink,
     turns,
     limits,
@@ -93,11 +96,11 @@ export function pipeline(options: PipelineOptions): Pipeline {
     clock,
     log,
   });
-  const spill = overflowOf({ ...options, spool });
+  const spill = overflowOf({ ...options, spool, departures: leaving });
   const aging: Outdated | undefined =
     options.ageMaxDays === undefined
       ? undefined
-      : outdated({ spool, ageMaxDays: options.ageMaxDays, clock, log });
+      : outdated({ spool, departures: leaving, ageMaxDays: options.ageMaxDays, clock, log });
   const share = failingShare({ ...options, isFailing: shipped.isFailing });
   const intakes: readonly Intake[] = options.sources.map((source) =>
     intake({
@@ -283,16 +286,18 @@ function announcing(spool: Spool, onSettled: () => void): Spool {
 
 function overflowOf({
   spool,
+  departures: leaving,
   whenFull = 'pause',
   fillBytesMax,
   sources,
   clock,
   log,
-}: PipelineOptions): Overflow | undefined {
+}: PipelineOptions & { readonly departures: Departures }): Overflow | undefined {
   if (whenFull === 'pause') return undefined;
   const spared = sources.filter(({ isSpared }) => isSpared === true);
   return overflow({
     spool,
+    departures: leaving,
     policy: whenFull,
     spared: new Set(spared.map((source) => streamKey(source.streamOf(undefined)))),
     bytesMax: fillBytesMax ?? spool.counts().bytesMax,

@@ -43,8 +43,8 @@ export interface BatchToAppend {
 export interface ReadLimits {
   readonly stream: StreamName;
   readonly batchesMax: number;
-  /** Not this one, by its id: it is being settled. */
-  readonly except?: number | undefined;
+  /** Not these, by their ids: they are being sent or settled. */
+  readonly except?: ReadonlySet<number> | undefined;
 }
 
 export interface SpoolCounts {

@@ -9,6 +9,7 @@ import type { Sink } from '../sink.ts';
 import { type RefusedEvent, type Spool, type SpooledBatch, streamKey } from '../spool.ts';
 import type { PipelineStatus } from '../status.ts';
 import { wake } from '../wake.ts';
+import type { Departures } from './departures.ts';
 import type { PipelineLimits } from './limits.ts';
 import type { SpoolTurns } from './spool-turns.ts';
 
@@ -32,6 +33,7 @@ export interface Shipping {
 
 export interface ShippingOptions {
   readonly spool: Pick<Spool, 'read' | 'settle' | 'streams'>;
+  readonly departures: Departures;
   readonly sink: Sink;
   readonly turns: Pick<SpoolTurns, 'untilDone'>;
   readonly limits: Pick<PipelineLimits, 'sendsMax' | 'sendTimeoutMs' | 'backoffBaseMs' | 'backoffCapMs'>;
@@ -43,6 +45,11 @@ export interface ShippingOptions {
   readonly log: Log;
 }
 
+interface Taken {
+  readonly batch: SpooledBatch;
+  readonly refused: readonly RefusedEvent[];
+}
+
 /** A stream whose last try failed. */
 interface Failing {
   readonly roleOf: string | undefined;
@@ -51,7 +58,7 @@ interface Failing {
 }
 
 export function shipping(options: ShippingOptions): Shipping {
-  const { spool, sink, turns, limits, onTaken, onMoved, clock, log } = options;
+  const { spool, departures, sink, turns, limits, onTaken, onMoved, clock, log } = options;
   const appended = wake();
   const sent = { events: 0, bytes: 0, batches: 0, refused: 0, failures: 0 };
   let lastSentAtMs: number | undefined;
@@ -100,29 +107,55 @@ export function shipping(options: ShippingOptions): Shipping {
     signal: AbortSignal,
     onBroken: (error: unknown) => void,
   ): Promise<void> {
-    const key = streamKey(stream);
-    let settling: { readonly id: number; readonly done: Promise<void> } | undefined;
+    let settling: Promise<void> | undefined;
     try {
       for (let sends = 0; sends < sendsInTurnMax && !signal.aborted; sends += 1) {
-        const except = settling?.id;
-        const [batch] = await turns.untilDone(
-          `read ${key}`,
-          () => spool.read({ stream, batchesMax: 1, except }, signal),
-          signal,
-        );
-        if (batch === undefined) return;
-        const refused = await sendUntilTaken(batch, signal);
-        await settling?.done;
+        const taken = await sendNext(stream, signal);
+        await settling;
         settling = undefined;
-        if (refused === undefined) return;
-        account(batch, refused);
-        settling = { id: batch.id, done: settle(batch, refused, signal) };
-        settling.done.catch(onBroken);
+        if (taken === undefined) return;
+        account(taken.batch, taken.refused);
+        settling = settle(taken.batch, taken.refused, signal);
+        settling.catch(onBroken);
       }
     } finally {
       // Also where the next does not read: the spool may be closed after this, and what it holds is sent again.
-      await settling?.done;
+      await settling;
     }
+  }
+
+  /**
+   * Tries until a batch is taken; undefined when there is none, or it was stopped. Before each try it is looked anew for
+   * the first: that which failed may have been dropped, or moved to the dead letter.
+   */
+  async function sendNext(stream: StreamName, signal: AbortSignal): Promise<Taken | undefined> {
+    const backoff = { baseMs: limits.backoffBaseMs, capMs: limits.backoffCapMs };
+    for (let attempt = 0; !signal.aborted; attempt += 1) {
+      const batch = await departures.begin(() => oldest(stream, signal));
+      if (batch === undefined) {
+        failing.delete(streamKey(stream));
+        return undefined;
+      }
+      try {
+        const refused = await clock.deadline(limits.sendTimeoutMs, 'PutLogEvents', signal, (limited) =>
+          sink.send(batch, limited),
+        );
+        return { batch, refused };
+      } catch (error) {
+        departures.end(batch);
+        if (signal.aborted) return undefined;
+        fail(batch, error, attempt + 1);
+        await clock.sleep(backoffMs(attempt, backoff), signal).catch(() => undefined);
+      }
+    }
+    return undefined;
+  }
+
+  async function oldest(stream: StreamName, signal: AbortSignal): Promise<SpooledBatch | undefined> {
+    const wanted = { stream, batchesMax: 1, except: departures.sending };
+    const read = (): Promise<readonly SpooledBatch[]> => spool.read(wanted, signal);
+    const [batch] = await turns.untilDone(`read ${streamKey(stream)}`, read, signal);
+    return batch;
   }
 
   async function settle(
@@ -132,32 +165,13 @@ export function shipping(options: ShippingOptions): Shipping {
   ): Promise<void> {
     const key = streamKey(batch.stream);
     await turns.untilDone(`settle ${key}`, () => spool.settle(batch, refused), signal);
+    departures.end(batch);
     if (refused.length > 0) {
       const reasons = [...new Set(refused.map(({ reason }) => reason))];
       log(eventsEvent('events.refused', { ...batch.stream, events: refused.length, reasons }));
     }
     onTaken(batch, refused);
     returnBody(batch.body);
-  }
-
-  /** Undefined when it was stopped before the batch was taken. */
-  async function sendUntilTaken(
-    batch: SpooledBatch,
-    signal: AbortSignal,
-  ): Promise<readonly RefusedEvent[] | undefined> {
-    const backoff = { baseMs: limits.backoffBaseMs, capMs: limits.backoffCapMs };
-    for (let attempt = 0; !signal.aborted; attempt += 1) {
-      try {
-        return await clock.deadline(limits.sendTimeoutMs, 'PutLogEvents', signal, (limited) =>
-          sink.send(batch, limited),
-        );
-      } catch (error) {
-        if (signal.aborted) return undefined;
-        fail(batch, error, attempt + 1);
-        await clock.sleep(backoffMs(attempt, backoff), signal).catch(() => undefined);
-      }
-    }
-    return undefined;
   }
 
   function fail({ stream }: SpooledBatch, error: unknown, failures: number): void {

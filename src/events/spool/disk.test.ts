@@ -388,6 +388,28 @@ describe('segments', () => {
     expect((await open(again)).counts().batches).toBe(0);
   });
 
+  test('that are settled while somebody reads them are not given to him', async () => {
+    const { open } = spoolFixture();
+    const folders = memoryFolders();
+    const first = await open(folders);
+    for (const text of ['one', 'two']) await append(first, text);
+    await first.close();
+    const spool = await open(folders);
+    const [asked, goesOn] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    folders.spool.onCall = async (call) => {
+      if (call !== 'read') return;
+      asked.resolve();
+      await goesOn.promise;
+    };
+
+    const reading = texts(spool);
+    await asked.promise;
+    expect(await spool.settle({ ...batchOf(a, 'one'), id: 1, addedMs: 0 }, [])).toBe(true);
+    goesOn.resolve();
+
+    expect(await reading).toEqual(['two']);
+  });
+
   test('that were moved while somebody read them cost nothing', async () => {
     const { open, events } = spoolFixture({ segmentBytes: 10_000 });
     const folders = memoryFolders();

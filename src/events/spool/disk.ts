@@ -3,6 +3,7 @@ import { errnoOf } from '../../base/errno.ts';
 import { asGatehouseError } from '../../base/errors.ts';
 import type { Log } from '../../base/log-events.ts';
 import type { Batch, StreamName } from '../batch.ts';
+import { returnBody } from '../body-memory.ts';
 import { eventsError } from '../errors.ts';
 import { eventsEvent } from '../log-events.ts';
 import type { BatchToAppend, Spool, SpooledBatch } from '../spool.ts';
@@ -326,14 +327,18 @@ export async function diskSpool(options: DiskSpoolOptions): Promise<Spool> {
     async read({ stream, batchesMax: limit, except }) {
       const found: SpooledBatch[] = [];
       for (const entry of waiting.ofStream(stream).values()) {
-        if (entry.id === except) continue;
+        if (except?.has(entry.id) === true) continue;
         if (found.length >= limit) {
           readAhead(entry);
           break;
         }
         const body = await bodyOf(entry);
+        if (body === undefined) continue;
         const { id, events, bytes, addedMs, mayHaveMetrics } = entry;
-        if (body !== undefined) found.push({ id, stream, events, bytes, body, addedMs, mayHaveMetrics });
+        // It may have been settled while it was read.
+        if (waiting.ofStream(stream).has(id)) {
+          found.push({ id, stream, events, bytes, body, addedMs, mayHaveMetrics });
+        } else returnBody(body);
       }
       return found;
     },

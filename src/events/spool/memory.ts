@@ -71,7 +71,7 @@ export function memorySpool({ bytesMax, clock, log }: MemorySpoolOptions): Spool
     async read({ stream, batchesMax, except }) {
       const key = streamKey(stream);
       const found = [...batches.values()].filter(
-        (batch) => streamKey(batch.stream) === key && batch.id !== except,
+        (batch) => streamKey(batch.stream) === key && except?.has(batch.id) !== true,
       );
       const read = found.slice(0, batchesMax);
       for (const { body } of read) holdBody(body);

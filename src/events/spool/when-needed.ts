@@ -351,7 +351,7 @@ export function whenNeeded(
     const wentBefore = wentToDisk;
     const { stream, batchesMax, except } = readLimits;
     const there = await spool.read(
-      { ...readLimits, except: except === undefined ? undefined : spooled.of(except) },
+      { ...readLimits, except: except && new Set([...except].map((id) => spooled.of(id))) },
       signal,
     );
     // What went there meanwhile may be missing in it, and what is held still is newer.
@@ -359,7 +359,7 @@ export function whenNeeded(
     const more: SpooledBatch[] = [];
     for (const { entry, batch } of held.ofStream(streamKey(stream))) {
       if (there.length + more.length >= batchesMax) break;
-      if (entry.isDone || batch.id === except) continue;
+      if (entry.isDone || except?.has(batch.id) === true) continue;
       entry.isRead = true;
       holdBody(batch.body);
       more.push(batch);
