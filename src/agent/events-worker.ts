@@ -106,6 +106,7 @@ async function work({ settings, isSealed, dataKey }: WorkerStart): Promise<void>
       settings,
       spool: kept,
       shipped,
+      redacted: config.redaction.secrets ? saidBeside(redaction) : undefined,
       onOutputTaken: (bytes) => say({ kind: 'output-taken', bytes }),
       log,
     });
@@ -201,6 +202,14 @@ async function work({ settings, isSealed, dataKey }: WorkerStart): Promise<void>
   } finally {
     parentPort?.close();
   }
+}
+
+/** Redacts what a program says of itself: it is a line by itself, of the source that runs the program. */
+function saidBeside(redaction: Redactor | undefined): ((source: string, said: Buffer) => Buffer) | undefined {
+  return (
+    redaction &&
+    ((source, bytes) => redaction.redact(source, { bytes, positions: [], file: undefined, isOneEvent: true }))
+  );
 }
 
 /** Where the events of each source of the config go, as far as that depends on no file. */

@@ -220,7 +220,11 @@ export const eventsLogEvents = {
   'events.journal-failed': {
     level: 'warn',
     summary: 'the journal could not be read; it is tried again',
-    fields: { source: 'the source', reason: 'what failed' },
+    fields: {
+      source: 'the source',
+      reason: 'what failed',
+      said: 'the last line that journalctl wrote to its standard error, where secrets are taken out of what is shipped',
+    },
   },
   'events.journal-recovered': {
     level: 'info',

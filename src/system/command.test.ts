@@ -6,7 +6,7 @@ import { patienceMs, patient } from '../../test/support/patience.ts';
 import { scriptedCommands } from '../../test/support/scripted-commands.ts';
 import { temporaryDirectory } from '../../test/support/temporary-directory.ts';
 import { commandContract } from './command.contract.ts';
-import { runCommand } from './command.ts';
+import { followCommand, runCommand } from './command.ts';
 
 const signal = new AbortController().signal;
 const limits = { timeoutMs: patienceMs, outputBytesMax: 100_000 };
@@ -232,5 +232,44 @@ describe('a command', () => {
     const pid = Number(readFileSync(join(directory, 'pid'), 'utf8'));
     expect(isRunning(pid)).toBe(true);
     process.kill(pid);
+  });
+});
+
+async function followed(script: string) {
+  const said: Buffer[] = [];
+  const output: Buffer[] = [];
+  let failure: unknown;
+  try {
+    const chunks = followCommand(setup(script).argv, signal, (bytes) => said.push(bytes));
+    for await (const bytes of chunks) output.push(bytes);
+  } catch (error) {
+    failure = error;
+  }
+  return { output: Buffer.concat(output).toString(), said: Buffer.concat(said).toString(), failure };
+}
+
+describe('a command that is followed', () => {
+  test('gives what it writes, and tells what it says until it ends', async () => {
+    const { output, said, failure } = await followed(
+      'echo out; echo one >&2; head -c 300000 /dev/zero | tr "\\0" x >&2; echo two >&2',
+    );
+
+    expect(output).toBe('out\n');
+    expect(said).toBe(`one\n${'x'.repeat(300_000)}two\n`);
+    expect(failure).toBeUndefined();
+  });
+
+  test('fails with its exit code, after all that it said', async () => {
+    const { said, failure } = await followed('echo why >&2; exit 3');
+
+    expect(said).toBe('why\n');
+    expect(failure).toMatchObject({ code: 'COMMAND_FAILED', details: { exitCode: 3 } });
+  });
+
+  test('ends though what it has started goes on to hold its standard error', async () => {
+    const { said, failure } = await followed('sleep 600 >&- & echo why >&2; exit 3');
+
+    expect(said).toBe('why\n');
+    expect(failure).toMatchObject({ code: 'COMMAND_FAILED' });
   });
 });

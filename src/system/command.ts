@@ -97,15 +97,21 @@ export const runCommand: RunCommand = async (argv, limits, signal) => {
 
 /**
  * Runs a command for as long as its output is read, without a shell, in a process group of its own: the end of the
- * iteration, or of `signal`, ends the group. A reader that waits makes the command wait. What it says on standard error
- * is not read. Ends when the command does. Otherwise as `RunCommand`.
+ * iteration, or of `signal`, ends the group. A reader that waits makes the command wait. `onSaid` is told what it writes
+ * to standard error: all of it before this ends. Ends when the command does. Otherwise as `RunCommand`.
  *
  * @throws COMMAND_NOT_FOUND, COMMAND_NOT_STARTED, COMMAND_FAILED
  */
-export async function* followCommand(argv: readonly string[], signal: AbortSignal): AsyncGenerator<Buffer> {
+export async function* followCommand(
+  argv: readonly string[],
+  signal: AbortSignal,
+  onSaid: (bytes: Buffer) => void,
+): AsyncGenerator<Buffer> {
   if (signal.aborted) return;
   const command = executable(argv[0]);
-  const child = started(command, argv.slice(1), { stderr: 'ignore' });
+  const child = started(command, argv.slice(1), {});
+  const closed = new Promise<void>((resolve) => child.once('close', () => resolve()));
+  child.stderr?.on('data', onSaid);
   const ended = end(child, command);
   ended.catch(() => undefined);
   const stop = (): void => killGroup(child);
@@ -113,10 +119,13 @@ export async function* followCommand(argv: readonly string[], signal: AbortSigna
   try {
     if (child.stdout !== null) yield* child.stdout as AsyncIterable<Buffer>;
     const { exitCode } = await ended;
+    killGroup(child);
+    await drained(child, closed);
     if (exitCode !== 0 && !signal.aborted) throw systemError('COMMAND_FAILED', { command, exitCode });
   } finally {
     signal.removeEventListener('abort', stop);
     killGroup(child);
+    child.stderr?.destroy();
   }
 }
 
@@ -131,7 +140,7 @@ function executable(command: string | undefined): string {
 function started(
   command: string,
   args: readonly string[],
-  limits: Pick<CommandLimits, 'env' | 'stdin' | 'notifySocket'> & { readonly stderr?: 'ignore' },
+  limits: Pick<CommandLimits, 'env' | 'stdin' | 'notifySocket'>,
 ): ChildProcess {
   const refused = Object.keys(limits.env ?? {}).find((variable) => isForbiddenVariable(variable));
   if (refused !== undefined) throw new TypeError(`a command must not be given ${refused}`);
@@ -147,7 +156,7 @@ function started(
       ...(notifySocket === undefined ? {} : { NOTIFY_SOCKET: notifySocket }),
       PATH: searchPath,
     },
-    stdio: [limits.stdin === undefined ? 'ignore' : 'pipe', 'pipe', limits.stderr ?? 'pipe'],
+    stdio: [limits.stdin === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
     // A group of its own, so that what it starts can be killed with it.
     detached: true,
   });

@@ -13,6 +13,8 @@ export interface EventSourceDeps {
   readonly fields: readonly string[];
   /** `allow.readFrom`. */
   readonly readFrom: readonly string[];
+  /** Takes the host's secrets out of what a program says beside its lines; absent where they are not looked for. */
+  readonly redacted: ((said: Buffer) => Buffer) | undefined;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -55,7 +57,7 @@ function isTransforming({
 function plainSource(
   name: string,
   config: SourceConfig,
-  { readFrom, clock, log }: EventSourceDeps,
+  { readFrom, redacted, clock, log }: EventSourceDeps,
 ): EventSource | undefined {
   const { files, journald, syslog, stdin, http } = config;
   if (files !== undefined) {
@@ -71,6 +73,7 @@ function plainSource(
         ...journald,
         machineId: ownMachineId(),
         follow: followCommand,
+        redacted,
         clock,
         log,
       });

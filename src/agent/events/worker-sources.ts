@@ -20,13 +20,16 @@ export interface WorkerSourcesOptions {
   readonly spool: Pick<Spool, 'position'>;
   /** Makes of a source of other programs' lines one that may be shipped. */
   readonly shipped: (name: string, source: EventSource, stage: RedactionStage) => EventSource;
+  /** Takes the host's secrets out of what a program says beside its lines; absent where they are not looked for. */
+  readonly redacted: ((source: string, said: Buffer) => Buffer) | undefined;
   /** So many bytes of a command's output were taken. */
   readonly onOutputTaken: (bytes: number) => void;
   readonly log: Log;
 }
 
 /** The sources of the config, and of those of audit what feeds and what follows them. */
-export function workerSources({ settings, spool, shipped, onOutputTaken, log }: WorkerSourcesOptions) {
+export function workerSources(options: WorkerSourcesOptions) {
+  const { settings, spool, shipped, redacted, onOutputTaken, log } = options;
   const { config, readFrom, name, hostId, hostname, region, accountId, instanceId } = settings;
   const values = {
     name,
@@ -53,6 +56,7 @@ export function workerSources({ settings, spool, shipped, onOutputTaken, log }: 
         return output;
       },
       readFrom,
+      redacted: redacted && ((said) => redacted(source, said)),
       clock,
       log,
     });

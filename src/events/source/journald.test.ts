@@ -16,6 +16,8 @@ function journal() {
   const calls: (readonly string[])[] = [];
   const bell = wake();
   let crash: string | undefined;
+  /** What the next journalctl writes to its standard error. */
+  const said: Buffer[] = [];
   /** How many there have been. */
   let written = 0;
 
@@ -29,8 +31,13 @@ function journal() {
     return Math.max(0, at) + (after === undefined ? 0 : 1);
   }
 
-  async function* follow(argv: readonly string[], signal: AbortSignal): AsyncGenerator<Buffer> {
+  async function* follow(
+    argv: readonly string[],
+    signal: AbortSignal,
+    onSaid: (bytes: Buffer) => void,
+  ): AsyncGenerator<Buffer> {
     calls.push(argv);
+    for (const bytes of said.splice(0)) onSaid(bytes);
     let next = firstOf(argv);
     while (!signal.aborted) {
       if (crash !== undefined) {
@@ -51,6 +58,7 @@ function journal() {
   return {
     calls,
     follow,
+    say: (...parts: readonly string[]): void => void said.push(...parts.map((part) => Buffer.from(part))),
     crash: (code: string): void => {
       crash = code;
       bell.ring();
@@ -80,8 +88,11 @@ function setup(options: Partial<JournaldSourceOptions> = {}) {
       log: (event) => events.push(event),
       ...options,
     });
-  return { ...log, clock, newSource, names: () => events.map(({ name }) => name) };
+  const fields = (name: string) => events.filter((event) => event.name === name).map((event) => event.fields);
+  return { ...log, clock, newSource, fields, names: () => events.map(({ name }) => name) };
 }
+
+const redacted = (bytes: Buffer): Buffer => Buffer.from(bytes.toString().replaceAll('hunter2', '[secret]'));
 
 eventSourceContract('journaldSource', () => {
   const { newSource, clock, write } = setup();
@@ -204,6 +215,54 @@ describe('a journald source', () => {
     }, patient);
 
     expect(names()).toEqual(['events.journal-failed', 'events.journal-recovered']);
+  });
+
+  test.each<[string, readonly string[], string | undefined]>([
+    ['its last line', ['Hint: you are not allowed\n', 'No such ', 'directory\n'], 'No such directory'],
+    ['a last line without end', ['one\ntwo'], 'two'],
+    ['blank lines after it', ['one\n\n \t\n'], 'one'],
+    ['control characters', ['\u001b[31mred\u0007\r\n'], '[31mred'],
+    ['secrets', ['password hunter2 refused\n'], 'password [secret] refused'],
+    ['a long line', [`${'é'.repeat(100_000)}\n`], `${'é'.repeat(200)}…`],
+    ['nothing', [], undefined],
+  ])('tells what journalctl said when it failed: %s', async (_what, parts, expected) => {
+    const { newSource, clock, say, crash, fields } = setup({ redacted });
+    say(...parts);
+    reading(newSource());
+    await clock.advance(0);
+
+    crash('COMMAND_FAILED');
+    await clock.advance(0);
+
+    expect(fields('events.journal-failed')).toEqual([
+      { source: 'journal', reason: 'COMMAND_FAILED', said: expected },
+    ]);
+  });
+
+  test('tells of the journalctl that failed, not of those before it', async () => {
+    const { newSource, clock, say, crash, fields } = setup({ redacted: (bytes) => bytes });
+    say('of the first\n');
+    reading(newSource());
+    await clock.advance(0);
+    crash('COMMAND_FAILED');
+    await clock.advance(60_000);
+
+    crash('COMMAND_FAILED');
+    await clock.advance(0);
+
+    expect(fields('events.journal-failed').map(({ said }) => said)).toEqual(['of the first', undefined]);
+  });
+
+  test('tells nothing of what journalctl said where nothing takes secrets out of it', async () => {
+    const { newSource, clock, say, crash, fields } = setup();
+    say('anything\n');
+    reading(newSource());
+    await clock.advance(0);
+
+    crash('COMMAND_FAILED');
+    await clock.advance(0);
+
+    expect(fields('events.journal-failed').map(({ said }) => said)).toEqual([undefined]);
   });
 
   test('is failing until the command runs again, though there is nothing to read', async () => {

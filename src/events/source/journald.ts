@@ -7,9 +7,17 @@ import type { EventSource, Positions } from '../event-source.ts';
 import { isShippable } from '../event-time.ts';
 import { eventsEvent } from '../log-events.ts';
 import { EntryTooLong, type JournalEntry, journalExport } from './journal-export.ts';
+import { lastLine } from './last-line.ts';
 
-/** A command that runs for as long as it is read. Ending the iteration, or `signal`, ends it. */
-export type FollowCommand = (argv: readonly string[], signal: AbortSignal) => AsyncIterable<Buffer>;
+/**
+ * A command that runs for as long as it is read. Ending the iteration, or `signal`, ends it. `onSaid` is told what it
+ * writes to its standard error.
+ */
+export type FollowCommand = (
+  argv: readonly string[],
+  signal: AbortSignal,
+  onSaid: (bytes: Buffer) => void,
+) => AsyncIterable<Buffer>;
 
 export interface JournaldSourceOptions {
   readonly name: string;
@@ -26,6 +34,8 @@ export interface JournaldSourceOptions {
   /** The fields that an event has, in this order. One alone is the event's text, several are JSON. */
   readonly fields: readonly string[];
   readonly follow: FollowCommand;
+  /** Takes secrets out of what journalctl says when it fails; without it that is not told. */
+  readonly redacted?: ((said: Buffer) => Buffer) | undefined;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -49,6 +59,10 @@ const entryBytesMax = 8 * 2 ** 20;
 const sayEveryMs = 10 * 60 * 1000;
 /** A command that runs for so long reads, though there may be nothing. One that cannot ends at once. */
 const worksAfterMs = 5_000;
+/** Of a line that journalctl writes to its standard error. */
+const saidBytesMax = 16 * 1024;
+/** So much of it is told. */
+const saidCharactersMax = 200;
 const backoff = { baseMs: 500, capMs: 30_000 };
 
 /**
@@ -57,7 +71,7 @@ const backoff = { baseMs: 500, capMs: 30_000 };
  * in the journal when the agent starts again.
  */
 export function journaldSource(options: JournaldSourceOptions): EventSource {
-  const { name, fields, follow, clock, log } = options;
+  const { name, fields, follow, redacted, clock, log } = options;
   let failing: string | undefined;
   let unusable = 0;
   let sayAtMs = 0;
@@ -73,10 +87,11 @@ export function journaldSource(options: JournaldSourceOptions): EventSource {
         const shipped = cursor;
         const start = startOf(options.since, cursor, skipped, bootSeconds());
         const over = new AbortController();
+        const said = lastLine(saidBytesMax);
         const works = clock.sleep(worksAfterMs, AbortSignal.any([signal, over.signal]));
         works.then(noteRecovery, () => undefined);
         try {
-          for await (const bytes of follow(argvOf(options, start), signal)) {
+          for await (const bytes of follow(argvOf(options, start), signal, said.push)) {
             for (const entry of entries.push(bytes)) {
               cursor = entry.get('__CURSOR')?.toString('latin1') ?? cursor;
               skipped = undefined;
@@ -92,7 +107,7 @@ export function journaldSource(options: JournaldSourceOptions): EventSource {
               };
             }
           }
-          if (!signal.aborted) fail('journalctl ended');
+          if (!signal.aborted) fail('journalctl ended', said.line());
         } catch (error) {
           if (signal.aborted) return;
           if (error instanceof EntryTooLong) {
@@ -100,7 +115,8 @@ export function journaldSource(options: JournaldSourceOptions): EventSource {
             skipped = error.cursor;
             continue;
           }
-          fail(error instanceof Error && 'code' in error ? String(error.code) : 'unreadable output');
+          const reason = error instanceof Error && 'code' in error ? String(error.code) : 'unreadable output';
+          fail(reason, said.line());
         } finally {
           over.abort();
         }
@@ -128,8 +144,11 @@ export function journaldSource(options: JournaldSourceOptions): EventSource {
     return Math.floor(clock.now().getTime() / 1000 - uptime());
   }
 
-  function fail(reason: string): void {
-    if (failing === undefined) log(eventsEvent('events.journal-failed', { source: name, reason }));
+  function fail(reason: string, line: Buffer): void {
+    if (failing === undefined) {
+      const said = redacted === undefined ? undefined : legible(redacted(line));
+      log(eventsEvent('events.journal-failed', { source: name, reason, said }));
+    }
     failing = reason;
   }
 
@@ -193,4 +212,14 @@ function textOf(entry: JournalEntry, fields: readonly string[]): Buffer {
 function stampOf(entry: JournalEntry): number | undefined {
   const stamp = entry.get('__REALTIME_TIMESTAMP');
   return stamp === undefined ? undefined : Math.floor(Number(stamp.toString('latin1')) / 1000);
+}
+
+/** Undefined where there is nothing to read. */
+function legible(bytes: Buffer): string | undefined {
+  const text = bytes
+    .toString()
+    .replaceAll(/\p{Cc}/gu, '')
+    .trim();
+  if (text === '') return undefined;
+  return text.length > saidCharactersMax ? `${text.slice(0, saidCharactersMax).toWellFormed()}…` : text;
 }
