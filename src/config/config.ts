@@ -191,7 +191,8 @@ export const bootstrapConfig = {
     .max(3600)
     .default(20)
     .meta({
-      description: 'How long a stop may take: intake, drain and close share this time.',
+      description:
+        'How long a stop may take: intake, drain and close share this time. Below 10 it may take up to two seconds longer, where what was read finds no room in the spool or the disk does not take it',
       applies: 'restart',
       unit: 'seconds',
       examples: [20],

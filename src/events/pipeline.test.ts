@@ -356,6 +356,25 @@ describe('a pipeline', () => {
     expect(sink.messages().map(([letter]) => letter)).toEqual(['a']);
   });
 
+  test('a stop whose deadline passes while something waits for room lasts a second longer, and no more', async () => {
+    const { clock, sink, give, start } = setup({ bytesMax: 3_000 });
+    sink.onSend = () => Promise.reject(eventsError('EVENTS_UNREACHABLE'));
+    const { line, done } = start();
+    for (const letter of ['a', 'b']) {
+      give(`${letter.repeat(2_000)}\n`);
+      await clock.advance(1_000);
+    }
+    let isDone = false;
+    void done.then(() => (isDone = true));
+
+    void line.drain(800);
+    await clock.advance(1_799);
+    const early = isDone;
+    await clock.advance(1);
+
+    expect([early, isDone]).toEqual([false, true]);
+  });
+
   test('what waited too long and lies in the dead letter is not sent as well', async () => {
     const { clock, spool, sink, give, start } = setup();
     let isAway = true;
