@@ -59,6 +59,8 @@ export function fileSearch({
   let waiting = 0;
   let waitingBytes = 0;
   let placed = 0;
+  /** How often a file answered with an error. */
+  let unreadable = 0;
   let isMoving = false;
   let foundItems: ReadonlySet<string> = new Set();
   /** What came and went while nobody looked, and the path it had; undefined before the first look. */
@@ -85,7 +87,8 @@ export function fileSearch({
   function findAll(): readonly FoundFile[] {
     isMoving = false;
     const { found, refused, cut } = findFiles(files, exclude, limits.filesMax);
-    refusals.keepOnly(new Set([...found, ...refused].map(({ path }) => path)));
+    const unseenFiles = (unseen ?? []).map(({ file }) => file);
+    refusals.keepOnly(new Set([...found, ...refused, ...unseenFiles].map(({ path }) => path)));
     for (const { path, reason } of refused) refusals.say(path, reason);
     sayCut(cut);
     const present = new Map(found.map((each) => [fileItem(each.stat), each]));
@@ -118,6 +121,20 @@ export function fileSearch({
       log(eventsEvent('events.files-too-many', { source, openFilesMax: limits.openFilesMax, waiting }));
     }
     return found;
+  }
+
+  /** What needs a file's bytes. A file that answers with an error is closed and refused, and tried again at the next look. */
+  function ifReadable<T>(path: string, { handle }: OpenLogFile, read: () => T): T | 'unreadable' {
+    try {
+      return read();
+    } catch (error) {
+      const reason = errnoOf(error);
+      closeSync(handle);
+      if (reason === 'unknown') throw error;
+      refusals.say(path, reason);
+      unreadable += 1;
+      return 'unreadable';
+    }
   }
 
   function sayCut(cut: readonly string[]): void {
@@ -210,15 +227,15 @@ export function fileSearch({
     });
   }
 
-  /** False where it has to wait for a place, or is being renamed. */
+  /** False where it has to wait for a place, does not read, or is being renamed. */
   function isReadOrGone({ path, file }: UnseenFile, beside: Siblings): boolean {
     const now = beside.renamed(file.path, fileItem(file.stat));
     if (now === undefined || bornMsOf(now.stat) !== bornMsOf(file.stat)) return true;
-    const before = { waiting, isMoving };
+    const before = { waiting, unreadable, isMoving };
     isMoving = false;
     const record = { path, offset: 0, fingerprint: newFingerprint().fingerprint() };
     readMissed({ item: '', record }, false, [{ file: now, isLater: true }]);
-    const isLeft = waiting > before.waiting || isMoving;
+    const isLeft = waiting > before.waiting || unreadable > before.unreadable || isMoving;
     isMoving ||= before.isMoving;
     if (!isLeft) unread.add(fileItem(file.stat));
     return !isLeft;
@@ -241,12 +258,18 @@ export function fileSearch({
       known.tellAgain(item);
       return true;
     }
-    const compression = record.archive === undefined ? undefined : compressionOf(opened.handle);
-    if (compression !== undefined && isInflatable(compression)) {
+    const compression =
+      record.archive === undefined ? undefined : ifReadable(path, opened, () => compressionOf(opened.handle));
+    if (compression !== undefined && compression !== 'unreadable' && isInflatable(compression)) {
       readArchive(record.path, path, opened, compression, { isWanted: false, rest: { item, record } });
       return true;
     }
-    const file = goOn(path, opened);
+    const file =
+      compression === 'unreadable' ? compression : ifReadable(path, opened, () => goOn(path, opened));
+    if (file === 'unreadable') {
+      known.tellAgain(item);
+      return true;
+    }
     if (file === undefined) {
       closeSync(opened.handle);
       return false;
@@ -281,12 +304,15 @@ export function fileSearch({
         continue;
       }
       if (isAnother(opened, found.stat)) continue;
-      const compression = compressionOf(opened.handle);
+      const compression = ifReadable(found.path, opened, () => compressionOf(opened.handle));
+      if (compression === 'unreadable') continue;
       if (compression === undefined) {
-        const isRest: boolean =
-          isRestWanted && !isRestFound && goOnInCopy(found.path, opened, { item, record });
-        isRestFound ||= isRest;
-        if (isRest) continue;
+        const isRest: boolean | 'unreadable' =
+          isRestWanted &&
+          !isRestFound &&
+          ifReadable(found.path, opened, () => goOnInCopy(found.path, opened, { item, record }));
+        isRestFound ||= isRest === true;
+        if (isRest !== false) continue;
         if (isLater) retire(track(record.path, found.path, opened, 0));
         else closeSync(opened.handle);
       } else if (isInflatable(compression)) {
@@ -350,13 +376,16 @@ export function fileSearch({
       return;
     }
     if (isAnother(opened, stat)) return;
-    const compression = compressionOf(opened.handle);
+    const compression = ifReadable(path, opened, () => compressionOf(opened.handle));
+    if (compression === 'unreadable') return;
     if (compression !== undefined) {
       considerArchive(path, opened, compression);
       return;
     }
+    const goneOn = ifReadable(path, opened, () => goOn(path, opened));
+    if (goneOn === 'unreadable') return;
     refusals.delete(path);
-    const started = goOn(path, opened) ?? start(path, opened, seek);
+    const started = goneOn ?? start(path, opened, seek);
     started.after = predecessorOf(started);
   }
 
