@@ -189,14 +189,12 @@ function wallTime(parts: Parts, nowMs: number): number | undefined {
   const second = Number(parts['second'] ?? 0);
   if (monthIndex < 0 || monthIndex > 11 || day < 1 || day > 31 || hour > 23 || minute > 59 || second > 60)
     return undefined;
+  const dayOfYear = Number(parts['dayOfYear'] ?? 1);
   const at = (year: number): number =>
-    Date.UTC(year, monthIndex, day, hour, minute, second, fractionMs(parts['fraction']));
+    Date.UTC(year, monthIndex, day + dayOfYear - 1, hour, minute, second, fractionMs(parts['fraction']));
   const year = yearOf(parts);
-  if (parts['dayOfYear'] !== undefined) {
-    return at(year ?? new Date(nowMs).getUTCFullYear()) + (Number(parts['dayOfYear']) - 1) * 86_400_000;
-  }
   if (year !== undefined) return at(year);
-  // Without a year, as syslog writes it: the one that makes it the latest that is not in the future.
+  // Without a year, as syslog writes it: the latest that puts it no more than a day ahead.
   const thisYear = new Date(nowMs).getUTCFullYear();
   return at(thisYear) > nowMs + 86_400_000 ? at(thisYear - 1) : at(thisYear);
 }
