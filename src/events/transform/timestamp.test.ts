@@ -35,6 +35,14 @@ test.each([
   expect(read(format, text)).toBe(expected);
 });
 
+test('a time without a year that is of the next one already, where the day begins earlier, is of that', () => {
+  const lastEvening = Date.UTC(2026, 11, 31, 12);
+  const inTokyo = readTime({ format: '%b %d %T', zone: 'Asia/Tokyo' });
+
+  expect(inTokyo('Jan 01 00:10:00', Date.UTC(2026, 11, 31, 15, 10))).toBe(Date.UTC(2026, 11, 31, 15, 10));
+  expect(inTokyo('Dec 31 21:00:00', lastEvening)).toBe(lastEvening);
+});
+
 /** So many digits, mostly. */
 function digits(length: number) {
   return fc.oneof(

@@ -196,7 +196,8 @@ function wallTime(parts: Parts, nowMs: number): number | undefined {
   if (year !== undefined) return at(year);
   // Without a year, as syslog writes it: the latest that puts it no more than a day ahead.
   const thisYear = new Date(nowMs).getUTCFullYear();
-  return at(thisYear) > nowMs + 86_400_000 ? at(thisYear - 1) : at(thisYear);
+  const years = [thisYear + 1, thisYear, thisYear - 1];
+  return years.map(at).find((timeMs) => timeMs <= nowMs + 86_400_000);
 }
 
 function yearOf(parts: Parts): number | undefined {
