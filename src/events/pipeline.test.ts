@@ -21,6 +21,8 @@ import { wake } from './wake.ts';
 
 const never = new AbortController().signal;
 const hourMs = 60 * 60 * 1000;
+/** Tries so far apart that a day of them is no long story, however the dice fall. */
+const seldom = { backoffBaseMs: hourMs, backoffCapMs: 10 * hourMs };
 const streamOf = (file: string | undefined) => ({ logGroup: 'g', logStream: file ?? 's' });
 
 /** A source whose chunks the test gives. */
@@ -376,9 +378,6 @@ describe('a pipeline', () => {
     expect([early, isDone]).toEqual([false, true]);
   });
 
-  /** Tries so far apart that a day of them is no long story, however the dice fall. */
-  const seldom = { backoffBaseMs: hourMs, backoffCapMs: 10 * hourMs };
-
   test('what waited too long and lies in the dead letter is not sent as well', async () => {
     const { clock, spool, sink, give, start } = setup({ limits: seldom });
     let isAway = true;
@@ -454,14 +453,14 @@ describe('a pipeline', () => {
   );
 
   test('what an outage made too old lies in the dead letter, though its sender holds it', async () => {
-    const { clock, spool, sink, give, start } = setup();
+    const { clock, spool, sink, give, start } = setup({ limits: seldom });
     sink.onSend = () => Promise.reject(eventsError('EVENTS_UNREACHABLE', {}));
     const { line } = start({ ageMaxDays: 1 });
     give('old\n');
-    await clock.advance(12 * 60 * 60 * 1000);
+    await clock.advance(12 * hourMs);
     give('young\n');
 
-    await clock.advance(12.5 * 60 * 60 * 1000);
+    await clock.advance(12.5 * hourMs);
 
     expect(line.status()).toMatchObject({
       spool: { batches: 1 },
