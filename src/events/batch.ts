@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto';
 import { bodyBytesFew, bodyBytesUsual, borrowBody, returnBody } from './body-memory.ts';
+import { isInEncoder } from './encoding/encoder-memory.ts';
 import { encodableBytesMax, encodeLines } from './encoding/line-encoder.ts';
 import { eventEnd } from './event-lines.ts';
 import { type EscapedText, escapeForeign, isPlainText } from './foreign-bytes.ts';
@@ -33,7 +34,10 @@ export interface Batch {
 
 /** Events as a part of a batch's JSON; never more than one batch can hold. */
 export interface EncodedLines {
-  /** Events as JSON, joined by commas. Where they are all of a chunk, valid only until the next chunk is encoded. */
+  /**
+   * Events as JSON, joined by commas. Of a chunk's first piece valid only until the next chunk is encoded, or the batch
+   * is sealed in whose place it was written.
+   */
   readonly json: Buffer;
   /** Of all events, or of the first. */
   readonly timeMs: number;
@@ -74,9 +78,9 @@ export interface ChunkShape {
 
 /**
  * Makes a chunk's lines into JSON. A line's `\r\n` counts as its end. A blank line becomes a space, for CloudWatch Logs
- * takes no empty message.
+ * takes no empty message. The first piece is written to `place` where it can be (`OpenBatch.place`).
  */
-export function encodeChunk(bytes: Buffer, timeMs: number, shape: ChunkShape = {}): Encoding {
+export function encodeChunk(bytes: Buffer, timeMs: number, shape: ChunkShape = {}, place?: Buffer): Encoding {
   if (bytes.length === 0) return { pieces: [], escapedLines: 0, splitEvents: 0 };
   const { bytes: clean, lines } = textOf(bytes, shape);
   const pieces: EncodedLines[] = [];
@@ -87,7 +91,7 @@ export function encodeChunk(bytes: Buffer, timeMs: number, shape: ChunkShape = {
   } else if (shape.isOneEvent === true) {
     splitEvents = encodeOne(oneText(clean), timeMs, pieces);
   } else {
-    splitEvents = encodeText(clean, timeMs, pieces, shape);
+    splitEvents = encodeText(clean, timeMs, pieces, shape, place);
   }
   return { pieces, escapedLines: lines, splitEvents };
 }
@@ -109,13 +113,18 @@ function encodeText(
   timeMs: number,
   pieces: EncodedLines[],
   { eventLines = [], eventTimes = [] }: ChunkShape,
+  place: Buffer | undefined,
 ): number {
   let splitEvents = 0;
   let linesLeft = eventLines;
   let timesLeft = eventTimes;
   for (let from = 0; from < bytes.length; ) {
     const lines = encodableLines(bytes, from);
-    const { json, events, messageBytes, consumed } = encodeLines(lines, timeMs, linesLeft, timesLeft);
+    const { json, isInPlace, events, messageBytes, consumed } = encodeLines(lines, timeMs, {
+      eventLines: linesLeft,
+      eventTimes: timesLeft,
+      place: pieces.length === 0 ? place : undefined,
+    });
     const firstMs = timesLeft[0] ?? timeMs;
     if (consumed === 0) {
       const end = eventEnd(bytes, from, linesLeft[0]);
@@ -132,7 +141,7 @@ function encodeText(
     const isAll = from === bytes.length && pieces.length === 0;
     const bytesCounted = messageBytes + events * eventOverheadBytes;
     pieces.push({
-      json: isAll ? json : Buffer.from(json),
+      json: isAll || isInPlace ? json : Buffer.from(json),
       timeMs: firstMs,
       times,
       events,
@@ -181,6 +190,8 @@ export interface OpenBatch {
   readonly events: number;
   /** Whether the batch still meets every limit with these lines in it. */
   fits(lines: EncodedLines): boolean;
+  /** Where lines may be written that are added next, and then need not be copied; undefined where none may. */
+  readonly place: Buffer | undefined;
   /** @throws RangeError when they do not fit. */
   add(lines: EncodedLines): void;
   /** Once: the batch is no longer open then. */
@@ -240,6 +251,9 @@ export function openBatch(stream: StreamName, mayHaveMetrics = false): OpenBatch
       return events;
     },
     fits,
+    get place() {
+      return isInEncoder(draft) ? draft.subarray(events === 0 ? length : length + ','.length) : undefined;
+    },
     add(lines) {
       if (!fits(lines)) throw new RangeError('the lines do not fit the batch');
       const { timeMs, times } = lines;
@@ -251,7 +265,7 @@ export function openBatch(stream: StreamName, mayHaveMetrics = false): OpenBatch
       makeRoom(lines.json.length + ','.length + tail.length);
       if (events > 0) length += draft.write(',', length, 'latin1');
       const from = length;
-      length += lines.json.copy(draft, length);
+      length += isAt(lines.json, draft, length) ? lines.json.length : lines.json.copy(draft, length);
       places.push({ timeMs, times, from, to: length });
       events += lines.events;
       bytes += lines.bytes;
@@ -266,6 +280,11 @@ export function openBatch(stream: StreamName, mayHaveMetrics = false): OpenBatch
       return sealed(body);
     },
   };
+}
+
+/** Whether these bytes are what is at this place already. */
+function isAt(bytes: Buffer, draft: Buffer, at: number): boolean {
+  return bytes.buffer === draft.buffer && bytes.byteOffset === draft.byteOffset + at;
 }
 
 /** First and last time of a piece's events, and whether they are in the order of their times. */

@@ -1,3 +1,5 @@
+import { bodyAreas } from './encoding/encoder-memory.ts';
+
 /**
  * Memory for the bodies of full batches, used again. Fresh memory costs as much as what is written into it: its pages,
  * and a collection of the whole heap for every ten of them.
@@ -9,17 +11,23 @@ export const bodyBytesFew = 384 * 1024;
 const keptMax = 8;
 
 const few: Buffer[] = [];
+/** Beside those that lie in the encoder's memory, which are lent first: what is encoded there is not copied. */
 const usual: Buffer[] = [];
-/** How many hold it, of what is in use. */
-const holders = new WeakMap<ArrayBufferLike, number>();
+/** How many hold it, of what is in use: an area of the encoder's memory, or memory of its own. */
+const holders = new WeakMap<Buffer | ArrayBufferLike, number>();
 
 /** At least so long, at most `bodyBytesUsual`; whoever asked holds it. */
 export function borrowBody(bytes = bodyBytesUsual): Buffer {
   if (bytes > bodyBytesUsual) throw new RangeError('no body is so long');
   const isFew = bytes <= bodyBytesFew;
-  const body = (isFew ? few : usual).pop() ?? Buffer.allocUnsafeSlow(isFew ? bodyBytesFew : bodyBytesUsual);
-  holders.set(body.buffer, 1);
-  return body;
+  const body = isFew ? few.pop() : (bodyAreas.borrow() ?? usual.pop());
+  const lent = body ?? Buffer.allocUnsafeSlow(isFew ? bodyBytesFew : bodyBytesUsual);
+  holders.set(memoryOf(lent), 1);
+  return lent;
+}
+
+function memoryOf(body: Buffer): Buffer | ArrayBufferLike {
+  return bodyAreas.areaOf(body) ?? body.buffer;
 }
 
 /**
@@ -27,8 +35,9 @@ export function borrowBody(bytes = bodyBytesUsual): Buffer {
  * alone.
  */
 export function holdBody(body: Buffer): void {
-  const count = holders.get(body.buffer);
-  if (count !== undefined) holders.set(body.buffer, count + 1);
+  const memory = memoryOf(body);
+  const count = holders.get(memory);
+  if (count !== undefined) holders.set(memory, count + 1);
 }
 
 /**
@@ -36,16 +45,23 @@ export function holdBody(body: Buffer): void {
  * costs a collection, never a body.
  */
 export function returnBody(body: Buffer): void {
-  const { buffer } = body;
-  const count = holders.get(buffer);
+  const memory = memoryOf(body);
+  const count = holders.get(memory);
   if (count === undefined) return;
   if (count > 1) {
-    holders.set(buffer, count - 1);
+    holders.set(memory, count - 1);
     return;
   }
-  holders.delete(buffer);
-  const kept = buffer.byteLength === bodyBytesFew ? few : usual;
-  if (kept.length < keptMax) kept.push(Buffer.from(buffer));
-  // At once: V8 collects the whole heap for a few of them.
-  else if (buffer instanceof ArrayBuffer) buffer.transfer(0);
+  holders.delete(memory);
+  if (Buffer.isBuffer(memory)) bodyAreas.giveBack(memory);
+  else (memory.byteLength === bodyBytesFew ? few : usual).push(Buffer.from(memory));
+  keepOnly(keptMax, few);
+  keepOnly(keptMax - bodyAreas.free, usual);
+}
+
+function keepOnly(most: number, kept: Buffer[]): void {
+  for (const { buffer } of kept.splice(most)) {
+    // At once: V8 collects the whole heap for a few of them.
+    if (buffer instanceof ArrayBuffer) buffer.transfer(0);
+  }
 }

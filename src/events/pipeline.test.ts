@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import * as fc from 'fast-check';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { fakeClock } from '../../test/support/fake-clock.ts';
+import { isSameMemory } from '../../test/support/same-memory.ts';
 import { temporaryDirectory } from '../../test/support/temporary-directory.ts';
 import type { LogEvent } from '../base/log-events.ts';
 import { type Batch, eventsOf } from './batch.ts';
@@ -1028,11 +1029,11 @@ describe('a pipeline', () => {
 
   test('memory of a full batch is used again once it was sent', async () => {
     const { clock, give, start } = setup();
-    const memories: ArrayBufferLike[] = [];
+    const bodies: Buffer[] = [];
     start({
       sink: {
         async send({ body }) {
-          memories.push(body.buffer);
+          bodies.push(body);
           return [];
         },
       },
@@ -1041,8 +1042,21 @@ describe('a pipeline', () => {
     for (const letter of ['a', 'b']) give(`${letter.repeat(700_000)}\n`);
     await clock.advance(1_000);
 
-    expect(memories).toHaveLength(2);
-    expect(memories).toContain(borrowBody().buffer);
+    const next = borrowBody();
+    expect(bodies.map((body) => isSameMemory(body, next))).toEqual(expect.arrayContaining([true]));
+    expect(bodies).toHaveLength(2);
+  });
+
+  test('lines that do not fit behind those of a batch go with the next, though they were written there', async () => {
+    const { clock, sink, give, start } = setup();
+    start();
+
+    give(`${'a'.repeat(900_000)}\n`);
+    give(`${'b'.repeat(200_000)}\n`);
+    await clock.advance(1_000);
+
+    expect(sink.batches.map(({ events }) => events)).toEqual([1, 1]);
+    expect(sink.messages()).toEqual(['a'.repeat(900_000), 'b'.repeat(200_000)]);
   });
 
   test('memory of a batch is used again only when it is sent no more, though others settled the batch', async () => {

@@ -41,7 +41,8 @@ export function fillShuffles(shuffles: usize): void {
  * line's CR LF counts as its end, and a blank event becomes a space. Stops before the event that would be one more than
  * `eventsMax`, or with which messages and `overhead` for each would be more than `bytesMax`; up to 32 bytes behind what
  * it wrote are overwritten. Of the first `timed` events each but the first has a time of its own, thirteen digits of
- * `eventTimes`, 64 bits for each, which end at `timeEnd` of `between`.
+ * `eventTimes`, 64 bits for each, which end at `timeEnd` of `between`. Stops as well once it has written more than
+ * `lengthMax`: the step with which it did has written its event's end and `between` at most.
  */
 export function encodeLines(
   source: usize,
@@ -58,8 +59,10 @@ export function encodeLines(
   eventTimes: usize,
   timed: i32,
   timeEnd: i32,
+  lengthMax: i32,
 ): i32 {
   const end: usize = source + length;
+  const outMax: usize = target + lengthMax;
   let at: usize = source;
   let out: usize = target;
   let lineFrom: usize = source;
@@ -73,6 +76,7 @@ export function encodeLines(
   messageBytes = 0;
 
   while (at < end) {
+    if (out > outMax) return <i32>(doneOut - target);
     if (at + 16 <= end) {
       const bytes = v128.load(at);
       const quoted = i8x16.bitmask(

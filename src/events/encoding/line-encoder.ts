@@ -1,11 +1,25 @@
 import { chunkBytesMax } from '../event-source.ts';
 import { batchBytesMax, batchEventsMax, eventOverheadBytes } from '../limits.ts';
 import { encodeLinesWasm } from './encode-lines.wasm.ts';
+import {
+  betweenAt,
+  encoderMemory,
+  eventLinesAt,
+  eventTimesAt,
+  isInEncoder,
+  shufflesAt,
+  sourceAt,
+  stepBytesMax,
+  targetAt,
+  targetBytes,
+} from './encoder-memory.ts';
 
 /** Events as the members of a JSON array. */
 export interface EncodedText {
-  /** UTF-8, joined by commas. The encoder's own memory: valid until it is used again. */
+  /** UTF-8, joined by commas. */
   readonly json: Buffer;
+  /** Whether it is where it was to be. Else it is in memory of the encoder's own, and valid until that is used again. */
+  readonly isInPlace: boolean;
   readonly events: number;
   /** Bytes of all messages. */
   readonly messageBytes: number;
@@ -13,27 +27,25 @@ export interface EncodedText {
   readonly consumed: number;
 }
 
-/** Most bytes encoded at once. The memory for more than is usual is never touched, and so costs nothing. */
+export interface EncodeOptions {
+  /** How many lines each event has, from the first on; one where it does not say. */
+  readonly eventLines?: readonly number[];
+  /** The time of each event, where they differ. */
+  readonly eventTimes?: readonly number[];
+  /** Where to write, if there is room: a part of the encoder's memory that is lent. */
+  readonly place?: Buffer | undefined;
+}
+
+/** Most bytes encoded at once. */
 export const encodableBytesMax = chunkBytesMax;
 
-/** `{"timestamp":…,"message":"` and what closes it. */
-const betweenBytesMax = 1024;
 const beforeTime = '"},{"timestamp":';
 /** Times of events that are encoded together and differ have so many digits: since 2001 they do, until 2286. */
 const timeDigits = 13;
 const timeMsMin = 10 ** (timeDigits - 1);
 const timeMsEnd = 10 ** timeDigits;
-/** A control character becomes six bytes. */
-const growthMax = 6;
-const overwrittenBytes = 32;
-const shufflesAt = 0;
-const betweenAt = shufflesAt + 256 * 16;
-const eventLinesAt = betweenAt + betweenBytesMax;
-const eventTimesAt = eventLinesAt + 4 * batchEventsMax;
-const sourceAt = eventTimesAt + 8 * batchEventsMax;
-const targetAt = sourceAt + encodableBytesMax;
-const memoryBytes = targetAt + growthMax * encodableBytesMax + (batchEventsMax + 1) * 64 + overwrittenBytes;
-const pageBytes = 65_536;
+/** JSON is hardly ever so many times its text. What is longer ends in the middle, and the rest is copied. */
+const growthUsual = 2;
 
 interface Program {
   readonly memory: Buffer;
@@ -41,8 +53,14 @@ interface Program {
   readonly eventLines: Uint32Array;
   /** Times of each event. */
   readonly eventTimes: Float64Array;
-  encode(length: number, target: number, betweenLength: number, counted: number, timed: number): number;
+  encode(text: Span, target: Span, betweenLength: number, counted: number, timed: number): number;
   counts(): Pick<EncodedText, 'events' | 'messageBytes' | 'consumed'>;
+}
+
+/** A part of the memory; of what is written `length` is the most, but for one step. */
+interface Span {
+  readonly at: number;
+  readonly length: number;
 }
 
 let program: Program | undefined;
@@ -53,23 +71,19 @@ export function isUsualTime(timeMs: number): boolean {
 }
 
 /**
- * Encodes UTF-8 lines, at least one byte and at most `encodableBytesMax`, as events: a line each, or as many as
- * `eventLines` says, from the first on; of one time, or of those of `eventTimes`, one for each. Where `consumed` is
- * nought the first event is too long, or not whole.
+ * Encodes UTF-8 lines, at least one byte and at most `encodableBytesMax`, as events. Where `consumed` is nought the first
+ * event is too long, or not whole.
  */
-export function encodeLines(
-  bytes: Buffer,
-  timeMs: number,
-  eventLines: readonly number[] = [],
-  eventTimes: readonly number[] = [],
-): EncodedText {
+export function encodeLines(bytes: Buffer, timeMs: number, options: EncodeOptions = {}): EncodedText {
   if (bytes.length === 0 || bytes.length > encodableBytesMax) throw new RangeError('nothing, or too much');
+  const { eventLines = [], eventTimes = [], place } = options;
   program ??= load();
   const { memory } = program;
+  const isInPlace = place !== undefined && place.length >= growthUsual * bytes.length + 2 * stepBytesMax;
+  const target = isInPlace ? place : memory.subarray(targetAt, targetAt + targetBytes);
   const head = `{"timestamp":${eventTimes[0] ?? timeMs},"message":"`;
   const betweenLength = memory.write(`"},${head}`, betweenAt, 'latin1');
-  bytes.copy(memory, sourceAt);
-  const headLength = memory.write(head, targetAt, 'latin1');
+  const headLength = target.write(head, 'latin1');
   const counted = Math.min(eventLines.length, batchEventsMax);
   for (let index = 0; index < counted; index += 1) program.eventLines[index] = eventLines[index] ?? 1;
   const timed = Math.min(eventTimes.length, batchEventsMax);
@@ -78,15 +92,19 @@ export function encodeLines(
     if (!isUsualTime(eventMs)) throw new RangeError('a time of its own must have thirteen digits');
     program.eventTimes[index] = eventMs;
   }
-  const length = program.encode(bytes.length, targetAt + headLength, betweenLength, counted, timed);
-  const end = targetAt + headLength + length;
-  const tailLength = memory.write('"}', end, 'latin1');
-  return { json: memory.subarray(targetAt, end + tailLength), ...program.counts() };
+  const text = { at: isInEncoder(bytes) ? bytes.byteOffset : sourceAt, length: bytes.length };
+  if (text.at === sourceAt) bytes.copy(memory, sourceAt);
+  const rest = { at: target.byteOffset + headLength, length: target.length - headLength - stepBytesMax };
+  const length = headLength + program.encode(text, rest, betweenLength, counted, timed);
+  const counts = program.counts();
+  // It may be the room that the first event did not find.
+  if (counts.consumed === 0 && isInPlace) return encodeLines(bytes, timeMs, { eventLines, eventTimes });
+  const tailLength = target.write('"}', length, 'latin1');
+  return { json: target.subarray(0, length + tailLength), isInPlace, ...counts };
 }
 
 function load(): Program {
-  const pages = Math.ceil(memoryBytes / pageBytes);
-  const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
+  const memory = encoderMemory();
   const module = new WebAssembly.Module(Buffer.from(encodeLinesWasm, 'base64'));
   const { exports } = new WebAssembly.Instance(module, { env: { memory } });
   if (!isProgram(exports)) throw new TypeError('encode-lines.wasm.ts is not that of its source');
@@ -96,11 +114,11 @@ function load(): Program {
     memory: Buffer.from(memory.buffer),
     eventLines: new Uint32Array(memory.buffer, eventLinesAt, batchEventsMax),
     eventTimes: new Float64Array(memory.buffer, eventTimesAt, batchEventsMax),
-    encode: (length, target, betweenLength, counted, timed) =>
+    encode: (text, target, betweenLength, counted, timed) =>
       exports.encodeLines(
-        sourceAt,
-        length,
-        target,
+        text.at,
+        text.length,
+        target.at,
         shufflesAt,
         betweenAt,
         betweenLength,
@@ -112,6 +130,7 @@ function load(): Program {
         eventTimesAt,
         timed,
         beforeTime.length + timeDigits,
+        target.length,
       ),
     counts: () => ({
       consumed: consumed.value,
@@ -143,26 +162,9 @@ interface Exports {
     eventTimes: number,
     timed: number,
     timeEnd: number,
+    lengthMax: number,
   ): number;
   readonly consumed: { readonly value: number };
   readonly events: { readonly value: number };
   readonly messageBytes: { readonly value: number };
-}
-
-/** What we use of https://webassembly.github.io/spec/js-api, which TypeScript declares for browsers only. */
-declare global {
-  namespace WebAssembly {
-    class Memory {
-      constructor(size: { initial: number; maximum: number });
-      readonly buffer: ArrayBuffer;
-    }
-    class Module {
-      constructor(bytes: Uint8Array);
-      static exports(module: Module): readonly unknown[];
-    }
-    class Instance {
-      constructor(module: Module, imports: Record<string, Record<string, Memory>>);
-      readonly exports: unknown;
-    }
-  }
 }

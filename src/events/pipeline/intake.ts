@@ -136,18 +136,21 @@ export function intake(options: IntakeOptions): Intake {
   async function fill(chunk: Chunk, signal: AbortSignal): Promise<void> {
     const stream = options.source.streamOf(chunk.file, chunk.fields);
     const key = streamKey(stream);
-    const { pieces, escapedLines, splitEvents } = encodeChunk(chunk.bytes, chunk.timeMs, chunk);
+    const place = filling.get(key)?.batch.place;
+    const { pieces, escapedLines, splitEvents } = encodeChunk(chunk.bytes, chunk.timeMs, chunk, place);
     busy = key;
     for (const piece of pieces) {
-      const isFull = filling.get(key)?.batch.fits(piece) === false;
-      const before = isFull ? fullBeside(key, signal) : undefined;
-      // Before anything is waited for: another source's chunk is encoded in the same memory.
-      const open = filling.get(key) ?? start(key, stream);
+      const last = filling.get(key);
+      const full = last?.batch.fits(piece) === false ? last : undefined;
+      // Before anything is waited for, and before the full batch is sealed, in whose place it may have been written:
+      // another source's chunk is encoded in the same memory.
+      const open = last === undefined || full !== undefined ? start(key, stream) : last;
       open.batch.add(piece);
       open.jsonBytes += piece.json.length;
       openBytes += piece.json.length;
       open.isAtRisk ||= chunk.isAtRisk === true;
       counts.events += piece.events;
+      const before = full && fullBeside(key, full, signal);
       if (before === undefined) continue;
       await before;
       await inStep();
@@ -227,16 +230,20 @@ export function intake(options: IntakeOptions): Intake {
 
   /** Begins to make a batch durable. */
   function flushBeside(key: string, signal: AbortSignal): void {
-    underWay = Promise.all([underWay, flush(key, signal)]).then(() => undefined);
-    // The source may have no more to say, and nobody would wait for it.
-    underWay.catch(onBroken);
+    noteUnderWay(flush(key, signal));
   }
 
-  /** As `flushBeside`, of one that is full; returns what reading is to wait for. */
-  function fullBeside(key: string, signal: AbortSignal): Promise<void> | undefined {
-    flushBeside(key, signal);
+  /** As `flushBeside`, of one that is full and has a successor; returns what reading is to wait for. */
+  function fullBeside(key: string, full: Filling, signal: AbortSignal): Promise<void> | undefined {
+    noteUnderWay(makeDurable(key, full, signal));
     underWayAfter.push(underWay);
     return underWayAfter.length > fullUnderWayMax ? underWayAfter.shift() : undefined;
+  }
+
+  function noteUnderWay(flushing: Promise<void>): void {
+    underWay = Promise.all([underWay, flushing]).then(() => undefined);
+    // The source may have no more to say, and nobody would wait for it.
+    underWay.catch(onBroken);
   }
 
   async function tellWhenDurable(key: string, tell: () => void, signal: AbortSignal): Promise<void> {
@@ -277,11 +284,14 @@ export function intake(options: IntakeOptions): Intake {
     }
   }
 
-  /** Makes a batch durable with its positions; waits while the spool is full or cannot be written. */
   async function flush(key: string, signal: AbortSignal): Promise<void> {
     const open = filling.get(key);
-    if (open === undefined) return;
     filling.delete(key);
+    if (open !== undefined) await makeDurable(key, open, signal);
+  }
+
+  /** Makes a batch durable with its positions; waits while the spool is full or cannot be written. */
+  async function makeDurable(key: string, open: Filling, signal: AbortSignal): Promise<void> {
     const batch = open.batch.seal();
     prepare(batch);
     const own = sealed.get(key) ?? [];

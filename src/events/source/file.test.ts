@@ -22,6 +22,7 @@ import { fakeClock } from '../../../test/support/fake-clock.ts';
 import { patient } from '../../../test/support/patience.ts';
 import { temporaryDirectory } from '../../../test/support/temporary-directory.ts';
 import type { LogEvent } from '../../base/log-events.ts';
+import { isInEncoder } from '../encoding/encoder-memory.ts';
 import { eventSourceContract, reading } from '../event-source.contract.ts';
 import { chunkBytesMax, type Positions } from '../event-source.ts';
 import { messageBytesMax } from '../limits.ts';
@@ -96,6 +97,24 @@ describe('a file source that reads', () => {
     await find();
 
     expect(read.lines()).toEqual(['old', 'new']);
+  });
+
+  test('reads where lines are encoded from, and leaves nothing of them there', async () => {
+    const { source, append } = setup();
+    append('app.log', 'a password\n');
+    let read: Buffer | undefined;
+    let text = '';
+
+    for await (const { bytes } of source.chunks(new Map(), new AbortController().signal)) {
+      if (bytes.length === 0) continue;
+      read = bytes;
+      text = bytes.toString();
+      break;
+    }
+
+    expect(text).toBe('a password\n');
+    expect(read !== undefined && isInEncoder(read)).toBe(true);
+    expect(read?.every((byte) => byte === 0)).toBe(true);
   });
 
   test('counts what grew without a change being told, and nothing else', async () => {

@@ -96,6 +96,7 @@ export function fileSource(options: FileSourceOptions): EventSource {
     } finally {
       watcher.close();
       hand.closeAll();
+      buffer.close();
     }
 
     /** The first of all, kept at once: there may be nothing else to keep for long. */

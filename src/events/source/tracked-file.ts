@@ -1,4 +1,5 @@
 import { closeSync, fstatSync, readSync, type Stats } from 'node:fs';
+import { readAreas } from '../encoding/encoder-memory.ts';
 import type { Origin, Position } from '../event-source.ts';
 import type { LinePart } from '../long-line.ts';
 import type { Encoding } from './encodings.ts';
@@ -25,14 +26,27 @@ const holeBytesInTurn = 16 * 2 ** 20;
 export interface ReadBuffer {
   /** At least `length` bytes; what the last call gave is no longer valid. */
   ofLength(length: number): Buffer;
+  /** Nothing that it gave is needed any more. */
+  close(): void;
 }
 
+/** Where lines are encoded from without being copied, if there is room for one source more. */
 export function readBuffer(): ReadBuffer {
-  let buffer = Buffer.allocUnsafeSlow(readBytes + 1024);
+  const area = readAreas.borrow();
+  const usual = area ?? Buffer.allocUnsafeSlow(readBytes + 1024);
+  let long = Buffer.alloc(0);
   return {
     ofLength(length) {
-      if (buffer.length < length) buffer = Buffer.allocUnsafeSlow(length);
-      return buffer;
+      if (length <= usual.length) return usual;
+      if (long.length < length) long = Buffer.allocUnsafeSlow(length);
+      return long;
+    },
+
+    close() {
+      if (area === undefined) return;
+      // Lines as they were read, with secrets in them: nobody else may read into it for long.
+      area.fill(0);
+      readAreas.giveBack(area);
     },
   };
 }

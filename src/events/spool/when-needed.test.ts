@@ -1,5 +1,6 @@
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { fakeClock } from '../../../test/support/fake-clock.ts';
+import { isSameMemory } from '../../../test/support/same-memory.ts';
 import type { LogEvent } from '../../base/log-events.ts';
 import { borrowBody, returnBody } from '../body-memory.ts';
 import { eventsError } from '../errors.ts';
@@ -451,7 +452,7 @@ describe('a spool when needed', () => {
       const isFree = (): boolean => {
         const other = borrowBody();
         returnBody(other);
-        return other.buffer === body.buffer;
+        return isSameMemory(other, body);
       };
       await spool.append({ ...batch, body }, [], never, files);
       returnBody(body);
