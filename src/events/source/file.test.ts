@@ -9,6 +9,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  type Stats,
   statSync,
   symlinkSync,
   truncateSync,
@@ -66,6 +67,13 @@ function setup(options: Setup = {}) {
     newSource,
     source: newSource(),
     append: (name: string, text: string) => appendFileSync(path(name), text),
+    /** A new file that may have the inode of one that is gone, but was born in another tick of the kernel's clock. */
+    appendAnew: (name: string, text: string, gone: Stats): void => {
+      do {
+        rmSync(path(name), { force: true });
+        appendFileSync(path(name), text);
+      } while (gone.birthtimeMs > 0 && statSync(path(name)).birthtimeMs === gone.birthtimeMs);
+    },
     said: (name: string) => events.filter((event) => event.name === name).map(({ fields }) => fields),
     /** Lets the source notice what happened, without waiting long enough for a partial line. */
     look: () => clock.advance(fileSourceLimits.findEveryMs / 2 - 1),
@@ -407,14 +415,15 @@ describe('a file source that was stopped', () => {
 
   test('reads a new file that has the content of one that is gone', async () => {
     for (const text of ['backup finished: OK\n', 'backup of a file finished: OK\n'.repeat(100)]) {
-      const { source, newSource, append, find, path } = setup({ pattern: '*.log' });
+      const { source, newSource, append, appendAnew, find, path } = setup({ pattern: '*.log' });
       append('job-1.log', text);
       const first = reading(source);
       await find();
       await first.stop();
       append('placeholder', '');
+      const gone = statSync(path('job-1.log'));
       rmSync(path('job-1.log'));
-      append('job-2.log', text);
+      appendAnew('job-2.log', text, gone);
 
       const second = reading(newSource(), first.positions);
       await find();
@@ -424,18 +433,18 @@ describe('a file source that was stopped', () => {
   });
 
   test('reads a new file that has content, name and inode of one that is gone', async () => {
-    const { source, newSource, append, find, path } = setup();
+    const { source, newSource, append, appendAnew, find, path } = setup();
     append('app.log', 'backup finished: OK\n');
     const first = reading(source);
     await find();
     await first.stop();
-    const { ino } = statSync(path('app.log'));
+    const gone = statSync(path('app.log'));
     rmSync(path('app.log'));
     // Which inode a new file gets is the file system's: the record is made to have that.
-    append('app.log', 'backup finished: OK\n');
+    appendAnew('app.log', 'backup finished: OK\n', gone);
     const reused = statSync(path('app.log')).ino;
     const positions = new Map(
-      [...first.positions].map(([item, value]) => [item.replace(`:${ino}`, `:${reused}`), value]),
+      [...first.positions].map(([item, value]) => [item.replace(`:${gone.ino}`, `:${reused}`), value]),
     );
 
     const second = reading(newSource(), positions);
@@ -808,14 +817,18 @@ describe('a file source that is careful', () => {
   });
 
   test('reads a file that took the place, the content and maybe the inode of one that was closed', async () => {
-    const { source, append, find, path } = setup({ pattern: '*.log', limits: { openFilesMax: 1 } });
+    const { source, append, appendAnew, find, path } = setup({
+      pattern: '*.log',
+      limits: { openFilesMax: 1 },
+    });
     append('a.log', 'same\n');
     const read = reading(source);
     await find();
     append('b.log', 'b\n');
     await find();
+    const gone = statSync(path('a.log'));
     rmSync(path('a.log'));
-    append('a.log', 'same\n');
+    appendAnew('a.log', 'same\n', gone);
     await find();
 
     expect(read.lines()).toEqual(['same', 'b', 'same']);
