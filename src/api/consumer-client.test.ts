@@ -4,13 +4,14 @@ import { dirname } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { fakeClock } from '../../test/support/fake-clock.ts';
 import { temporaryDirectory } from '../../test/support/temporary-directory.ts';
-import { systemClock } from '../base/clock.ts';
 import { consumerFromAgent, consumerSocketPath, sessionFromAgent } from './consumer-client.ts';
 import { credentialsPath, type SessionRequest, sessionQuery } from './consumer-session.ts';
 import type { Endpoint } from './endpoint.ts';
 import { listenOnPath } from './endpoint-listener.ts';
 
 const { signal } = new AbortController();
+/** It does not move: an answer is waited for however slow the machine is. */
+const still = fakeClock();
 
 const session: SessionRequest = {
   trustAnchorArn: 'arn:aws:rolesanywhere:eu-west-1:123456789012:trust-anchor/a',
@@ -42,7 +43,7 @@ test('a session is that of the first consumer that has just this one', async () 
   });
   const runtimeDirectory = await setup({ another: differs, mine: has });
 
-  expect(await sessionFromAgent(runtimeDirectory, session, systemClock, signal)).toBe('{"Version":1}');
+  expect(await sessionFromAgent(runtimeDirectory, session, still, signal)).toBe('{"Version":1}');
 });
 
 test('without an agent, a folder, or a consumer that has the session, there is none', async () => {
@@ -50,7 +51,7 @@ test('without an agent, a folder, or a consumer that has the session, there is n
   writeFileSync(consumerSocketPath(runtimeDirectory, 'no-socket'), '');
 
   for (const directory of [runtimeDirectory, '/nowhere']) {
-    expect(await sessionFromAgent(directory, session, systemClock, signal)).toBeUndefined();
+    expect(await sessionFromAgent(directory, session, still, signal)).toBeUndefined();
   }
 });
 
@@ -76,7 +77,7 @@ test('an agent that does not answer is not waited for', async () => {
 test('a consumer is asked by its name', async () => {
   const runtimeDirectory = await setup({ app: ({ query }) => ({ status: 200, body: { query } }) });
 
-  expect(await consumerFromAgent(runtimeDirectory, 'app', systemClock, signal)).toBe('{"query":""}');
+  expect(await consumerFromAgent(runtimeDirectory, 'app', still, signal)).toBe('{"query":""}');
 });
 
 test('why a consumer gets nothing is told by code, and nothing that was answered is repeated', async () => {
@@ -85,7 +86,7 @@ test('why a consumer gets nothing is told by code, and nothing that was answered
     mad: () => ({ status: 500, body: 'with hunter2 in it' }),
     long: () => ({ status: 200, body: 'x'.repeat(100_000) }),
   });
-  const asking = (name: string) => consumerFromAgent(runtimeDirectory, name, systemClock, signal);
+  const asking = (name: string) => consumerFromAgent(runtimeDirectory, name, still, signal);
 
   await expect(asking('expired')).rejects.toMatchObject({
     code: 'CONSUMER_NOT_SERVED',
@@ -114,7 +115,7 @@ test.each([
     server.listen(consumerSocketPath(runtimeDirectory, 'app'), resolve);
   });
 
-  await expect(consumerFromAgent(runtimeDirectory, 'app', systemClock, signal)).rejects.toMatchObject({
+  await expect(consumerFromAgent(runtimeDirectory, 'app', still, signal)).rejects.toMatchObject({
     code: 'CONSUMER_NOT_SERVED',
   });
 });
@@ -124,7 +125,7 @@ test('a socket of another user is said to be one', async (context) => {
   const runtimeDirectory = await setup({ app: differs });
   chmodSync(consumerSocketPath(runtimeDirectory, 'app'), 0);
 
-  await expect(consumerFromAgent(runtimeDirectory, 'app', systemClock, signal)).rejects.toMatchObject({
+  await expect(consumerFromAgent(runtimeDirectory, 'app', still, signal)).rejects.toMatchObject({
     code: 'CONSUMER_SOCKET_DENIED',
   });
 });
