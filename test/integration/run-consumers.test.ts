@@ -160,10 +160,12 @@ describe('a consumer', () => {
       ['other', 0],
     ]);
     expect(refusedReads).toBe(5);
-    const read = agent.lines().filter(({ event }) => event === 'consumer.read');
-    expect(read).toMatchObject([{ consumer: 'app', what: 'credentials', version: expect.any(String) }]);
-    const refused = agent.lines().filter(({ event }) => event === 'consumer.refused');
-    expect(refused.map(({ reason, consumer }) => [reason, consumer])).toEqual([
+    const said = (name: string) => agent.lines().filter(({ event }) => event === name);
+    await eventually('the log says each', () => said('consumer.refused').length >= 4 || undefined);
+    expect(said('consumer.read')).toMatchObject([
+      { consumer: 'app', what: 'credentials', version: expect.any(String) },
+    ]);
+    expect(said('consumer.refused').map(({ reason, consumer }) => [reason, consumer])).toEqual([
       ['wrong token', 'other'],
       ['forwarded', undefined],
       ['web page', undefined],
@@ -177,6 +179,11 @@ describe('a consumer', () => {
       other: { roleArn: `${roleArn}-none`, socket: {} },
     }));
     await started();
+    // The start waits for neither longer than five seconds.
+    await eventually('credentials of one, and the refusal of the other', async () => {
+      const [app, other] = (await consumerStatus()).consumers;
+      return (app?.credentials.accessKeyId !== undefined && other?.failing !== undefined) || undefined;
+    });
     sandbox.faults.add({ service: 'sts', effect: { kind: 'cut' } });
 
     expect(await askSocket(await address('app', 'socket'))).toMatchObject({ Version: 1 });
@@ -341,7 +348,11 @@ describe('credential-process', () => {
       return { AccessKeyId, calls: sandbox.calls.list({ service: 'rolesanywhere' }).length };
     };
 
-    const same = await run([]);
+    // One that the agent does not answer within two seconds is signed without it.
+    const same = await eventually('a session from the agent', async () => {
+      const answered = await run([]);
+      return answered.calls === 0 ? answered : undefined;
+    });
     const shorter = await run(['--session-duration', '900']);
     const elsewhere = await run([], { ...user, GATEHOUSE_RUNTIME_DIRECTORY: folder });
     await agent.stop();
