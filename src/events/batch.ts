@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import { bodyBytesFew, bodyBytesUsual, borrowBody, returnBody } from './body-memory.ts';
+import { bodyBytesFew, bodyBytesUsual, borrowDraft, returnBody } from './body-memory.ts';
 import { isInEncoder } from './encoding/encoder-memory.ts';
 import { encodableBytesMax, encodeLines } from './encoding/line-encoder.ts';
 import { eventEnd } from './event-lines.ts';
@@ -349,7 +349,7 @@ const draftsMax = 2;
 const drafts: Buffer[] = [];
 
 function roomier(wanted: number): Buffer {
-  if (wanted > draftBytesMax && wanted <= bodyBytesUsual) return borrowBody(wanted);
+  if (wanted > draftBytesMax && wanted <= bodyBytesUsual) return borrowDraft(wanted);
   return Buffer.allocUnsafeSlow(wanted);
 }
 

@@ -1,6 +1,14 @@
 import { describe, expect, test } from 'vitest';
 import { isSameMemory } from '../../test/support/same-memory.ts';
-import { bodyBytesFew, bodyBytesUsual, borrowBody, holdBody, returnBody } from './body-memory.ts';
+import {
+  bodyBytesFew,
+  bodyBytesUsual,
+  borrowBody,
+  borrowDraft,
+  holdBody,
+  returnBody,
+} from './body-memory.ts';
+import { bodyAreas, isInEncoder } from './encoding/encoder-memory.ts';
 
 describe('memory of a body', () => {
   test('is used again once it was given back, whole or in part', () => {
@@ -51,6 +59,17 @@ describe('memory of a body', () => {
     // What was given back has none.
     const bytes = bodies.reduce((sum, { length }) => sum + length, 0);
     expect(bytes).toBeLessThan(10 * bodyBytesUsual);
+  });
+
+  test('that lines are encoded into is the encoder’s as long as there is some, and no other is', () => {
+    const drafts = Array.from({ length: bodyAreas.count + 1 }, () => borrowDraft(bodyBytesUsual));
+
+    expect(drafts.map(isInEncoder)).toEqual([...Array(bodyAreas.count).fill(true), false]);
+    for (const draft of drafts) returnBody(draft);
+    expect(isInEncoder(borrowBody())).toBe(false);
+    expect(isInEncoder(borrowDraft(bodyBytesFew))).toBe(false);
+    expect(bodyAreas.free).toBe(bodyAreas.count);
+    expect(() => borrowDraft(bodyBytesUsual + 1)).toThrow(RangeError);
   });
 
   test('that was never borrowed is left alone', () => {

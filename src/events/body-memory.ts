@@ -11,7 +11,6 @@ export const bodyBytesFew = 384 * 1024;
 const keptMax = 8;
 
 const few: Buffer[] = [];
-/** Beside those that lie in the encoder's memory, which are lent first: what is encoded there is not copied. */
 const usual: Buffer[] = [];
 /** How many hold it, of what is in use: an area of the encoder's memory, or memory of its own. */
 const holders = new WeakMap<Buffer | ArrayBufferLike, number>();
@@ -20,10 +19,22 @@ const holders = new WeakMap<Buffer | ArrayBufferLike, number>();
 export function borrowBody(bytes = bodyBytesUsual): Buffer {
   if (bytes > bodyBytesUsual) throw new RangeError('no body is so long');
   const isFew = bytes <= bodyBytesFew;
-  const body = isFew ? few.pop() : (bodyAreas.borrow() ?? usual.pop());
-  const lent = body ?? Buffer.allocUnsafeSlow(isFew ? bodyBytesFew : bodyBytesUsual);
-  holders.set(memoryOf(lent), 1);
-  return lent;
+  const kept = isFew ? few : usual;
+  return lent(kept.pop() ?? Buffer.allocUnsafeSlow(isFew ? bodyBytesFew : bodyBytesUsual));
+}
+
+/**
+ * The same for a body that lines are encoded into: in the encoder's memory as long as there is some, so that they are not
+ * copied there. That is no memory which is collected: who forgets to give it back takes it from all who encode.
+ */
+export function borrowDraft(bytes: number): Buffer {
+  const area = bytes <= bodyBytesFew || bytes > bodyBytesUsual ? undefined : bodyAreas.borrow();
+  return area === undefined ? borrowBody(bytes) : lent(area);
+}
+
+function lent(body: Buffer): Buffer {
+  holders.set(memoryOf(body), 1);
+  return body;
 }
 
 function memoryOf(body: Buffer): Buffer | ArrayBufferLike {
@@ -42,7 +53,7 @@ export function holdBody(body: Buffer): void {
 
 /**
  * Gives back what was borrowed: no longer read by this holder, and used again once there is none. Whoever forgets to
- * costs a collection, never a body.
+ * costs a collection, never a body (but see `borrowDraft`).
  */
 export function returnBody(body: Buffer): void {
   const memory = memoryOf(body);

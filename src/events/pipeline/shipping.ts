@@ -143,6 +143,7 @@ export function shipping(options: ShippingOptions): Shipping {
         return { batch, refused };
       } catch (error) {
         departures.end(batch);
+        returnBody(batch.body);
         if (signal.aborted) return undefined;
         fail(batch, error, attempt + 1);
         await clock.sleep(backoffMs(attempt, backoff), signal).catch(() => undefined);

@@ -1,4 +1,5 @@
 import { crc32 } from 'node:zlib';
+import { returnBody } from '../body-memory.ts';
 import { bodyCheck, type FoundHead, headAt, headBytes, nextMagic } from './record.ts';
 import type { StorageFile } from './storage.ts';
 
@@ -126,9 +127,11 @@ export async function tailOf(file: StorageFile, scan: SegmentScan, size: number)
 async function isWhole(file: StorageFile, { at, head }: FoundRecord): Promise<boolean> {
   try {
     const body = await file.read(at + head.length - head.bodyBytes, head.bodyBytes);
-    if (body.length !== head.bodyBytes) return false;
+    const isSealed = head.sealed !== undefined;
     // Sealed bodies had a checksum of every byte once.
-    return bodyCheck(body, head.sealed !== undefined) === head.bodyCheck || crc32(body) === head.bodyCheck;
+    const isAsWritten = bodyCheck(body, isSealed) === head.bodyCheck || crc32(body) === head.bodyCheck;
+    returnBody(body);
+    return body.length === head.bodyBytes && isAsWritten;
   } catch {
     // Nobody knows. It is read again when it is sent, and told of if it cannot be.
     return true;
