@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import { expect, it } from 'vitest';
 import { eventually, type Host, setup } from '../support/host.ts';
+import { ownAddress } from '../support/own-address.ts';
 
 /** A host whose sources are these; paths of sockets are under its runtime directory. */
 async function hostWith(sources: (at: (name: string) => string) => Record<string, unknown>) {
@@ -28,10 +29,6 @@ function post(socketPath: string, body: string): Promise<number> {
     outgoing.end(body);
   });
 }
-
-/** An address of the loopback that is this process's alone: a port that was found free may be another's at once. */
-const { pid } = process;
-const ownAddress = `127.${64 + ((pid >> 16) & 63)}.${(pid >> 8) & 255}.${pid & 255}`;
 
 async function listening(host: Host, name: string) {
   const agent = host.start();

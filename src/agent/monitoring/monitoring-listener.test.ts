@@ -2,13 +2,14 @@ import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
 import { fakeClock } from '../../../test/support/fake-clock.ts';
+import { ownAddress } from '../../../test/support/own-address.ts';
 import { listenOnLoopback } from '../../api/loopback-server.ts';
 import type { LogEvent } from '../../base/log-events.ts';
 import { monitoringListener } from './monitoring-listener.ts';
 
 async function taken() {
   const other = createServer();
-  other.listen(0, '127.0.0.1');
+  other.listen(0, ownAddress);
   await once(other, 'listening');
   const bound = other.address();
   const port = typeof bound === 'object' && bound !== null ? bound.port : 0;
@@ -16,7 +17,7 @@ async function taken() {
     new Promise<void>((resolve) => {
       other.close(() => resolve());
     });
-  return { wanted: `127.0.0.1:${port}`, free };
+  return { wanted: `${ownAddress}:${port}`, free };
 }
 
 function setup(wanted: string) {
