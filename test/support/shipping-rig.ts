@@ -136,7 +136,8 @@ export async function shippingRig(mode: SpoolMode) {
     return [...gone, ...texts];
   };
 
-  const isCalling = (): boolean => calling > 0 && !isStalled;
+  /** One whose answer is held for ever is over with the time that it is given; until it is held it is like any other. */
+  const isCalling = (): boolean => calling > 0 && (!isStalled || wire.fault !== undefined);
 
   /** Time passes, but not while a call is under way: it would run out of it. */
   async function pass(ms: number): Promise<void> {
