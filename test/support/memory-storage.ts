@@ -118,7 +118,8 @@ export function memoryStorage(
 
     async list() {
       await called('list', '');
-      return [...files.keys()];
+      // A folder gives names in no order.
+      return [...files.keys()].toReversed();
     },
 
     async create(name) {

@@ -91,7 +91,9 @@ export function compaction(options: CompactionOptions): Compaction {
         ({ number, unreadBytes }) => number < before && unreadBytes === 0,
       );
       const needed = older.reduce((sum, { heldBytes }) => sum + heldBytes, 0);
-      const garbage = older.reduce((sum, { end }) => sum + end, 0) - needed;
+      // What is needed takes so many segments, each with a checkpoint: to move it would write these anew, for ever.
+      const checkpoints = Math.ceil(needed / segmentBytes) * Math.max(0, ...older.map(checkpointBytesOf));
+      const garbage = older.reduce((sum, { end }) => sum + end, 0) - needed - checkpoints;
       if (garbage <= Math.max(segmentBytes, needed * garbageShare)) return;
       const [emptiest] = older.toSorted((a, b) => a.heldBytes / a.end - b.heldBytes / b.end);
       if (emptiest === undefined || emptiest.held.size === 0) return;
@@ -101,4 +103,8 @@ export function compaction(options: CompactionOptions): Compaction {
       return underWay;
     },
   };
+}
+
+function checkpointBytesOf({ checkpointBytes }: Segment): number {
+  return checkpointBytes;
 }

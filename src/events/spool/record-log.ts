@@ -40,7 +40,7 @@ export interface Damage {
 
 export interface RecordLogOptions<State> {
   readonly storage: Storage;
-  /** A segment that is longer is followed by a new one. */
+  /** A segment that is longer, its checkpoint not counted, is followed by a new one. */
   readonly segmentBytes: number;
   /** What to seal with; undefined: bodies stay in clear. A throw refuses the appends that need it. */
   readonly sealer: () => Promise<BodySealer | undefined>;
@@ -172,7 +172,8 @@ export async function openRecordLog<State>(options: RecordLogOptions<State>): Pr
   async function replay(segment: FoundSegment, isState: boolean): Promise<void> {
     const { number, file, end, records, gaps, cutBytes } = segment;
     const unreadBytes = gaps.reduce((sum, { from, to, isUnread }) => sum + (isUnread ? to - from : 0), 0);
-    segments.add(emptySegment(number, { end, unreadBytes }));
+    const first = records.find(({ head }) => head.kind === recordKind.checkpoint);
+    segments.add(emptySegment(number, { end, unreadBytes, checkpointBytes: first?.head.length ?? 0 }));
     if (file === undefined) await onDamage({ kind: 'unreadable', segment: number, isState, bytes: nothing });
     for (const { from, to } of gaps) {
       const bytes = async (lengthMax: number) =>
@@ -289,7 +290,7 @@ export async function openRecordLog<State>(options: RecordLogOptions<State>): Pr
   ): Promise<readonly HeldRecord[]> {
     const isSealing = drafts.some(({ context }) => context !== undefined);
     const sealer = isSealing ? await options.sealer() : undefined;
-    const isNew = active === undefined || active.end >= segmentBytes;
+    const isNew = active === undefined || active.end - active.checkpointBytes >= segmentBytes;
     const segment = active === undefined || isNew ? newSegment() : active;
     const first: RecordDraft[] = isNew ? [{ kind: recordKind.checkpoint, meta: checkpoint() }] : [];
     if (leaving.length > 0) first.push({ kind: recordKind.dropped, meta: leaving });
@@ -308,6 +309,7 @@ export async function openRecordLog<State>(options: RecordLogOptions<State>): Pr
     isFull = false;
     segment.end += bytes.length;
     if (isNew) {
+      segment.checkpointBytes = places[0]?.length ?? 0;
       segments.add(segment);
       active = segment;
       base = segment.number;

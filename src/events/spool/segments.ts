@@ -14,6 +14,8 @@ export interface Segment {
    * knows what waits in it, and the next opening looks again. A sector that never reads costs the file, and no event.
    */
   readonly unreadBytes: number;
+  /** Of the checkpoint that it begins with: it may be larger than all that follows. */
+  checkpointBytes: number;
 }
 
 /** The segments of a log, and the records in them that are still needed. */
@@ -32,8 +34,11 @@ export interface Segments {
   release(record: HeldRecord): void;
 }
 
-export function emptySegment(number: number, { end = 0, unreadBytes = 0 } = {}): Segment {
-  return { number, name: nameOf(number), end, held: new Set(), heldBytes: 0, unreadBytes };
+export function emptySegment(
+  number: number,
+  { end = 0, unreadBytes = 0, checkpointBytes = 0 } = {},
+): Segment {
+  return { number, name: nameOf(number), end, held: new Set(), heldBytes: 0, unreadBytes, checkpointBytes };
 }
 
 export function segmentsOfLog(): Segments {
