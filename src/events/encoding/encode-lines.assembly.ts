@@ -83,13 +83,20 @@ export function encodeLines(
         v128.or(i8x16.eq(bytes, i8x16.splat(quote)), i8x16.eq(bytes, i8x16.splat(backslash))),
       );
       const controls = i8x16.bitmask(i8x16.lt_u(bytes, i8x16.splat(space)));
-      const plain: i32 = controls == 0 ? 16 : ctz(controls);
+      if (controls == 0) {
+        // A case of its own: where the next sixteen begin is known before these are loaded.
+        if (quoted == 0) v128.store(out, bytes);
+        else moveApart(bytes, at, quoted, shuffles, out);
+        at += 16;
+        out += 16 + popcnt(quoted);
+        continue;
+      }
+      const plain: i32 = ctz(controls);
       const quotes = quoted & ((1 << plain) - 1);
       if (quotes == 0) v128.store(out, bytes);
       else moveApart(bytes, at, quotes, shuffles, out);
       at += plain;
       out += plain + popcnt(quotes);
-      if (controls == 0) continue;
     }
     const byte = load<u8>(at);
     at += 1;
