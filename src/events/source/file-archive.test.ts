@@ -71,6 +71,42 @@ test('what a compressed file holds is text in whatever encoding its mark says', 
   expect(read.messages.toSorted()).toEqual(['eins', 'zwölf', '漢字']);
 });
 
+test('lines in UTF-16 are cut where they end, however many there are', async () => {
+  const { path, start, until } = setup();
+  const lines = Array.from({ length: 20_000 }, (_, number) => `\u010a ${number} \u0a0a`);
+  writeFileSync(path('app.log.1.gz'), gzipSync(Buffer.from(`\ufeff${lines.join('\n')}\n`, 'utf16le')));
+
+  const read = start();
+  await until(() => expect(read.messages.length).toBeGreaterThanOrEqual(lines.length));
+
+  expect(read.messages).toEqual(lines);
+});
+
+test('a copy of what is still being read is not read as well', async () => {
+  const { path, clock, open, until } = setup('app.log');
+  const lines = Array.from({ length: 40_000 }, (_, number) => `line ${number}`);
+  const text = `${lines.join('\n')}\n`;
+  writeFileSync(path('app.log'), text);
+  const stop = new AbortController();
+  const source = open();
+  const texts: string[] = [];
+  let isOver: Promise<void> | undefined;
+
+  for await (const { bytes } of source.chunks(new Map(), stop.signal)) {
+    if (bytes.length === 0) continue;
+    texts.push(bytes.toString());
+    if (isOver !== undefined) continue;
+    writeFileSync(path('app.log.1.gz'), gzipSync(text));
+    rmSync(path('app.log'));
+    await clock.advance(fileSourceLimits.findEveryMs);
+    isOver = until(() => expect(source.counts().items).toBe(0)).finally(() => stop.abort());
+  }
+  await isOver;
+
+  expect(texts.length).toBeGreaterThan(2);
+  expect(texts.join('')).toBe(text);
+});
+
 test('a copy of what was read is not read again, also after a restart', async () => {
   const { path, clock, start, until } = setup();
   writeFileSync(path('app.log'), 'one\n');

@@ -99,6 +99,61 @@ test('nor while one waits that began before it, though it had another line since
   expect([...read.positions.keys()].toSorted()).toEqual(['quick', 'slow']);
 });
 
+test('nor while one waits whose first line had a part from before it', async () => {
+  const { clock, source, give } = setup({
+    container: 'cri',
+    multiline: { ...multiline, flushAfterMs: 60_000, preset: 'java' },
+  });
+  const read = reading(source);
+
+  give('2026-11-22T12:00:00Z stdout P be\n', { item: 'slow' });
+  await clock.advance(500);
+  give('2026-11-22T12:00:00Z stdout F gins\n', { item: 'slow' });
+  await clock.advance(500);
+  const looked = { item: 'looked', value: 'x', durableByMs: clock.monotonic() - 800 };
+  give('', { item: 'quick', positions: [looked] });
+  await clock.advance(100);
+
+  expect(read.positions.size).toBe(0);
+});
+
+test.each<[string, TransformConfig, readonly string[]]>([
+  ['an event', { multiline: { ...multiline, flushAfterMs: 60_000, preset: 'java' } }, ['waits\n']],
+  [
+    'an event after others of its file',
+    { multiline: { ...multiline, flushAfterMs: 60_000, preset: 'java' } },
+    ['first\n', 'second\n'],
+  ],
+  ['a part of a line', { container: 'cri' }, ['2026-11-22T12:00:00Z stdout P waits\n']],
+  [
+    'a part of a line after a whole one',
+    { container: 'cri' },
+    ['2026-11-22T12:00:00Z stdout F done\n', '2026-11-22T12:00:00Z stdout P waits\n'],
+  ],
+  [
+    'an event after one whose line came in parts',
+    { container: 'cri', multiline: { ...multiline, flushAfterMs: 60_000, preset: 'java' } },
+    [
+      '2026-11-22T12:00:00Z stdout P be\n',
+      '2026-11-22T12:00:00Z stdout F gins\n2026-11-22T12:00:00Z stdout F waits\n',
+    ],
+  ],
+])('but it is passed on while %s waits that began after it', async (_what, config, texts) => {
+  const { clock, source, give } = setup(config);
+  const read = reading(source);
+
+  for (const text of texts) {
+    await clock.advance(30_000);
+    give(text, { item: 'slow' });
+  }
+  await clock.advance(500);
+  const looked = { item: 'looked', value: 'x', durableByMs: clock.monotonic() - 600 };
+  give('', { item: 'quick', positions: [looked] });
+  await clock.advance(100);
+
+  expect([...read.positions.keys()]).toContain('looked');
+});
+
 async function messagesOf(config: TransformConfig, text: string): Promise<string[]> {
   const { clock, source, give } = setup(config);
   const read = reading(source);
@@ -802,4 +857,51 @@ test('what was made of lines whose file may soon be gone says so, what waits for
   await done;
 
   expect(chunks.map(({ isAtRisk }) => isAtRisk)).toEqual([false, true, true]);
+});
+
+test('a position is not passed on while a part of another stream of the container waits from before it', async () => {
+  const { clock, source, give } = setup({
+    container: 'cri',
+    multiline: { ...multiline, flushAfterMs: 10_000, preset: 'java' },
+  });
+  const time = '2026-11-22T12:00:00Z';
+  const read = reading(source);
+
+  give(`${time} stdout F a\n${time} stderr P part, \n`);
+  await clock.advance(0);
+  give(`${time} stdout F b\n`);
+  await clock.advance(0);
+  const early = [[...read.messages], read.positions.size];
+  give(`${time} stderr F and its rest\n`);
+  await clock.advance(11_000);
+
+  expect(early).toEqual([['a'], 0]);
+  expect(read.messages).toEqual(['a', 'b', 'part, and its rest']);
+  expect(read.positions.size).toBe(1);
+});
+
+test('files of one path are not joined', async () => {
+  const { clock, source, give } = setup({ multiline: { ...multiline, preset: 'java' } });
+  const read = reading(source);
+
+  give('old\n', { item: 'former', file: 'app.log' });
+  give('\tat what follows\n', { item: 'current', file: 'app.log' });
+  await clock.advance(2_000);
+
+  expect(read.messages.toSorted()).toEqual(['\tat what follows', 'old']);
+});
+
+test('how many lines were escaped is told once of each chunk, where some were', async () => {
+  const { source, give } = setup({ filter: { exclude: ['never'] } }, ['service']);
+  const stop = new AbortController();
+  const escaped: unknown[] = [];
+  give(`${json('a', 1)}\n${json('b', 1)}\n`);
+  give('', { bytes: Buffer.from(`${json('a', 1)}\xff\n${json('b', 1)}\n`, 'latin1') });
+
+  for await (const chunk of source.chunks(new Map(), stop.signal)) {
+    escaped.push(chunk.escapedLines);
+    if (escaped.length === 4) stop.abort();
+  }
+
+  expect(escaped).toEqual([0, 0, 1, 0]);
 });
