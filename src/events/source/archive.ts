@@ -1,4 +1,4 @@
-import { closeSync, fstatSync } from 'node:fs';
+import { closeSync } from 'node:fs';
 import type { Position } from '../event-source.ts';
 import type { Encoding } from './encodings.ts';
 import {
@@ -12,7 +12,7 @@ import {
 import { hashOf, headBytesMax, newFingerprint } from './fingerprint.ts';
 import { type Inflatable, inflate } from './inflate.ts';
 import { type LineCutter, lineCutter } from './line-cutter.ts';
-import { errnoOf, type OpenLogFile } from './open-log-file.ts';
+import { errnoOf, type OpenLogFile, statOf } from './open-log-file.ts';
 import { type DetectedFormat, textFormat } from './text-format.ts';
 import type { Predecessor, TakenLines } from './tracked-file.ts';
 
@@ -213,7 +213,7 @@ export function openArchive(opened: OpenLogFile, archiving: Archiving): Archive 
     broken = undefined;
     ready = [];
     cutter = newCutter();
-    const now = fstatSync(handle);
+    const now = statOf(handle) ?? seen;
     const nowMs = archiving.monotonic();
     if (now.size !== seen.size || now.mtimeMs !== seen.mtimeMs) changedMs = nowMs;
     seen = now;

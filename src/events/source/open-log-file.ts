@@ -141,6 +141,15 @@ function isUnder(place: string, prefix: string): boolean {
   return place === real || place.startsWith(real.endsWith(sep) ? real : real + sep);
 }
 
+/** Undefined where the system tells nothing of it any more: on NFS, say, when its server has deleted it. */
+export function statOf(handle: number): Stats | undefined {
+  try {
+    return fstatSync(handle);
+  } catch {
+    return undefined;
+  }
+}
+
 export function errnoOf(error: unknown): string {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : 'unknown';
 }

@@ -13,7 +13,7 @@ import {
 } from './file-record.ts';
 import { type FingerprintState, hashOf, newFingerprint } from './fingerprint.ts';
 import { holeStart, textStart } from './hole.ts';
-import type { OpenLogFile } from './open-log-file.ts';
+import { type OpenLogFile, statOf } from './open-log-file.ts';
 import { type DetectedFormat, markBytesMax, textFormat } from './text-format.ts';
 
 /** Reads are this long: measured, larger ones fall out of the processor's cache while they are encoded. */
@@ -291,7 +291,7 @@ export function trackFile(opened: OpenLogFile, tracking: Tracking): TrackedFile 
       return handle !== undefined;
     },
 
-    sizeNow: () => (handle === undefined ? size : fstatSync(handle).size),
+    sizeNow: () => (handle === undefined ? size : (statOf(handle)?.size ?? size)),
 
     isOf: (stat) => fileItem(stat) === item && (handle !== undefined || bornMsOf(stat) === bornMs),
 
