@@ -40,6 +40,7 @@ function setup(text: string | Buffer = '') {
         const next = file.take(buffer, nowMs, partial);
         if (next === undefined) nothing += 1;
         else taken.push({ ...next, bytes: Buffer.from(next.bytes) });
+        if (taken.length > 1_000) throw new Error('it never ends');
       }
       return taken;
     };
@@ -215,10 +216,11 @@ test.each([
   expect(quietSinceMs).toEqual([5, 5]);
 });
 
-describe('NUL bytes', () => {
-  const holeAt = (before: string, nuls: number, after: string) =>
-    setup(Buffer.concat([Buffer.from(before), Buffer.alloc(nuls), Buffer.from(after)]));
+function holeAt(before: string, nuls: number, after: string) {
+  return setup(Buffer.concat([Buffer.from(before), Buffer.alloc(nuls), Buffer.from(after)]));
+}
 
+describe('NUL bytes', () => {
   test('are a hole from 512 on, and text below', () => {
     const hole = holeAt('a', 512, 'b\n');
     const text = holeAt('a', 511, 'b\n');
@@ -296,8 +298,8 @@ test('whatever is written, in whatever pieces, and wherever the agent starts ane
       read += reader.text();
 
       // At a line's start NUL bytes up to the end of what was there are room, which is passed over.
-      const plain = (all: string): string => all.replaceAll('\0', '');
-      expect(plain(read)).toBe(plain(`${steps.map(([text]) => text).join('')}end\n`));
+      const written = `${steps.map(([text]) => text).join('')}end\n`;
+      expect(read.replaceAll('\0', '')).toBe(written.replaceAll('\0', ''));
     }),
     { numRuns: 40 },
   );
