@@ -659,6 +659,31 @@ describe('data keys', () => {
     expect(keeper.keys.size).toBe(1);
   });
 
+  test('are kept over starts as long as one of several batches is sealed under them, and then go', async () => {
+    const { open, clock, keeper } = spoolFixture();
+    const folders = memoryFolders();
+    const first = await open(folders);
+    for (const text of ['one', 'two', 'three']) await append(first, text);
+    await first.close();
+    await clock.advance(25 * 60 * 60 * 1000);
+    const second = await open(folders);
+    await append(second, 'four');
+    await clock.advance(1);
+    await settleOldest(second, 2);
+    await append(second, 'five');
+    await second.close();
+    const third = await open(folders);
+    await append(third, 'six');
+    const whileOneWaits = keeper.keys.size;
+
+    expect(await texts(third)).toEqual(['three', 'four', 'five', 'six']);
+    await settleOldest(third, 2);
+    await third.close();
+    await append(await open(folders), 'seven');
+
+    expect([whileOneWaits, keeper.keys.size]).toEqual([2, 1]);
+  });
+
   test('sealing goes on under the old one where no new one can be had, and it is asked for again', async () => {
     const { open, clock, keeper, named } = spoolFixture();
     const spool = await open(memoryFolders());
@@ -769,6 +794,71 @@ describe('damage', () => {
     expect(named('events.spool-damaged')).toMatchObject([{ fields: { kind: 'gap' }, audit: 'failure' }]);
     expect(folders.quarantine.files.size).toBe(1);
   });
+
+  test('before what was acknowledged last costs nothing of that, though the process was killed', async () => {
+    const { open, named } = spoolFixture();
+    const before = memoryFolders();
+    const first = await open(before);
+    for (const number of [1, 2, 3]) await append(first, longLine(number), String(number));
+    const folders = killed(before);
+    flip(folders, '"id":1');
+
+    const spool = await open(folders);
+
+    expect(numbers(await texts(spool))).toEqual(['2', '3']);
+    expect(spool.position('s').get('i')).toBe('3');
+    expect(named('events.spool-cut')).toEqual([]);
+    expect(named('events.spool-damaged')).toMatchObject([{ fields: { kind: 'gap' } }]);
+  });
+
+  test('records of another segment, or of an earlier place, are damage and no batches', async () => {
+    const { open, named } = spoolFixture({ segmentBytes: 500 });
+    const before = memoryFolders();
+    const first = await open(before);
+    for (const number of [1, 2, 3]) await append(first, longLine(number));
+    const folders = killed(before);
+    const [one = '', two = ''] = segmentsOf(folders);
+    const misplaced = Buffer.from(folders.spool.files.get(one) ?? '');
+    folders.spool.replaceFile(two, misplaced);
+
+    const spool = await open(folders);
+
+    expect(numbers(await texts(spool))).toEqual(['1', '3']);
+    expect(named('events.batches-lost')).toEqual([]);
+    expect(named('events.spool-damaged')).toMatchObject([{ fields: { kind: 'gap', segment: 2 } }]);
+  });
+
+  test.each([1, 2, 3, 4, 5, 6])(
+    'page %i that does not read at one start costs no more than what is in it, and that no longer than to the next',
+    async (page) => {
+      const { open, named } = spoolFixture();
+      const before = memoryFolders();
+      const first = await open(before);
+      const lines = Array.from({ length: 30 }, (_, index) => `${index} ${'x'.repeat(700 + index * 13)}`);
+      for (const [index, text] of lines.entries()) await append(first, text, String(index));
+      const folders = killed(before);
+      let isBad = true;
+      const opened = folders.spool.open.bind(folders.spool);
+      folders.spool.open = async (name) => {
+        const file = await opened(name);
+        const read: typeof file.read = (at, length) =>
+          isBad && at < (page + 1) * 4096 && at + length > page * 4096 ? noRead() : file.read(at, length);
+        return { ...file, read };
+      };
+
+      const spool = await open(folders);
+      const waiting = spool.counts().batches;
+      await spool.close();
+      isBad = false;
+      const again = await open(folders);
+
+      expect(waiting).toBeGreaterThanOrEqual(lines.length - 6);
+      expect(waiting).toBeLessThan(lines.length);
+      expect(named('events.spool-damaged').length).toBeGreaterThan(0);
+      expect(await texts(again)).toEqual(lines);
+      expect(again.position('s').get('i')).toBe('29');
+    },
+  );
 
   test('a cut file costs what was cut, and the positions are those of what is left', async () => {
     const { open, folders, events } = await three();
@@ -1313,6 +1403,50 @@ describe('the dead letter', () => {
     await refuse(spool, ['a'.repeat(600), 'b'.repeat(600)]);
 
     expect(named('events.dead-letter-full').map(({ fields }) => fields['events'])).toEqual([1, 10]);
+  });
+
+  test('counts the same bytes after a start, and keeps to its bound then too', async () => {
+    const { open, named } = spoolFixture({ deadLetterBytesMax: 3000 });
+    const folders = memoryFolders();
+    const first = await open(folders);
+    await refuse(first, ['a'.repeat(1000), 'b'.repeat(1000)]);
+    const { deadLetterBytes } = first.counts();
+    const saidWhileAllWereKept = named('events.dead-letter-full');
+    await first.close();
+
+    const again = await open(folders);
+    expect(again.counts()).toMatchObject({ deadLetters: 2, deadLetterBytes });
+    await refuse(again, ['c'.repeat(1000)]);
+
+    expect(saidWhileAllWereKept).toEqual([]);
+    expect(named('events.dead-letter-full')).toMatchObject([{ fields: { events: 1 } }]);
+    expect(again.deadLetters(9).map(({ id }) => id)).toEqual([2, 3]);
+    for (const { id } of again.deadLetters(9)) await again.dropDeadLetter(id);
+    expect(again.counts()).toMatchObject({ deadLetters: 0, deadLetterBytes: 0 });
+  });
+
+  test('has nothing of a batch that is still to be sent when the agent starts again', async () => {
+    const { open } = spoolFixture();
+    const folders = memoryFolders();
+    const spool = await open(folders);
+    await append(spool, 'one');
+    const [batch] = await spool.read({ stream: a, batchesMax: 1 }, never);
+    if (batch === undefined) throw new Error('nothing read');
+    folders.spool.onCall = (call) => {
+      if (call === 'write') throw failure('EIO');
+    };
+    await expect(
+      spool.settle(batch, [{ reason: 'invalid', timestamp: 1, message: 'one' }]),
+    ).rejects.toThrow();
+    folders.spool.onCall = () => undefined;
+    const kept = spool.deadLetters(9).length;
+
+    const again = await open(killed(folders));
+
+    expect(kept).toBe(1);
+    expect(again.deadLetters(9)).toEqual([]);
+    await settleOldest(again);
+    expect((await open(killed(folders))).deadLetters(9)).toEqual([]);
   });
 
   test('is sealed, and is there after a kill', async () => {

@@ -87,8 +87,8 @@ async function readable(file: StorageFile, at: number, length: number) {
   try {
     return { bytes: await file.read(at, length), isRefused: false };
   } catch {
-    // A bad sector in a large window: the next try is for a page of it.
-    const page = file.read(at, Math.min(length, pageBytes));
+    // A bad sector in a large window: the next try is for what is left of one page, so that the one before it reads.
+    const page = file.read(at, Math.min(length, pageBytes - (at % pageBytes)));
     return { bytes: await page.catch(() => Buffer.alloc(0)), isRefused: true };
   }
 }
