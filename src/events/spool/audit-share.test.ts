@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 import { expect, test } from 'vitest';
 import { fakeClock } from '../../../test/support/fake-clock.ts';
 import type { LogEvent } from '../../base/log-events.ts';
@@ -175,4 +176,54 @@ test('of several batches only those are taken together that leave the share of a
   expect(ids).toHaveLength(fits);
   expect(durable.at(-1)).toBe(`app ${fits - 1}`);
   expect(await spool.appendFirst?.(batches('agent').slice(0, 1), never)).toHaveLength(1);
+});
+
+test('what is larger than all the room of others is taken when the spool is empty, and only then', async () => {
+  const { spool, durable, clock, settleOne } = setup();
+  const huge = batchOf(b, 'x'.repeat(bytesMax));
+  await spool.append(batchOf(a, 'small'), [], never);
+
+  const waiting = spool.append(huge, [{ source: 'app', item: 'file', value: 'huge' }], never);
+  await clock.advance(0);
+  const before = [...durable];
+  await settleOne();
+  await waiting;
+
+  expect([before, durable]).toEqual([[], ['huge']]);
+});
+
+test('the spool is full as long as somebody waits, and no longer', async () => {
+  const { spool, clock, fill, settleOne } = setup();
+  await fill();
+  const given = new AbortController();
+  const waiting = [never, given.signal].map((signal) => spool.append(batchOf(b, line), [], signal));
+  await clock.advance(0);
+  const isFull = [spool.counts().isFull];
+
+  given.abort(new Error('stop'));
+  await Promise.allSettled(waiting.slice(1));
+  isFull.push(spool.counts().isFull);
+  for (let settled = 0; settled < 4; settled += 1) await settleOne();
+  await Promise.all(waiting.slice(0, 1));
+  isFull.push(spool.counts().isFull);
+
+  expect(isFull).toEqual([true, true, false]);
+});
+
+test('what is given up before it is asked for leaves nothing, and no append leaves anything at its signal', async () => {
+  const { spool, fill, clock, settleOne } = setup();
+  const given = new AbortController();
+  given.abort(new Error('stop'));
+  await expect(spool.append(batchOf(b, 'none'), [], given.signal)).rejects.toThrow('stop');
+  await fill();
+  const { signal } = new AbortController();
+  const waiting = ['one', 'two'].map((text) => spool.append(batchOf(b, text + line), [], signal));
+  await clock.advance(0);
+
+  for (let settled = 0; settled < 4; settled += 1) await settleOne();
+  await Promise.all(waiting);
+
+  expect(getEventListeners(signal, 'abort')).toEqual([]);
+  const kept = await spool.read({ stream: b, batchesMax: 9 }, never);
+  expect(kept.map((batch) => textOf(batch).slice(0, 3))).toEqual(['one', 'two']);
 });

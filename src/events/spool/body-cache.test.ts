@@ -76,4 +76,16 @@ describe('bodies in memory', () => {
     if (got !== undefined) returnBody(got);
     expect(isSameMemory(borrowBody(), body)).toBe(true);
   });
+
+  test('are given back when there is an end of all of them', () => {
+    const cache = bodyCache(2 ** 22);
+    const body = borrowBody();
+    cache.keep(1, body);
+    returnBody(body);
+
+    cache.clear();
+
+    expect(cache.get(1)).toBeUndefined();
+    expect(borrowBody().buffer).toBe(body.buffer);
+  });
 });
