@@ -15,6 +15,7 @@ import type { BatchToAppend, Spool } from '../spool.ts';
 import { type DataKey, keyRing } from './data-keys.ts';
 import { type DiskSpoolOptions, diskSpool } from './disk.ts';
 import { folderStorage } from './folder-storage.ts';
+import { nextMagic } from './record.ts';
 
 spoolContract('diskSpool, sealed', (making) => spoolFixture().open(memoryFolders(), making));
 spoolContract('diskSpool, in clear', (making) =>
@@ -93,6 +94,13 @@ function several(...contents: readonly string[]): BatchToAppend[] {
     batch: batchOf(a, text),
     positions: [{ source: 's', item: 'i', value: String(index + 1) }],
   }));
+}
+
+/** Where the records of a segment begin. */
+function placesOf(bytes: Buffer): number[] {
+  const places: number[] = [];
+  for (let at = nextMagic(bytes, 0); at >= 0; at = nextMagic(bytes, at + 1)) places.push(at);
+  return places;
 }
 
 function segmentsOf({ spool }: MemoryFolders): string[] {
@@ -811,7 +819,7 @@ describe('damage', () => {
     expect(named('events.spool-damaged')).toMatchObject([{ fields: { kind: 'gap' } }]);
   });
 
-  test('records of another segment, or of an earlier place, are damage and no batches', async () => {
+  test('records of another segment are damage, and no batches', async () => {
     const { open, named } = spoolFixture({ segmentBytes: 500 });
     const before = memoryFolders();
     const first = await open(before);
@@ -826,6 +834,25 @@ describe('damage', () => {
     expect(numbers(await texts(spool))).toEqual(['1', '3']);
     expect(named('events.batches-lost')).toEqual([]);
     expect(named('events.spool-damaged')).toMatchObject([{ fields: { kind: 'gap', segment: 2 } }]);
+  });
+
+  test('a record that is there once more, in the place of another, is damage, and the other is missed', async () => {
+    const { open, named } = spoolFixture();
+    const before = memoryFolders();
+    const first = await open(before);
+    for (const number of [1, 2, 3]) await append(first, longLine(number), String(number));
+    const folders = killed(before);
+    const [name = ''] = segmentsOf(folders);
+    const bytes = Buffer.from(folders.spool.files.get(name) ?? '');
+    const [, from = 0, to = 0, end = 0] = placesOf(bytes);
+    expect(to - from).toBe(end - to);
+    bytes.copy(bytes, to, from, to);
+    folders.spool.replaceFile(name, bytes);
+
+    const spool = await open(folders);
+
+    expect(numbers(await texts(spool))).toEqual(['1', '3']);
+    expect(named('events.spool-damaged')).toMatchObject([{ fields: { kind: 'gap', from: to, to: end } }]);
   });
 
   test.each([1, 2, 3, 4, 5, 6])(
@@ -1437,7 +1464,7 @@ describe('the dead letter', () => {
     };
     await expect(
       spool.settle(batch, [{ reason: 'invalid', timestamp: 1, message: 'one' }]),
-    ).rejects.toThrow();
+    ).rejects.toMatchObject({ code: 'EVENTS_SPOOL_UNWRITABLE' });
     folders.spool.onCall = () => undefined;
     const kept = spool.deadLetters(9).length;
 
