@@ -53,7 +53,7 @@ describe('gatehouse top', () => {
     const json = await host.run(['top', '--interval', '0.2', '--json']);
 
     expect({ code: text.code, stderr: text.stderr }).toEqual({ code: 0, stderr: '' });
-    expect(text.stdout).toMatch(/^gatehouse web-1 {2}ready {2}up \d+ s, pid \d+, /u);
+    expect(text.stdout).toMatch(/^gatehouse web-1 {2}ready {2}up \d+ (?:s|min(?: \d+ s)?), pid \d+, /u);
     expect(text.stdout).toMatch(/^app +0 +0 B\/s +0 B +100 +1$/mu);
     expect(text.stdout).not.toContain('\u001b');
     expect(JSON.parse(json.stdout)).toMatchObject({
