@@ -147,7 +147,8 @@ test('a stream does not wait until what another has appended is durable', async 
   expect(await Promise.all(appended)).toEqual([1, 2]);
 });
 
-test('of several batches only those are taken together that leave the share of audit', async () => {
+/** Over a spool that takes several at once. */
+function setupTogether() {
   const { clock } = setup();
   const inner = memorySpool({ bytesMax, clock, log: () => undefined });
   const durable: (string | undefined)[] = [];
@@ -163,6 +164,24 @@ test('of several batches only those are taken together that leave the share of a
       log: () => undefined,
     },
   );
+  return { spool, durable };
+}
+
+test('of several batches the first is taken however large, alone, and of none none', async () => {
+  const { spool, durable } = setupTogether();
+  const batches = [bytesMax, 1].map((length) => ({
+    batch: batchOf(b, 'x'.repeat(length)),
+    positions: [{ source: 'app', item: 'i', value: String(length) }],
+  }));
+
+  expect(await spool.appendFirst?.(batches, never)).toEqual([1]);
+
+  expect(durable).toEqual([String(bytesMax)]);
+  expect(await spool.appendFirst?.([], never)).toEqual([]);
+});
+
+test('of several batches only those are taken together that leave the share of audit', async () => {
+  const { spool, durable } = setupTogether();
   const size = batchOf(b, line).body.length;
   const fits = Math.floor((bytesMax * 7) / 8 / size);
   const batches = (source: string) =>

@@ -819,6 +819,26 @@ describe('damage', () => {
     expect(named('events.spool-damaged')).toMatchObject([{ fields: { kind: 'gap' } }]);
   });
 
+  test('of a group that a crash interrupted nothing behind its first fault counts, however whole it looks', async () => {
+    const { open, named } = spoolFixture();
+    const before = memoryFolders();
+    const first = await open(before);
+    await Promise.all([1, 2, 3, 4].map((number) => append(first, longLine(number), String(number))));
+    const folders = killed(before);
+    const [name = ''] = segmentsOf(folders);
+    const bytes = Buffer.from(folders.spool.files.get(name) ?? '');
+    const [, , second = 0] = placesOf(bytes);
+    for (const at of [second, bytes.length - 1]) bytes[at] = (bytes[at] ?? 0) ^ 1;
+    folders.spool.replaceFile(name, bytes);
+
+    const spool = await open(folders);
+
+    expect(numbers(await texts(spool))).toEqual(['1']);
+    expect(spool.position('s').get('i')).toBe('1');
+    expect(named('events.spool-cut')).toMatchObject([{ fields: { bytes: bytes.length - second } }]);
+    expect(named('events.spool-damaged')).toEqual([]);
+  });
+
   test('records of another segment are damage, and no batches', async () => {
     const { open, named } = spoolFixture({ segmentBytes: 500 });
     const before = memoryFolders();

@@ -120,3 +120,26 @@ test('positions of so many files that a checkpoint is longer than a segment let 
   expect(created).toBeLessThan(10);
   expect(spool.counts().batches).toBe(3);
 });
+
+test('what many starts left, a little each with a long checkpoint, is moved together', async () => {
+  const { open } = spoolFixture({ segmentBytes: 1000 });
+  const folders = memoryFolders();
+  const items = Array.from({ length: 100 }, (_, index) => `/var/log/app/service-${index}.log`);
+  const starts = 40;
+  for (let start = 0; start < starts; start += 1) {
+    const spool = await open(folders);
+    if (start === 0) await spool.keep(items.map((item) => ({ source: 'files', item, value: '1' })));
+    await append(spool, String(start));
+    await spool.close();
+  }
+  const before = segmentsIn(folders).length;
+
+  const spool = await open(folders);
+  await append(spool, String(starts));
+
+  await expect.poll(() => segmentsIn(folders).length).toBeLessThan(starts / 2);
+  expect(before).toBeGreaterThan(starts / 2);
+  const waiting = await spool.read({ stream: a, batchesMax: 100 }, never);
+
+  expect(waiting.map(textOf)).toEqual(Array.from({ length: starts + 1 }, (_, start) => String(start)));
+});
