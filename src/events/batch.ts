@@ -78,7 +78,7 @@ export interface ChunkShape {
 
 /**
  * Makes a chunk's lines into JSON. A line's `\r\n` counts as its end. A blank line becomes a space, for CloudWatch Logs
- * takes no empty message. The first piece is written to `place` where it can be (`OpenBatch.place`).
+ * takes no empty message. The first piece is written to `place` where it can be (`OpenBatch.placeFor`).
  */
 export function encodeChunk(bytes: Buffer, timeMs: number, shape: ChunkShape = {}, place?: Buffer): Encoding {
   if (bytes.length === 0) return { pieces: [], escapedLines: 0, splitEvents: 0 };
@@ -190,8 +190,11 @@ export interface OpenBatch {
   readonly events: number;
   /** Whether the batch still meets every limit with these lines in it. */
   fits(lines: EncodedLines): boolean;
-  /** Where lines may be written that are added next, and then need not be copied; undefined where none may. */
-  readonly place: Buffer | undefined;
+  /**
+   * Where lines of so many bytes may be written that are added next, and then need not be copied. Undefined where none may,
+   * or where they will not fit. That others do is not promised.
+   */
+  placeFor(textBytes: number): Buffer | undefined;
   /** @throws RangeError when they do not fit. */
   add(lines: EncodedLines): void;
   /** Once: the batch is no longer open then. */
@@ -251,7 +254,8 @@ export function openBatch(stream: StreamName, mayHaveMetrics = false): OpenBatch
       return events;
     },
     fits,
-    get place() {
+    placeFor(textBytes) {
+      if (bytes + textBytes > batchBytesMax) return undefined;
       return isInEncoder(draft) ? draft.subarray(events === 0 ? length : length + ','.length) : undefined;
     },
     add(lines) {

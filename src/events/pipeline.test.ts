@@ -1052,11 +1052,11 @@ describe('a pipeline', () => {
     start();
 
     give(`${'a'.repeat(900_000)}\n`);
-    give(`${'b'.repeat(200_000)}\n`);
+    give(`${'b'.repeat(19)}\n`.repeat(5_000));
     await clock.advance(1_000);
 
-    expect(sink.batches.map(({ events }) => events)).toEqual([1, 1]);
-    expect(sink.messages()).toEqual(['a'.repeat(900_000), 'b'.repeat(200_000)]);
+    expect(sink.batches.map(({ events }) => events)).toEqual([1, 5_000]);
+    expect(new Set(sink.messages())).toEqual(new Set(['a'.repeat(900_000), 'b'.repeat(19)]));
   });
 
   test('memory of a batch is used again only when it is sent no more, though others settled the batch', async () => {

@@ -41,7 +41,7 @@ describe('lines that were read into the memory of the encoder', () => {
     const open = largeBatch();
     const { bytes, done } = readText('one "quoted"\ntwo\n');
 
-    const { pieces } = encodeChunk(bytes, timeMs, {}, open.place);
+    const { pieces } = encodeChunk(bytes, timeMs, {}, open.placeFor(bytes.length));
     const [piece] = pieces;
     if (piece === undefined) throw new Error('nothing was encoded');
     open.add(piece);
@@ -87,7 +87,7 @@ describe('lines that were read into the memory of the encoder', () => {
   test('go on elsewhere where their JSON is longer than the room', () => {
     const open = largeBatch();
     const { bytes, done } = readText('\u0001'.repeat(999).concat('\n').repeat(130));
-    const place = open.place?.subarray(0, 2 * bytes.length + 2 * stepBytesMax);
+    const place = open.placeFor(bytes.length)?.subarray(0, 2 * bytes.length + 2 * stepBytesMax);
 
     const { pieces } = encodeChunk(bytes, timeMs, {}, place);
     for (const piece of pieces) open.add(piece);
@@ -102,7 +102,7 @@ describe('lines that were read into the memory of the encoder', () => {
   test('are encoded elsewhere where the first of them finds no room', () => {
     const open = largeBatch();
     const { bytes, done } = readText(`${'\u0001'.repeat(100_000)}\n`);
-    const place = open.place?.subarray(0, 2 * bytes.length + 2 * stepBytesMax);
+    const place = open.placeFor(bytes.length)?.subarray(0, 2 * bytes.length + 2 * stepBytesMax);
 
     const { isInPlace, events, consumed } = encodeLines(bytes, timeMs, { place });
 
@@ -113,24 +113,35 @@ describe('lines that were read into the memory of the encoder', () => {
 
   test('move to the next batch where they do not fit, before the full one is sealed', () => {
     const open = openBatch(stream);
-    const most = Buffer.from(`${'x'.repeat(messageBytesMax - 100_000)}\n`);
+    const most = Buffer.from(`${'x'.repeat(messageBytesMax - 150_000)}\n`);
     for (const piece of encodeChunk(most, timeMs).pieces) open.add(piece);
-    const { bytes, done } = readText(`${'y'.repeat(110_000)}\n`);
-    const [piece] = encodeChunk(bytes, timeMs, {}, open.place).pieces;
+    const { bytes, done } = readText(`${'y'.repeat(19)}\n`.repeat(5_000));
+    const [piece] = encodeChunk(bytes, timeMs, {}, open.placeFor(bytes.length)).pieces;
     if (piece === undefined) throw new Error('nothing was encoded');
+    const isBehind = bodyAreas.areaOf(piece.json) !== undefined;
 
     const next = openBatch(stream);
     next.add(piece);
     const bodies = [open.seal(), next.seal()];
 
-    expect(open.fits(piece)).toBe(false);
-    expect(bodies.map((batch) => eventsOf(batch).map(({ message: [letter] }) => letter))).toEqual([
-      ['x'],
-      ['y'],
+    expect([isBehind, open.fits(piece)]).toEqual([true, false]);
+    const messages = bodies.map((batch) => eventsOf(batch).map(({ message }) => message));
+    expect(messages).toEqual([
+      ['x'.repeat(messageBytesMax - 150_000)],
+      Array.from({ length: 5_000 }, () => 'y'.repeat(19)),
     ]);
     done();
     for (const { body } of bodies) returnBody(body);
   });
+});
+
+test('lines that will not fit a batch have no place there', () => {
+  const open = largeBatch();
+
+  const places = [500_000, 600_000].map((textBytes) => open.placeFor(textBytes) !== undefined);
+
+  expect(places).toEqual([true, false]);
+  returnBody(open.seal().body);
 });
 
 describe('memory that is lent', () => {

@@ -136,7 +136,7 @@ export function intake(options: IntakeOptions): Intake {
   async function fill(chunk: Chunk, signal: AbortSignal): Promise<void> {
     const stream = options.source.streamOf(chunk.file, chunk.fields);
     const key = streamKey(stream);
-    const place = filling.get(key)?.batch.place;
+    const place = filling.get(key)?.batch.placeFor(chunk.bytes.length);
     const { pieces, escapedLines, splitEvents } = encodeChunk(chunk.bytes, chunk.timeMs, chunk, place);
     busy = key;
     for (const piece of pieces) {
