@@ -692,6 +692,28 @@ describe('data keys', () => {
     expect([whileOneWaits, keeper.keys.size]).toEqual([2, 1]);
   });
 
+  test('are kept as long as one of several batches is sealed under them, and no longer, without a start too', async () => {
+    const { open, clock, keeper } = spoolFixture();
+    const spool = await open(memoryFolders());
+    for (const text of ['one', 'two', 'three']) await append(spool, text);
+    const [first = ''] = keeper.keys.keys();
+    const nextDay = async (): Promise<boolean> => {
+      await clock.advance(25 * 60 * 60 * 1000);
+      await append(spool, 'the last under the key before');
+      await clock.advance(1);
+      return keeper.keys.has(first);
+    };
+    await settleOldest(spool, 2);
+
+    const whileTwoWait = [await nextDay(), await nextDay(), await nextDay()];
+    await settleOldest(spool, 1);
+    const whileOneWaits = await nextDay();
+    await settleOldest(spool, 1);
+    const whileNoneWaits = await nextDay();
+
+    expect([whileTwoWait, whileOneWaits, whileNoneWaits]).toEqual([[true, true, true], true, false]);
+  });
+
   test('sealing goes on under the old one where no new one can be had, and it is asked for again', async () => {
     const { open, clock, keeper, named } = spoolFixture();
     const spool = await open(memoryFolders());
