@@ -4,7 +4,7 @@ import * as fc from 'fast-check';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { temporaryDirectory } from '../../../test/support/temporary-directory.ts';
 import { partBytesMax } from '../long-line.ts';
-import type { FileRecord } from './file-record.ts';
+import { bornMsOf, type FileRecord } from './file-record.ts';
 import { newFingerprint, recognize } from './fingerprint.ts';
 import { openLogFile } from './open-log-file.ts';
 import { readBuffer, type TakenLines, type Tracking, trackFile } from './tracked-file.ts';
@@ -242,6 +242,40 @@ describe('NUL bytes', () => {
     expect(texts).toEqual(['one\n', '', '', '', 'two\n']);
     expect(holes).toEqual([[4, 40 * 2 ** 20]]);
   });
+});
+
+test('a file is at no end before it was looked at, for others come after it', () => {
+  const { open } = setup('one\n');
+  const { one, file } = open();
+
+  const states = [file.isAtEnd];
+  one();
+  states.push(file.isAtEnd);
+  one();
+
+  expect([...states, file.isAtEnd]).toEqual([false, false, true]);
+});
+
+test('a line in parts goes on after a restart as what it is, of a file that is known by its birth and restarts', () => {
+  const { path, open, reopen, startOver, append } = setup('a line\n');
+  const first = open();
+  first.all();
+  startOver('x'.repeat(partBytesMax + 100));
+  const [begun] = first.all();
+  const record = first.file.record();
+  first.file.close();
+
+  append('the end\n');
+  const [rest] = reopen(record).all();
+
+  expect(record).toMatchObject({
+    restarts: 1,
+    longLine: { start: 0, parts: 1 },
+  });
+  expect(record.bornMs).toBe(bornMsOf(statSync(path)));
+  expect(begun?.part).toMatchObject({ number: 1, isLast: false });
+  expect(rest?.part).toEqual({ line: begun?.part?.line, number: 2, isLast: true });
+  expect(rest?.bytes.length).toBe(100 + 'the end\n'.length);
 });
 
 test('a file that is closed gives nothing, and goes on where it was when it is opened again', () => {
