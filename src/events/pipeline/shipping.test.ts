@@ -25,6 +25,7 @@ test('what is tried again and again is held no more often than what is taken at 
   };
   const waiting = [batch];
   let tries = 0;
+  const leaving = departures();
   const shipped = shipping({
     spool: {
       streams: () => waiting.map((each) => each.stream),
@@ -35,7 +36,7 @@ test('what is tried again and again is held no more often than what is taken at 
       },
       settle: async () => waiting.pop() !== undefined,
     },
-    departures: departures(),
+    departures: leaving,
     sink: {
       async send() {
         tries += 1;
@@ -56,6 +57,7 @@ test('what is tried again and again is held no more often than what is taken at 
 
   expect(tries).toBe(10);
   expect(waiting).toEqual([]);
+  expect([...leaving.sending]).toEqual([]);
   // Its reader gave back what it had; it is the spool that still has it.
   expect(bodyAreas.free).toBe(free - 1);
   returnBody(batch.body);
