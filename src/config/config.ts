@@ -192,7 +192,7 @@ export const bootstrapConfig = {
     .default(20)
     .meta({
       description:
-        'How long a stop may take: intake, drain and close share this time. Below 10 it may take up to two seconds longer, where what was read finds no room in the spool or the disk does not take it',
+        'How long a stop may take: intake, drain and close share this time. Below 10 it may take up to two seconds longer, where what was read finds no room in the spool or the disk does not take it.',
       applies: 'restart',
       unit: 'seconds',
       examples: [20],
