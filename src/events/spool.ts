@@ -128,7 +128,7 @@ export interface Spool {
   refuse(batch: Batch, refused: readonly RefusedEvent[]): Promise<void>;
   /** A source's positions as they were last made durable. */
   position(source: string): Positions;
-  /** The streams that have batches waiting. */
+  /** The streams that have batches waiting: `read` finds some of each, but for those that it is to leave out. */
   streams(): readonly StreamName[];
   /** The refused events with a higher id than `after`, oldest first. */
   deadLetters(limit: number, after?: number): readonly DeadLetter[];

@@ -31,6 +31,7 @@ function setup(limits: Partial<WhenNeededLimits> = {}, bytesMax = 2 ** 20) {
     keeps: 0,
     /** What it held when it was closed. */
     closedWith: undefined as number | undefined,
+    beforeAppend: async (): Promise<void> => undefined,
     /** After each append. */
     slow: async (): Promise<void> => undefined,
     beforeLetter: async (): Promise<void> => undefined,
@@ -40,6 +41,7 @@ function setup(limits: Partial<WhenNeededLimits> = {}, bytesMax = 2 ** 20) {
     ...memory,
     async append(...args) {
       if (disk.isBroken) throw eventsError('EVENTS_SPOOL_UNWRITABLE', { path: '' });
+      await disk.beforeAppend();
       const id = await memory.append(...args);
       await disk.slow();
       return id;
@@ -162,6 +164,22 @@ describe('a spool when needed', () => {
     expect(spool.counts().batches).toBe(2);
     expect(await others(two.id)).toEqual(['three']);
     slow.resolve();
+  });
+
+  test('has no stream of which nothing can be read: who sends would ask for ever', async () => {
+    const { spool, disk, append, first, clock } = setup();
+    const written = Promise.withResolvers<void>();
+    disk.beforeAppend = () => written.promise;
+    await append('one', 3);
+    const one = await first();
+    await clock.advance(lateMs);
+
+    const settled = spool.settle(one, []);
+    const [streams, read] = [spool.streams(), await spool.read({ stream: a, batchesMax: 1 }, never)];
+    written.resolve();
+
+    expect([streams, read]).toEqual([[], []]);
+    expect(await settled).toBe(true);
   });
 
   test('takes one at a time, though the disk takes several: of each it is asked whether it is needed', () => {

@@ -399,7 +399,9 @@ export function whenNeeded(
 
     streams() {
       const streams = new Map(spool.streams().map((stream) => [streamKey(stream), stream]));
-      for (const { batch } of held.all()) streams.set(streamKey(batch.stream), batch.stream);
+      for (const { entry, batch } of held.all()) {
+        if (!entry.isDone) streams.set(streamKey(batch.stream), batch.stream);
+      }
       return [...streams.values()];
     },
 
