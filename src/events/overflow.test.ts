@@ -2,6 +2,8 @@ import { expect, test } from 'vitest';
 import { fakeClock } from '../../test/support/fake-clock.ts';
 import type { LogEvent } from '../base/log-events.ts';
 import { type Batch, encodeChunk, eventsOf, openBatch } from './batch.ts';
+import { returnBody } from './body-memory.ts';
+import { bodyAreas, isInEncoder } from './encoding/encoder-memory.ts';
 import { type OverflowOptions, overflow } from './overflow.ts';
 import { departures } from './pipeline/departures.ts';
 import { memorySpool } from './spool/memory.ts';
@@ -155,4 +157,53 @@ test('a batch that two make room with at the same time is counted once', async (
   const lost = 4 - (await kept()).length;
   expect(lost).toBeGreaterThan(0);
   expect(over.dropped).toEqual({ events: lost, bytes: lost * 2_026 });
+});
+
+test('drop-oldest drops nothing where room comes while it looks for what to drop', async () => {
+  const { spool: inner } = setup('drop-oldest');
+  const gate = Promise.withResolvers<void>();
+  const { append, kept, over } = setup('drop-oldest', [], {
+    ...inner,
+    async read(...wanted) {
+      await gate.promise;
+      return inner.read(...wanted);
+    },
+  });
+  await append(batchOf(large('a')));
+  await append(batchOf(large('b')));
+  const [first] = await inner.read({ stream: { logGroup: 'g', logStream: 's' }, batchesMax: 1 }, signal);
+  if (first === undefined) throw new Error('nothing waits');
+
+  const appended = append(batchOf(large('c')));
+  await inner.settle(first, []);
+  gate.resolve();
+  await appended;
+
+  expect(await kept()).toEqual(['b', 'c']);
+  expect(over.dropped.events).toBe(0);
+});
+
+test('what was looked at is given back though another stream does not read', async () => {
+  const { spool: inner } = setup('drop-oldest');
+  const { append } = setup('drop-oldest', [], {
+    ...inner,
+    async read(wanted, stop) {
+      if (wanted.stream.logStream === 'two') throw new Error('no disk');
+      return inner.read(wanted, stop);
+    },
+  });
+  const full = batchOf('a'.repeat(600_000), 'one');
+  await append(full);
+  returnBody(full.body);
+  await inner.append(batchOf('b', 'two'), [], signal);
+  const stream = { logGroup: 'g', logStream: 'one' };
+
+  await expect(append(batchOf(large('c')))).rejects.toThrow('no disk');
+  const [first] = await inner.read({ stream, batchesMax: 1 }, signal);
+  if (first === undefined) throw new Error('nothing waits');
+  returnBody(first.body);
+  await inner.settle(first, []);
+
+  expect(isInEncoder(full.body)).toBe(true);
+  expect(bodyAreas.free).toBe(bodyAreas.count);
 });

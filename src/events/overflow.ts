@@ -76,11 +76,11 @@ export function overflow({
         .slice(0, streamsLookedAt)
         .map(async (stream) => {
           const [head] = await spool.read({ stream, batchesMax: 1, except: departures.sending }, signal);
+          // What is asked of it is only how old it is.
+          if (head !== undefined) returnBody(head.body);
           return head;
         }),
     );
-    // What is asked of them is only how old they are.
-    for (const head of heads) if (head !== undefined) returnBody(head.body);
     return heads.filter((head) => head !== undefined).toSorted((one, other) => one.id - other.id)[0];
   }
 
@@ -96,6 +96,8 @@ export function overflow({
       }
       while (!hasRoom(wanted)) {
         const victim = await oldest(signal);
+        // It takes its time, in which others may have been sent.
+        if (hasRoom(wanted)) break;
         if (victim === undefined) {
           // Only audit is left: its part is not ours to take, so the batch waits.
           if (droppable().length === 0) return true;
