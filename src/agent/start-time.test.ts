@@ -50,7 +50,7 @@ it('what it waits for is told meanwhile, with since when and how long', async ()
   await clock.advance(1_000);
 
   expect(time.waitsFor()).toBeUndefined();
-  const slow = time.wait('secrets', 15_001, () => clock.sleep(12_000, signal));
+  const slow = time.wait('secrets', 15_000.6, () => clock.sleep(12_000, signal));
   expect(time.waitsFor()).toEqual({
     what: 'secrets',
     since: '2026-11-22T12:00:01.000Z',

@@ -53,7 +53,7 @@ export function startTime({ clock, log }: { readonly clock: Clock; readonly log:
     const done = new AbortController();
     waitsFor = { what, since: clock.now().toISOString(), withinSeconds: Math.ceil(withinMs / 1000) };
     clock.sleep(saidAfterMs, done.signal).then(
-      () => log(agentEvent('agent.start-waits', { what, withinMs })),
+      () => log(agentEvent('agent.start-waits', { what, withinMs: Math.round(withinMs) })),
       () => undefined,
     );
     try {
