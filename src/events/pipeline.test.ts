@@ -7,7 +7,7 @@ import { isSameMemory } from '../../test/support/same-memory.ts';
 import { temporaryDirectory } from '../../test/support/temporary-directory.ts';
 import type { LogEvent } from '../base/log-events.ts';
 import { type Batch, eventsOf } from './batch.ts';
-import { borrowBody, returnBody } from './body-memory.ts';
+import { bodyBytesUsual, borrowDraft, returnBody } from './body-memory.ts';
 import { eventsError } from './errors.ts';
 import type { Chunk, EventSource } from './event-source.ts';
 import type { PipelineLimits } from './pipeline/limits.ts';
@@ -1042,7 +1042,7 @@ describe('a pipeline', () => {
     for (const letter of ['a', 'b']) give(`${letter.repeat(700_000)}\n`);
     await clock.advance(1_000);
 
-    const next = borrowBody();
+    const next = borrowDraft(bodyBytesUsual);
     expect(bodies.map((body) => isSameMemory(body, next))).toEqual(expect.arrayContaining([true]));
     expect(bodies).toHaveLength(2);
   });
