@@ -144,6 +144,24 @@ describe('a file that answers with an error', () => {
   });
 });
 
+test('what is known of a file is not given up while what may have its rest does not read', () => {
+  const { path, write, start, said, refused } = setup();
+  write('app.log', 'line\n');
+  utimesSync(path('app.log'), 1, 1);
+  const first = start();
+  first.search.find();
+  // As if it had been beside what does not read, whose name is like that of a copy of it.
+  const [[item, value] = ['', '']] = readAll(first.tracked());
+  const moved = value.replace(path('app.log'), `${unreadable}.log`);
+  const { search, known } = start(new Map([[item, moved]]), [path('*.none')]);
+
+  for (let look = 0; look < 3; look += 1) search.find();
+
+  expect(refused()).toEqual([{ source: 'app', path: unreadable, reason: 'EIO' }]);
+  expect(said()).not.toContain('events.file-vanished');
+  expect(known.newlyAbsent(new Map()).map((absent) => absent.item)).toEqual([item]);
+});
+
 test('what is no answer of the system ends the search', () => {
   const { write, start } = setup();
   write('app.log', 'line\n');

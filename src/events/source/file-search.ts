@@ -59,8 +59,8 @@ export function fileSearch({
   let waiting = 0;
   let waitingBytes = 0;
   let placed = 0;
-  /** How often a file answered with an error. */
-  let unreadable = 0;
+  /** Paths of files that answered with an error, at this look. */
+  let unreadable: string[] = [];
   let isMoving = false;
   let foundItems: ReadonlySet<string> = new Set();
   /** What came and went while nobody looked, and the path it had; undefined before the first look. */
@@ -87,8 +87,8 @@ export function fileSearch({
   function findAll(): readonly FoundFile[] {
     isMoving = false;
     const { found, refused, cut } = findFiles(files, exclude, limits.filesMax);
-    const unseenFiles = (unseen ?? []).map(({ file }) => file);
-    refusals.keepOnly(new Set([...found, ...refused, ...unseenFiles].map(({ path }) => path)));
+    refusals.keepOnly(new Set([...[...found, ...refused].map(({ path }) => path), ...unreadable]));
+    unreadable = [];
     for (const { path, reason } of refused) refusals.say(path, reason);
     sayCut(cut);
     const present = new Map(found.map((each) => [fileItem(each.stat), each]));
@@ -132,7 +132,7 @@ export function fileSearch({
       closeSync(handle);
       if (reason === 'unknown') throw error;
       refusals.say(path, reason);
-      unreadable += 1;
+      unreadable.push(path);
       return 'unreadable';
     }
   }
@@ -231,11 +231,11 @@ export function fileSearch({
   function isReadOrGone({ path, file }: UnseenFile, beside: Siblings): boolean {
     const now = beside.renamed(file.path, fileItem(file.stat));
     if (now === undefined || bornMsOf(now.stat) !== bornMsOf(file.stat)) return true;
-    const before = { waiting, unreadable, isMoving };
+    const before = { waiting, unreadable: unreadable.length, isMoving };
     isMoving = false;
     const record = { path, offset: 0, fingerprint: newFingerprint().fingerprint() };
     readMissed({ item: '', record }, false, [{ file: now, isLater: true }]);
-    const isLeft = waiting > before.waiting || unreadable > before.unreadable || isMoving;
+    const isLeft = waiting > before.waiting || unreadable.length > before.unreadable || isMoving;
     isMoving ||= before.isMoving;
     if (!isLeft) unread.add(fileItem(file.stat));
     return !isLeft;
@@ -288,6 +288,7 @@ export function fileSearch({
     isRestWanted: boolean,
     generations: readonly Generation[],
   ): boolean {
+    const unreadableBefore = unreadable.length;
     let isRestFound = false;
     for (const { file: found, isLater } of generations) {
       const its = fileItem(found.stat);
@@ -324,7 +325,10 @@ export function fileSearch({
         refusals.say(found.path, `compressed-${compression}`);
       }
     }
-    return isRestFound;
+    if (isRestFound || !isRestWanted || unreadable.length === unreadableBefore) return isRestFound;
+    // It may be in what did not read: that is looked at again, as long as there is something to compare it with.
+    known.tellAgain(item);
+    return known.has(item);
   }
 
   /** Goes on in a copy of a file that was truncated; false when it is none. */
