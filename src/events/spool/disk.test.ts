@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { readdirSync, statSync } from 'node:fs';
+import { readdirSync, readlinkSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, onTestFinished, test } from 'vitest';
@@ -1647,5 +1647,35 @@ function appendUntilKilled(path: string, key: Buffer, afterLines: number): Promi
       const complete = said.slice(0, said.lastIndexOf('\n')).split('\n');
       resolve(Number(complete.at(-1)));
     });
+  });
+}
+
+test('where the dead letter does not open no file of the spool stays open: forgotten ones end the process', async () => {
+  const directory = temporaryDirectory();
+  const { open } = spoolFixture();
+  const { deadLetter, quarantine } = memoryFolders();
+  const folders = { spool: await folderStorage(directory), deadLetter, quarantine };
+  const spool = await open(folders);
+  await spool.append(batchOf(a, 'one'), [], never);
+  const openBefore = filesOpenIn(directory);
+  await spool.close();
+
+  deadLetter.onCall = () => {
+    throw failure('EIO');
+  };
+  await expect(open(folders)).rejects.toMatchObject({ code: 'EIO' });
+
+  expect(openBefore).not.toEqual([]);
+  expect(filesOpenIn(directory)).toEqual([]);
+});
+
+function filesOpenIn(directory: string): string[] {
+  return readdirSync('/proc/self/fd').flatMap((name) => {
+    try {
+      const path = readlinkSync(`/proc/self/fd/${name}`);
+      return path.startsWith(directory) ? [path] : [];
+    } catch {
+      return [];
+    }
   });
 }

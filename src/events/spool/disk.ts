@@ -115,15 +115,18 @@ export async function diskSpool(options: DiskSpoolOptions): Promise<Spool> {
     onDamage: (damage) => lost.tellDamage('spool', damage),
     onCut: (segment, bytes) => log(eventsEvent('events.spool-cut', { segment, bytes })),
   });
-  const letters = await openDeadLetters({
-    storage: folders.deadLetter,
-    bytesMax: options.deadLetterBytesMax,
-    sealer,
-    opened,
-    onDamage: (damage) => lost.tellDamage('dead-letter', damage),
-    clock,
-    log,
-  });
+  const letters = await orClose(
+    openDeadLetters({
+      storage: folders.deadLetter,
+      bytesMax: options.deadLetterBytesMax,
+      sealer,
+      opened,
+      onDamage: (damage) => lost.tellDamage('dead-letter', damage),
+      clock,
+      log,
+    }),
+    [records],
+  );
   // Ids of batches that did not read, and may be read at the next start: none of them took less than a byte.
   lastId = Math.max(lastId, letters.batchIdMax) + records.unreadBytes + letters.unreadBytes;
   let spooledBytes = 0;
@@ -132,7 +135,10 @@ export async function diskSpool(options: DiskSpoolOptions): Promise<Spool> {
     waiting.add(entry);
     spooledBytes += entry.size;
   }
-  await letters.forgetBatches((id) => replayed.has(id));
+  await orClose(
+    letters.forgetBatches((id) => replayed.has(id)),
+    [records, letters],
+  );
   // What did not read may be sealed under any of them.
   if (records.unreadBytes + letters.unreadBytes === 0) {
     keys?.prune(() => [...records.keys.keys(), ...letters.keys.keys()]);
@@ -388,6 +394,16 @@ export async function diskSpool(options: DiskSpoolOptions): Promise<Spool> {
       cache.clear();
     },
   };
+}
+
+/** Where it fails, what is open already is closed: Node ends the process for a file that is only forgotten. */
+async function orClose<T>(opening: Promise<T>, open: readonly { close(): Promise<void> }[]): Promise<T> {
+  try {
+    return await opening;
+  } catch (error) {
+    await Promise.allSettled(open.map((each) => each.close()));
+    throw error;
+  }
 }
 
 /** What a record costs beside its body, about; keeps many tiny batches inside the bound too. */
