@@ -23,7 +23,7 @@ import { fakeClock } from '../../../test/support/fake-clock.ts';
 import { patient } from '../../../test/support/patience.ts';
 import { temporaryDirectory } from '../../../test/support/temporary-directory.ts';
 import type { LogEvent } from '../../base/log-events.ts';
-import { isInEncoder } from '../encoding/encoder-memory.ts';
+import { isInEncoder, readAreas } from '../encoding/encoder-memory.ts';
 import { eventSourceContract, reading } from '../event-source.contract.ts';
 import { chunkBytesMax, type Positions } from '../event-source.ts';
 import { messageBytesMax } from '../limits.ts';
@@ -107,7 +107,7 @@ describe('a file source that reads', () => {
     expect(read.lines()).toEqual(['old', 'new']);
   });
 
-  test('reads where lines are encoded from, and leaves nothing of them there', async () => {
+  test('reads where lines are encoded from, leaves nothing of them there, and gives that back', async () => {
     const { source, append } = setup();
     append('app.log', 'a password\n');
     let read: Buffer | undefined;
@@ -120,9 +120,16 @@ describe('a file source that reads', () => {
       break;
     }
 
+    if (read === undefined) throw new Error('nothing was read');
+    const free: Buffer[] = [];
+    for (let area = readAreas.borrow(); area !== undefined; area = readAreas.borrow()) free.push(area);
+    for (const area of free) readAreas.giveBack(area);
+    const own = readAreas.areaOf(read);
+
     expect(text).toBe('a password\n');
-    expect(read !== undefined && isInEncoder(read)).toBe(true);
-    expect(read?.every((byte) => byte === 0)).toBe(true);
+    expect(isInEncoder(read)).toBe(true);
+    expect(read.every((byte) => byte === 0)).toBe(true);
+    expect(free.some((area) => area === own)).toBe(true);
   });
 
   test('counts what grew without a change being told, and nothing else', async () => {
