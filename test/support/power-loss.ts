@@ -4,7 +4,7 @@ import { whenNeeded } from '../../src/events/spool/when-needed.ts';
 import { batchOf } from '../../src/events/spool.contract.ts';
 import type { Spool } from '../../src/events/spool.ts';
 import type { fakeClock } from './fake-clock.ts';
-import { type MemoryFolders, memoryFolders, spoolFixture } from './spool-fixture.ts';
+import { killed, type MemoryFolders, memoryFolders, spoolFixture } from './spool-fixture.ts';
 import type { SpoolMode } from './spool-modes.ts';
 
 /** What a schedule of work, kills and power losses came to. */
@@ -88,7 +88,7 @@ export async function powerLosses(dice: Dice, mode: SpoolMode = 'always'): Promi
     // A life that ends by itself ends with a power loss too.
     await Promise.race([life, unplugged]);
     over.abort();
-    folders = dice.next() < 0.3 ? afterKill(folders) : afterLoss(folders, () => dice.next());
+    folders = dice.next() < 0.3 ? killed(folders) : afterLoss(folders, () => dice.next());
   }
   const spool = await open(folders);
   faults.push(...(await faultsOf(spool, world, events, mode, never)));
@@ -121,11 +121,6 @@ function plug(folders: MemoryFolders, calls: number): Promise<void> {
     };
   }
   return promise;
-}
-
-/** Not a power loss yet: what was written is there, and must be durable before it is relied upon. */
-function afterKill({ spool, deadLetter, quarantine }: MemoryFolders): MemoryFolders {
-  return { spool: spool.killed(), deadLetter: deadLetter.killed(), quarantine: quarantine.killed() };
 }
 
 function afterLoss({ spool, deadLetter, quarantine }: MemoryFolders, chance: () => number): MemoryFolders {

@@ -11,7 +11,7 @@ import { whenNeeded } from '../../src/events/spool/when-needed.ts';
 import type { Spool } from '../../src/events/spool.ts';
 import { wake } from '../../src/events/wake.ts';
 import { type AnswerFault, answerWire } from './answer-wire.ts';
-import { type MemoryFolders, memoryFolders, spoolFixture } from './spool-fixture.ts';
+import { killed, type MemoryFolders, memoryFolders, spoolFixture } from './spool-fixture.ts';
 import type { SpoolMode } from './spool-modes.ts';
 
 export type ShippingRig = Awaited<ReturnType<typeof shippingRig>>;
@@ -201,12 +201,7 @@ export async function shippingRig(mode: SpoolMode) {
     },
 
     async kill(): Promise<void> {
-      const { spool: spoolFiles, deadLetter, quarantine } = folders;
-      folders = {
-        spool: spoolFiles.killed(),
-        deadLetter: deadLetter.killed(),
-        quarantine: quarantine.killed(),
-      };
+      folders = killed(folders);
       ending.abort();
       await rig.start();
     },

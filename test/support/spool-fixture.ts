@@ -63,6 +63,15 @@ export function memoryFolders(): MemoryFolders {
   return { spool: memoryStorage(), deadLetter: memoryStorage(), quarantine: memoryStorage() };
 }
 
+/** After a kill, which is no power loss: what was written is there, and must be durable before it is relied upon. */
+export function killed({ spool, deadLetter, quarantine }: MemoryFolders): MemoryFolders {
+  return { spool: spool.killed(), deadLetter: deadLetter.killed(), quarantine: quarantine.killed() };
+}
+
+export function segmentsOf({ spool }: MemoryFolders): string[] {
+  return [...spool.files.keys()].filter((name) => name.endsWith('.segment')).toSorted();
+}
+
 /** A disk spool on folders in memory, sealed under keys in memory. */
 export function spoolFixture(options: Partial<DiskSpoolOptions> = {}) {
   const clock = fakeClock();

@@ -2,9 +2,8 @@ import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { spoolFixture } from '../../../test/support/spool-fixture.ts';
+import { append, texts } from '../../../test/support/spool-texts.ts';
 import { temporaryDirectory } from '../../../test/support/temporary-directory.ts';
-import { a, batchOf, never, textOf } from '../spool.contract.ts';
-import type { Spool } from '../spool.ts';
 import type { SpoolFolders } from './disk.ts';
 import { folderStorage } from './folder-storage.ts';
 
@@ -19,14 +18,6 @@ async function setup() {
   const spool = await fixture.open(await folders());
   onTestFinished(() => spool.close());
   return { ...fixture, path, folders, spool };
-}
-
-async function append(spool: Spool, text: string, value: string): Promise<void> {
-  await spool.append(batchOf(a, text), [{ source: 's', item: 'i', value }], never);
-}
-
-async function texts(spool: Spool): Promise<string[]> {
-  return (await spool.read({ stream: a, batchesMax: 9 }, never)).map(textOf);
 }
 
 test('a spool whose folder is deleted says so with the next append, and has what waits and all that comes', async () => {

@@ -1,7 +1,12 @@
 import { expect, test } from 'vitest';
 import { type Dice, diceOf } from '../../../test/support/dice.ts';
 import { failure } from '../../../test/support/memory-storage.ts';
-import { type MemoryFolders, memoryFolders, spoolFixture } from '../../../test/support/spool-fixture.ts';
+import {
+  killed,
+  type MemoryFolders,
+  memoryFolders,
+  spoolFixture,
+} from '../../../test/support/spool-fixture.ts';
 import { eventsOf } from '../batch.ts';
 import { batchOf } from '../spool.contract.ts';
 import type { Spool } from '../spool.ts';
@@ -158,11 +163,7 @@ async function live(
   if (!isLast && !isDrained()) {
     seen.kills += 1;
     over.abort();
-    const left = {
-      spool: folders.spool.killed(),
-      deadLetter: folders.deadLetter.killed(),
-      quarantine: folders.quarantine.killed(),
-    };
+    const left = killed(folders);
     await clock.advance(0);
     return left;
   }
