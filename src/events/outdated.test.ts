@@ -16,13 +16,15 @@ function setup(changed: Partial<Spool> = {}) {
   const log = (event: LogEvent): void => void events.push(event);
   const spool = { ...memorySpool({ bytesMax: 2 ** 20, clock, log }), ...changed };
   const stop = new AbortController();
-  const aging = outdated({ spool, departures: departures(), ageMaxDays: 3, clock, log });
+  const leaving = departures();
+  const aging = outdated({ spool, departures: leaving, ageMaxDays: 3, clock, log });
   const watching = aging.watch(stop.signal);
   watching.catch(() => undefined);
   onTestFinished(() => stop.abort());
   return {
     clock,
     aging,
+    leaving,
     spool,
     watching,
     stop,
@@ -142,4 +144,30 @@ test('a batch that is sent while it is moved out is not counted', async () => {
   expect(spool.counts()).toMatchObject({ batches: 0, deadLetters: 0 });
   expect(aging.moved.events).toBe(0);
   expect(said()).toEqual([]);
+});
+
+test('what begins to be sent while it is looked at stays, and is not counted', async () => {
+  const { spool: inner } = setup();
+  const seen = Promise.withResolvers<void>();
+  const gate = Promise.withResolvers<void>();
+  const { clock, append, leaving, aging, waiting } = setup({
+    ...inner,
+    async read(...wanted) {
+      const found = await inner.read(...wanted);
+      seen.resolve();
+      await gate.promise;
+      return found;
+    },
+  });
+  await append('one', 'old');
+
+  await clock.advance(4 * dayMs);
+  await seen.promise;
+  const wanted = { stream: { logGroup: 'g', logStream: 'one' }, batchesMax: 1 };
+  await leaving.begin(async () => (await inner.read(wanted, new AbortController().signal))[0]);
+  gate.resolve();
+  await clock.advance(0);
+
+  expect(await waiting()).toEqual(['old']);
+  expect(aging.moved.events).toBe(0);
 });

@@ -27,9 +27,10 @@ function setup(
   const log = (event: LogEvent): void => void events.push(event);
   const spool = { ...memorySpool({ bytesMax: 1_000_000, clock, log }), ...changed };
   const keys = new Set(spared.map((logStream) => streamKey({ logGroup: 'g', logStream })));
+  const leaving = departures();
   const over = overflow({
     spool,
-    departures: departures(),
+    departures: leaving,
     policy,
     spared: keys,
     bytesMax: 6_000,
@@ -39,6 +40,7 @@ function setup(
   return {
     clock,
     spool,
+    leaving,
     over,
     said: () => events.filter(({ name }) => name === 'events.dropped').map(({ fields }) => fields),
     append: async (batch: Batch): Promise<void> => {
@@ -157,6 +159,28 @@ test('a batch that two make room with at the same time is counted once', async (
   const lost = 4 - (await kept()).length;
   expect(lost).toBeGreaterThan(0);
   expect(over.dropped).toEqual({ events: lost, bytes: lost * 2_026 });
+});
+
+test('drop-oldest takes what comes behind what is being sent, and where all is being sent, what comes', async () => {
+  const { append, kept, leaving, over, spool } = setup('drop-oldest');
+  const send = () =>
+    leaving.begin(async () => {
+      const wanted = { stream: { logGroup: 'g', logStream: 's' }, batchesMax: 1, except: leaving.sending };
+      const [head] = await spool.read(wanted, signal);
+      return head;
+    });
+  await append(batchOf(large('a')));
+  await append(batchOf(large('b')));
+
+  await send();
+  await append(batchOf(large('c')));
+  const behind = await kept();
+  await send();
+  await append(batchOf(large('d')));
+
+  expect(behind).toEqual(['a', 'c']);
+  expect(await kept()).toEqual(['a', 'c']);
+  expect(over.dropped.events).toBe(2);
 });
 
 test('drop-oldest drops nothing where room comes while it looks for what to drop', async () => {

@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { setup } from '../../test/support/pipeline-rig.ts';
 import { temporaryDirectory } from '../../test/support/temporary-directory.ts';
 import { eventsError } from './errors.ts';
+import { batchEventsMax } from './limits.ts';
 import type { PipelineSource } from './pipeline/source.ts';
 import { fileSource } from './source/file.ts';
 import { fileSourceLimits } from './source/file-limits.ts';
@@ -68,6 +69,19 @@ describe('a pipeline', () => {
     await clock.advance(0);
 
     expect(sink.messages()).toHaveLength(2);
+  });
+
+  test('lines that were written behind a batch that turns out to be full are the next one’s', async () => {
+    const { clock, sink, give, start } = setup();
+    start();
+    const full = Array.from({ length: batchEventsMax - 1 }, (_, number) => `${number} ${'x'.repeat(60)}`);
+
+    give(`${full.join('\n')}\n`);
+    give('one\ntwo\n');
+    await clock.advance(1000);
+
+    expect(sink.batches.map(({ events }) => events)).toEqual([batchEventsMax - 1, 2]);
+    expect(sink.messages().slice(-3)).toEqual([full.at(-1), 'one', 'two']);
   });
 
   test('tries again until a batch is taken; says failure once and recovery once', async () => {
