@@ -6,6 +6,7 @@ import type { PipelineSource } from '../../src/events/pipeline/source.ts';
 import { type PipelineOptions, pipeline } from '../../src/events/pipeline.ts';
 import { memorySink } from '../../src/events/sink/memory.ts';
 import { memorySpool } from '../../src/events/spool/memory.ts';
+import type { Spool } from '../../src/events/spool.ts';
 import { wake } from '../../src/events/wake.ts';
 import { fakeClock } from './fake-clock.ts';
 
@@ -75,4 +76,17 @@ export function setup(
   };
   const said = (name: string) => events.filter((event) => event.name === name);
   return { clock, spool, sink, give: first.give, pulled: first.pulled, scripted, start, stop, said, log };
+}
+
+/** A spool that takes no batch before the gate is open. */
+export function heldUp(spool: Spool) {
+  const gate = Promise.withResolvers<void>();
+  const slow: Spool = {
+    ...spool,
+    async append(...args) {
+      await gate.promise;
+      return spool.append(...args);
+    },
+  };
+  return { slow, gate };
 }

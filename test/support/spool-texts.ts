@@ -1,6 +1,6 @@
 import type { DiskSpoolOptions } from '../../src/events/spool/disk.ts';
 import { a, batchOf, never, textOf } from '../../src/events/spool.contract.ts';
-import type { Spool } from '../../src/events/spool.ts';
+import type { Spool, SpooledBatch } from '../../src/events/spool.ts';
 import { memoryFolders, spoolFixture } from './spool-fixture.ts';
 
 /** What waits of a stream, a text for each batch. */
@@ -12,6 +12,14 @@ export async function texts(spool: Spool, stream = a): Promise<string[]> {
 export async function append(spool: Spool, text: string, position?: string, stream = a): Promise<void> {
   const moved = position === undefined ? [] : [{ source: 's', item: 'i', value: position }];
   await spool.append(batchOf(stream, text), moved, never);
+}
+
+/** Appends a batch to a spool that has none, and reads it. */
+export async function appendedAndRead(spool: Spool, text: string, position?: string): Promise<SpooledBatch> {
+  await append(spool, text, position);
+  const [batch] = await spool.read({ stream: a, batchesMax: 1 }, never);
+  if (batch === undefined) throw new Error('nothing read');
+  return batch;
 }
 
 export async function settleOldest(spool: Spool, count = 1, stream = a): Promise<void> {

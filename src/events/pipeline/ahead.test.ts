@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { scriptedSource, setup, streamOf } from '../../../test/support/pipeline-rig.ts';
+import { heldUp, scriptedSource, setup, streamOf } from '../../../test/support/pipeline-rig.ts';
 import { isSameMemory } from '../../../test/support/same-memory.ts';
 import { bodyBytesUsual, borrowDraft } from '../body-memory.ts';
 import { eventsError } from '../errors.ts';
@@ -8,14 +8,7 @@ import type { Spool } from '../spool.ts';
 describe('a pipeline that reads ahead', () => {
   test('goes on reading while two full batches are made durable, up to the next that is full', async () => {
     const { clock, spool, sink, give, pulled, start } = setup();
-    const gate = Promise.withResolvers<void>();
-    const slow: Spool = {
-      ...spool,
-      async append(...args) {
-        await gate.promise;
-        return spool.append(...args);
-      },
-    };
+    const { slow, gate } = heldUp(spool);
     start({ spool: slow });
 
     for (const letter of ['a', 'b', 'c', 'd', 'e']) give(`${letter.repeat(700_000)}\n`);
@@ -111,14 +104,7 @@ describe('a pipeline that reads ahead', () => {
     async (isSpread) => {
       const { clock, spool, sink, scripted, start } = setup({ limits: { openBytesMax: 10_000 } });
       const [{ source, give, pulled } = scriptedSource(clock)] = scripted;
-      const gate = Promise.withResolvers<void>();
-      const slow: Spool = {
-        ...spool,
-        async append(...args) {
-          await gate.promise;
-          return spool.append(...args);
-        },
-      };
+      const { slow, gate } = heldUp(spool);
       start({ spool: slow, sources: [{ name: 's0', source, isSpread, streamOf }] });
       const line = `${'x'.repeat(900)}\n`;
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { scriptedSource, setup, streamOf } from '../../../test/support/pipeline-rig.ts';
+import { heldUp, scriptedSource, setup, streamOf } from '../../../test/support/pipeline-rig.ts';
 import type { Batch } from '../batch.ts';
 import { eventsError } from '../errors.ts';
 import type { Chunk } from '../event-source.ts';
@@ -9,15 +9,8 @@ import type { PipelineSource } from './source.ts';
 describe('positions of a pipeline', () => {
   test('tells who waits for it that a chunk is durable: at once when it is, and not before', async () => {
     const { clock, spool, give, start } = setup();
-    const gate = Promise.withResolvers<void>();
+    const { slow, gate } = heldUp(spool);
     const told: string[] = [];
-    const slow: Spool = {
-      ...spool,
-      async append(...args) {
-        await gate.promise;
-        return spool.append(...args);
-      },
-    };
     start({ spool: slow });
 
     give('one\n', undefined, undefined, () => told.push(`one of ${spool.counts().batches}`));

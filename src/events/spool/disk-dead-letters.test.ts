@@ -1,14 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import { failure } from '../../../test/support/memory-storage.ts';
 import { killed, memoryFolders, spoolFixture } from '../../../test/support/spool-fixture.ts';
-import { append, longLine, settleOldest, texts } from '../../../test/support/spool-texts.ts';
+import { append, appendedAndRead, longLine, settleOldest, texts } from '../../../test/support/spool-texts.ts';
 import { a, batchOf, never } from '../spool.contract.ts';
 import type { Spool } from '../spool.ts';
 
 async function refuse(spool: Spool, messages: readonly string[]): Promise<void> {
-  await append(spool, messages.join('\n'));
-  const [batch] = await spool.read({ stream: a, batchesMax: 1 }, never);
-  if (batch === undefined) throw new Error('nothing read');
+  const batch = await appendedAndRead(spool, messages.join('\n'));
   await spool.settle(
     batch,
     messages.map((message, timestamp) => ({ reason: 'expired' as const, timestamp, message })),
@@ -76,9 +74,7 @@ describe('the dead letter', () => {
     const { open } = spoolFixture();
     const folders = memoryFolders();
     const spool = await open(folders);
-    await append(spool, 'one');
-    const [batch] = await spool.read({ stream: a, batchesMax: 1 }, never);
-    if (batch === undefined) throw new Error('nothing read');
+    const batch = await appendedAndRead(spool, 'one');
     folders.spool.onCall = (call) => {
       if (call === 'write') throw failure('EIO');
     };
@@ -141,9 +137,7 @@ describe('the dead letter', () => {
     const { open } = spoolFixture();
     const folders = memoryFolders();
     const spool = await open(folders);
-    await append(spool, 'one');
-    const [batch] = await spool.read({ stream: a, batchesMax: 1 }, never);
-    if (batch === undefined) throw new Error('nothing read');
+    const batch = await appendedAndRead(spool, 'one');
     folders.spool.onCall = (call) => {
       if (call === 'write') throw failure('EIO');
     };

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { failure } from '../../../test/support/memory-storage.ts';
 import { killed, memoryFolders, segmentsOf, spoolFixture } from '../../../test/support/spool-fixture.ts';
-import { append, longLine, settleOldest, texts } from '../../../test/support/spool-texts.ts';
-import { a, b, never } from '../spool.contract.ts';
+import { append, appendedAndRead, longLine, settleOldest, texts } from '../../../test/support/spool-texts.ts';
+import { b } from '../spool.contract.ts';
 
 describe('a disk that fails', () => {
   const calls = ['create', 'write', 'sync', 'sync-folder', 'truncate'] as const;
@@ -177,9 +177,7 @@ describe('a disk that fails', () => {
     const { open } = spoolFixture();
     const folders = memoryFolders();
     const spool = await open(folders);
-    await append(spool, 'one');
-    const [batch] = await spool.read({ stream: a, batchesMax: 1 }, never);
-    if (batch === undefined) throw new Error('nothing read');
+    const batch = await appendedAndRead(spool, 'one');
     folders.spool.onCall = () => {
       throw failure('EIO');
     };
@@ -196,9 +194,7 @@ describe('a disk that fails', () => {
     const { open } = spoolFixture();
     const folders = memoryFolders();
     const spool = await open(folders);
-    await append(spool, 'one\ntwo');
-    const [batch] = await spool.read({ stream: a, batchesMax: 1 }, never);
-    if (batch === undefined) throw new Error('nothing read');
+    const batch = await appendedAndRead(spool, 'one\ntwo');
     const refused = [1, 2].map((timestamp) => ({ reason: 'invalid' as const, timestamp, message: 'x' }));
     folders.spool.onCall = (call) => {
       if (call === 'write') throw failure('EIO');
