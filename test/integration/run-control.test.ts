@@ -38,6 +38,19 @@ it('status says starting with exit code 75, then ready with 0, and 69 once the a
   expect(gone.code).toBe(69);
 });
 
+it('status of an agent that has its config says that it waits for the secrets', async () => {
+  const host = await setup();
+  const slow = host.sandbox.faults.add({ service: 'secretsmanager', nth: 2, effect: { kind: 'hold' } });
+  const agent = host.start();
+  await host.struck(slow);
+
+  const starting = await host.status();
+  host.sandbox.faults.remove(slow);
+  await agent.event('agent.ready');
+
+  expect(starting).toMatchObject({ state: 'starting', waitsFor: { what: 'secrets' } });
+});
+
 it('a SIGHUP during the start does not end the agent', async () => {
   const host = await setup();
   const slow = host.sandbox.faults.add({ service: 'secretsmanager', effect: { kind: 'hold' } });
