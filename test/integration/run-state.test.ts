@@ -6,6 +6,9 @@ import type { KmsState } from '../../sandbox/kms/state.ts';
 import { parseStateText } from '../../sandbox/state-text.ts';
 import { eventually, numbered, setup } from '../support/host.ts';
 
+/** One batch is taken while the mark of the one before it is on its way to the disk. */
+const repeatedAtAKill = 2;
+
 describe('one state directory', () => {
   it('takes a second agent not in, while the first goes on', async () => {
     const host = await setup();
@@ -193,7 +196,7 @@ describe('after a kill -9', () => {
 
     const batches = host.batches().map((batch) => batch.join('\n'));
     expect([...new Set(host.messages())].toSorted()).toStrictEqual(numbered(kills * each).toSorted());
-    expect(batches.length - new Set(batches).size).toBeLessThanOrEqual(kills);
+    expect(batches.length - new Set(batches).size).toBeLessThanOrEqual(repeatedAtAKill * kills);
   });
 
   it('while it reads, positions and batches agree', async () => {
@@ -210,7 +213,7 @@ describe('after a kill -9', () => {
 
     const batches = host.batches();
     const repeated = batches.length - new Set(batches.map((batch) => batch.join('\n'))).size;
-    expect(repeated).toBeLessThanOrEqual(1);
+    expect(repeated).toBeLessThanOrEqual(repeatedAtAKill);
     expect([...new Set(host.messages())]).toStrictEqual(numbered(total));
   });
 });
